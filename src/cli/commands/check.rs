@@ -1,0 +1,67 @@
+//! `keygate check`: is what is written what the gate will read?
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::args::CheckArgs;
+use crate::check_policy::check_policy;
+use crate::check_records::check_records;
+use crate::context::Context;
+use crate::fault::{Fault, Outcome};
+use crate::findings::{Findings, Level};
+use crate::wrangler_toml::WranglerToml;
+
+/// Checks the files.
+pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
+    let mut findings = Findings::default();
+    if args.files.is_empty() {
+        check_config(context, &context.config()?, &mut findings);
+    }
+    for path in &args.files {
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let config = WranglerToml::read(path, context.environment())?;
+            check_config(context, &config, &mut findings);
+        } else {
+            let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+            check_records(&name, &text(path)?, &mut findings);
+        }
+    }
+    let (errors, warnings) = (findings.count(Level::Error), findings.count(Level::Warning));
+    if context.out.is_json() || !findings.is_empty() {
+        context.out.result(&findings.to_json(), findings.to_text())?;
+    }
+    let count = |number: usize, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    context.out.note(format_args!("{}, {}", count(errors, "error"), count(warnings, "warning")));
+    Ok(ExitCode::from(u8::from(errors > 0)))
+}
+
+/// The chosen environment, or the top of the file and every environment in it.
+fn check_config(context: &Context, config: &WranglerToml, findings: &mut Findings) {
+    check_policy(config, findings);
+    if context.environment().is_none() {
+        for environment in config.environments() {
+            check_policy(&config.through(Some(environment)), findings);
+        }
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn text(path: &Path) -> Outcome<String> {
+    let read = if is_stdin(path) {
+        let mut text = String::new();
+        io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    read.map_err(|e| {
+        Fault::failed(
+            format!("cannot read {}: {e}", path.display()),
+            "name readable files that hold JSON, or `-` for standard input",
+        )
+    })
+}

@@ -1,0 +1,184 @@
+//! `keygate issue`: a new key, or the record of a foreign one.
+
+use std::io;
+use std::path::Path;
+
+use keygate_core::digest::{Digest, ImportedKey};
+use keygate_core::record::{Meta, Record};
+use keygate_core::token::Subject;
+use serde::Serialize;
+
+use crate::args::IssueArgs;
+use crate::context::{self, Context};
+use crate::entry::Entry;
+use crate::fault::{Fault, Outcome};
+use crate::fields;
+use crate::imported;
+use crate::key_out::KeyOut;
+use crate::key_source::new_key;
+use crate::secrets;
+use crate::store::Store;
+use crate::time::{utc, utc_or_never};
+use crate::wrangler_toml::WranglerToml;
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+pub(crate) struct Issued<'i> {
+    pub(crate) id: &'i str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<&'i str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_file: Option<&'i Path>,
+    pub(crate) subject: &'i str,
+    pub(crate) not_before: Option<u64>,
+    pub(crate) not_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<Replaced>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) entries: Option<&'i [Entry]>,
+}
+
+/// The key that a new one takes the place of.
+#[derive(Serialize)]
+pub(crate) struct Replaced {
+    pub(crate) id: String,
+    pub(crate) not_after: u64,
+    pub(crate) staleness_seconds: Option<u64>,
+}
+
+/// Issues a key.
+pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
+    let config = context.config()?;
+    let store = context::store(&config, &args.store)?;
+    if args.import_stdin {
+        return import(context, args, &config, &store);
+    }
+    let prefix = config.key_prefix()?;
+    let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
+    let pepper = &found.pepper;
+    let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), args.write.dry_run, context.out.is_json())?;
+
+    let key = new_key(&prefix, pepper)?;
+    let digest = pepper.digest(&key.as_presented());
+    let subject = fields::subject(&args.subject)?;
+    let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
+    let entries = [Entry::of(&record)?];
+    context::write(&store, &entries, args.write.dry_run)?;
+
+    let id = key.id();
+    let mut say = || {
+        key_out.fill(key.reveal())?;
+        let in_file = key_out.path().is_some();
+        let issued = Issued {
+            id: id.as_str(),
+            key: (!in_file).then(|| key.reveal()),
+            key_file: key_out.path(),
+            entries: args.write.dry_run.then_some(&entries),
+            ..issued(&record)
+        };
+        if args.write.dry_run {
+            context.out.result(&issued, context::bulk_json(&entries))
+        } else if in_file && !context.out.is_json() {
+            Ok(())
+        } else {
+            context.out.result(&issued, key.reveal())
+        }
+    };
+    say().map_err(|fault| lost(fault, id.as_str(), args.write.dry_run))?;
+
+    announce(context, &record, &store, args.write.dry_run);
+    context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
+    if found.not_the_local_one {
+        context.out.note(
+            "warning: PEPPER in .dev.vars is another one; the local gate will refuse this key",
+        );
+    }
+    Ok(())
+}
+
+/// A key that could not be shown is lost; its record is not. Says so.
+pub(crate) fn lost(fault: Fault, id: &str, dry_run: bool) -> Fault {
+    if dry_run {
+        return fault;
+    }
+    fault.and(
+        format!("the record of key {id} was written, but the key could not be handed over and is lost"),
+        format!("`keygate revoke {id}`, then issue another"),
+    )
+}
+
+/// Writes the record of a key that standard input holds.
+fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dyn Store) -> Outcome<()> {
+    let key: ImportedKey = {
+        let text = imported::read_line(io::stdin().lock())?;
+        imported::import(&text, &config.key_prefix()?)?
+    };
+    let subject = fields::subject(&args.subject)?;
+    let digest = Digest::of_imported(&key);
+    let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
+    let entries = [Entry::of(&record)?];
+    // The id of an imported key follows from the key, so its record may be there, revoked even.
+    if !args.write.dry_run && store.value(&key.id().kv_name())?.is_some() {
+        return Err(Fault::failed(
+            format!("this key has a record already: {}", key.id()),
+            format!("see `keygate show {0}`; change it with `keygate update {0}`", key.id()),
+        ));
+    }
+    context::write(store, &entries, args.write.dry_run)?;
+    let issued = Issued {
+        entries: args.write.dry_run.then_some(&entries),
+        ..issued(&record)
+    };
+    if args.write.dry_run {
+        context.out.result(&issued, context::bulk_json(&entries))?;
+    } else {
+        context.out.result(&issued, key.id())?;
+    }
+    announce(context, &record, store, args.write.dry_run);
+    if config.vars().get("IMPORTED_KEYS").is_none_or(|on| on != true && on != "true") {
+        context.out.note(format_args!(
+            "warning: the gate reads imported keys only with `{} = true`",
+            config.place("vars.IMPORTED_KEYS"),
+        ));
+    }
+    Ok(())
+}
+
+/// The record with everything that the options say.
+fn filled(context: &Context, args: &IssueArgs, mut record: Record) -> Outcome<Record> {
+    record.name = fields::name(args.name.as_deref().unwrap_or_default())?;
+    record.scopes = fields::scopes(&args.scopes)?;
+    record.ips = fields::ips(&args.ips)?;
+    record.plan = args.plan.as_deref().map(fields::plan).transpose()?;
+    record.meta = fields::meta(&Meta::default(), &args.meta)?;
+    record.not_before = args.not_before.and_then(|when| when.from(context.now));
+    record.not_after = fields::end(args.expires, context.now)?;
+    Ok(record)
+}
+
+/// The result without the parts that depend on where the key went.
+pub(crate) fn issued(record: &Record) -> Issued<'_> {
+    let subject: &Subject = &record.subject;
+    Issued {
+        id: record.id.as_str(),
+        key: None,
+        key_file: None,
+        subject: subject.as_str(),
+        not_before: record.not_before.map(Into::into),
+        not_after: record.not_after.map(Into::into),
+        replaces: None,
+        entries: None,
+    }
+}
+
+fn announce(context: &Context, record: &Record, store: &dyn Store, dry_run: bool) {
+    let from = record.not_before.map(|start| format!(" from {}", utc(start))).unwrap_or_default();
+    context.out.note(format_args!(
+        "{} {} for {}: good{from}, expires {}, {}",
+        if dry_run { "would issue" } else { "issued" },
+        record.id,
+        record.subject,
+        utc_or_never(record.not_after),
+        if dry_run { "nothing was written".to_owned() } else { format!("in {}", store.place()) },
+    ));
+}

@@ -1,0 +1,343 @@
+//! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
+
+use keygate_core::digest::Digest;
+use keygate_core::key::KeyId;
+use keygate_core::record::{Record, UnixSeconds};
+
+use crate::args::RotateArgs;
+use crate::commands::issue::{Issued, Replaced, issued, lost};
+use crate::context::{self, Context};
+use crate::entry::Entry;
+use crate::fault::{Fault, Outcome};
+use crate::fields;
+use crate::key_out::KeyOut;
+use crate::key_source::new_key;
+use crate::secrets;
+use crate::staleness::Staleness;
+use crate::standing::Standing;
+use crate::store::{self, Store};
+use crate::time::{in_words, utc, utc_or_never};
+
+/// Rotates a key.
+pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
+    let old_id = fields::id(&args.id)?;
+    let config = context.config()?;
+    let store = context::store(&config, &args.store)?;
+    let staleness = Staleness::of(&config, args.store.remote);
+    let prefix = config.key_prefix()?;
+    let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
+    let pepper = &found.pepper;
+    let dry_run = args.write.dry_run;
+    let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
+
+    let old = store::record(&store, old_id)?;
+    let key = new_key(&prefix, pepper)?;
+    let digest = pepper.digest(&key.as_presented());
+    let succession = Succession::of(&old, key.id(), digest, args, context.now)?;
+    let show = |succession: &Succession| {
+        key_out.fill(key.reveal())?;
+        let in_file = key_out.path().is_some();
+        let entries = [Entry::of(&succession.new)?, Entry::of(&succession.old)?];
+        let result = Issued {
+            key: (!in_file).then(|| key.reveal()),
+            key_file: key_out.path(),
+            replaces: Some(Replaced {
+                id: old_id.to_string(),
+                not_after: succession.ends.seconds(),
+                staleness_seconds: staleness.worst_secs(),
+            }),
+            entries: dry_run.then_some(&entries),
+            ..issued(&succession.new)
+        };
+        if dry_run {
+            context.out.result(&result, context::bulk_json(&entries))
+        } else if in_file && !context.out.is_json() {
+            Ok(())
+        } else {
+            context.out.result(&result, key.reveal())
+        }
+    };
+    succession.carry_out(&store, dry_run, show)?;
+    announce(context, &succession, staleness, dry_run);
+    context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
+    if found.not_the_local_one {
+        context.out.note(
+            "warning: PEPPER in .dev.vars is another one; the local gate will refuse the new key",
+        );
+    }
+    Ok(())
+}
+
+/// The two records that a rotation writes.
+#[derive(Debug)]
+struct Succession {
+    new: Record,
+    old: Record,
+    /// The first second at which the old key is no longer good.
+    ends: UnixSeconds,
+}
+
+impl Succession {
+    /// # Errors
+    /// The old key is not in use, has been replaced before, or the new one would have no time to live.
+    fn of(
+        old: &Record,
+        id: KeyId,
+        digest: Digest,
+        args: &RotateArgs,
+        now: UnixSeconds,
+    ) -> Outcome<Self> {
+        refuse_what_is_not_in_use(old, now)?;
+        let not_after = match args.expires {
+            Some(when) => fields::end(when, now)?,
+            None => old.not_after.map(|end| {
+                // INVARIANT: a key in use ends after now, which is not before its issue; a skewed clock yields 0.
+                now.plus(end.seconds().saturating_sub(old.created.seconds()).max(1))
+            }),
+        };
+        let grace_ends = now.plus(args.grace.seconds());
+        let ends = old.not_after.map_or(grace_ends, |end| end.min(grace_ends));
+        let mut new = Record::new(id, old.subject.clone(), digest, now);
+        new.name = old.name.clone();
+        new.scopes = old.scopes.clone();
+        new.ips.clone_from(&old.ips);
+        new.plan.clone_from(&old.plan);
+        new.meta = old.meta.clone();
+        new.not_after = not_after;
+        new.replaces = Some(old.id);
+
+        let mut old = old.clone();
+        // Past already; kept, it could stand after an end that is now.
+        old.not_before = old.not_before.filter(|start| *start < ends);
+        old.not_after = Some(ends);
+        old.replaced_by = Some(id);
+        Ok(Self { new, old, ends })
+    }
+
+    /// Writes the new record, shows the new key, gives the old record its end, in this order: whatever
+    /// stops it half way, the old key still works until the new one has been handed over.
+    fn carry_out(
+        &self,
+        store: &dyn Store,
+        dry_run: bool,
+        show: impl FnOnce(&Self) -> Outcome<()>,
+    ) -> Outcome<()> {
+        // Both before anything is written, so that a record which the gate would refuse stops all of it.
+        let (new, old) = (Entry::of(&self.new)?, Entry::of(&self.old)?);
+        context::write(store, &[new], dry_run)?;
+        show(self).map_err(|fault| lost(fault, self.new.id.as_str(), dry_run))?;
+        context::write(store, &[old], dry_run).map_err(|fault| {
+            let seconds = utc(self.ends);
+            fault.and(
+                format!("the new key {} works, and the old key {} still has no new end", self.new.id, self.old.id),
+                format!("`keygate update {} --expires {seconds}` gives it the end that was meant", self.old.id),
+            )
+        })
+    }
+}
+
+fn refuse_what_is_not_in_use(old: &Record, now: UnixSeconds) -> Outcome<()> {
+    let id = old.id;
+    if let Some(successor) = old.replaced_by {
+        return Err(Fault::failed(
+            format!("key {id} has been replaced by {successor}"),
+            format!("rotate the key that is in use: `keygate rotate {successor}`"),
+        ));
+    }
+    let standing = Standing::of(old.state, old.not_before, old.not_after, now);
+    let remedy = match standing {
+        Standing::Active => return Ok(()),
+        Standing::Pending => format!("wait for its time, or let it begin now: `keygate update {id} --clear not-before`"),
+        Standing::Expired => format!("issue a new key, or let it live on first: `keygate update {id} --expires 24h`"),
+        Standing::Disabled => format!("enable it first: `keygate enable {id}`"),
+        Standing::Revoked => "issue a new key".to_owned(),
+    };
+    Err(Fault::failed(
+        format!("key {id} is {}; a key that is not in use is not rotated", standing.as_str()),
+        remedy,
+    ))
+}
+
+fn announce(context: &Context, succession: &Succession, staleness: Staleness, dry_run: bool) {
+    let Succession { new, old, ends } = succession;
+    let (made, stops) = if dry_run { ("would make", "would stop") } else { ("made", "stops") };
+    context.out.note(format_args!(
+        "{made} {} for {}: good at once, expires {}",
+        new.id,
+        new.subject,
+        utc_or_never(new.not_after),
+    ));
+    let left = ends.seconds().saturating_sub(context.now.seconds());
+    let when = if left == 0 { "now".to_owned() } else { format!("in {}", in_words(left)) };
+    context.out.note(format_args!("old key {} {stops} working at {}, {when}", old.id, utc(*ends)));
+    if staleness.worst_secs().is_none_or(|worst| left < worst) {
+        // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.
+        context.out.note(format_args!("staleness: {}", staleness.sentence()));
+        if staleness.is_remote() {
+            context.out.note(format_args!(
+                "to refuse it within seconds: add {} to the secret DENIED_IDS (`wrangler secret put DENIED_IDS`)",
+                old.id,
+            ));
+        }
+    }
+    if dry_run {
+        context.out.note("nothing was written");
+    }
+    if matches!(new.not_after, Some(end) if end <= *ends) {
+        context.out.note("warning: the new key ends before the old one");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use clap::Parser as _;
+    use keygate_core::digest::Digest;
+    use keygate_core::key::KeyId;
+    use keygate_core::record::{Record, State, UnixSeconds};
+    use keygate_core::token::Subject;
+
+    use super::Succession;
+    use crate::args::{Cli, Command, RotateArgs};
+    use crate::entry::Entry;
+    use crate::fault::{Fault, Outcome};
+    use crate::store::fake::FakeStore;
+    use crate::store::{Store as _, record};
+
+    const NOW: u64 = 1_000_000;
+    const OLD: &str = "4fTz0Qw9Lr2K";
+    const NEW: &str = "7hVbT1mWcZk3";
+
+    fn at(seconds: u64) -> UnixSeconds {
+        UnixSeconds::new(seconds).unwrap()
+    }
+
+    fn id(text: &str) -> KeyId {
+        KeyId::parse(text).unwrap()
+    }
+
+    fn digest() -> Digest {
+        Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap()
+    }
+
+    fn old() -> Record {
+        let subject = Subject::parse("acme").unwrap();
+        Record::new(id(OLD), subject, digest(), at(NOW - 500))
+    }
+
+    fn old_with(change: impl FnOnce(&mut Record)) -> Record {
+        let mut record = old();
+        change(&mut record);
+        record
+    }
+
+    fn args(options: &[&str]) -> RotateArgs {
+        let line = ["keygate", "rotate", OLD].iter().chain(options);
+        match Cli::parse_from(line).command {
+            Command::Rotate(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn succession(old: &Record, options: &[&str]) -> Outcome<Succession> {
+        Succession::of(old, id(NEW), digest(), &args(options), at(NOW))
+    }
+
+    #[test]
+    fn the_old_key_ends_with_the_grace_but_never_later_than_it_would_have() {
+        for (not_after, options, ends) in [
+            (None, &[][..], NOW + 86_400),
+            (None, &["--grace", "0"], NOW),
+            (Some(NOW + 60), &[], NOW + 60),
+            (Some(NOW + 60), &["--grace", "30s"], NOW + 30),
+        ] {
+            let old = old_with(|old| old.not_after = not_after.map(at));
+            let made = succession(&old, options).unwrap();
+            assert_eq!(made.old.not_after, Some(at(ends)), "{not_after:?} {options:?}");
+            assert_eq!(made.old.replaced_by, Some(id(NEW)));
+            assert_eq!(made.new.replaces, Some(id(OLD)));
+        }
+    }
+
+    #[test]
+    fn the_new_key_lives_as_long_as_the_old_one_was_made_to() {
+        for (not_after, options, expected) in [
+            (None, &[][..], None),
+            (Some(NOW + 500), &[], Some(NOW + 1000)),
+            (Some(NOW + 500), &["--expires", "never"], None),
+            (None, &["--expires", "1h"], Some(NOW + 3600)),
+        ] {
+            let old = old_with(|old| old.not_after = not_after.map(at));
+            let made = succession(&old, options).unwrap();
+            assert_eq!(made.new.not_after, expected.map(at), "{not_after:?} {options:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_began_this_very_second_can_end_at_once() {
+        let old = old_with(|old| old.not_before = Some(at(NOW)));
+        let made = succession(&old, &["--grace", "0"]).unwrap();
+        assert!(Entry::of(&made.old).is_ok());
+    }
+
+    #[test]
+    fn only_a_key_in_use_is_rotated() {
+        for (old, said) in [
+            (old_with(|old| old.state = State::Revoked), "is revoked"),
+            (old_with(|old| old.state = State::Disabled), "is disabled"),
+            (old_with(|old| old.not_after = Some(at(NOW))), "is expired"),
+            (old_with(|old| old.not_before = Some(at(NOW + 1))), "is pending"),
+            (old_with(|old| old.replaced_by = Some(id("000000000000"))), "has been replaced by 000000000000"),
+        ] {
+            let fault = succession(&old, &[]).unwrap_err().to_string();
+            assert!(fault.contains(said), "{fault}");
+        }
+    }
+
+    /// A store that holds the old key, and what came of the rotation.
+    fn rotated(fails_after: Option<usize>, shown: Outcome<()>) -> (FakeStore, Outcome<()>, Vec<String>) {
+        let store = FakeStore::default();
+        store.write(&[Entry::of(&old()).unwrap()]).unwrap();
+        store.written.borrow_mut().clear();
+        store.fails_after.set(fails_after);
+        let order = RefCell::new(Vec::new());
+        let outcome = succession(&old(), &[]).unwrap().carry_out(&store, false, |_| {
+            order.borrow_mut().extend(store.written.borrow().iter().cloned());
+            order.borrow_mut().push("shown".to_owned());
+            shown
+        });
+        let seen = order.borrow().len().saturating_sub(1);
+        let mut steps = order.into_inner();
+        steps.extend(store.written.borrow().iter().skip(seen).cloned());
+        (store, outcome, steps)
+    }
+
+    #[test]
+    fn the_new_record_comes_first_then_the_key_then_the_old_records_end() {
+        let (_, outcome, steps) = rotated(None, Ok(()));
+        assert!(outcome.is_ok());
+        assert_eq!(steps, [format!("key/{NEW}"), "shown".into(), format!("key/{OLD}")]);
+    }
+
+    #[test]
+    fn when_a_write_fails_no_dead_key_is_shown_and_the_old_key_lives_on() {
+        let (store, outcome, steps) = rotated(Some(0), Ok(()));
+        assert!(outcome.is_err());
+        assert!(steps.is_empty());
+        assert_eq!(record(&store, id(OLD)).unwrap().not_after, None);
+
+        let (store, outcome, _) = rotated(Some(1), Ok(()));
+        let fault = outcome.unwrap_err().to_string();
+        assert!(fault.contains("keygate update 4fTz0Qw9Lr2K --expires 1970-01-13T13:46:40Z"), "{fault}");
+        assert_eq!(record(&store, id(OLD)).unwrap().not_after, None);
+    }
+
+    #[test]
+    fn when_the_new_key_cannot_be_shown_the_old_one_lives_on() {
+        let (store, outcome, _) = rotated(None, Err(Fault::failed("closed", "open")));
+        let fault = outcome.unwrap_err().to_string();
+        assert!(fault.contains(&format!("keygate revoke {NEW}")), "{fault}");
+        assert_eq!(record(&store, id(OLD)).unwrap().not_after, None);
+    }
+}

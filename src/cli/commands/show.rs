@@ -1,0 +1,87 @@
+//! `keygate show`: one record, and what it amounts to now.
+
+use std::fmt::{Display, Write as _};
+
+use keygate_core::digest::Digest;
+use keygate_core::record::{Record, UnixSeconds};
+use serde::Serialize;
+
+use crate::args::ShowArgs;
+use crate::context::{self, Context};
+use crate::fault::Outcome;
+use crate::fields;
+use crate::output::printable;
+use crate::standing::Standing;
+use crate::store;
+use crate::time::{in_words, utc, utc_or_never};
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+struct Shown<'s> {
+    record: &'s Record,
+    state: Standing,
+    good_now: bool,
+}
+
+/// Shows a key's record.
+pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
+    let id = fields::id(&args.id)?;
+    let store = context::store(&context.config()?, &args.store)?;
+    let record = store::record(&store, id)?;
+    let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
+    let shown = Shown {
+        record: &record,
+        state: standing,
+        good_now: standing == Standing::Active,
+    };
+    context.out.result(&shown, lines(&record, standing, context.now).trim_end())
+}
+
+fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &dyn Display| {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{name:<12}{value}");
+    };
+    line("id", &record.id);
+    line("subject", &record.subject);
+    line("name", &printable(record.name.as_str()));
+    line("state", &sentence(record, standing, now));
+    line("created", &utc(record.created));
+    line("not_before", &record.not_before.map_or_else(|| "-".to_owned(), utc));
+    line("not_after", &utc_or_never(record.not_after));
+    line("scopes", &list(record.scopes.as_slice(), "none"));
+    let ips = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
+    line("ips", &list(ips, "from anywhere"));
+    line("plan", &record.plan.as_ref().map_or("-", |plan| plan.as_str()));
+    line("digest", &match &record.digest {
+        Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
+        Digest::Imported(_) => "imported: SHA-256, no pepper".to_owned(),
+    });
+    for (name, id) in [("replaces", record.replaces), ("replaced_by", record.replaced_by)] {
+        if let Some(id) = id {
+            line(name, &id);
+        }
+    }
+    for (name, value) in record.meta.as_map() {
+        line("meta", &printable(&format!("{name}={value}")));
+    }
+    text
+}
+
+fn sentence(record: &Record, standing: Standing, now: UnixSeconds) -> String {
+    let left = |time: UnixSeconds| in_words(time.seconds().saturating_sub(now.seconds()));
+    match (standing, record.not_before, record.not_after) {
+        (Standing::Active, _, Some(end)) => format!("active, for another {}", left(end)),
+        (Standing::Pending, Some(start), _) => format!("pending, for another {}", left(start)),
+        (Standing::Expired, _, Some(end)) => format!("expired, {} ago", in_words(now.seconds().saturating_sub(end.seconds()))),
+        _ => standing.as_str().to_owned(),
+    }
+}
+
+fn list(items: &[impl Display], none: &str) -> String {
+    if items.is_empty() {
+        return none.to_owned();
+    }
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

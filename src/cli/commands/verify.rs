@@ -1,0 +1,292 @@
+//! `keygate verify`: what the gate would answer to a key, by the gate's own code.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::ExitCode;
+
+use base64ct::{Base64, Encoding as _};
+use keygate_core::admission::{Admission, Gate, Head};
+use keygate_core::credential::{Places, Presented};
+use keygate_core::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
+use keygate_core::denial::{Cause, Denial};
+use keygate_core::policy::Policy;
+use keygate_core::record::Record;
+use keygate_core::secrets::{SecretTexts, Secrets};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::VerifyArgs;
+use crate::context::{self, Context};
+use crate::dev_vars::DevVars;
+use crate::fault::{Fault, Outcome};
+use crate::imported::read_line;
+use crate::output::printable;
+use crate::secrets::pepper_texts;
+use crate::store::Store;
+use crate::wrangler_toml::WranglerToml;
+
+/// Stands for the gate's own host, which decides nothing.
+const GATE: &str = "https://gate.invalid";
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+struct Judgement {
+    permitted: bool,
+    /// The status and code of the gate's answer; null where the origin answers.
+    status: Option<u16>,
+    code: Option<&'static str>,
+    /// Why, as it would stand in the gate's log.
+    cause: Option<String>,
+    key_id: Option<String>,
+    subject: Option<String>,
+    /// Where the request would go.
+    destination: Option<String>,
+    /// The rate limiter that has a say; the command does not ask it.
+    limiter: Option<String>,
+}
+
+/// Says what the gate would answer.
+pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
+    check_path(&args.path)?;
+    let config = context.config()?;
+    let store = context::store(&config, &args.store)?;
+    let judgement = match gate(&config, args)? {
+        Ok(gate) => {
+            let key = read_line(io::stdin().lock())?;
+            judge(context, &gate, &store, args, &key)?
+        }
+        Err(faults) => refused(&Cause::Misconfigured(faults).into()),
+    };
+    context.out.result(&judgement, text(&judgement))?;
+    if args.store.remote {
+        context.out.note("not looked at: the deployed secrets STATIC_KEYS and DENIED_IDS, which cannot be read back");
+    }
+    Ok(ExitCode::from(u8::from(!judgement.permitted)))
+}
+
+/// The gate as its configuration makes it; or why it would answer 503 to everything.
+fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String>> {
+    let texts = pepper_texts(args.pepper.pepper_file.as_deref(), config, args.store.remote)?;
+    let local = if args.store.remote {
+        None
+    } else {
+        DevVars::read(config.folder(), config.environment())?
+    };
+    let secret = |name| local.as_ref().and_then(|file| file.value(name));
+    let policy = Policy::from_json(&config.vars().to_string());
+    let secrets = Secrets::parse(&SecretTexts {
+        pepper: Some(&texts.current),
+        pepper_previous: texts.previous.as_ref().map(|text| text.as_str()),
+        static_keys: secret("STATIC_KEYS"),
+        denied_ids: secret("DENIED_IDS"),
+        origin_authorization: secret("ORIGIN_AUTHORIZATION"),
+    });
+    Ok(match (policy, secrets) {
+        (Ok(policy), Ok(secrets)) => Ok(Gate { policy, secrets }),
+        (Err(faults), _) => Err(joined(faults.iter())),
+        (_, Err(faults)) => Err(joined(faults.iter())),
+    })
+}
+
+fn joined<T: ToString>(faults: impl Iterator<Item = T>) -> String {
+    faults.map(|fault| fault.to_string()).collect::<Vec<_>>().join("; ")
+}
+
+fn judge(
+    context: &Context,
+    gate: &Gate,
+    store: &dyn Store,
+    args: &VerifyArgs,
+    key: &str,
+) -> Outcome<Judgement> {
+    let request = Request::carrying(key, gate.policy.places(), &args.path);
+    let headers: Vec<Option<&str>> = request.headers.iter().map(|value| value.as_ref().map(|v| v.as_str())).collect();
+    let head = Head {
+        method: &args.method,
+        url: &request.url,
+        client_ip: args.ip.as_deref(),
+        origin: None,
+        preflight_method: None,
+        presented: Presented {
+            authorization: request.authorization.as_ref().map(|value| value.as_str()),
+            headers: &headers,
+            query: request.url.split_once('?').map(|(_, query)| query),
+        },
+    };
+    let admitted = match gate.admit(&head) {
+        Ok(Admission::Proceed(admitted)) => admitted,
+        // Without an Origin header there is no preflight.
+        Ok(Admission::AnswerPreflight) => return Ok(permitted(None, None)),
+        Err(denial) => return Ok(refused(&denial)),
+    };
+    let id = admitted.key_id();
+    let (stored, fault);
+    let found = match id {
+        None => Lookup::NotNeeded,
+        Some(id) => match gate.static_key(&id) {
+            Some(record) => Lookup::Found(record),
+            None => match store.value(&id.kv_name())?.map(|value| Record::parse_entry(id, &value)) {
+                None => Lookup::Unknown,
+                Some(Ok(record)) => {
+                    stored = record;
+                    Lookup::Found(&stored)
+                }
+                Some(Err(e)) => {
+                    fault = e;
+                    Lookup::Invalid(fault)
+                }
+            },
+        },
+    };
+    Ok(match decide(gate, admitted, found, context.now) {
+        Ok(Verdict::Permit(permit)) => permitted(Some(&permit), None),
+        Ok(Verdict::Limited(pending)) => {
+            let limiter = pending.limiter().to_owned();
+            // The limiter is not asked: a question would count against the holder.
+            match pending.settle(LimiterAnswer::Within) {
+                Ok(permit) => permitted(Some(&permit), Some(limiter)),
+                Err(denial) => refused(&denial),
+            }
+        }
+        Err(denial) => refused(&denial),
+    })
+}
+
+/// A request that carries the key in the first place that the policy allows.
+struct Request {
+    url: Zeroizing<String>,
+    authorization: Option<Zeroizing<String>>,
+    headers: Vec<Option<Zeroizing<String>>>,
+}
+
+impl Request {
+    fn carrying(key: &str, places: &Places, path: &str) -> Self {
+        let mut request = Self {
+            url: Zeroizing::new(format!("{GATE}{path}")),
+            authorization: None,
+            headers: places.header_names().iter().map(|_| None).collect(),
+        };
+        if places.bearer() {
+            request.authorization = Some(Zeroizing::new(format!("Bearer {key}")));
+        } else if let Some(first) = request.headers.first_mut() {
+            *first = Some(Zeroizing::new(key.to_owned()));
+        } else if places.basic() {
+            let password = Zeroizing::new(format!(":{key}"));
+            let encoded = Zeroizing::new(Base64::encode_string(password.as_bytes()));
+            request.authorization = Some(Zeroizing::new(format!("Basic {}", encoded.as_str())));
+        } else if let Some(name) = places.query_name() {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            request.url = Zeroizing::new(format!("{GATE}{path}{joint}{name}={}", encoded(key).as_str()));
+        }
+        request
+    }
+}
+
+/// The key as the value of a query parameter.
+fn encoded(key: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(3 * key.len()));
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+/// The runtime has resolved and encoded a URL before the gate sees it; so must who asks about one.
+fn check_path(path: &str) -> Outcome<()> {
+    let plain = path.split('?').next().unwrap_or_default();
+    let resolved = |segment: &str| {
+        let dots = segment.to_ascii_lowercase().replace("%2e", ".");
+        dots != "." && dots != ".."
+    };
+    let as_sent = plain.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>'))
+        && !plain.contains(['\\', '^', '`', '{', '}'])
+        && plain.split('/').all(resolved);
+    if as_sent {
+        return Ok(());
+    }
+    Err(Fault::usage(
+        format!("--path `{}` is not a path as the gate is given it", printable(path)),
+        "write it as a browser would send it: beginning with `/`, dot segments resolved, other than plain ASCII percent-encoded, without `#`",
+    ))
+}
+
+fn refused(denial: &Denial) -> Judgement {
+    let row = denial.cause.code().row();
+    Judgement {
+        permitted: false,
+        status: Some(row.status),
+        code: Some(row.code),
+        cause: Some(denial.cause.reason().into_owned()),
+        key_id: denial.key_id.map(|id| id.to_string()),
+        subject: denial.subject.as_ref().map(ToString::to_string),
+        destination: None,
+        limiter: None,
+    }
+}
+
+fn permitted(permit: Option<&Permit<'_>>, limiter: Option<String>) -> Judgement {
+    let holder = permit.and_then(Permit::holder);
+    let destination = permit.map(|permit| match permit.destination() {
+        Destination::Url(url) => url.replacen(GATE, "the zone's own origin: ", 1),
+        Destination::Service { binding, url } => {
+            format!("service binding {binding}: {}", url.replacen(GATE, "", 1))
+        }
+    });
+    Judgement {
+        permitted: true,
+        status: None,
+        code: None,
+        cause: None,
+        key_id: holder.map(|holder| holder.id.to_string()),
+        subject: holder.map(|holder| holder.subject.to_owned()),
+        destination,
+        limiter,
+    }
+}
+
+fn text(judgement: &Judgement) -> String {
+    let Judgement { status, code, cause, key_id, subject, destination, limiter, .. } = judgement;
+    let mut lines = Vec::new();
+    match (status, code) {
+        (Some(status), Some(code)) => lines.push(format!("refused: {status} {code}")),
+        _ => lines.push("permitted".to_owned()),
+    }
+    for (name, value) in [
+        ("cause", cause),
+        ("key", key_id),
+        ("subject", subject),
+        ("to", destination),
+        ("if the limiter agrees", limiter),
+    ] {
+        if let Some(value) = value {
+            lines.push(format!("{name}: {}", printable(value)));
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_path, encoded};
+
+    #[test]
+    fn a_path_is_taken_only_as_the_runtime_would_write_it() {
+        for good in ["/", "/v1/reports", "/a%2Fb", "//a", "/a?x=../b&y=%zz", "/a/.../b", "/a;x=1/b"] {
+            assert!(check_path(good).is_ok(), "{good}");
+        }
+        for bad in ["", "v1", "/a/../b", "/a/.", "/%2e%2E/a", "/a b", "/é", "/a#b", "/a\\b", "https://gate.invalid/", "/a\nb"] {
+            assert!(check_path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_key_is_encoded_for_the_query() {
+        assert_eq!(encoded("a+b/c=_-.~").as_str(), "a%2Bb%2Fc%3D_-.~");
+    }
+}

@@ -1,0 +1,79 @@
+//! What every command starts from: the gate it is about, the moment, and where its words go.
+
+use std::path::PathBuf;
+
+use keygate_core::record::UnixSeconds;
+
+use crate::args::{GateArgs, StoreArgs};
+use crate::entry::Entry;
+use crate::fault::Outcome;
+use crate::output::Output;
+use crate::store::Store;
+use crate::time;
+use crate::wrangler_kv::{Reach, WranglerKv};
+use crate::wrangler_toml::WranglerToml;
+
+/// The ground a command stands on.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) out: Output,
+    pub(crate) now: UnixSeconds,
+    config: PathBuf,
+    environment: Option<String>,
+}
+
+impl Context {
+    /// # Errors
+    /// This machine's clock is unusable.
+    pub(crate) fn new(gate: GateArgs) -> Outcome<Self> {
+        Ok(Self {
+            out: Output::new(gate.json),
+            now: time::now()?,
+            config: gate.config,
+            environment: gate.env.filter(|name| !name.is_empty()),
+        })
+    }
+
+    /// The gate's wrangler.toml.
+    ///
+    /// # Errors
+    /// As [`WranglerToml::read`].
+    pub(crate) fn config(&self) -> Outcome<WranglerToml> {
+        WranglerToml::read(&self.config, self.environment())
+    }
+
+    /// The chosen environment.
+    pub(crate) fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+}
+
+/// The store that the options name.
+///
+/// # Errors
+/// As [`WranglerKv::new`].
+pub(crate) fn store(config: &WranglerToml, args: &StoreArgs) -> Outcome<WranglerKv> {
+    let reach = if args.remote {
+        Reach::Remote
+    } else {
+        Reach::Local(args.persist_to.as_deref())
+    };
+    WranglerKv::new(config, reach)
+}
+
+/// Writes the entries, unless this is a dry run.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn write(store: &dyn Store, entries: &[Entry], dry_run: bool) -> Outcome<()> {
+    if dry_run {
+        return Ok(());
+    }
+    store.write(entries)
+}
+
+/// The entries as wrangler's bulk JSON, for reading and for `wrangler kv bulk put`.
+pub(crate) fn bulk_json(entries: &[Entry]) -> String {
+    // INVARIANT: strings, numbers and null always serialize.
+    serde_json::to_string_pretty(entries).unwrap_or_default()
+}

@@ -1,0 +1,69 @@
+//! What a command says when it cannot do its work: the problem, then the remedy.
+
+use core::fmt;
+
+/// Why a command ended without doing its work.
+///
+/// Neither text ever holds a key or a pepper: errors end up in terminals, logs and tickets.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    kind: Kind,
+    problem: String,
+    remedy: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    Usage,
+}
+
+/// The result of everything that can end a command.
+pub(crate) type Outcome<T> = Result<T, Fault>;
+
+impl Fault {
+    /// The world was not as needed: exit code 1.
+    pub(crate) fn failed(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Failed,
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// The command line asks for something that cannot be: exit code 2, as for clap's own errors.
+    pub(crate) fn usage(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Usage,
+            ..Self::failed(problem, remedy)
+        }
+    }
+
+    /// The same fault, with what it brought about and what is to be done about that.
+    pub(crate) fn and(self, consequence: impl AsRef<str>, remedy: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Failed,
+            problem: format!("{}; {}", self.problem, consequence.as_ref()),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+        }
+    }
+
+    /// The fault as one JSON object, for `--json`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "error": self.problem, "remedy": self.remedy })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}\n help: {}", self.problem, self.remedy)
+    }
+}

@@ -1,0 +1,114 @@
+//! The fields of a record, from what was given on the command line.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use keygate_core::address::Network;
+use keygate_core::key::KeyId;
+use keygate_core::record::{Bounded, Meta, Name, UnixSeconds};
+use keygate_core::token::{Plan, Scope, Subject};
+
+use crate::fault::{Fault, Outcome};
+use crate::time::{When, utc};
+
+/// The id of a key.
+///
+/// # Errors
+/// It is none; of a whole key that was given in its place, no more than an id's length is repeated.
+pub(crate) fn id(text: &str) -> Outcome<KeyId> {
+    KeyId::parse(text).map_err(|e| {
+        Fault::usage(e.to_string(), "give the 12 characters after the key's prefix; `keygate list` shows them")
+    })
+}
+
+pub(crate) fn subject(text: &str) -> Outcome<Subject> {
+    Subject::parse(text).map_err(|e| wrong("--subject", e))
+}
+
+pub(crate) fn name(text: &str) -> Outcome<Name> {
+    Name::parse(text).map_err(|e| wrong("--name", e))
+}
+
+pub(crate) fn plan(text: &str) -> Outcome<Plan> {
+    Plan::parse(text).map_err(|e| wrong("--plan", e))
+}
+
+pub(crate) fn scopes(texts: &[String]) -> Outcome<Bounded<Scope>> {
+    let scopes: Result<Vec<Scope>, _> = texts.iter().map(|text| Scope::parse(text)).collect();
+    Bounded::try_from(scopes.map_err(|e| wrong("--scope", e))?).map_err(|e| wrong("--scope", e))
+}
+
+/// The networks; `None`, which is from anywhere, when none were given.
+pub(crate) fn ips(texts: &[String]) -> Outcome<Option<Bounded<Network>>> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let networks: Result<Vec<Network>, _> = texts.iter().map(|text| Network::parse(text)).collect();
+    let networks = networks.map_err(|e| wrong("--ip", e))?;
+    Bounded::try_from(networks).map(Some).map_err(|e| wrong("--ip", e))
+}
+
+/// The notes in `old`, with those of `texts` set.
+pub(crate) fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
+    let mut notes: BTreeMap<String, String> = old.as_map().clone();
+    for text in texts {
+        let (name, value) = text
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing"))?;
+        notes.insert(name.to_owned(), value.to_owned());
+    }
+    Meta::try_from(notes).map_err(|e| wrong("--meta", e))
+}
+
+/// The end of a key.
+///
+/// # Errors
+/// It has passed.
+pub(crate) fn end(when: When, now: UnixSeconds) -> Outcome<Option<UnixSeconds>> {
+    match when.from(now) {
+        Some(end) if end <= now => Err(Fault::usage(
+            format!("--expires is {}, which has passed", utc(end)),
+            "give a time to come; to end a key now, use `keygate disable` or `keygate revoke`",
+        )),
+        end => Ok(end),
+    }
+}
+
+fn wrong(option: &str, problem: impl Display) -> Fault {
+    Fault::usage(format!("{option}: {problem}"), "give another value; see `--help`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{end, id, meta};
+    use crate::time::When;
+    use keygate_core::record::{Meta, UnixSeconds};
+
+    #[test]
+    fn a_whole_key_given_for_an_id_is_not_repeated() {
+        let key = format!("acme_live_{}", "Zx9".repeat(17));
+        let fault = id(&key).unwrap_err();
+        assert!(!fault.to_string().contains("Zx9Zx9"), "{fault}");
+        assert_eq!(fault.exit_code(), 2);
+    }
+
+    #[test]
+    fn notes_are_set_one_by_one_and_may_hold_an_equals_sign() {
+        let old = meta(&Meta::default(), &["a=1".into(), "b=x=y".into()]).unwrap();
+        let new = meta(&old, &["a=2".into(), "c=".into()]).unwrap();
+        let notes: Vec<_> = new.as_map().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(notes, [("a", "2"), ("b", "x=y"), ("c", "")]);
+        for bad in ["a", "=1", ""] {
+            assert!(meta(&Meta::default(), &[bad.into()]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_has_passed_is_refused() {
+        let at = |seconds| UnixSeconds::new(seconds).unwrap();
+        assert!(end(When::At(at(10)), at(10)).is_err());
+        assert_eq!(end(When::At(at(11)), at(10)).unwrap(), Some(at(11)));
+        assert_eq!(end(When::Never, at(10)).unwrap(), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! The `keygate` command: issues, rotates and revokes the keys of a gate, and checks its policy.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod args;
+mod check_policy;
+mod check_records;
+mod commands;
+mod context;
+mod dev_vars;
+mod entry;
+mod fault;
+mod fields;
+mod findings;
+mod imported;
+mod key_out;
+mod key_source;
+mod output;
+mod secrets;
+mod staleness;
+mod standing;
+mod store;
+mod time;
+mod wrangler_kv;
+mod wrangler_toml;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use context::Context;
+use fault::Outcome;
+use output::{Output, redact};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) if !e.use_stderr() => e.exit(),
+        Err(e) => {
+            // Not clap's own exit: it repeats what was typed, and that may be a key.
+            Output::new(false).note(redact(&e.render().to_string()).trim_end());
+            return ExitCode::from(2);
+        }
+    };
+    let out = Output::new(cli.gate.json);
+    match run(cli) {
+        Ok(code) => code,
+        Err(fault) => {
+            out.fault(&fault);
+            ExitCode::from(fault.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Outcome<ExitCode> {
+    let context = Context::new(cli.gate)?;
+    match &cli.command {
+        Command::Pepper => commands::pepper::run(context.out),
+        Command::Issue(args) => commands::issue::run(&context, args),
+        Command::List(args) => commands::list::run(&context, args),
+        Command::Show(args) => commands::show::run(&context, args),
+        Command::Rotate(args) => commands::rotate::run(&context, args),
+        Command::Revoke(args) => commands::change::revoke(&context, args),
+        Command::Disable(args) => commands::change::disable(&context, args),
+        Command::Enable(args) => commands::change::enable(&context, args),
+        Command::Update(args) => commands::change::update(&context, args),
+        Command::Verify(args) => return commands::verify::run(&context, args),
+        Command::Check(args) => return commands::check::run(&context, args),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

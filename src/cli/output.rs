@@ -1,0 +1,125 @@
+//! Where the words go: results to standard output, everything meant for a reader's eyes to standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::fault::{Fault, Outcome};
+
+/// Room for any result that holds a key, so that no reallocation leaves a copy of it behind.
+const RESULT_BYTES: usize = 32 * 1024;
+
+/// The two streams, and whether results are JSON.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Says something to the reader.
+    #[expect(
+        clippy::unused_self,
+        reason = "who may write is said by who was given an Output"
+    )]
+    pub(crate) fn note(self, text: impl Display) {
+        // A closed standard error must not stop a command half way through its writes.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Writes the one result: `value` as a JSON object under `--json`, else `text`.
+    ///
+    /// # Errors
+    /// Standard output is closed or full.
+    pub(crate) fn result(self, value: &impl Serialize, text: impl Display) -> Outcome<()> {
+        let mut line = Zeroizing::new(Vec::with_capacity(RESULT_BYTES));
+        if self.json {
+            serde_json::to_writer(&mut *line, value).map_err(io::Error::from)
+        } else {
+            write!(line, "{text}")
+        }
+        .and_then(|()| {
+            line.push(b'\n');
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&line)?;
+            stdout.flush()
+        })
+        .map_err(|e| {
+            Fault::failed(
+                format!("cannot write to standard output: {e}"),
+                "check where standard output is sent to",
+            )
+        })
+    }
+
+    /// Says why the command failed; as a JSON object under `--json`.
+    pub(crate) fn fault(self, fault: &Fault) {
+        if self.json {
+            self.note(fault.to_json());
+        } else {
+            self.note(fault);
+        }
+    }
+}
+
+/// `text` without what would steer a terminal or turn the reading direction: others wrote it.
+pub(crate) fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// `text` with every run of 40 or more key characters taken out.
+///
+/// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs.
+pub(crate) fn redact(text: &str) -> String {
+    /// Longer than any word or option of ours, shorter than a key, a pepper or a digest.
+    const SECRET_RUN: usize = 40;
+    let mut clean = String::with_capacity(text.len());
+    let mut run = String::new();
+    for c in text.chars().chain(['\n']) {
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
+            run.push(c);
+            continue;
+        }
+        clean.push_str(if run.len() < SECRET_RUN { &run } else { "(redacted)" });
+        run.clear();
+        clean.push(c);
+    }
+    clean.pop();
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{printable, redact};
+
+    #[test]
+    fn a_whole_key_in_a_usage_error_is_taken_out() {
+        let key = format!("acme_live_{}", "a1".repeat(25));
+        assert_eq!(
+            redact(&format!("error: unexpected argument '{key}' found\n")),
+            "error: unexpected argument '(redacted)' found\n"
+        );
+        assert_eq!(redact(&key), "(redacted)");
+        assert_eq!(redact("--persist-to <DIR>"), "--persist-to <DIR>");
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\n\u{202e}c é"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c é");
+    }
+}

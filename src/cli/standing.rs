@@ -1,0 +1,72 @@
+//! What a record amounts to at one moment.
+
+use clap::ValueEnum;
+use keygate_core::record::{State, UnixSeconds};
+use serde::Serialize;
+
+/// Whether the gate takes a key now, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Standing {
+    /// The gate takes it.
+    Active,
+    /// Its time has not come.
+    Pending,
+    /// Its time is over.
+    Expired,
+    /// It is switched off, and can be switched on.
+    Disabled,
+    /// It is refused for good.
+    Revoked,
+}
+
+impl Standing {
+    /// In the gate's order: state, then time.
+    pub(crate) fn of(
+        state: State,
+        not_before: Option<UnixSeconds>,
+        not_after: Option<UnixSeconds>,
+        now: UnixSeconds,
+    ) -> Self {
+        match state {
+            State::Revoked => Self::Revoked,
+            State::Disabled => Self::Disabled,
+            State::Active if not_after.is_some_and(|end| now >= end) => Self::Expired,
+            State::Active if not_before.is_some_and(|start| now < start) => Self::Pending,
+            State::Active => Self::Active,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+            Self::Disabled => "disabled",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Standing;
+    use keygate_core::record::{State, UnixSeconds};
+
+    #[test]
+    fn a_key_is_good_from_its_first_second_to_the_one_before_its_end() {
+        let at = |seconds| UnixSeconds::new(seconds).unwrap();
+        let standing = |state, now| Standing::of(state, Some(at(10)), Some(at(20)), at(now));
+        for (state, now, expected) in [
+            (State::Active, 9, Standing::Pending),
+            (State::Active, 10, Standing::Active),
+            (State::Active, 19, Standing::Active),
+            (State::Active, 20, Standing::Expired),
+            (State::Disabled, 20, Standing::Disabled),
+            (State::Revoked, 20, Standing::Revoked),
+        ] {
+            assert_eq!(standing(state, now), expected, "{state:?} at {now}");
+        }
+        assert_eq!(Standing::of(State::Active, None, None, at(0)), Standing::Active);
+    }
+}

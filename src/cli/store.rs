@@ -1,0 +1,122 @@
+//! Where records are kept, as the commands see it.
+
+use keygate_core::key::{KV_NAME_PREFIX, KeyId};
+use keygate_core::record::Record;
+
+use crate::entry::{self, Entry, Metadata};
+use crate::fault::{Fault, Outcome};
+
+/// A KV namespace that holds records.
+pub(crate) trait Store {
+    /// The text that stands under `name`; `None` when nothing does.
+    ///
+    /// # Errors
+    /// The store could not be asked; this is never the same as `None`.
+    fn value(&self, name: &str) -> Outcome<Option<String>>;
+
+    /// Writes the entries, over what stood there.
+    ///
+    /// # Errors
+    /// Some or all may not have been written.
+    fn write(&self, entries: &[Entry]) -> Outcome<()>;
+
+    /// Every entry whose name begins with `prefix`, without its value.
+    ///
+    /// # Errors
+    /// The store could not be asked.
+    fn list(&self, prefix: &str) -> Outcome<Vec<Listed>>;
+
+    /// What the store is, for messages.
+    fn place(&self) -> &str;
+
+    /// Whether it is the store of a deployed gate.
+    fn is_remote(&self) -> bool;
+}
+
+/// An entry as a listing shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    /// `None` when there is none, or none that Keygate wrote.
+    pub(crate) metadata: Option<Metadata>,
+}
+
+impl Listed {
+    /// The id in the name.
+    pub(crate) fn id(&self) -> &str {
+        self.name.strip_prefix(KV_NAME_PREFIX).unwrap_or(&self.name)
+    }
+}
+
+/// The record of a key that must be there.
+///
+/// # Errors
+/// There is no such key, its record cannot be read, or the store could not be asked.
+pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<Record> {
+    match store.value(&id.kv_name())? {
+        Some(value) => entry::read(id, &value),
+        None => Err(Fault::failed(
+            format!("there is no key {id} in {}", store.place()),
+            if store.is_remote() {
+                "see `keygate list --remote`, and `--env NAME` for another environment; a key that was just issued can take a minute to be seen"
+            } else {
+                "see `keygate list`; keys of the deployed gate need `--remote`, keys of another environment `--env NAME`"
+            },
+        )),
+    }
+}
+
+/// A store for tests: a map, a log of what was written, and a count after which writing fails.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
+
+    use super::{Listed, Store};
+    use crate::entry::Entry;
+    use crate::fault::{Fault, Outcome};
+
+    #[derive(Default)]
+    pub(crate) struct FakeStore {
+        pub(crate) entries: RefCell<BTreeMap<String, Entry>>,
+        pub(crate) written: RefCell<Vec<String>>,
+        pub(crate) fails_after: Cell<Option<usize>>,
+    }
+
+    impl Store for FakeStore {
+        fn value(&self, name: &str) -> Outcome<Option<String>> {
+            Ok(self.entries.borrow().get(name).map(|e| e.value.clone()))
+        }
+
+        fn write(&self, entries: &[Entry]) -> Outcome<()> {
+            for entry in entries {
+                if self.fails_after.get() == Some(self.written.borrow().len()) {
+                    return Err(Fault::failed("the store failed", "try again"));
+                }
+                self.written.borrow_mut().push(entry.key.clone());
+                self.entries
+                    .borrow_mut()
+                    .insert(entry.key.clone(), entry.clone());
+            }
+            Ok(())
+        }
+
+        fn list(&self, prefix: &str) -> Outcome<Vec<Listed>> {
+            let entries = self.entries.borrow();
+            let listed = |(name, entry): (&String, &Entry)| Listed {
+                name: name.clone(),
+                metadata: entry.metadata.clone(),
+            };
+            let begins = |(name, _): &(&String, _)| name.starts_with(prefix);
+            Ok(entries.iter().filter(begins).map(listed).collect())
+        }
+
+        fn place(&self) -> &'static str {
+            "the fake store"
+        }
+
+        fn is_remote(&self) -> bool {
+            false
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Times as people write and read them; all of them are UTC unless an offset is written.
+
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use keygate_core::record::UnixSeconds;
+
+use crate::fault::{Fault, Outcome};
+
+/// This machine's clock.
+///
+/// # Errors
+/// The clock stands before 1970 or after 9999.
+pub(crate) fn now() -> Outcome<UnixSeconds> {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| UnixSeconds::new(since.as_secs()))
+        .ok_or_else(|| {
+            Fault::failed(
+                "the clock of this machine is not between 1970 and 9999",
+                "set the clock, then run the command again",
+            )
+        })
+}
+
+/// A length of time in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(u64);
+
+/// 1000 years: longer is a slip of the pen, and sums stay far from overflow.
+const SPAN_MAX: u64 = 1000 * 365 * DAY;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const WEEK: u64 = 7 * DAY;
+
+impl Span {
+    pub(crate) fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    /// Reads `90d`, `2w`, `12h`, `30m`, `45s` or `0`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed =
+            || "a length of time is a whole number and a unit: 45s, 30m (minutes), 12h, 90d or 2w; or 0".to_owned();
+        if text == "0" {
+            return Ok(Self(0));
+        }
+        let mut chars = text.chars();
+        let unit = match chars.next_back() {
+            Some('s') => 1,
+            Some('m') => MINUTE,
+            Some('h') => HOUR,
+            Some('d') => DAY,
+            Some('w') => WEEK,
+            _ => return Err(allowed()),
+        };
+        let digits = chars.as_str();
+        // Not u64's own parser alone: it takes a leading `+`.
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(allowed());
+        }
+        digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|count| count.checked_mul(unit))
+            .filter(|seconds| *seconds <= SPAN_MAX)
+            .map(Self)
+            .ok_or_else(|| "a length of time is at most 1000 years".to_owned())
+    }
+}
+
+/// A moment as it is given on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Never,
+    In(Span),
+    At(UnixSeconds),
+}
+
+impl When {
+    /// The moment, counted from `now`; `None` is never.
+    pub(crate) fn from(self, now: UnixSeconds) -> Option<UnixSeconds> {
+        match self {
+            Self::Never => None,
+            Self::In(span) => Some(now.plus(span.seconds())),
+            Self::At(time) => Some(time),
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    /// Reads `never`, a [`Span`], a date (its first second in UTC) or an RFC 3339 time.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        if let Ok(span) = text.parse() {
+            return Ok(Self::In(span));
+        }
+        let moment = date(text).or_else(|| rfc3339(text)).ok_or(
+            "give a length of time (90d, 12h), a date (2027-01-31, from 00:00 UTC), an RFC 3339 time (2027-01-31T18:00:00+01:00) or `never`",
+        )?;
+        u64::try_from(moment.as_second())
+            .ok()
+            .and_then(UnixSeconds::new)
+            .map(Self::At)
+            .ok_or_else(|| "the time must be between 1970 and 9999".to_owned())
+    }
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    let shaped = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date: Date = shaped.then(|| text.parse().ok())??;
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+fn rfc3339(text: &str) -> Option<Timestamp> {
+    // jiff reads more than RFC 3339: a bracketed zone, `T` left out.
+    let shaped = text.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b't' | b' '))
+        && !text.contains('[');
+    shaped.then(|| text.parse().ok())?
+}
+
+/// `2027-01-31T00:00:00Z`.
+pub(crate) fn utc(time: UnixSeconds) -> String {
+    i64::try_from(time.seconds())
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        // A `Timestamp` ends a day before `UnixSeconds` does; nobody means that day.
+        .map_or_else(|| time.seconds().to_string(), |at| at.to_string())
+}
+
+/// `utc`, or `never`.
+pub(crate) fn utc_or_never(time: Option<UnixSeconds>) -> String {
+    time.map_or_else(|| "never".to_owned(), utc)
+}
+
+/// A length of time for reading: its two largest units.
+pub(crate) fn in_words(seconds: u64) -> String {
+    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s")];
+    let mut rest = seconds;
+    let mut words = Vec::new();
+    for (unit, name) in units {
+        let count = rest / unit;
+        rest %= unit;
+        if count > 0 {
+            words.push(format!("{count} {name}"));
+        } else if !words.is_empty() {
+            break;
+        }
+    }
+    words.truncate(2);
+    if words.is_empty() {
+        return "0 s".to_owned();
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Span, When, in_words, utc};
+    use keygate_core::record::UnixSeconds;
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    fn at(seconds: u64) -> When {
+        When::At(UnixSeconds::new(seconds).unwrap())
+    }
+
+    #[test]
+    fn spans_are_a_number_and_one_unit() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("45s", 45),
+            ("30m", 1800),
+            ("12h", 43_200),
+            ("90d", 7_776_000),
+            ("2w", 1_209_600),
+        ] {
+            assert_eq!(text.parse(), Ok(Span(seconds)), "{text}");
+        }
+        for bad in ["", "d", "90", "90 d", "+90d", "-1d", "1.5h", "1h30m", "90D", "999999999999999999999d", "400000d", "1y", "٣d"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn moments_are_spans_dates_times_or_never() {
+        for (text, when) in [
+            ("never", When::Never),
+            ("1d", When::In(Span(86_400))),
+            ("2027-01-31", at(1_801_353_600)),
+            ("2027-01-31T00:00:00Z", at(1_801_353_600)),
+            ("2027-01-31T18:00:00+01:00", at(1_801_414_800)),
+            ("2027-01-31t00:00:00.75z", at(1_801_353_600)),
+            ("9999-12-30T22:00:00Z", at(253_402_207_200)),
+        ] {
+            assert_eq!(text.parse(), Ok(when), "{text}");
+        }
+        for bad in [
+            "", "tomorrow", "Never", "2027-02-30", "2027-1-31", "20270131", "1969-12-31", "2027-01-31T00:00:00",
+            "2027-01-31T00:00:00Z[UTC]", "2027-01-31T25:00:00Z", "1771776000", "+002027-01-31",
+        ] {
+            assert!(bad.parse::<When>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_read_in_their_two_largest_units() {
+        for (seconds, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (86_399, "23 h 59 min"),
+            (86_400, "1 d"),
+            (90_061, "1 d 1 h"),
+            (86_460, "1 d"),
+        ] {
+            assert_eq!(in_words(seconds), words);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_that_was_printed_reads_as_itself(seconds in 0..=253_402_207_200_u64) {
+            let time = UnixSeconds::new(seconds).unwrap();
+            prop_assert_eq!(utc(time).parse(), Ok(When::At(time)));
+        }
+
+        #[test]
+        fn no_text_makes_the_parsers_panic(text in r"[0-9a-zA-Z:+\-.\[\] ]{0,40}|.{0,40}") {
+            let _ = text.parse::<When>();
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! wrangler.toml: which gate a command is about.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use keygate_core::key::KeyPrefix;
+use serde_json::{Map, Value};
+
+use crate::fault::{Fault, Outcome};
+
+/// The KV namespace that holds the records, by the name under which the gate knows it.
+pub(crate) const KEYS_BINDING: &str = "KEYS";
+
+/// One gate's configuration: wrangler.toml, seen through the chosen environment.
+#[derive(Debug)]
+pub(crate) struct WranglerToml {
+    /// As it was given, for messages.
+    name: String,
+    path: PathBuf,
+    environment: Option<String>,
+    whole: Map<String, Value>,
+}
+
+/// Settings that an environment takes from the top when it has none of its own; all others it must repeat.
+const INHERITED: [&str; 4] = ["name", "workers_dev", "preview_urls", "compatibility_date"];
+
+impl WranglerToml {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It is missing, cannot be read, is not TOML, or has no such environment.
+    pub(crate) fn read(path: &Path, environment: Option<&str>) -> Outcome<Self> {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|e| {
+            let remedy = if e.kind() == io::ErrorKind::NotFound {
+                "run the command where wrangler.toml is, or name the file with `--config FILE`"
+            } else {
+                "make the file readable"
+            };
+            Fault::failed(format!("cannot read {name}: {e}"), remedy)
+        })?;
+        // Absolute, because wrangler is started in the file's own folder.
+        let path = path.canonicalize().map_err(|e| {
+            Fault::failed(
+                format!("cannot find the folder of {name}: {e}"),
+                "name the file with `--config FILE`",
+            )
+        })?;
+        let file = Self {
+            whole: parse(&text)
+                .map_err(|e| Fault::failed(format!("{name} {e}"), "correct the file"))?,
+            environment: environment.map(str::to_owned),
+            name,
+            path,
+        };
+        if let Some(name) = environment
+            && !file.environments().contains(&name)
+        {
+            let known = match file.environments().join("`, `") {
+                none if none.is_empty() => "none".to_owned(),
+                names => format!("`{names}`"),
+            };
+            return Err(Fault::usage(
+                format!("{} has no environment `{name}`", file.name),
+                format!("the environments it has: {known}"),
+            ));
+        }
+        Ok(file)
+    }
+
+    /// The same file, seen through another environment.
+    pub(crate) fn through(&self, environment: Option<&str>) -> Self {
+        Self {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            environment: environment.map(str::to_owned),
+            whole: self.whole.clone(),
+        }
+    }
+
+    /// The file, absolute.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file as it was given, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder in which `.dev.vars`, `node_modules` and `.wrangler` lie.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The chosen environment; none is the top of the file.
+    pub(crate) fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+
+    /// The environments that the file names.
+    pub(crate) fn environments(&self) -> Vec<&str> {
+        match self.whole.get("env") {
+            Some(Value::Object(all)) => all.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A setting of the chosen environment, inherited where wrangler inherits it.
+    pub(crate) fn setting(&self, name: &str) -> Option<&Value> {
+        let Some(environment) = &self.environment else {
+            return self.whole.get(name);
+        };
+        let own = self.whole.get("env")?.get(environment)?.get(name);
+        if INHERITED.contains(&name) {
+            own.or_else(|| self.whole.get(name))
+        } else {
+            own
+        }
+    }
+
+    /// The path of a setting as it is written in the file, for messages.
+    pub(crate) fn place(&self, setting: &str) -> String {
+        match &self.environment {
+            Some(environment) => format!("env.{environment}.{setting}"),
+            None => setting.to_owned(),
+        }
+    }
+
+    /// The gate's variables; empty when there are none.
+    pub(crate) fn vars(&self) -> Value {
+        match self.setting("vars") {
+            Some(vars) => vars.clone(),
+            None => Value::Object(Map::new()),
+        }
+    }
+
+    /// The entry that binds `KEYS`.
+    pub(crate) fn keys_namespace(&self) -> Option<&Value> {
+        bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
+    }
+
+    /// What every key of this gate begins with.
+    ///
+    /// # Errors
+    /// `KEY_PREFIX` is missing or is no prefix.
+    pub(crate) fn key_prefix(&self) -> Outcome<KeyPrefix> {
+        let place = self.place("vars.KEY_PREFIX");
+        match self.vars().get("KEY_PREFIX") {
+            Some(Value::String(text)) => KeyPrefix::parse(text).map_err(|e| {
+                Fault::failed(format!("{}: `{place}`: {e}", self.name), "correct it")
+            }),
+            _ => Err(Fault::failed(
+                format!("{} has no `{place}`", self.name),
+                format!("set it to {}", KeyPrefix::ALLOWED),
+            )),
+        }
+    }
+}
+
+/// The element of a list of tables whose `field` is `name`.
+pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Option<&'v Value> {
+    list?
+        .as_array()?
+        .iter()
+        .find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
+}
+
+fn parse(text: &str) -> Result<Map<String, Value>, String> {
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        // Not the whole error: it repeats the line, and somebody's secret may stand there.
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("is not TOML: {} in line {}", e.message(), before.matches('\n').count() + 1)
+    })?;
+    Ok(table.into_iter().map(|(name, value)| (name, json(value))).collect())
+}
+
+/// The value as the Worker's runtime would be given it, which is as JSON.
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(yes) => yes.into(),
+        toml::Value::Datetime(time) => Value::String(time.to_string()),
+        toml::Value::Array(list) => list.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WranglerToml, parse};
+    use std::path::PathBuf;
+
+    fn file(text: &str) -> WranglerToml {
+        WranglerToml {
+            name: "wrangler.toml".to_owned(),
+            path: PathBuf::from("/gate/wrangler.toml"),
+            environment: None,
+            whole: parse(text).unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_environment_inherits_what_wrangler_inherits_and_nothing_else() {
+        let file = file(
+            "workers_dev = false\n\
+             [vars]\nKEY_PREFIX = 'acme_live'\n\
+             [[kv_namespaces]]\nbinding = 'KEYS'\nid = 'a'\n\
+             [env.test.vars]\nKEY_PREFIX = 'acme_test'\n\
+             [env.bare]\nname = 'bare'\n",
+        );
+        assert_eq!(file.environments(), ["bare", "test"]);
+        assert_eq!(file.key_prefix().unwrap().as_str(), "acme_live");
+        assert!(file.keys_namespace().is_some());
+
+        let test = file.through(Some("test"));
+        assert_eq!(test.key_prefix().unwrap().as_str(), "acme_test");
+        assert_eq!(test.setting("workers_dev"), Some(&false.into()));
+        assert!(test.keys_namespace().is_none());
+
+        let fault = file.through(Some("bare")).key_prefix().unwrap_err().to_string();
+        assert!(fault.contains("wrangler.toml has no `env.bare.vars.KEY_PREFIX`"), "{fault}");
+    }
+}

@@ -1,0 +1,184 @@
+//! The isolate's cache of records: bounded, and honest about what it does not know.
+
+use alloc::rc::Rc;
+use core::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use crate::key::KeyId;
+use crate::record::Record;
+
+/// What the cache knows of an id. There is no "known to be absent": a miss is always asked again.
+#[derive(Clone, Debug)]
+pub enum Cached {
+    /// Read not longer ago than `CACHE_SECONDS`.
+    Fresh(Rc<Record>),
+    /// Read longer ago, but still good while KV fails.
+    Stale(Rc<Record>),
+    /// Nothing.
+    Miss,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Rc<Record>,
+    read_at_ms: u64,
+}
+
+/// The records that were used last, at most `entries` of them.
+#[derive(Debug)]
+pub struct RecordCache {
+    entries: Option<LruCache<KeyId, Entry>>,
+    fresh_ms: u64,
+    stale_ms: u64,
+}
+
+impl RecordCache {
+    /// A cache of at most `entries` records (0: none are kept), fresh for `fresh_secs`, and usable
+    /// for `stale_secs` more while KV fails.
+    #[must_use]
+    pub fn new(entries: u32, fresh_secs: u32, stale_secs: u32) -> Self {
+        Self {
+            // Not `LruCache::new`, because that allocates the whole table at once.
+            entries: usize::try_from(entries)
+                .ok()
+                .and_then(NonZeroUsize::new)
+                .map(|max| {
+                    let mut entries = LruCache::unbounded();
+                    entries.resize(max);
+                    entries
+                }),
+            fresh_ms: u64::from(fresh_secs) * 1000,
+            stale_ms: u64::from(fresh_secs.saturating_add(stale_secs)) * 1000,
+        }
+    }
+
+    /// What is known of `id` at `now_ms`.
+    pub fn look_up(&mut self, id: &KeyId, now_ms: u64) -> Cached {
+        let Some(entry) = self.entries.as_mut().and_then(|all| all.get(id)) else {
+            return Cached::Miss;
+        };
+        // A clock that went back makes an entry look new; it was read at some time before, so it is not.
+        let Some(age) = now_ms.checked_sub(entry.read_at_ms) else {
+            return Cached::Miss;
+        };
+        if age < self.fresh_ms {
+            Cached::Fresh(Rc::clone(&entry.record))
+        } else if age < self.stale_ms {
+            Cached::Stale(Rc::clone(&entry.record))
+        } else {
+            Cached::Miss
+        }
+    }
+
+    /// Keeps a record that was read at `now_ms`.
+    pub fn keep(&mut self, record: &Rc<Record>, now_ms: u64) {
+        if let Some(entries) = &mut self.entries {
+            entries.put(
+                record.id,
+                Entry {
+                    record: Rc::clone(record),
+                    read_at_ms: now_ms,
+                },
+            );
+        }
+    }
+
+    /// Drops what is kept of `id`: the store has said that it is gone or unreadable.
+    pub fn forget(&mut self, id: &KeyId) {
+        if let Some(entries) = &mut self.entries {
+            entries.pop(id);
+        }
+    }
+
+    /// How many records are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.as_ref().map_or(0, LruCache::len)
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cached, RecordCache};
+    use crate::digest::{Digest, ImportedKey};
+    use crate::key::KeyId;
+    use crate::record::{Record, UnixSeconds};
+    use crate::token::Subject;
+    use alloc::rc::Rc;
+
+    fn record(n: u32) -> Rc<Record> {
+        let key = ImportedKey::parse(&std::format!("{n:064x}")).unwrap();
+        Rc::new(Record::new(
+            key.id(),
+            Subject::parse("acme").unwrap(),
+            Digest::of_imported(&key),
+            UnixSeconds::new(0).unwrap(),
+        ))
+    }
+
+    fn seen(cache: &mut RecordCache, id: KeyId, now_ms: u64) -> &'static str {
+        match cache.look_up(&id, now_ms) {
+            Cached::Fresh(_) => "fresh",
+            Cached::Stale(_) => "stale",
+            Cached::Miss => "miss",
+        }
+    }
+
+    #[test]
+    fn an_entry_is_fresh_then_stale_then_gone() {
+        let mut cache = RecordCache::new(10, 30, 300);
+        let record = record(1);
+        cache.keep(&record, 1_000_000);
+        for (after_ms, expected) in [
+            (0, "fresh"),
+            (29_999, "fresh"),
+            (30_000, "stale"),
+            (329_999, "stale"),
+            (330_000, "miss"),
+        ] {
+            assert_eq!(
+                seen(&mut cache, record.id, 1_000_000 + after_ms),
+                expected,
+                "{after_ms}"
+            );
+        }
+        assert_eq!(seen(&mut cache, record.id, 999_999), "miss");
+    }
+
+    #[test]
+    fn the_bound_holds_and_the_least_recently_used_goes_first() {
+        let mut cache = RecordCache::new(3, 30, 0);
+        let records: std::vec::Vec<_> = (0..4).map(record).collect();
+        for record in &records[..3] {
+            cache.keep(record, 0);
+        }
+        assert_eq!(seen(&mut cache, records[0].id, 1), "fresh");
+        cache.keep(&records[3], 1);
+        assert_eq!(cache.len(), 3);
+        assert_eq!(seen(&mut cache, records[0].id, 2), "fresh");
+        assert_eq!(seen(&mut cache, records[1].id, 2), "miss");
+    }
+
+    #[test]
+    fn zero_turns_it_off_and_forgotten_is_gone() {
+        let record = record(1);
+        let mut off = RecordCache::new(0, 30, 300);
+        off.keep(&record, 0);
+        assert_eq!(seen(&mut off, record.id, 0), "miss");
+        let mut no_time = RecordCache::new(10, 0, 0);
+        no_time.keep(&record, 0);
+        assert_eq!(seen(&mut no_time, record.id, 0), "miss");
+        let mut cache = RecordCache::new(10, 30, 300);
+        cache.keep(&record, 0);
+        cache.forget(&record.id);
+        assert_eq!(seen(&mut cache, record.id, 0), "miss");
+        assert!(cache.is_empty());
+    }
+}

@@ -1,0 +1,98 @@
+//! Basic `Authorization`: the key in one of ours, and no key in one of the origin's.
+
+use alloc::string::String;
+
+use base64ct::{Base64, Encoding};
+use zeroize::Zeroizing;
+
+use super::{CREDENTIAL_MAX_LEN, CredentialFault, CredentialText, Text, not_blank};
+use crate::key::KeyPrefix;
+
+/// The credential in `user:password` (RFC 7617): the password, or the user name where there is no password.
+pub(super) fn in_basic(
+    prefix: &KeyPrefix,
+    text: &str,
+) -> Result<Option<CredentialText<'static>>, CredentialFault> {
+    if text.len() > CREDENTIAL_MAX_LEN * 4 {
+        return Ok(None);
+    }
+    let bytes = Zeroizing::new(Base64::decode_vec(text).unwrap_or_default());
+    let Ok(pair) = core::str::from_utf8(&bytes) else {
+        return Ok(None);
+    };
+    let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
+    let key = if password.is_empty() { user } else { password };
+    if key != user && prefix.strip(key).is_some() && prefix.strip(user).is_some() {
+        return Err(CredentialFault::Different);
+    }
+    let owned = || CredentialText(Text::Decoded(Zeroizing::new(key.into())));
+    Ok(not_blank(key).map(|_| owned()))
+}
+
+/// Whether a foreign `Authorization` holds `prefix_`, as it is or in the base64 of a basic one.
+pub(super) fn holds_prefix(value: &str, prefix: &KeyPrefix) -> bool {
+    let holds = |text: &str| {
+        let mut ends = text.match_indices('_').filter_map(|(at, _)| text.get(..at));
+        ends.any(|before| before.ends_with(prefix.as_str()))
+    };
+    holds(value)
+        || basic_starts(value).count() > BASIC_READINGS_MAX
+        || basic_readings(value).any(|text| holds(&text))
+}
+
+/// Whether a foreign `Authorization` holds the credential that came by another place.
+pub(super) fn holds_text(value: &str, key: &str) -> bool {
+    // What is longer is refused for its length, and goes nowhere.
+    key.len() <= CREDENTIAL_MAX_LEN
+        && (value.contains(key) || basic_readings(value).any(|text| text.contains(key)))
+}
+
+/// Each costs the length of the header. No client joins as many; one that does is taken to hide something.
+const BASIC_READINGS_MAX: usize = 4;
+
+/// What a lenient origin could read in a basic `Authorization`, or in several that were joined.
+fn basic_readings(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
+    basic_starts(value)
+        .take(BASIC_READINGS_MAX)
+        .map(lenient_base64)
+}
+
+/// What follows each word `basic`.
+fn basic_starts(value: &str) -> impl Iterator<Item = &str> {
+    let mut rest = value;
+    core::iter::from_fn(move || {
+        loop {
+            let (word, after) = rest.split_once([' ', '\t', ','])?;
+            rest = after;
+            if word.eq_ignore_ascii_case("basic") {
+                return Some(after);
+            }
+        }
+    })
+}
+
+/// Decodes base64 of either alphabet and skips everything else, as the laxest decoders do; one `char` for each byte.
+fn lenient_base64(text: &str) -> Zeroizing<String> {
+    // Reserved whole, so that no reallocation leaves a copy behind: 3 bytes for 4 digits, at most 2 of UTF-8 for each.
+    let mut decoded = Zeroizing::new(String::with_capacity(text.len() / 2 * 3 + 2));
+    let mut bits = 0_u32;
+    let mut count = 0;
+    for byte in text.bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let [.., byte] = (bits >> count).to_be_bytes();
+            decoded.push(char::from(byte));
+        }
+    }
+    decoded
+}

@@ -1,0 +1,157 @@
+//! Which places can be configured: the reading of `CREDENTIALS`.
+
+use core::fmt;
+
+use super::Places;
+
+const PLACES_MAX: usize = 8;
+const NAME_MAX_LEN: usize = 64;
+
+/// Why a text is not a place for credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlaceFault {
+    /// None of the four forms.
+    Form,
+    /// Not a header name of a-z, 0-9 and `-`.
+    HeaderName,
+    /// A header that means something else.
+    HeaderTaken,
+    /// Not a parameter name of plain characters.
+    QueryName,
+    /// A second query parameter.
+    SecondQuery,
+    /// It is in the list already.
+    Twice,
+    /// The list is full.
+    TooMany,
+}
+
+impl fmt::Display for PlaceFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`"),
+            Self::HeaderName => write!(f, "has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-`, a letter first"),
+            Self::HeaderTaken => f.write_str("names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"),
+            Self::QueryName => write!(f, "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"),
+            Self::SecondQuery => f.write_str("is a second query parameter; at most one is allowed"),
+            Self::Twice => f.write_str("is in the list twice"),
+            Self::TooMany => write!(f, "is one too many; at most {PLACES_MAX} are allowed"),
+        }
+    }
+}
+
+/// Beginnings of header names whose values the gate, the platform or HTTP itself reads.
+const TAKEN_PREFIXES: [&str; 12] = [
+    "accept",
+    "access-control-",
+    "cf-",
+    "content-",
+    "if-",
+    "proxy-",
+    "sec-",
+    "x-forwarded-",
+    "x-keygate-",
+    "x-original-",
+    "x-rewrite-",
+    "traceparent",
+];
+const TAKEN: [&str; 33] = [
+    "age",
+    "allow",
+    "authorization",
+    "cache-control",
+    "cdn-loop",
+    "connection",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "from",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "server",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "vary",
+    "via",
+    "www-authenticate",
+    "x-http-method-override",
+    "x-real-ip",
+];
+
+impl Places {
+    /// Adds `bearer`, `basic`, `header:<name>` or `query:<name>`.
+    ///
+    /// # Errors
+    /// Every variant of [`PlaceFault`].
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), PlaceFault> {
+        let count = usize::from(self.bearer)
+            + usize::from(self.basic)
+            + usize::from(self.query.is_some())
+            + self.headers.len();
+        if count >= PLACES_MAX {
+            return Err(PlaceFault::TooMany);
+        }
+        match text.split_once(':') {
+            None if text == "bearer" => set_once(&mut self.bearer),
+            None if text == "basic" => set_once(&mut self.basic),
+            Some(("header", name)) => self.add_header(name),
+            Some(("query", name)) => self.add_query(name),
+            _ => Err(PlaceFault::Form),
+        }
+    }
+
+    fn add_header(&mut self, name: &str) -> Result<(), PlaceFault> {
+        let name = name.to_ascii_lowercase();
+        // Narrower than HTTP's names: an underscore would be a place that the gate's look-alike check removes.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        if name.len() > NAME_MAX_LEN
+            || !name.starts_with(|c: char| c.is_ascii_lowercase())
+            || !name.bytes().all(plain)
+        {
+            return Err(PlaceFault::HeaderName);
+        }
+        if TAKEN.contains(&&*name) || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(PlaceFault::HeaderTaken);
+        }
+        if self.headers.iter().any(|header| **header == *name) {
+            return Err(PlaceFault::Twice);
+        }
+        self.headers.push(name.into());
+        Ok(())
+    }
+
+    fn add_query(&mut self, name: &str) -> Result<(), PlaceFault> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        if !(1..=NAME_MAX_LEN).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err(PlaceFault::QueryName);
+        }
+        match self.query.as_deref() {
+            Some(first) if first == name => Err(PlaceFault::Twice),
+            Some(_) => Err(PlaceFault::SecondQuery),
+            None => {
+                self.query = Some(name.into());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn set_once(flag: &mut bool) -> Result<(), PlaceFault> {
+    if core::mem::replace(flag, true) {
+        return Err(PlaceFault::Twice);
+    }
+    Ok(())
+}

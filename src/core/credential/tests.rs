@@ -1,0 +1,307 @@
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::strategy::Strategy;
+use serde::Deserialize;
+
+use super::{AuthorizationFate, CredentialFault, CredentialText, Places, Presented};
+use crate::key::KeyPrefix;
+
+#[derive(Deserialize)]
+struct Vectors {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    #[serde(default)]
+    credentials: Vec<String>,
+    authorization: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    query: Option<String>,
+    credential: Option<String>,
+    fate: Option<String>,
+    forwarded_query: Option<String>,
+    fault: Option<String>,
+}
+
+fn places<T: AsRef<str>>(list: &[T]) -> Places {
+    let mut places = Places::default();
+    for place in list {
+        places.add(place.as_ref()).unwrap();
+    }
+    places
+}
+
+fn prefix() -> KeyPrefix {
+    KeyPrefix::parse("acme_live").unwrap()
+}
+
+#[test]
+fn frozen_vectors() {
+    let vectors: Vectors =
+        serde_json::from_str(include_str!("../../../tests/vectors/credential.json")).unwrap();
+    for case in vectors.cases {
+        let places = if case.credentials.is_empty() {
+            places(&["bearer", "header:x-api-key"])
+        } else {
+            places(&case.credentials)
+        };
+        let headers: Vec<Option<&str>> = places
+            .header_names()
+            .iter()
+            .map(|name| case.headers.get(&**name).map(String::as_str))
+            .collect();
+        assert_eq!(
+            headers.iter().flatten().count(),
+            case.headers.len(),
+            "{}",
+            case.name
+        );
+        let presented = Presented {
+            authorization: case.authorization.as_deref(),
+            headers: &headers,
+            query: case.query.as_deref(),
+        };
+        match places.extract(&prefix(), &presented) {
+            Ok(found) => {
+                assert_eq!(case.fault, None, "{}", case.name);
+                assert_eq!(
+                    found.credential.as_ref().map(CredentialText::expose),
+                    case.credential.as_deref(),
+                    "{}",
+                    case.name
+                );
+                assert_eq!(
+                    Some(std::format!("{:?}", found.authorization)),
+                    case.fate,
+                    "{}",
+                    case.name
+                );
+                assert_eq!(
+                    found.query.as_deref(),
+                    case.forwarded_query.as_deref(),
+                    "{}",
+                    case.name
+                );
+                assert!(
+                    !std::format!("{:?} {presented:?}", found.credential).contains("acme_live_4"),
+                    "{}",
+                    case.name
+                );
+            }
+            Err(fault) => {
+                assert_eq!(Some(std::format!("{fault:?}")), case.fault, "{}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_public_route_hands_on_what_is_the_origins_and_nothing_else() {
+    let places = places(&["bearer", "basic", "header:x-api-key", "query:api_key"]);
+    for (authorization, key, imported_keys, fate) in [
+        ("Bearer acme_live_k", None, false, AuthorizationFate::Strip),
+        ("Bearer token", None, false, AuthorizationFate::Keep),
+        ("Bearer token", None, true, AuthorizationFate::Strip),
+        (
+            "Bearer token",
+            Some("token"),
+            false,
+            AuthorizationFate::Strip,
+        ),
+        ("Bearer a, Bearer b", None, false, AuthorizationFate::Strip),
+        (
+            "Basic dXNlcjpwYXNzd29yZA==",
+            None,
+            false,
+            AuthorizationFate::Keep,
+        ),
+        ("Digest a=b", None, true, AuthorizationFate::Keep),
+        ("Token acme_live_k", None, false, AuthorizationFate::Strip),
+        ("Digest a=b", Some("a,b"), false, AuthorizationFate::Strip),
+    ] {
+        let headers = [key];
+        let presented = Presented {
+            authorization: Some(authorization),
+            headers: &headers,
+            query: Some("a=1&api_key=x&api_key=y"),
+        };
+        // Twice in the query is a fault, and a fault keeps nothing.
+        let released = places.release(&prefix(), &presented, imported_keys);
+        assert_eq!(
+            released.authorization,
+            AuthorizationFate::Strip,
+            "{authorization}"
+        );
+        assert_eq!(released.query.as_deref(), Some("a=1"));
+
+        let presented = Presented {
+            query: None,
+            ..presented
+        };
+        let released = places.release(&prefix(), &presented, imported_keys);
+        assert_eq!(released.authorization, fate, "{authorization}");
+    }
+}
+
+#[test]
+fn names_that_an_origin_could_mistake_for_the_gates() {
+    let places = places(&["header:x-api-key"]);
+    for name in [
+        "x_api_key",
+        "X_Api_Key",
+        "x-api_key",
+        "X.Api.Key",
+        "x_keygate_subject",
+        "X-Keygate_Key-Id",
+        "X_Keygate-Anything",
+        "x_forwarded_for",
+        "x-forwarded_proto",
+        "cf_connecting_ip",
+    ] {
+        assert!(places.is_lookalike(name), "{name}");
+    }
+    for name in [
+        "",
+        "_",
+        "x_api_keys",
+        "x_api_ke",
+        "my_header",
+        "x_request_id",
+        "x-api-key",
+        "x-keygate-subject",
+        "x_keygate",
+        "é",
+        "accept",
+        "x_api_keÿ",
+    ] {
+        assert!(!places.is_lookalike(name), "{name}");
+    }
+}
+
+#[test]
+fn places_that_cannot_be() {
+    for place in [
+        "",
+        "Bearer",
+        "bearer:",
+        "basic:x",
+        "header",
+        "header:",
+        "header:x_api_key",
+        "header:x api",
+        "header:1x",
+        "header:é",
+        "header:x-api-key:",
+        "header:authorization",
+        "header:Cookie",
+        "header:host",
+        "header:connection",
+        "header:te",
+        "header:upgrade",
+        "header:cf-connecting-ip",
+        "header:x-keygate-key-id",
+        "header:x-forwarded-for",
+        "header:content-type",
+        "header:proxy-authorization",
+        "header:sec-websocket-protocol",
+        "query",
+        "query:",
+        "query:a b",
+        "query:a%20",
+        "query:a&b",
+        "cookie:session",
+    ] {
+        assert!(Places::default().add(place).is_err(), "{place:?}");
+    }
+    let mut twice = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
+    for place in [
+        "bearer",
+        "basic",
+        "header:X-API-Key",
+        "query:k",
+        "query:other",
+    ] {
+        assert!(twice.add(place).is_err(), "{place:?}");
+    }
+    for place in ["header:a", "header:b", "header:c", "header:d"] {
+        twice.add(place).unwrap();
+    }
+    assert!(twice.add("header:e").is_err());
+    assert_eq!(twice.header_names().len(), 5);
+    assert!(places(&["header:X-API-Key"]).header_names()[0].as_ref() == "x-api-key");
+}
+
+fn credential() -> impl Strategy<Value = String> {
+    let known = [
+        "acme_live_one",
+        "acme_live_two",
+        "one",
+        "two",
+        "",
+        " ",
+        "a,b",
+    ];
+    prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(String::from), 1 => any::<String>()]
+}
+
+proptest! {
+    #[test]
+    fn two_different_keys_are_never_one(
+        one in credential(), two in credential(), three in credential(), scheme in 0..3_usize,
+    ) {
+        let places = places(&["bearer", "basic", "header:x-api-key", "header:x-key", "query:k"]);
+        let scheme = ["Bearer", "Basic", "Other"][scheme];
+        let authorization = std::format!("{scheme} {one}");
+        let query = std::format!("k={three}");
+        let headers = [None, Some(two.as_str())];
+        let presented = Presented { authorization: Some(&authorization), headers: &headers, query: Some(&query) };
+        let Ok(found) = places.extract(&prefix(), &presented) else { return Ok(()) };
+        // What is taken for a key, and what goes on as the origin's, never holds another key of ours.
+        let credential = found.credential.as_ref().map_or("", |text| text.expose());
+        for text in [&one, &two, &three] {
+            let is_ours = text.starts_with("acme_live_");
+            prop_assert!(!is_ours || credential.starts_with(text.as_str()) || text.contains(['%', '+', '&']));
+        }
+        if found.authorization == AuthorizationFate::Keep {
+            prop_assert!(!authorization.contains("acme_live_"));
+            prop_assert!(credential.is_empty() || !authorization.contains(credential));
+        }
+    }
+
+    #[test]
+    fn taking_the_key_out_changes_no_other_byte(
+        before in "[a-z%&=+]{0,12}", after in "[a-z%&=+]{0,12}", name in "(k|%6b|%6B)",
+    ) {
+        let places = places(&["query:k"]);
+        let query = std::format!("{before}&{name}=v&{after}");
+        let left = places.without_credential(Some(&query));
+        let is_ours = |pair: &&str| matches!(pair.split('=').next(), Some("k" | "%6b" | "%6B"));
+        let mut others: Vec<&str> = before.split('&').chain(after.split('&')).collect();
+        others.retain(|pair| !is_ours(pair));
+        let others = others.join("&");
+        prop_assert_eq!(left.as_deref().unwrap_or_default(), others);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(
+        authorization in any::<String>(), header in any::<String>(), query in any::<String>(), name in any::<String>(),
+    ) {
+        let places = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
+        let basic = std::format!("basic {authorization}");
+        for authorization in [&authorization, &basic] {
+            let headers = [Some(header.as_str())];
+            let presented = Presented { authorization: Some(authorization), headers: &headers, query: Some(&query) };
+            let found = places.extract(&prefix(), &presented);
+            prop_assert!(found.is_ok() || found.is_err_and(|fault: CredentialFault| !fault.as_str().is_empty()));
+            let _ = places.release(&prefix(), &presented, true);
+        }
+        let _ = places.is_lookalike(&name);
+        let _ = Places::default().add(&name);
+    }
+}

@@ -1,0 +1,367 @@
+//! Step 9: the decision. Nothing else in this code base can make a [`Permit`], and forwarding takes one.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::admission::{Admitted, Claim, Gate, PresentedKey};
+use crate::credential::AuthorizationFate;
+use crate::denial::{Cause, Denial};
+use crate::key::{Key, KeyId};
+use crate::origin::Origin;
+use crate::pepper::DigestMatch;
+use crate::policy::PlanLimit;
+use crate::record::{Record, RecordFault, State, UnixSeconds};
+use crate::route::Route;
+use crate::token::Scope;
+
+/// What the stores said of the presented key's id.
+#[derive(Clone, Debug)]
+pub enum Lookup<'a> {
+    /// No key was presented, and none is needed.
+    NotNeeded,
+    /// Its record.
+    Found(&'a Record),
+    /// No store has it.
+    Unknown,
+    /// KV failed, and no copy was kept.
+    Failed(String),
+    /// KV did not answer in time, and no copy was kept.
+    TimedOut,
+    /// There is an entry, but no record can be read from it.
+    Invalid(RecordFault),
+}
+
+/// The right to forward one request.
+// INVARIANT: private fields; made by `decide` and by `Limited::settle`, which only `decide` makes.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    gate: &'a Gate,
+    request: Admitted<'a>,
+    holder: Option<&'a Record>,
+}
+
+/// A request that may go once its plan's limiter has agreed.
+#[derive(Debug)]
+pub struct Limited<'a> {
+    permit: Permit<'a>,
+    holder: &'a Record,
+    limiter: &'a str,
+    period_secs: u32,
+}
+
+/// What `decide` says to a request that it does not turn away.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// It may go.
+    Permit(Permit<'a>),
+    /// It may go if the limiter agrees.
+    Limited(Limited<'a>),
+}
+
+/// What a limiter said.
+#[derive(Clone, Debug)]
+pub enum LimiterAnswer {
+    /// Within the limit.
+    Within,
+    /// Past it.
+    Exceeded,
+    /// The binding is missing or failed.
+    Failed(String),
+}
+
+/// Decides on an admitted request: digest, state, time, address, subject, scopes, limits; the first failure is the answer.
+///
+/// # Errors
+/// Until the digest has matched, only causes whose code is `key_invalid` or a 503. After it has
+/// matched the caller has proved to hold the key and is told the truth.
+pub fn decide<'a>(
+    gate: &'a Gate,
+    request: Admitted<'a>,
+    found: Lookup<'a>,
+    now: UnixSeconds,
+) -> Result<Verdict<'a>, Denial> {
+    let Claim::Key(key) = &request.claim else {
+        return Ok(Verdict::Permit(Permit {
+            gate,
+            request,
+            holder: None,
+        }));
+    };
+    let id = key.id();
+    let with_id = |cause| Denial {
+        cause,
+        key_id: Some(id),
+        subject: None,
+    };
+    let record = match found {
+        Lookup::Found(record) => record,
+        Lookup::Unknown | Lookup::NotNeeded => return Err(with_id(Cause::KeyUnknown)),
+        Lookup::Failed(error) => return Err(with_id(Cause::StoreFailed(error))),
+        Lookup::TimedOut => return Err(with_id(Cause::StoreTimeout)),
+        Lookup::Invalid(fault) => return Err(with_id(Cause::Record(fault))),
+    };
+    check_digest(gate, key, record).map_err(with_id)?;
+
+    let told = |cause| Denial {
+        cause,
+        key_id: Some(id),
+        subject: Some(record.subject.clone()),
+    };
+    check_holder(gate, &request, record, now).map_err(told)?;
+    let limiter = match &record.plan {
+        None => None,
+        Some(plan) => match gate.policy.plan(plan) {
+            PlanLimit::Unlimited => None,
+            PlanLimit::Limiter {
+                binding,
+                period_secs,
+            } => Some((binding, period_secs)),
+            // A plan that this gate does not know may be a limit that it does not know.
+            PlanLimit::Unknown => return Err(told(Cause::PlanUnknown(plan.clone()))),
+        },
+    };
+    let permit = Permit {
+        gate,
+        request,
+        holder: Some(record),
+    };
+    Ok(match limiter {
+        None => Verdict::Permit(permit),
+        Some((limiter, period_secs)) => Verdict::Limited(Limited {
+            permit,
+            holder: record,
+            limiter,
+            period_secs,
+        }),
+    })
+}
+
+fn check_digest(gate: &Gate, key: &PresentedKey<'_>, record: &Record) -> Result<(), Cause> {
+    // A record of another id is no answer to this question, whoever handed it in.
+    if record.id != key.id() {
+        return Err(Cause::KeyUnknown);
+    }
+    let matched = match key {
+        PresentedKey::Issued { text, id } => {
+            let key = Key::of_parts(text.expose(), *id);
+            gate.secrets.peppers().digest_matches(&key, &record.digest)
+        }
+        PresentedKey::Imported(key) if key.matches(&record.digest) => DigestMatch::Yes,
+        PresentedKey::Imported(_) => DigestMatch::No,
+    };
+    match matched {
+        DigestMatch::Yes => Ok(()),
+        DigestMatch::No => Err(Cause::DigestMismatch),
+        DigestMatch::UnknownPepper(pepper) => Err(Cause::PepperUnknown(pepper)),
+    }
+}
+
+/// Everything that is said only to the holder of the key.
+fn check_holder(
+    gate: &Gate,
+    request: &Admitted<'_>,
+    record: &Record,
+    now: UnixSeconds,
+) -> Result<(), Cause> {
+    if gate.secrets.is_denied(&record.id) {
+        return Err(Cause::KeyDenied);
+    }
+    match record.state {
+        State::Active => {}
+        State::Disabled => return Err(Cause::KeyDisabled),
+        State::Revoked => return Err(Cause::KeyRevoked),
+    }
+    if let Some(not_after) = record.not_after.filter(|end| now >= *end) {
+        return Err(Cause::KeyExpired { not_after });
+    }
+    if let Some(not_before) = record.not_before.filter(|start| now < *start) {
+        return Err(Cause::KeyNotYetValid { not_before });
+    }
+    let networks = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
+    if !networks.is_empty() {
+        // A client address that is not known fails the rule.
+        let allowed = request
+            .client_address()
+            .is_some_and(|address| networks.iter().any(|n| n.contains(address)));
+        if !allowed {
+            return Err(Cause::Address);
+        }
+    }
+    let Some(route) = request.route else {
+        return Ok(());
+    };
+    if !route.subjects().is_empty() && !route.subjects().contains(&record.subject) {
+        return Err(Cause::SubjectNotAllowed);
+    }
+    let held = record.scopes.as_slice();
+    if !route.scopes().iter().all(|scope| held.contains(scope)) {
+        return Err(Cause::ScopeMissing {
+            required: route.scopes().to_vec(),
+        });
+    }
+    Ok(())
+}
+
+impl<'a> Limited<'a> {
+    /// The name of the limiter's binding.
+    #[must_use]
+    pub fn limiter(&self) -> &'a str {
+        self.limiter
+    }
+
+    /// What is counted: the holder, so that a rotated key has no second allowance.
+    #[must_use]
+    pub fn counted(&self) -> &'a str {
+        self.holder.subject.as_str()
+    }
+
+    /// Ends the decision.
+    ///
+    /// # Errors
+    /// The limit is reached; or the limiter failed, and a limit that cannot be counted is not skipped.
+    pub fn settle(self, answer: LimiterAnswer) -> Result<Permit<'a>, Denial> {
+        let cause = match answer {
+            LimiterAnswer::Within => return Ok(self.permit),
+            LimiterAnswer::Exceeded => Cause::RateLimited {
+                retry_after_secs: self.period_secs,
+            },
+            LimiterAnswer::Failed(error) => Cause::LimiterFailed(error),
+        };
+        Err(Denial {
+            cause,
+            key_id: Some(self.holder.id),
+            subject: Some(self.holder.subject.clone()),
+        })
+    }
+}
+
+/// Where a permitted request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination<'a> {
+    /// To this URL.
+    Url(String),
+    /// To this URL, by a service binding.
+    Service {
+        /// The binding's name.
+        binding: &'a str,
+        /// The URL that the service sees.
+        url: String,
+    },
+}
+
+/// Whom the origin is told that the request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// `X-Keygate-Key-Id`.
+    pub id: KeyId,
+    /// `X-Keygate-Subject`.
+    pub subject: &'a str,
+    /// `X-Keygate-Scopes`, to be joined by spaces.
+    pub scopes: &'a [Scope],
+}
+
+impl Holder<'_> {
+    /// The value of `X-Keygate-Scopes`; `None` where there are none.
+    #[must_use]
+    pub fn scopes_header(&self) -> Option<String> {
+        let names: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
+        (!names.is_empty()).then(|| names.join(" "))
+    }
+}
+
+/// What becomes of `Authorization`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorization<'a> {
+    /// It belongs to the origin and goes there as it came.
+    Keep,
+    /// It held the key, or may have.
+    Strip,
+    /// The gate's own credential takes its place.
+    Replace(&'a str),
+}
+
+impl<'a> Permit<'a> {
+    /// Where the request goes: always to a configured origin, on the path that was judged.
+    #[must_use]
+    pub fn destination(&self) -> Destination<'_> {
+        let request = &self.request;
+        let origin = request
+            .route
+            .and_then(Route::origin)
+            .unwrap_or_else(|| self.gate.policy.origin());
+        let path = request.path.forwarded();
+        let query = request.query.as_deref();
+        let same_host = || {
+            let parts = [
+                request.url.scheme,
+                "://",
+                request.url.authority,
+                path,
+                if query.is_some() { "?" } else { "" },
+                query.unwrap_or_default(),
+            ];
+            parts.concat()
+        };
+        match origin {
+            Origin::Url(url) => Destination::Url(url.url_for(path, query)),
+            Origin::Zone => Destination::Url(same_host()),
+            Origin::Service(binding) => Destination::Service {
+                binding,
+                url: same_host(),
+            },
+        }
+    }
+
+    /// Whom the request comes from; `None` on public routes.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder<'_>> {
+        self.holder.map(|record| Holder {
+            id: record.id,
+            subject: record.subject.as_str(),
+            scopes: record.scopes.as_slice(),
+        })
+    }
+
+    /// What becomes of the `Authorization` that the client sent.
+    #[must_use]
+    pub fn authorization(&self) -> Authorization<'_> {
+        // On public routes too nobody may speak to the origin with the gate's own credential, so it goes with keys only.
+        match self.gate.secrets.origin_authorization() {
+            Some(secret) if self.holder.is_some() => Authorization::Replace(secret.expose()),
+            _ => match self.request.authorization {
+                AuthorizationFate::Keep => Authorization::Keep,
+                AuthorizationFate::Strip => Authorization::Strip,
+            },
+        }
+    }
+
+    /// Whether shared caches must not store the answer: the credential that kept them off is stripped.
+    #[must_use]
+    pub fn no_store(&self) -> bool {
+        self.holder.is_some() && !self.request.route.is_some_and(Route::cache)
+    }
+
+    /// `X-Forwarded-For`.
+    #[must_use]
+    pub fn client_ip(&self) -> Option<&'a str> {
+        // The platform's header, but only if it is an address: what goes to the origin was parsed.
+        self.request
+            .client_ip
+            .filter(|_| self.request.client_address().is_some())
+    }
+
+    /// `X-Forwarded-Host`.
+    #[must_use]
+    pub fn forwarded_host(&self) -> &'a str {
+        self.request.url.authority
+    }
+
+    /// `X-Forwarded-Proto`.
+    #[must_use]
+    pub fn forwarded_proto(&self) -> &'a str {
+        self.request.url.scheme
+    }
+}
+
+#[cfg(test)]
+mod tests;

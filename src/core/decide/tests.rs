@@ -1,0 +1,888 @@
+//! The whole way of a request through the core: admitted, looked up, decided.
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+use super::{Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
+use crate::admission::{Admission, Gate, Head};
+use crate::credential::Presented;
+use crate::denial::{Code, Denial};
+use crate::digest::{Digest, ImportedKey};
+use crate::key::{Key, KeyPrefix, NewKey};
+use crate::pepper::Pepper;
+use crate::policy::Policy;
+use crate::record::{Record, UnixSeconds};
+use crate::secrets::{SecretTexts, Secrets};
+
+const PEPPER: &str = "Zk9wVGVzdFBlcHBlck5vdEZvclVzZTAxMjM0NTY3ODkrLw";
+const OTHER_PEPPER: &str = "T2xkUGVwcGVyRm9yVGVzdHNPbmx5QWJjZGVmZ2hpamtsbW4";
+const NOW: u64 = 1_800_000_000;
+const IMPORTED: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+const POLICY: &str = r#"{
+    "ORIGIN":"https://origin.example/base", "KEY_PREFIX":"acme_live",
+    "CREDENTIALS":["bearer","header:x-api-key","query:api_key"],
+    "CORS_ORIGINS":["https://app.example"], "ALLOW_HTTP":true,
+    "PLANS":{"free":{"limiter":"RATE_FREE","period":60}},
+    "ROUTES":[
+        {"path":"/public/*","access":"public"}, {"path":"/closed/*","access":"deny"},
+        {"path":"/admin/*","scopes":["admin","audit"]}, {"path":"/acme/*","subjects":["acme"]},
+        {"path":"/read/*","methods":["GET"]}, {"path":"/zone/*","origin":"zone","cache":true},
+        {"path":"/service/*","origin":"service:BACKEND"}]
+}"#;
+
+/// The gate of the policy above, with more variables or other secrets.
+fn gate(vars: &[(&str, &str)], secrets: &SecretTexts<'_>) -> Gate {
+    let mut all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(POLICY).unwrap();
+    for (name, json) in vars {
+        all.insert((*name).into(), serde_json::from_str(json).unwrap());
+    }
+    let pepper = secrets.pepper.or(Some(PEPPER));
+    Gate {
+        policy: Policy::from_json(&serde_json::to_string(&all).unwrap()).unwrap(),
+        secrets: Secrets::parse(&SecretTexts { pepper, ..*secrets }).unwrap(),
+    }
+}
+
+/// The same key each time, and its record.
+fn issued() -> (String, Record) {
+    let pepper = Pepper::parse(PEPPER).unwrap();
+    let prefix = KeyPrefix::parse("acme_live").unwrap();
+    let mut byte = 0_u8;
+    let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
+        for b in bytes {
+            *b = byte;
+            byte = byte.wrapping_add(7);
+        }
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    let digest = pepper.digest(&key.as_presented());
+    let record = json_record(&key.id().to_string(), &digest.to_string(), "");
+    (key.reveal().to_string(), record)
+}
+
+fn json_record(id: &str, digest: &str, more: &str) -> Record {
+    let json = format!(
+        r#"{{"v":1,"id":"{id}","subject":"acme","digest":"{digest}","created":1764000000{}{more}}}"#,
+        if more.contains("state") {
+            ""
+        } else {
+            r#","state":"active""#
+        },
+    );
+    Record::parse(&json).unwrap()
+}
+
+/// The record with other fields: `more` is JSON that begins with a comma.
+fn with(record: &Record, more: &str) -> Record {
+    json_record(record.id.as_str(), &record.digest.to_string(), more)
+}
+
+struct Ask<'a> {
+    method: &'a str,
+    url: &'a str,
+    client_ip: Option<&'a str>,
+    origin: Option<&'a str>,
+    preflight_method: Option<&'a str>,
+    authorization: Option<&'a str>,
+    x_api_key: Option<&'a str>,
+}
+
+const ASK: Ask<'static> = Ask {
+    method: "GET",
+    url: "https://gate.example/v1/things?a=%2f&b=+",
+    client_ip: Some("203.0.113.9"),
+    origin: None,
+    preflight_method: None,
+    authorization: None,
+    x_api_key: None,
+};
+
+/// What becomes of a request: a permit is handed to `check`, a refusal comes back.
+fn outcome<T>(
+    gate: &Gate,
+    ask: &Ask<'_>,
+    found: Lookup<'_>,
+    now: u64,
+    check: impl Fn(&Permit<'_>) -> T,
+) -> Result<T, Denial> {
+    let headers = [ask.x_api_key];
+    let head = Head {
+        method: ask.method,
+        url: ask.url,
+        client_ip: ask.client_ip,
+        origin: ask.origin,
+        preflight_method: ask.preflight_method,
+        presented: Presented {
+            authorization: ask.authorization,
+            headers: &headers,
+            query: ask.url.split_once('?').map(|(_, query)| query),
+        },
+    };
+    let Admission::Proceed(admitted) = gate.admit(&head)? else {
+        panic!("a preflight was answered");
+    };
+    let found = if admitted.key_id().is_none() {
+        Lookup::NotNeeded
+    } else {
+        found
+    };
+    match decide(gate, admitted, found, UnixSeconds::new(now).unwrap())? {
+        Verdict::Permit(permit) => Ok(check(&permit)),
+        Verdict::Limited(limited) => limited
+            .settle(LimiterAnswer::Within)
+            .map(|permit| check(&permit)),
+    }
+}
+
+fn code(gate: &Gate, ask: &Ask<'_>, found: Lookup<'_>, now: u64) -> &'static str {
+    match outcome(gate, ask, found, now, |_| ()) {
+        Ok(()) => "permit",
+        Err(denial) => denial.cause.code().row().code,
+    }
+}
+
+#[test]
+fn every_cause_of_a_bad_key_has_one_identical_answer() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let other = Record::new(
+        record.id,
+        record.subject.clone(),
+        Digest::Keyed {
+            pepper: Pepper::parse(PEPPER).unwrap().id(),
+            mac: [7; 32],
+        },
+        record.created,
+    );
+    let foreign = "acme_test_".to_string() + &key["acme_live_".len()..];
+    let mut answers = Vec::new();
+    for (key, found) in [
+        ("garbage", Lookup::Unknown),
+        (&*foreign, Lookup::Unknown),
+        (&key[..key.len() - 1], Lookup::Unknown),
+        (&(key[..key.len() - 1].to_string() + "-"), Lookup::Unknown),
+        (&key.replace('7', "8"), Lookup::Unknown),
+        (&key, Lookup::Unknown),
+        (&key, Lookup::Found(&other)),
+    ] {
+        let ask = Ask {
+            x_api_key: Some(key),
+            ..ASK
+        };
+        let denial = outcome(&gate, &ask, found, NOW, |_| ()).unwrap_err();
+        assert_eq!(denial.cause.code(), Code::KeyInvalid);
+        assert!(denial.subject.is_none());
+        answers.push(denial.answer("api", "r"));
+    }
+    assert!(
+        answers.windows(2).all(|pair| pair[0] == pair[1]),
+        "{answers:?}"
+    );
+}
+
+#[test]
+fn after_the_digest_has_matched_the_holder_is_told_the_truth() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let ask = Ask {
+        authorization: Some(&format!("Bearer {key}")),
+        ..ASK
+    };
+    for (more, expected) in [
+        ("", "permit"),
+        (r#","state":"disabled""#, "key_disabled"),
+        (r#","state":"revoked""#, "key_revoked"),
+        (
+            r#","state":"revoked","not_after":1764000001"#,
+            "key_revoked",
+        ),
+        (r#","not_after":1800000000"#, "key_expired"),
+        (r#","not_after":1800000001"#, "permit"),
+        (r#","not_before":1800000001"#, "key_not_yet_valid"),
+        (r#","not_before":1800000000"#, "permit"),
+        (r#","ips":["203.0.113.0/24"]"#, "permit"),
+        (
+            r#","ips":["198.51.100.0/24","2001:db8::/32"]"#,
+            "ip_not_allowed",
+        ),
+        (r#","ips":[]"#, "permit"),
+        (r#","ips":null"#, "permit"),
+        (r#","plan":"free""#, "permit"),
+        (r#","plan":"gold""#, "key_record_invalid"),
+    ] {
+        assert_eq!(
+            code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW),
+            expected,
+            "{more}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_client_address_fails_every_address_rule() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let record = with(&record, r#","ips":["0.0.0.0/0","::/0"]"#);
+    for (client_ip, expected) in [
+        (Some("198.51.100.1"), "permit"),
+        (Some("::ffff:198.51.100.1"), "permit"),
+        (Some("2001:db8::1"), "permit"),
+        (None, "ip_not_allowed"),
+        (Some("unknown"), "ip_not_allowed"),
+        (Some("198.51.100.1, 198.51.100.2"), "ip_not_allowed"),
+        (Some("198.51.100.1:443"), "ip_not_allowed"),
+    ] {
+        let ask = Ask {
+            client_ip,
+            x_api_key: Some(&key),
+            ..ASK
+        };
+        assert_eq!(
+            code(&gate, &ask, Lookup::Found(&record), NOW),
+            expected,
+            "{client_ip:?}"
+        );
+    }
+}
+
+#[test]
+fn routes_ask_for_all_scopes_and_for_named_subjects() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    for (path, more, expected) in [
+        ("/admin", "", "scope_missing"),
+        ("/admin/x", r#","scopes":["admin"]"#, "scope_missing"),
+        (
+            "/admin/x",
+            r#","scopes":["Admin","audit"]"#,
+            "scope_missing",
+        ),
+        ("/admin/x", r#","scopes":["audit","x","admin"]"#, "permit"),
+        ("/acme/x", "", "permit"),
+        (
+            "/closed/x",
+            r#","scopes":["admin","audit"]"#,
+            "route_denied",
+        ),
+        ("/read/x", "", "permit"),
+    ] {
+        let ask = Ask {
+            url: &format!("https://gate.example{path}"),
+            x_api_key: Some(&key),
+            ..ASK
+        };
+        assert_eq!(
+            code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW),
+            expected,
+            "{path} {more}"
+        );
+    }
+    let mut stranger = record.clone();
+    stranger.subject = crate::token::Subject::parse("other").unwrap();
+    let ask = Ask {
+        url: "https://gate.example/acme/x",
+        x_api_key: Some(&key),
+        ..ASK
+    };
+    assert_eq!(
+        code(&gate, &ask, Lookup::Found(&stranger), NOW),
+        "subject_not_allowed"
+    );
+    let denial = outcome(
+        &gate,
+        &Ask {
+            url: "https://gate.example/admin",
+            x_api_key: Some(&key),
+            ..ASK
+        },
+        Lookup::Found(&record),
+        NOW,
+        |_| (),
+    )
+    .unwrap_err();
+    let answer = denial.answer("api", "r");
+    assert!(answer.headers.contains(&(
+        "www-authenticate",
+        r#"Bearer realm="api", error="insufficient_scope", scope="admin audit""#.into()
+    )));
+}
+
+#[test]
+fn what_needs_no_record_is_refused_before_it_is_read() {
+    let (key, _) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    for (ask, expected) in [
+        (
+            Ask {
+                url: "http://gate.example/v1",
+                x_api_key: Some(&key),
+                ..ASK
+            },
+            "https_required",
+        ),
+        (
+            Ask {
+                method: "PROPFIND",
+                ..ASK
+            },
+            "method_not_allowed",
+        ),
+        (
+            Ask {
+                method: "get",
+                x_api_key: Some(&key),
+                ..ASK
+            },
+            "method_not_allowed",
+        ),
+        (
+            Ask {
+                method: "POST",
+                url: "https://gate.example/read/x",
+                x_api_key: Some(&key),
+                ..ASK
+            },
+            "method_not_allowed",
+        ),
+        (
+            Ask {
+                url: "https://gate.example/a%2fb",
+                x_api_key: Some(&key),
+                ..ASK
+            },
+            "path_ambiguous",
+        ),
+        (
+            Ask {
+                url: "https://gate.example//a",
+                x_api_key: Some(&key),
+                ..ASK
+            },
+            "path_ambiguous",
+        ),
+        (
+            Ask {
+                url: "https://gate.example/closed/x",
+                ..ASK
+            },
+            "route_denied",
+        ),
+        (ASK, "credential_missing"),
+        (
+            Ask {
+                method: "OPTIONS",
+                ..ASK
+            },
+            "credential_missing",
+        ),
+        (
+            Ask {
+                authorization: Some("Bearer"),
+                ..ASK
+            },
+            "credential_missing",
+        ),
+        (
+            Ask {
+                authorization: Some("Basic dXNlcjpwYXNz"),
+                ..ASK
+            },
+            "credential_missing",
+        ),
+        (
+            Ask {
+                authorization: Some("Bearer foreign.token"),
+                ..ASK
+            },
+            "key_invalid",
+        ),
+        (
+            Ask {
+                authorization: Some(&format!("Bearer {key}")),
+                x_api_key: Some("another"),
+                ..ASK
+            },
+            "credential_ambiguous",
+        ),
+        (
+            Ask {
+                x_api_key: Some(&format!("{key}, {key}")),
+                ..ASK
+            },
+            "credential_ambiguous",
+        ),
+    ] {
+        // Were the record looked at, the answer would be a 503.
+        assert_eq!(
+            code(&gate, &ask, Lookup::Failed("not asked".into()), NOW),
+            expected
+        );
+    }
+}
+
+#[test]
+fn plain_http_is_for_loopback_and_only_where_it_is_allowed() {
+    let (key, record) = issued();
+    for (allow, host, expected) in [
+        ("true", "localhost:8787", "permit"),
+        ("true", "127.0.0.1", "permit"),
+        ("true", "127.8.8.8:1", "permit"),
+        ("true", "[::1]:8787", "permit"),
+        ("true", "gate.example", "https_required"),
+        ("true", "localhost.example", "https_required"),
+        ("true", "127.0.0.1.example:80", "https_required"),
+        ("false", "localhost:8787", "https_required"),
+    ] {
+        let gate = gate(&[("ALLOW_HTTP", allow)], &SecretTexts::default());
+        let ask = Ask {
+            url: &format!("http://{host}/v1"),
+            x_api_key: Some(&key),
+            ..ASK
+        };
+        assert_eq!(
+            code(&gate, &ask, Lookup::Found(&record), NOW),
+            expected,
+            "{allow} {host}"
+        );
+    }
+}
+
+#[test]
+fn a_failing_store_is_never_a_401_and_never_open() {
+    let (key, _) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let fault = Record::parse("{}").unwrap_err();
+    for (found, expected) in [
+        (Lookup::Failed("error 500".into()), "key_store_unavailable"),
+        (Lookup::TimedOut, "key_store_unavailable"),
+        (Lookup::Invalid(fault), "key_record_invalid"),
+        (Lookup::NotNeeded, "key_invalid"),
+    ] {
+        assert_eq!(
+            code(
+                &gate,
+                &Ask {
+                    x_api_key: Some(&key),
+                    ..ASK
+                },
+                found,
+                NOW
+            ),
+            expected
+        );
+    }
+}
+
+#[test]
+fn the_record_of_another_id_is_no_answer() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let mut other = record;
+    other.id = crate::key::KeyId::parse("000000000000").unwrap();
+    assert_eq!(
+        code(
+            &gate,
+            &Ask {
+                x_api_key: Some(&key),
+                ..ASK
+            },
+            Lookup::Found(&other),
+            NOW
+        ),
+        "key_invalid"
+    );
+}
+
+#[test]
+fn peppers_rotate_and_an_unknown_one_is_loud() {
+    let (key, record) = issued();
+    let ask = Ask {
+        x_api_key: Some(&key),
+        ..ASK
+    };
+    let rotated = gate(
+        &[],
+        &SecretTexts {
+            pepper: Some(OTHER_PEPPER),
+            pepper_previous: Some(PEPPER),
+            ..SecretTexts::default()
+        },
+    );
+    assert_eq!(code(&rotated, &ask, Lookup::Found(&record), NOW), "permit");
+    let dropped = gate(
+        &[],
+        &SecretTexts {
+            pepper: Some(OTHER_PEPPER),
+            ..SecretTexts::default()
+        },
+    );
+    assert_eq!(
+        code(&dropped, &ask, Lookup::Found(&record), NOW),
+        "key_invalid"
+    );
+    // A key whose tag is right, with a record that names a pepper that is not here.
+    let prefix = KeyPrefix::parse("acme_live").unwrap();
+    let mut elsewhere = record;
+    elsewhere.digest = Pepper::parse(OTHER_PEPPER)
+        .unwrap()
+        .digest(&Key::parse(&key, &prefix).unwrap());
+    assert_eq!(
+        code(
+            &gate(&[], &SecretTexts::default()),
+            &ask,
+            Lookup::Found(&elsewhere),
+            NOW
+        ),
+        "key_record_invalid"
+    );
+}
+
+#[test]
+fn a_denied_id_is_refused_as_revoked_but_only_told_to_its_holder() {
+    let (key, record) = issued();
+    let id = record.id.to_string();
+    let gate = gate(
+        &[],
+        &SecretTexts {
+            denied_ids: Some(&id),
+            ..SecretTexts::default()
+        },
+    );
+    let ask = Ask {
+        x_api_key: Some(&key),
+        ..ASK
+    };
+    assert_eq!(
+        code(&gate, &ask, Lookup::Found(&record), NOW),
+        "key_revoked"
+    );
+    let mut other = record;
+    other.digest = Digest::Imported([0; 32]);
+    assert_eq!(code(&gate, &ask, Lookup::Found(&other), NOW), "key_invalid");
+}
+
+#[test]
+fn imported_keys_work_where_they_are_enabled() {
+    let imported = ImportedKey::parse(IMPORTED).unwrap();
+    let record = json_record(
+        imported.id().as_str(),
+        &Digest::of_imported(&imported).to_string(),
+        "",
+    );
+    for (enabled, key, expected) in [
+        ("true", IMPORTED, "permit"),
+        ("false", IMPORTED, "key_invalid"),
+        ("true", "tooshort", "key_invalid"),
+        (
+            "true",
+            "sixty-four characters, but with blanks and a comma in between",
+            "credential_ambiguous",
+        ),
+    ] {
+        let gate = gate(&[("IMPORTED_KEYS", enabled)], &SecretTexts::default());
+        assert_eq!(
+            code(
+                &gate,
+                &Ask {
+                    x_api_key: Some(key),
+                    ..ASK
+                },
+                Lookup::Found(&record),
+                NOW
+            ),
+            expected,
+            "{enabled} {key}"
+        );
+    }
+    // The stored digest is no key, of either kind.
+    let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretTexts::default());
+    let stored = record.digest.to_string();
+    assert_eq!(
+        code(
+            &gate,
+            &Ask {
+                x_api_key: Some(&stored),
+                ..ASK
+            },
+            Lookup::Unknown,
+            NOW
+        ),
+        "key_invalid"
+    );
+}
+
+#[test]
+fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let record = with(&record, r#","plan":"free""#);
+    for (answer, expected) in [
+        (LimiterAnswer::Within, "permit"),
+        (LimiterAnswer::Exceeded, "rate_limited"),
+        (
+            LimiterAnswer::Failed("no binding".into()),
+            "gate_misconfigured",
+        ),
+    ] {
+        let headers = [Some(&*key)];
+        let head = Head {
+            method: "GET",
+            url: ASK.url,
+            client_ip: None,
+            origin: None,
+            preflight_method: None,
+            presented: Presented {
+                authorization: None,
+                headers: &headers,
+                query: None,
+            },
+        };
+        let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else {
+            panic!()
+        };
+        let Verdict::Limited(limited) = decide(
+            &gate,
+            admitted,
+            Lookup::Found(&record),
+            UnixSeconds::new(NOW).unwrap(),
+        )
+        .unwrap() else {
+            panic!("no limiter was asked");
+        };
+        assert_eq!(
+            (limited.limiter(), limited.counted()),
+            ("RATE_FREE", "acme")
+        );
+        let got = match limited.settle(answer) {
+            Ok(_) => "permit",
+            Err(denial) => {
+                assert!(
+                    denial
+                        .answer("api", "r")
+                        .headers
+                        .iter()
+                        .any(|(name, _)| *name == "retry-after")
+                );
+                denial.cause.code().row().code
+            }
+        };
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn a_permitted_request_goes_to_the_routes_origin_on_the_judged_path_without_its_credential() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let url = |text: &str| Destination::Url(text.into());
+    let service = Destination::Service {
+        binding: "BACKEND",
+        url: "https://gate.example/service/x".into(),
+    };
+    for (path, expected, no_store) in [
+        (
+            "/v1/x?a=%2f&b=+&c=%31",
+            url("https://origin.example/base/v1/x?a=%2f&b=+&c=%31"),
+            true,
+        ),
+        ("/v1/x?", url("https://origin.example/base/v1/x?"), true),
+        ("/v1/%78", url("https://origin.example/base/v1/x"), true),
+        (
+            &format!("/v1/x?a=1&api_key={key}&b=2"),
+            url("https://origin.example/base/v1/x?a=1&b=2"),
+            true,
+        ),
+        (
+            &format!("/v1/x?api%5Fkey={key}"),
+            url("https://origin.example/base/v1/x"),
+            true,
+        ),
+        ("/zone/x?y", url("https://gate.example/zone/x?y"), false),
+        ("/service/x", service, true),
+        (
+            &format!("/public/x?api_key={key}"),
+            url("https://origin.example/base/public/x"),
+            false,
+        ),
+    ] {
+        let ask = Ask {
+            url: &format!("https://gate.example{path}"),
+            x_api_key: Some(&key),
+            ..ASK
+        };
+        outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
+            assert_eq!(permit.destination(), expected);
+            assert_eq!(permit.no_store(), no_store, "{path}");
+            assert_eq!(permit.holder().is_none(), path.starts_with("/public"));
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn authorization_is_kept_for_the_origin_only_if_it_is_the_origins() {
+    let (key, record) = issued();
+    let bearer = format!("Bearer {key}");
+    let own = SecretTexts {
+        origin_authorization: Some("Bearer provider"),
+        ..SecretTexts::default()
+    };
+    let none = SecretTexts::default();
+    let public = "https://gate.example/public/x";
+    for (secrets, url, authorization, expected) in [
+        (&none, ASK.url, None, Authorization::Strip),
+        (&none, ASK.url, Some(&*bearer), Authorization::Strip),
+        (
+            &none,
+            ASK.url,
+            Some("Bearer origins.token"),
+            Authorization::Keep,
+        ),
+        (
+            &none,
+            ASK.url,
+            Some("Digest a=\"b\", c=d"),
+            Authorization::Keep,
+        ),
+        (
+            &own,
+            ASK.url,
+            Some("Bearer origins.token"),
+            Authorization::Replace("Bearer provider"),
+        ),
+        (
+            &own,
+            ASK.url,
+            None,
+            Authorization::Replace("Bearer provider"),
+        ),
+        (
+            &none,
+            public,
+            Some("Bearer origins.token"),
+            Authorization::Keep,
+        ),
+        (&none, public, Some(&*bearer), Authorization::Strip),
+        (
+            &own,
+            public,
+            Some("Bearer origins.token"),
+            Authorization::Keep,
+        ),
+    ] {
+        let ask = Ask {
+            url,
+            authorization,
+            x_api_key: Some(&key),
+            ..ASK
+        };
+        let got = outcome(
+            &gate(&[], secrets),
+            &ask,
+            Lookup::Found(&record),
+            NOW,
+            |permit| match permit.authorization() {
+                Authorization::Keep => "keep".to_string(),
+                Authorization::Strip => "strip".to_string(),
+                Authorization::Replace(with) => with.to_string(),
+            },
+        );
+        let expected = match expected {
+            Authorization::Keep => "keep",
+            Authorization::Strip => "strip",
+            Authorization::Replace(with) => with,
+        };
+        // Without Authorization there is nothing to keep.
+        let got = got.unwrap();
+        assert!(
+            got == expected || authorization.is_none() && got == "keep",
+            "{url} {authorization:?}: {got}"
+        );
+    }
+}
+
+#[test]
+fn debug_output_of_a_permit_holds_no_key() {
+    let (key, record) = issued();
+    let gate = gate(
+        &[],
+        &SecretTexts {
+            origin_authorization: Some("Bearer provider-canary"),
+            ..SecretTexts::default()
+        },
+    );
+    let ask = Ask {
+        authorization: Some(&format!("Bearer {key}")),
+        ..ASK
+    };
+    let debug = outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
+        format!("{permit:?}")
+    })
+    .unwrap();
+    assert!(
+        !debug.contains(&key[22..]) && !debug.contains("canary") && !debug.contains(PEPPER),
+        "{debug}"
+    );
+}
+
+#[test]
+fn codes_and_statuses_are_those_of_the_contract() {
+    let table: Vec<(&str, u16)> = Code::ALL
+        .iter()
+        .map(|code| (code.row().code, code.row().status))
+        .collect();
+    assert_eq!(
+        table,
+        [
+            ("credential_missing", 401),
+            ("credential_ambiguous", 400),
+            ("key_invalid", 401),
+            ("key_expired", 401),
+            ("key_not_yet_valid", 401),
+            ("key_disabled", 401),
+            ("key_revoked", 401),
+            ("ip_not_allowed", 403),
+            ("scope_missing", 403),
+            ("subject_not_allowed", 403),
+            ("route_denied", 403),
+            ("https_required", 403),
+            ("path_ambiguous", 400),
+            ("method_not_allowed", 405),
+            ("rate_limited", 429),
+            ("key_store_unavailable", 503),
+            ("key_record_invalid", 503),
+            ("gate_misconfigured", 503),
+            ("origin_unreachable", 502),
+            ("origin_timeout", 504),
+        ]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_key_is_good_at_or_after_its_end_or_before_its_start(start in 0_u64..4_000_000_000, length in 1_u64..4_000_000_000, now in 0_u64..9_000_000_000) {
+        let (key, record) = issued();
+        let gate = gate(&[], &SecretTexts::default());
+        let record = with(&record, &format!(r#","not_before":{start},"not_after":{}"#, start + length));
+        let permitted = code(&gate, &Ask { x_api_key: Some(&key), ..ASK }, Lookup::Found(&record), now) == "permit";
+        prop_assert_eq!(permitted, (start..start + length).contains(&now));
+    }
+
+    #[test]
+    fn whatever_is_sent_without_a_good_key_only_public_routes_are_permitted(
+        method in "[A-Z]{3,7}", path in "(/(public|admin|x|%[0-9a-f]{2}|\\.\\.|;|))*", authorization in any::<Option<String>>(),
+        x_api_key in prop::option::of("acme_live_[0-9A-Za-z]{50}"), query in prop::option::of("(api_key=)?[ -~]{0,80}"),
+    ) {
+        let gate = gate(&[], &SecretTexts::default());
+        let url = format!("https://gate.example{path}{}", query.map(|q| "?".to_string() + &q.replace('#', "")).unwrap_or_default());
+        let ask = Ask { method: &method, url: &url, authorization: authorization.as_deref(), x_api_key: x_api_key.as_deref(), ..ASK };
+        if let Ok(destination) = outcome(&gate, &ask, Lookup::Unknown, NOW, |permit| format!("{:?}", permit.destination())) {
+            prop_assert!(destination.contains("https://origin.example/base/public"), "{}", destination);
+        }
+    }
+}

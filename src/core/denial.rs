@@ -1,0 +1,523 @@
+//! Why a request was turned away: what the log says (the cause) and what the caller is told (the code).
+//!
+//! Both are closed sets, and the one table from code to status, headers and text is [`Code::row`].
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use crate::credential::CredentialFault;
+use crate::event::EventKind;
+use crate::key::{KeyFault, KeyId};
+use crate::path::PathFault;
+use crate::pepper::PepperId;
+use crate::record::{RecordFault, UnixSeconds};
+use crate::token::{Plan, Scope, Subject};
+
+/// The exact reason; it goes to the log and nowhere else.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// The request came by plain HTTP.
+    PlainHttp,
+    /// The method is not in the list of the gate or of the route.
+    Method {
+        /// The value of `Allow`.
+        allow: String,
+    },
+    /// The path has more than one reading.
+    Path(PathFault),
+    /// The route is closed.
+    RouteDenied,
+    /// No configured place holds a credential.
+    CredentialMissing,
+    /// More than one credential, or one that cannot be told apart.
+    Credential(CredentialFault),
+    /// The text is no key of this gate: no I/O was done for it.
+    Key(KeyFault),
+    /// No record has this id.
+    KeyUnknown,
+    /// The record's digest is another key's.
+    DigestMismatch,
+    /// The id is on `DENIED_IDS`.
+    KeyDenied,
+    /// The record says revoked.
+    KeyRevoked,
+    /// The record says disabled.
+    KeyDisabled,
+    /// Its time is over.
+    KeyExpired {
+        /// The first second at which it was no longer good.
+        not_after: UnixSeconds,
+    },
+    /// Its time has not come.
+    KeyNotYetValid {
+        /// The first second at which it will be good.
+        not_before: UnixSeconds,
+    },
+    /// The client's address is in none of the record's networks, or is not known.
+    Address,
+    /// The route names its subjects, and this is none of them.
+    SubjectNotAllowed,
+    /// The route asks for scopes that the record does not have.
+    ScopeMissing {
+        /// All that the route asks for.
+        required: Vec<Scope>,
+    },
+    /// The plan's limiter said no.
+    RateLimited {
+        /// The limiter's period.
+        retry_after_secs: u32,
+    },
+    /// The record names a plan that `PLANS` does not.
+    PlanUnknown(Plan),
+    /// KV answered with an error, and no copy was kept.
+    StoreFailed(String),
+    /// KV did not answer in time, and no copy was kept.
+    StoreTimeout,
+    /// The limiter's binding failed.
+    LimiterFailed(String),
+    /// The record cannot be read.
+    Record(RecordFault),
+    /// The record's digest was made with a pepper that this gate does not have.
+    PepperUnknown(PepperId),
+    /// The gate's own variables, secrets or bindings are wrong.
+    Misconfigured(String),
+    /// The origin could not be reached.
+    OriginUnreachable(String),
+    /// The origin did not answer in time.
+    OriginTimeout,
+}
+
+/// What the caller is told; a promise to clients, so that a code never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    missing_docs,
+    reason = "the names are the codes; `row` says what each means"
+)]
+pub enum Code {
+    CredentialMissing,
+    CredentialAmbiguous,
+    KeyInvalid,
+    KeyExpired,
+    KeyNotYetValid,
+    KeyDisabled,
+    KeyRevoked,
+    IpNotAllowed,
+    ScopeMissing,
+    SubjectNotAllowed,
+    RouteDenied,
+    HttpsRequired,
+    PathAmbiguous,
+    MethodNotAllowed,
+    RateLimited,
+    KeyStoreUnavailable,
+    KeyRecordInvalid,
+    GateMisconfigured,
+    OriginUnreachable,
+    OriginTimeout,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The code as clients read it.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// RFC 9457 `title`: the same for every occurrence.
+    pub title: &'static str,
+    /// RFC 9457 `detail`: what to do about it.
+    pub detail: &'static str,
+    /// The log event's name.
+    pub event: EventKind,
+}
+
+impl Code {
+    /// Every code, in the order of the table.
+    pub const ALL: [Self; 20] = [
+        Self::CredentialMissing,
+        Self::CredentialAmbiguous,
+        Self::KeyInvalid,
+        Self::KeyExpired,
+        Self::KeyNotYetValid,
+        Self::KeyDisabled,
+        Self::KeyRevoked,
+        Self::IpNotAllowed,
+        Self::ScopeMissing,
+        Self::SubjectNotAllowed,
+        Self::RouteDenied,
+        Self::HttpsRequired,
+        Self::PathAmbiguous,
+        Self::MethodNotAllowed,
+        Self::RateLimited,
+        Self::KeyStoreUnavailable,
+        Self::KeyRecordInvalid,
+        Self::GateMisconfigured,
+        Self::OriginUnreachable,
+        Self::OriginTimeout,
+    ];
+
+    /// The table: what a code means, on the wire and in the log.
+    #[must_use]
+    pub const fn row(self) -> Row {
+        use EventKind::{AuthnFail, AuthzFail, InputFail, OriginFail, RateExceeded, SystemFail};
+        let (code, status, title, detail, event) = match self {
+            Self::CredentialMissing => (
+                "credential_missing",
+                401,
+                "No API key",
+                "Send an API key, for example as `Authorization: Bearer <key>`.",
+                AuthnFail,
+            ),
+            Self::CredentialAmbiguous => (
+                "credential_ambiguous",
+                400,
+                "More than one credential",
+                "Send exactly one API key, once.",
+                InputFail,
+            ),
+            Self::KeyInvalid => (
+                "key_invalid",
+                401,
+                "API key not valid",
+                "The API key is not valid here. Check that it was copied whole and belongs to this environment.",
+                AuthnFail,
+            ),
+            Self::KeyExpired => (
+                "key_expired",
+                401,
+                "API key expired",
+                "The API key has expired. Ask for a new one.",
+                AuthnFail,
+            ),
+            Self::KeyNotYetValid => (
+                "key_not_yet_valid",
+                401,
+                "API key not valid yet",
+                "The API key is not valid yet. Try again later.",
+                AuthnFail,
+            ),
+            Self::KeyDisabled => (
+                "key_disabled",
+                401,
+                "API key disabled",
+                "The API key is disabled. Ask whoever issued it.",
+                AuthnFail,
+            ),
+            Self::KeyRevoked => (
+                "key_revoked",
+                401,
+                "API key revoked",
+                "The API key was revoked and will not work again. Ask for a new one.",
+                AuthnFail,
+            ),
+            Self::IpNotAllowed => (
+                "ip_not_allowed",
+                403,
+                "Address not allowed",
+                "The API key may not be used from this address.",
+                AuthzFail,
+            ),
+            Self::ScopeMissing => (
+                "scope_missing",
+                403,
+                "Scope missing",
+                "The API key lacks a scope that this resource needs.",
+                AuthzFail,
+            ),
+            Self::SubjectNotAllowed => (
+                "subject_not_allowed",
+                403,
+                "Holder not allowed",
+                "The holder of the API key may not use this resource.",
+                AuthzFail,
+            ),
+            Self::RouteDenied => (
+                "route_denied",
+                403,
+                "Closed",
+                "This resource is closed to everybody.",
+                AuthzFail,
+            ),
+            Self::HttpsRequired => (
+                "https_required",
+                403,
+                "HTTPS required",
+                "Use https. A key that was sent over plain HTTP has to be replaced.",
+                AuthzFail,
+            ),
+            Self::PathAmbiguous => (
+                "path_ambiguous",
+                400,
+                "Ambiguous path",
+                "The path has more than one reading. Send it in canonical form.",
+                InputFail,
+            ),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                405,
+                "Method not allowed",
+                "The methods that are allowed here stand in the Allow header.",
+                InputFail,
+            ),
+            Self::RateLimited => (
+                "rate_limited",
+                429,
+                "Too many requests",
+                "The limit of the plan is reached. Wait for the time in Retry-After.",
+                RateExceeded,
+            ),
+            Self::KeyStoreUnavailable => (
+                "key_store_unavailable",
+                503,
+                "Key store unavailable",
+                "The API key could not be checked. Try again after the time in Retry-After.",
+                SystemFail,
+            ),
+            Self::KeyRecordInvalid => (
+                "key_record_invalid",
+                503,
+                "Key record not readable",
+                "The API key could not be checked. Tell whoever issued it.",
+                SystemFail,
+            ),
+            Self::GateMisconfigured => (
+                "gate_misconfigured",
+                503,
+                "Gate misconfigured",
+                "The gate in front of this API is not set up correctly. Tell whoever runs it.",
+                SystemFail,
+            ),
+            Self::OriginUnreachable => (
+                "origin_unreachable",
+                502,
+                "Origin unreachable",
+                "The API key is good, but the API behind the gate could not be reached.",
+                OriginFail,
+            ),
+            Self::OriginTimeout => (
+                "origin_timeout",
+                504,
+                "Origin timeout",
+                "The API key is good, but the API behind the gate did not answer in time.",
+                OriginFail,
+            ),
+        };
+        Row {
+            code,
+            status,
+            title,
+            detail,
+            event,
+        }
+    }
+}
+
+/// Seconds after which a caller may try again when the store or the gate fails: a KV read later.
+const RETRY_AFTER_SECS: u32 = 5;
+
+impl Cause {
+    /// What the caller is told. Until the digest has matched, every cause of a bad key has one code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::PlainHttp => Code::HttpsRequired,
+            Self::Method { .. } => Code::MethodNotAllowed,
+            Self::Path(_) => Code::PathAmbiguous,
+            Self::RouteDenied => Code::RouteDenied,
+            Self::CredentialMissing => Code::CredentialMissing,
+            Self::Credential(_) => Code::CredentialAmbiguous,
+            Self::Key(_) | Self::KeyUnknown | Self::DigestMismatch => Code::KeyInvalid,
+            Self::KeyDenied | Self::KeyRevoked => Code::KeyRevoked,
+            Self::KeyDisabled => Code::KeyDisabled,
+            Self::KeyExpired { .. } => Code::KeyExpired,
+            Self::KeyNotYetValid { .. } => Code::KeyNotYetValid,
+            Self::Address => Code::IpNotAllowed,
+            Self::SubjectNotAllowed => Code::SubjectNotAllowed,
+            Self::ScopeMissing { .. } => Code::ScopeMissing,
+            Self::RateLimited { .. } => Code::RateLimited,
+            Self::StoreFailed(_) | Self::StoreTimeout => Code::KeyStoreUnavailable,
+            Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => {
+                Code::KeyRecordInvalid
+            }
+            Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
+            Self::OriginUnreachable(_) => Code::OriginUnreachable,
+            Self::OriginTimeout => Code::OriginTimeout,
+        }
+    }
+
+    /// The exact reason in words, for the log.
+    #[must_use]
+    pub fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Self::PlainHttp => "the request came by plain HTTP".into(),
+            Self::Method { .. } => "the method is not allowed here".into(),
+            Self::Path(fault) => fault.as_str().into(),
+            Self::RouteDenied => "the route is closed".into(),
+            Self::CredentialMissing => "no configured place holds a credential".into(),
+            Self::Credential(fault) => fault.as_str().into(),
+            Self::Key(fault) => fault.as_str().into(),
+            Self::KeyUnknown => "no record has this id".into(),
+            Self::DigestMismatch => "the digest does not match".into(),
+            Self::KeyDenied => "the id is on DENIED_IDS".into(),
+            Self::KeyRevoked => "the record is revoked".into(),
+            Self::KeyDisabled => "the record is disabled".into(),
+            Self::KeyExpired { not_after } => {
+                format!("the key expired at {}", not_after.seconds()).into()
+            }
+            Self::KeyNotYetValid { not_before } => {
+                format!("the key is good from {}", not_before.seconds()).into()
+            }
+            Self::Address => "the client's address is in none of the record's networks".into(),
+            Self::SubjectNotAllowed => "the route does not name this subject".into(),
+            Self::ScopeMissing { required } => {
+                format!("the route asks for `{}`", joined(required)).into()
+            }
+            Self::RateLimited { .. } => "the plan's limiter refused".into(),
+            Self::PlanUnknown(plan) => format!("PLANS has no plan `{plan}`").into(),
+            Self::StoreFailed(error) => format!("KV failed: {error}").into(),
+            Self::StoreTimeout => "KV did not answer within KV_TIMEOUT_MS".into(),
+            Self::LimiterFailed(error) => format!("the plan's limiter failed: {error}").into(),
+            Self::Record(fault) => format!("the record cannot be read: {fault}").into(),
+            Self::PepperUnknown(id) => format!(
+                "the record's digest was made with pepper {id}, which this gate does not have"
+            )
+            .into(),
+            Self::Misconfigured(what) => what.clone().into(),
+            Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
+            Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
+        }
+    }
+
+    /// RFC 6750, section 3: a challenge with every 401, and with the 403 that more scope would cure.
+    fn challenge(&self, realm: &str) -> Option<String> {
+        match self.code() {
+            Code::CredentialMissing => Some(format!("Bearer realm=\"{realm}\"")),
+            Code::KeyInvalid
+            | Code::KeyExpired
+            | Code::KeyNotYetValid
+            | Code::KeyDisabled
+            | Code::KeyRevoked => {
+                Some(format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
+            }
+            Code::ScopeMissing => {
+                let scope = match self {
+                    Self::ScopeMissing { required } => joined(required),
+                    _ => String::new(),
+                };
+                Some(format!(
+                    "Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\""
+                ))
+            }
+            Code::CredentialAmbiguous
+            | Code::IpNotAllowed
+            | Code::SubjectNotAllowed
+            | Code::RouteDenied
+            | Code::HttpsRequired
+            | Code::PathAmbiguous
+            | Code::MethodNotAllowed
+            | Code::RateLimited
+            | Code::KeyStoreUnavailable
+            | Code::KeyRecordInvalid
+            | Code::GateMisconfigured
+            | Code::OriginUnreachable
+            | Code::OriginTimeout => None,
+        }
+    }
+
+    fn retry_after_secs(&self) -> Option<u32> {
+        match self {
+            Self::RateLimited { retry_after_secs } => Some(*retry_after_secs),
+            _ => (self.code().row().status == 503).then_some(RETRY_AFTER_SECS),
+        }
+    }
+}
+
+fn joined(scopes: &[Scope]) -> String {
+    let names: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+    names.join(" ")
+}
+
+/// A refusal, and whom it concerns as far as that is known.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// The exact reason.
+    pub cause: Cause,
+    /// Known once the tag has matched.
+    pub key_id: Option<KeyId>,
+    /// Known once the digest has matched.
+    pub subject: Option<Subject>,
+}
+
+impl From<Cause> for Denial {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            key_id: None,
+            subject: None,
+        }
+    }
+}
+
+/// A refusal as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names in lower case, and their values.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// RFC 9457 JSON.
+    pub body: String,
+}
+
+/// RFC 9457, with `code`, `request_id` and (for clients of the Flask guides) `error`.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'static str,
+    code: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+impl Denial {
+    /// What the caller gets: a function of the code alone, but for `Allow`, `Retry-After`, the scopes and the request id.
+    #[must_use]
+    pub fn answer(&self, realm: &str, request_id: &str) -> Answer {
+        let row = self.cause.code().row();
+        let mut headers: Vec<(&'static str, Cow<'static, str>)> = Vec::with_capacity(6);
+        headers.push(("content-type", "application/problem+json".into()));
+        headers.push(("cache-control", "no-store".into()));
+        headers.push(("x-content-type-options", "nosniff".into()));
+        if let Some(challenge) = self.cause.challenge(realm) {
+            headers.push(("www-authenticate", challenge.into()));
+        }
+        if let Some(secs) = self.cause.retry_after_secs() {
+            headers.push(("retry-after", secs.to_string().into()));
+        }
+        if let Cause::Method { allow } = &self.cause {
+            headers.push(("allow", allow.clone().into()));
+        }
+        let problem = Problem {
+            r#type: format!("urn:problem-type:keygate:{}", row.code),
+            title: row.title,
+            status: row.status,
+            detail: row.detail,
+            code: row.code,
+            request_id,
+            error: (row.status == 401).then_some("Unauthorized access"),
+        };
+        Answer {
+            status: row.status,
+            headers,
+            // INVARIANT: a struct of strings and a number always serialises.
+            body: serde_json::to_string(&problem).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What is stored in place of a key.
+
+use alloc::string::String;
+use core::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::key::KeyId;
+use crate::pepper::PepperId;
+
+/// A stored digest. Of no use without the key, and a keyed one not even for guessing.
+// Absent on purpose: PartialEq; a digest is compared in constant time or not at all.
+#[derive(Clone, Serialize)]
+#[serde(into = "String")]
+pub enum Digest {
+    /// `hs256.<pepper id>.<base64url>`: HMAC-SHA-256 of the whole key under the pepper's digest key.
+    Keyed {
+        /// The pepper it was made with.
+        pepper: PepperId,
+        /// HMAC-SHA-256.
+        mac: [u8; 32],
+    },
+    /// `sha256.<base64url>`: SHA-256 of a key that another system issued.
+    Imported([u8; 32]),
+}
+
+/// Why a text is not a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DigestFault;
+
+impl fmt::Display for DigestFault {
+    // The text is not repeated: where a digest belongs, somebody may have put the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "not a digest: `hs256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`",
+        )
+    }
+}
+
+impl Digest {
+    /// Reads a stored digest.
+    ///
+    /// # Errors
+    /// Another form, another length, or base64url that is not canonical.
+    pub fn parse(text: &str) -> Result<Self, DigestFault> {
+        let mut parts = text.split('.');
+        let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("hs256"), Some(pepper), Some(mac), None) => Self::Keyed {
+                pepper: PepperId::parse(pepper).ok_or(DigestFault)?,
+                mac: decode(mac)?,
+            },
+            (Some("sha256"), Some(hash), None, None) => Self::Imported(decode(hash)?),
+            _ => return Err(DigestFault),
+        };
+        Ok(digest)
+    }
+
+    /// The digest that is stored for a key which another system issued.
+    #[must_use]
+    pub fn of_imported(key: &ImportedKey) -> Self {
+        Self::Imported(key.sha256)
+    }
+}
+
+fn decode(text: &str) -> Result<[u8; 32], DigestFault> {
+    let mut bytes = [0; 32];
+    match Base64UrlUnpadded::decode(text, &mut bytes) {
+        Ok(all) if all.len() == 32 => Ok(bytes),
+        _ => Err(DigestFault),
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyed { pepper, mac } => {
+                write!(
+                    f,
+                    "hs256.{pepper}.{}",
+                    Base64UrlUnpadded::encode_string(mac)
+                )
+            }
+            Self::Imported(hash) => {
+                write!(f, "sha256.{}", Base64UrlUnpadded::encode_string(hash))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyed { pepper, .. } => write!(f, "Digest(hs256.{pepper}, ..)"),
+            Self::Imported(_) => f.write_str("Digest(sha256, ..)"),
+        }
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        alloc::format!("{digest}")
+    }
+}
+
+/// The shortest imported key: 22 base64 characters hold 128 bits.
+const IMPORTED_MIN: usize = 20;
+/// The longest imported key; generous, for signed tokens used as opaque keys.
+const IMPORTED_MAX: usize = 512;
+
+/// A presented key that another system issued: digested at once, its id derived from the digest.
+// Absent on purpose: PartialEq; comparison goes through `matches`.
+#[derive(Clone, Copy)]
+pub struct ImportedKey {
+    sha256: [u8; 32],
+    id: KeyId,
+}
+
+impl fmt::Debug for ImportedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ImportedKey({}, ..)", self.id)
+    }
+}
+
+impl ImportedKey {
+    /// Reads a b64token (RFC 6750, section 2.1) of 20 to 512 characters: hex, base64 and most tokens are.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let token = |b: u8| {
+            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+        };
+        if !(IMPORTED_MIN..=IMPORTED_MAX).contains(&text.len()) || !text.bytes().all(token) {
+            return None;
+        }
+        let sha256 = Sha256::digest(text.as_bytes()).into();
+        Some(Self {
+            sha256,
+            id: KeyId::of_imported(&sha256),
+        })
+    }
+
+    /// The id that names its record.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Whether `stored` is the digest of this key, compared in constant time.
+    #[must_use]
+    pub fn matches(&self, stored: &Digest) -> bool {
+        match stored {
+            Digest::Imported(hash) => self.sha256.ct_eq(hash).into(),
+            Digest::Keyed { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The log: one JSON object on one line for each event, with a closed set of fields.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::denial::Denial;
+use crate::key::{KeyId, KeyPrefix};
+
+/// Names of events; where OWASP's logging vocabulary has a word for it, that word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A request was let through.
+    Access,
+    /// No valid key.
+    AuthnFail,
+    /// A valid key, but not for this.
+    AuthzFail,
+    /// The request has no single reading.
+    InputFail,
+    /// The plan's limit.
+    RateExceeded,
+    /// The gate or its store failed.
+    SystemFail,
+    /// The origin failed.
+    OriginFail,
+    /// A panic ended a wasm instance.
+    Panic,
+    /// Rejections that were not logged one by one.
+    Suppressed,
+}
+
+impl EventKind {
+    /// The event's name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "authn_login_success",
+            Self::AuthnFail => "authn_login_fail",
+            Self::AuthzFail => "authz_fail",
+            Self::InputFail => "input_validation_fail",
+            Self::RateExceeded => "excess_rate_limit_exceeded",
+            Self::SystemFail => "sys_gate_fail",
+            Self::OriginFail => "sys_origin_fail",
+            Self::Panic => "sys_crash",
+            Self::Suppressed => "sys_log_suppressed",
+        }
+    }
+
+    /// `info`, `warn` or `error`.
+    #[must_use]
+    pub const fn level(self) -> &'static str {
+        match self {
+            Self::Access => "info",
+            Self::AuthnFail
+            | Self::AuthzFail
+            | Self::InputFail
+            | Self::RateExceeded
+            | Self::Suppressed => "warn",
+            Self::SystemFail | Self::OriginFail | Self::Panic => "error",
+        }
+    }
+}
+
+/// What is known of the request that an event is about. All of it may be hostile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scene<'a> {
+    /// Names this request in the answer and in the log.
+    pub request_id: &'a str,
+    /// The raw method.
+    pub method: &'a str,
+    /// The path without its query.
+    pub path: &'a str,
+    /// The client's address as the platform states it.
+    pub client_ip: Option<&'a str>,
+    /// The client's own name for itself.
+    pub user_agent: Option<&'a str>,
+}
+
+/// One line of the log.
+#[derive(Debug, Serialize)]
+pub struct Event<'a> {
+    time: &'a str,
+    level: &'static str,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<u64>,
+}
+
+/// Long enough to recognise an attack by, short enough that a flood does not fill a log.
+const METHOD_MAX: usize = 32;
+const PATH_MAX: usize = 512;
+const ADDRESS_MAX: usize = 64;
+const USER_AGENT_MAX: usize = 256;
+const REASON_MAX: usize = 512;
+
+impl<'a> Event<'a> {
+    /// A request was turned away.
+    #[must_use]
+    pub fn denied(
+        time: &'a str,
+        denial: &'a Denial,
+        scene: &Scene<'a>,
+        prefix: Option<&KeyPrefix>,
+    ) -> Self {
+        let row = denial.cause.code().row();
+        Self {
+            code: Some(row.code),
+            reason: Some(clean_owned(denial.cause.reason(), REASON_MAX, prefix)),
+            status: Some(row.status),
+            key_id: denial.key_id,
+            subject: denial.subject.as_ref().map(crate::token::Subject::as_str),
+            ..Self::about(time, row.event, scene, prefix)
+        }
+    }
+
+    /// A request was let through; `holder` is absent on public routes.
+    #[must_use]
+    pub fn access(
+        time: &'a str,
+        holder: Option<(KeyId, &'a str)>,
+        scene: &Scene<'a>,
+        prefix: Option<&KeyPrefix>,
+    ) -> Self {
+        Self {
+            key_id: holder.map(|(id, _)| id),
+            subject: holder.map(|(_, subject)| subject),
+            ..Self::about(time, EventKind::Access, scene, prefix)
+        }
+    }
+
+    /// `count` rejections were not logged one by one.
+    #[must_use]
+    pub fn suppressed(time: &'a str, count: u64) -> Self {
+        Self {
+            suppressed: Some(count),
+            ..Self::bare(time, EventKind::Suppressed)
+        }
+    }
+
+    /// A panic ended a wasm instance; `what` is a place in the code, and no request is in it.
+    #[must_use]
+    pub fn panicked(time: &'a str, what: &'a str) -> Self {
+        Self {
+            reason: Some(clean(what, REASON_MAX, None)),
+            ..Self::bare(time, EventKind::Panic)
+        }
+    }
+
+    fn bare(time: &'a str, kind: EventKind) -> Self {
+        Self {
+            time,
+            level: kind.level(),
+            event: kind.as_str(),
+            code: None,
+            reason: None,
+            status: None,
+            request_id: None,
+            key_id: None,
+            subject: None,
+            method: None,
+            path: None,
+            client_ip: None,
+            user_agent: None,
+            suppressed: None,
+        }
+    }
+
+    fn about(
+        time: &'a str,
+        kind: EventKind,
+        scene: &Scene<'a>,
+        prefix: Option<&KeyPrefix>,
+    ) -> Self {
+        let field = |text, max| Some(clean(text, max, prefix));
+        Self {
+            request_id: Some(scene.request_id),
+            method: field(scene.method, METHOD_MAX),
+            path: field(scene.path, PATH_MAX),
+            client_ip: scene.client_ip.map(|ip| clean(ip, ADDRESS_MAX, prefix)),
+            user_agent: scene.user_agent.map(|ua| clean(ua, USER_AGENT_MAX, prefix)),
+            ..Self::bare(time, kind)
+        }
+    }
+
+    /// The event as one line of ASCII: control characters, line separators and bidi marks cannot appear.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        // INVARIANT: a struct of strings and numbers always serialises.
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let plain = |c: char| c.is_ascii() && !c.is_ascii_control();
+        if json.chars().all(plain) {
+            return json;
+        }
+        let mut line = String::with_capacity(json.len() + 64);
+        for c in json.chars() {
+            if plain(c) {
+                line.push(c);
+            } else {
+                // Such characters only stand inside JSON strings, where this means the same.
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // INVARIANT: writing to a String does not fail.
+                    let _ = write!(line, "\\u{unit:04x}");
+                }
+            }
+        }
+        line
+    }
+}
+
+/// Cuts `text` to `max` characters and takes out what looks like a key.
+fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
+    let text = match text.char_indices().nth(max) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => text,
+    };
+    match prefix {
+        Some(prefix) if text.contains(prefix.as_str()) => redact(text, prefix).into(),
+        _ => text.into(),
+    }
+}
+
+fn clean_owned(
+    text: Cow<'static, str>,
+    max: usize,
+    prefix: Option<&KeyPrefix>,
+) -> Cow<'static, str> {
+    match text {
+        Cow::Borrowed(text) => clean(text, max, prefix),
+        Cow::Owned(text) => clean(&text, max, prefix).into_owned().into(),
+    }
+}
+
+/// Replaces what follows each `prefix_` by `[redacted]`, as far as it could be a key's body.
+fn redact(text: &str, prefix: &KeyPrefix) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
+        out.push_str(before);
+        out.push_str(prefix.as_str());
+        rest = after;
+        if let Some(body) = after.strip_prefix('_') {
+            out.push_str("_[redacted]");
+            rest = body.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Scene};
+    use crate::denial::{Cause, Denial};
+    use crate::key::KeyPrefix;
+    use std::string::{String, ToString};
+
+    fn line(scene: &Scene<'_>) -> String {
+        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let denial = Denial::from(Cause::CredentialMissing);
+        Event::denied("2026-01-02T03:04:05.678Z", &denial, scene, Some(&prefix)).to_line()
+    }
+
+    #[test]
+    fn hostile_text_stays_inside_one_ascii_line() {
+        for hostile in [
+            "a\r\nb",
+            "\u{1b}[31mred",
+            "\u{2028}\u{2029}",
+            "\u{202e}evil",
+            "\u{7f}\0",
+            "\"}{\"",
+            "\u{1F600}",
+        ] {
+            let line = line(&Scene {
+                path: hostile,
+                user_agent: Some(hostile),
+                ..Scene::default()
+            });
+            assert!(line.bytes().all(|b| (0x20..0x7f).contains(&b)), "{line}");
+            let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(back["path"], hostile);
+            assert_eq!(back["user_agent"], hostile);
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        let long = "é".repeat(100_000);
+        let line = line(&Scene {
+            path: &long,
+            user_agent: Some(&long),
+            method: &long,
+            client_ip: Some(&long),
+            ..Scene::default()
+        });
+        assert!(line.len() < 8 * 1024, "{}", line.len());
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_taken_out() {
+        let key = std::format!("acme_live_{}", "Ab3".repeat(16));
+        for path in [
+            std::format!("/{key}"),
+            std::format!("/x/{key}/{key}?"),
+            std::format!("{}{key}", "a".repeat(500)),
+        ] {
+            let line = line(&Scene {
+                path: &path,
+                user_agent: Some(&key),
+                ..Scene::default()
+            });
+            assert!(!line.contains("Ab3"), "{line}");
+        }
+        assert!(
+            line(&Scene {
+                path: "/acme_live_",
+                ..Scene::default()
+            })
+            .contains("/acme_live_[redacted]")
+        );
+        assert!(
+            line(&Scene {
+                path: "/acme_live",
+                ..Scene::default()
+            })
+            .contains("\"/acme_live\"")
+        );
+    }
+
+    #[test]
+    fn suppressed_rejections_are_counted() {
+        let line = Event::suppressed("2026-01-02T03:04:05.678Z", 7).to_line();
+        assert_eq!(
+            line.to_string(),
+            r#"{"time":"2026-01-02T03:04:05.678Z","level":"warn","event":"sys_log_suppressed","suppressed":7}"#
+        );
+    }
+}

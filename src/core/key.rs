@@ -1,0 +1,584 @@
+//! The key: `prefix_` + id (12) + secret (30) + tag (8), base62.
+//!
+//! ```text
+//! acme_live_4fTz0Qw9Lr2K7hV……………………………q8kLm2PqZ
+//! prefix    id          secret (30)     tag
+//! ```
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::pepper::Pepper;
+
+/// Digits of the key, in the order of their values.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// 62^12 ids are about 71 bits: two issued keys do not meet by chance.
+const ID_LEN: usize = 12;
+/// 62^30 is about 178 bits, out of reach of guessing.
+const SECRET_LEN: usize = 30;
+/// 62^8 is about 47 bits: a forger needs 10^14 requests for one free KV read.
+const TAG_LEN: usize = 8;
+/// All that follows `prefix_`.
+const BODY_LEN: usize = ID_LEN + SECRET_LEN + TAG_LEN;
+const PREFIX_MAX: usize = 24;
+
+/// The longest key that can be written, in bytes.
+pub const KEY_MAX_LEN: usize = PREFIX_MAX + 1 + BODY_LEN;
+
+/// What every key of one environment begins with, without the `_` that ends it.
+///
+/// A test key is refused in production by its prefix, before anything is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPrefix(Box<str>);
+
+/// Why a text is not a key prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPrefixFault(Box<str>);
+
+impl fmt::Display for KeyPrefixFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is not {}",
+            self.0.escape_default(),
+            KeyPrefix::ALLOWED
+        )
+    }
+}
+
+impl KeyPrefix {
+    /// What a prefix may be, in words, for error messages.
+    pub const ALLOWED: &'static str = "a key prefix: 2 to 24 characters, words of a-z and 0-9 joined by `_`, the first character a letter";
+
+    /// Reads `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 24 characters.
+    ///
+    /// # Errors
+    /// The text has another form or length.
+    pub fn parse(text: &str) -> Result<Self, KeyPrefixFault> {
+        let word = |w: &str| {
+            !w.is_empty()
+                && w.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let fits = (2..=PREFIX_MAX).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.split('_').all(word);
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(KeyPrefixFault(text.chars().take(80).collect()))
+        }
+    }
+
+    /// The prefix, without the `_` that follows it in a key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows `prefix_` in `text`, if that is how it begins.
+    #[must_use]
+    pub fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
+        text.strip_prefix(&*self.0)?.strip_prefix('_')
+    }
+
+    /// The regular expression by which a secret scanner finds these keys.
+    #[must_use]
+    pub fn scanner_regex(&self) -> String {
+        alloc::format!(r"\b{}_[0-9A-Za-z]{{{BODY_LEN}}}\b", self.0)
+    }
+}
+
+/// The public half of a key: it names the KV entry and is what logs and the origin see.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct KeyId([u8; ID_LEN]); // INVARIANT: base62 digits
+
+/// Why a text is not a key id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyIdFault(Box<str>);
+
+impl fmt::Display for KeyIdFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z",
+            self.0.escape_default()
+        )
+    }
+}
+
+impl KeyId {
+    /// Reads 12 base62 characters.
+    ///
+    /// # Errors
+    /// Another length or another character.
+    pub fn parse(text: &str) -> Result<Self, KeyIdFault> {
+        match <[u8; ID_LEN]>::try_from(text.as_bytes()) {
+            Ok(id) if id.iter().all(u8::is_ascii_alphanumeric) => Ok(Self(id)),
+            // A whole key pasted by mistake must not come back in an error.
+            _ => Err(KeyIdFault(text.chars().take(ID_LEN).collect())),
+        }
+    }
+
+    /// The id of a key that was issued by another system, from its SHA-256 digest.
+    #[must_use]
+    pub fn of_imported(digest: &[u8; 32]) -> Self {
+        let hash = Sha256::new()
+            .chain_update(b"keygate/v1/imported-id\0")
+            .chain_update(digest)
+            .finalize();
+        // 128 bits modulo 62^12: the bias is below 2^-56, and an id is no secret.
+        let mut value = hash
+            .iter()
+            .take(16)
+            .fold(0_u128, |acc, byte| (acc << 8) | u128::from(*byte));
+        let mut id = [b'0'; ID_LEN];
+        for digit in id.iter_mut().rev() {
+            *digit = base62_digit(value % 62);
+            value /= 62;
+        }
+        Self(id)
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // INVARIANT: base62 digits are ASCII, so this is never the empty default.
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The name of the record's entry in KV: `key/<id>`.
+    #[must_use]
+    pub fn kv_name(&self) -> String {
+        alloc::format!("{KV_NAME_PREFIX}{self}")
+    }
+}
+
+/// What every record's KV name begins with.
+pub const KV_NAME_PREFIX: &str = "key/";
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> Self {
+        id.as_str().into()
+    }
+}
+
+/// Why a text is not a key of this gate; the caller only ever reads `key_invalid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFault {
+    /// It does not begin with the configured prefix and `_`.
+    Prefix,
+    /// Something other than 50 characters follows the prefix.
+    Length,
+    /// A character is not a base62 digit.
+    Character,
+    /// The tag was not made with a pepper of this gate.
+    Tag,
+}
+
+impl KeyFault {
+    /// The reason, as it stands in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefix => "the key has another prefix",
+            Self::Length => "the key has another length",
+            Self::Character => "the key holds a character that is not base62",
+            Self::Tag => "the key's tag does not match",
+        }
+    }
+}
+
+/// A presented key that has the right shape; its tag and digest are not checked yet.
+// Absent on purpose: Display, Serialize, PartialEq.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    text: &'a str,
+    id: KeyId,
+}
+
+impl fmt::Debug for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, ..)", self.id)
+    }
+}
+
+impl<'a> Key<'a> {
+    /// Reads a presented key: prefix, length, characters. Costs no hash.
+    ///
+    /// # Errors
+    /// [`KeyFault::Prefix`], [`KeyFault::Length`] or [`KeyFault::Character`].
+    pub fn parse(text: &'a str, prefix: &KeyPrefix) -> Result<Self, KeyFault> {
+        let body = prefix.strip(text).ok_or(KeyFault::Prefix)?.as_bytes();
+        if body.len() != BODY_LEN {
+            return Err(KeyFault::Length);
+        }
+        if !body.iter().all(u8::is_ascii_alphanumeric) {
+            return Err(KeyFault::Character);
+        }
+        let id = body.first_chunk::<ID_LEN>().ok_or(KeyFault::Length)?;
+        Ok(Self {
+            text,
+            id: KeyId(*id),
+        })
+    }
+
+    /// The key that `parse` took apart before: its text, and the id that it found.
+    pub(crate) fn of_parts(text: &'a str, id: KeyId) -> Self {
+        Self { text, id }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The whole key, for the digest.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// What the tag is made of, and the tag.
+    pub(crate) fn tagged(&self) -> Option<(&'a [u8], &'a [u8; TAG_LEN])> {
+        self.bytes().split_last_chunk::<TAG_LEN>()
+    }
+}
+
+/// A key that was just made; it is shown once and zeroized when dropped.
+// Absent on purpose: Clone, Display, Serialize, PartialEq.
+pub struct NewKey {
+    text: Zeroizing<String>,
+    id: KeyId,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewKey({}, ..)", self.id)
+    }
+}
+
+impl NewKey {
+    /// Makes a key from random bytes, which `fill` writes; called until enough were usable.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn from_entropy<E>(
+        prefix: &KeyPrefix,
+        pepper: &Pepper,
+        mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        // Reserved whole, so that no reallocation leaves a copy of the secret behind.
+        let mut text = Zeroizing::new(String::with_capacity(KEY_MAX_LEN));
+        text.push_str(prefix.as_str());
+        text.push('_');
+        let mut id = [0; ID_LEN];
+        fill_base62(&mut id, &mut fill)?;
+        let mut secret = Zeroizing::new([0; SECRET_LEN]);
+        fill_base62(secret.as_mut_slice(), &mut fill)?;
+        text.extend(id.iter().chain(secret.iter()).map(|b| char::from(*b)));
+        let tag = pepper.tag(text.as_bytes());
+        text.extend(tag.iter().map(|b| char::from(*b)));
+        Ok(Self {
+            text,
+            id: KeyId(id),
+        })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The whole key. To be printed once, delivered, or digested; never logged.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// The same key as the gate would read it.
+    #[must_use]
+    pub fn as_presented(&self) -> Key<'_> {
+        Key {
+            text: &self.text,
+            id: self.id,
+        }
+    }
+}
+
+/// Fills `digits` with uniform base62 digits: bytes from 248 up are thrown away (248 = 4 × 62).
+fn fill_base62<E>(
+    digits: &mut [u8],
+    fill: &mut impl FnMut(&mut [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut random = [0_u8; 64];
+    let mut usable = 0..0;
+    for digit in digits {
+        *digit = loop {
+            let Some(byte) = usable.next().and_then(|at: usize| random.get(at)) else {
+                fill(&mut random)?;
+                usable = 0..random.len();
+                continue;
+            };
+            if *byte < 248 {
+                break base62_digit(u128::from(*byte) % 62);
+            }
+        };
+    }
+    random.zeroize();
+    Ok(())
+}
+
+/// The tag as text: 64 bits modulo 62^8; the bias is below 2^-16 and of no use to a forger.
+pub(crate) fn tag_text(mac: &[u8]) -> [u8; TAG_LEN] {
+    let mut value = mac
+        .iter()
+        .take(8)
+        .fold(0_u64, |acc, byte| (acc << 8) | u64::from(*byte));
+    let mut tag = [b'0'; TAG_LEN];
+    for digit in tag.iter_mut().rev() {
+        *digit = base62_digit(u128::from(value % 62));
+        value /= 62;
+    }
+    tag
+}
+
+/// The digit of a value below 62.
+fn base62_digit(value: u128) -> u8 {
+    usize::try_from(value)
+        .ok()
+        .and_then(|at| BASE62.get(at))
+        .copied()
+        .unwrap_or(b'0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BASE62, Key, KeyFault, KeyId, KeyPrefix, NewKey};
+    use crate::digest::{Digest, ImportedKey};
+    use crate::pepper::{DigestMatch, Pepper, Peppers};
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+    use serde_json::Value;
+    use std::string::{String, ToString};
+
+    fn vectors() -> Value {
+        serde_json::from_str(include_str!("../../tests/vectors/key.json")).unwrap()
+    }
+
+    fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+        value[field].as_str().unwrap()
+    }
+
+    fn peppers(vectors: &Value) -> Peppers {
+        Peppers {
+            current: Pepper::parse(text(vectors, "pepper")).unwrap(),
+            previous: Some(Pepper::parse(text(vectors, "pepper_previous")).unwrap()),
+        }
+    }
+
+    #[test]
+    fn frozen_keys_have_their_outcome() {
+        let vectors = vectors();
+        let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
+        let peppers = peppers(&vectors);
+        for case in vectors["cases"].as_array().unwrap() {
+            let outcome = match Key::parse(text(case, "key"), &prefix) {
+                Ok(key) if peppers.tag_matches(&key) => "ok",
+                Ok(_) | Err(KeyFault::Tag) => "tag",
+                Err(KeyFault::Prefix) => "prefix",
+                Err(KeyFault::Length) => "length",
+                Err(KeyFault::Character) => "character",
+            };
+            assert_eq!(outcome, text(case, "outcome"), "{}", text(case, "name"));
+        }
+    }
+
+    #[test]
+    fn frozen_digests_and_ids_are_computed_alike() {
+        let vectors = vectors();
+        let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
+        for case in vectors["pepper_ids"].as_array().unwrap() {
+            let pepper = Pepper::parse(text(case, "pepper")).unwrap();
+            assert_eq!(pepper.id().as_str(), text(case, "id"));
+        }
+        for case in vectors["digests"].as_array().unwrap() {
+            let pepper = Pepper::parse(text(case, "pepper")).unwrap();
+            let key = Key::parse(text(case, "key"), &prefix).unwrap();
+            assert_eq!(key.id().as_str(), text(case, "id"));
+            assert_eq!(pepper.digest(&key).to_string(), text(case, "digest"));
+            let peppers = Peppers {
+                current: pepper,
+                previous: None,
+            };
+            let stored = Digest::parse(text(case, "digest")).unwrap();
+            assert_eq!(peppers.digest_matches(&key, &stored), DigestMatch::Yes);
+        }
+        for case in vectors["imported"].as_array().unwrap() {
+            let key = ImportedKey::parse(text(case, "key")).unwrap();
+            assert_eq!(key.id().as_str(), text(case, "id"));
+            assert_eq!(Digest::of_imported(&key).to_string(), text(case, "digest"));
+            assert!(key.matches(&Digest::parse(text(case, "digest")).unwrap()));
+        }
+    }
+
+    #[test]
+    fn malformed_digests_are_refused_without_repeating_them() {
+        for case in vectors()["bad_digests"].as_array().unwrap() {
+            let digest = text(case, "digest");
+            let fault = Digest::parse(digest).unwrap_err().to_string();
+            assert!(
+                digest.len() < 20 || !fault.contains(digest),
+                "{}",
+                text(case, "name")
+            );
+        }
+    }
+
+    #[test]
+    fn prefixes_have_one_form() {
+        let vectors = vectors();
+        for good in vectors["prefixes"]["good"].as_array().unwrap() {
+            assert!(KeyPrefix::parse(good.as_str().unwrap()).is_ok(), "{good}");
+        }
+        for bad in vectors["prefixes"]["bad"].as_array().unwrap() {
+            assert!(KeyPrefix::parse(bad.as_str().unwrap()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_pepper_is_not_a_mismatch() {
+        let vectors = vectors();
+        let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
+        let of_previous = &vectors["digests"][1];
+        let key = Key::parse(text(of_previous, "key"), &prefix).unwrap();
+        let only_current = Peppers {
+            current: Pepper::parse(text(&vectors, "pepper")).unwrap(),
+            previous: None,
+        };
+        let stored = Digest::parse(text(of_previous, "digest")).unwrap();
+        assert!(matches!(
+            only_current.digest_matches(&key, &stored),
+            DigestMatch::UnknownPepper(_)
+        ));
+        assert_eq!(
+            peppers(&vectors).digest_matches(&key, &stored),
+            DigestMatch::Yes
+        );
+    }
+
+    #[test]
+    fn entropy_is_rejection_sampled_and_its_failure_is_passed_on() {
+        let vectors = vectors();
+        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let pepper = Pepper::parse(text(&vectors, "pepper")).unwrap();
+        // 255 is never a digit; 248 is the first byte that is thrown away, 247 the last that is kept.
+        let mut calls = 0_u8;
+        let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
+            calls += 1;
+            bytes.fill(if calls % 2 == 1 { 255 } else { 247 });
+            bytes[0] = 248;
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        assert!(
+            key.reveal()
+                .starts_with(&("acme_live_".to_string() + &"z".repeat(42)))
+        );
+        let failed = NewKey::from_entropy(&prefix, &pepper, |_| Err("no entropy")).err();
+        assert_eq!(failed, Some("no entropy"));
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let vectors = vectors();
+        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let pepper = Pepper::parse(text(&vectors, "pepper")).unwrap();
+        let new = NewKey::from_entropy(&prefix, &pepper, |bytes| {
+            bytes.fill(7);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        let presented = Key::parse(new.reveal(), &prefix).unwrap();
+        let imported = ImportedKey::parse(&"ab".repeat(32)).unwrap();
+        let debug = std::format!(
+            "{new:?} {presented:?} {pepper:?} {imported:?} {:?}",
+            pepper.digest(&presented)
+        );
+        assert!(!debug.contains(&"7".repeat(13)), "{debug}");
+        assert!(!debug.contains(text(&vectors, "pepper")), "{debug}");
+    }
+
+    fn issued(seed: &[u8]) -> (KeyPrefix, Peppers, String) {
+        let vectors = vectors();
+        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let peppers = peppers(&vectors);
+        let mut stream = seed.iter().cycle().scan(0_u8, |n, b| {
+            *n = n.wrapping_add(37);
+            Some(b.wrapping_add(*n))
+        });
+        let key = NewKey::from_entropy(&prefix, &peppers.current, |bytes| {
+            bytes.iter_mut().for_each(|b| *b = stream.next().unwrap());
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        let text = key.reveal().to_string();
+        (prefix, peppers, text)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_is_read_again(seed in prop::collection::vec(any::<u8>(), 1..64)) {
+            let (prefix, peppers, text) = issued(&seed);
+            let key = Key::parse(&text, &prefix).unwrap();
+            prop_assert!(peppers.tag_matches(&key));
+            prop_assert_eq!(peppers.digest_matches(&key, &peppers.current.digest(&key)), DigestMatch::Yes);
+        }
+
+        #[test]
+        fn one_changed_character_is_never_the_same_key(
+            seed in prop::collection::vec(any::<u8>(), 1..64), at in 0_usize..60, to in any::<char>(),
+        ) {
+            let (prefix, peppers, text) = issued(&seed);
+            let changed: String = text.chars().enumerate().map(|(n, c)| if n == at { to } else { c }).collect();
+            if changed != text && let Ok(key) = Key::parse(&changed, &prefix) {
+                prop_assert!(!peppers.tag_matches(&key));
+                let stored = peppers.current.digest(&Key::parse(&text, &prefix).unwrap());
+                prop_assert_eq!(peppers.digest_matches(&key, &stored), DigestMatch::No);
+            }
+        }
+
+        #[test]
+        fn reading_never_panics(text in any::<String>(), body in "[0-9A-Za-z_]{0,60}") {
+            let prefix = KeyPrefix::parse("acme_live").unwrap();
+            let _ = (Key::parse(&text, &prefix), KeyPrefix::parse(&text), KeyId::parse(&text), Digest::parse(&text));
+            let _ = (Pepper::parse(&text), ImportedKey::parse(&text), Key::parse(&(String::from("acme_live_") + &body), &prefix));
+        }
+    }
+
+    #[test]
+    fn digits_stand_in_the_order_of_their_values() {
+        assert!(BASE62.is_sorted());
+        assert_eq!(super::tag_text(&[0, 0, 0, 0, 0, 0, 0, 61]), *b"0000000z");
+        assert_eq!(super::tag_text(&[0, 0, 0, 0, 0, 0, 0, 62]), *b"00000010");
+    }
+}

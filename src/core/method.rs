@@ -1,0 +1,221 @@
+//! HTTP methods: the allowed ones, by name, and sets of them.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A set is a `u32`, and no API needs more.
+const METHODS_MAX: usize = 32;
+/// `BASELINE-CONTROL` has 16 characters; nothing registered is longer than 17.
+const METHOD_MAX_LEN: usize = 32;
+/// A tunnel, and two methods that answer with the request's own headers, credential included.
+const REFUSED: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// One of the allowed methods, by its place in [`Methods`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodIndex(u8); // INVARIANT: < METHODS_MAX
+
+/// Some of the allowed methods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MethodSet(u32);
+
+impl MethodSet {
+    /// Whether the method is in the set.
+    #[must_use]
+    pub fn contains(self, method: MethodIndex) -> bool {
+        self.0 & Self::of(method).0 != 0
+    }
+
+    /// The methods of both sets.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every method of this set is in `other`.
+    #[must_use]
+    pub fn is_subset_of(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// Whether the set holds no method.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn of(method: MethodIndex) -> Self {
+        Self(1_u32.checked_shl(u32::from(method.0)).unwrap_or(0))
+    }
+}
+
+/// The methods that the gate lets through at all, in the order of `METHODS`.
+#[derive(Clone, Debug, Default)]
+pub struct Methods {
+    names: Vec<Box<str>>, // INVARIANT: at most METHODS_MAX, none twice
+}
+
+/// Why a name cannot be one of the allowed methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MethodFault {
+    /// Not A-Z, 0-9, `-` and `_`, or too long.
+    Name,
+    /// `CONNECT`, `TRACE` or `TRACK`.
+    Refused,
+    /// It is in the list already.
+    Twice,
+    /// The list is full.
+    TooMany,
+}
+
+impl fmt::Display for MethodFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => write!(
+                f,
+                "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
+            ),
+            Self::Refused => f.write_str("is never let through, nor are CONNECT, TRACE and TRACK"),
+            Self::Twice => f.write_str("is in the list twice"),
+            Self::TooMany => write!(f, "is one too many; at most {METHODS_MAX} are allowed"),
+        }
+    }
+}
+
+impl Methods {
+    /// Adds a method to the list.
+    ///
+    /// # Errors
+    /// Every variant of [`MethodFault`].
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), MethodFault> {
+        let upper =
+            |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+        if name.len() > METHOD_MAX_LEN
+            || !name.starts_with(|c: char| c.is_ascii_uppercase())
+            || !name.bytes().all(upper)
+        {
+            Err(MethodFault::Name)
+        } else if REFUSED.contains(&name) {
+            Err(MethodFault::Refused)
+        } else if self.index_of(name).is_some() {
+            Err(MethodFault::Twice)
+        } else if self.names.len() >= METHODS_MAX {
+            Err(MethodFault::TooMany)
+        } else {
+            self.names.push(name.into());
+            Ok(())
+        }
+    }
+
+    /// Finds a method by the exact name that the request has; methods are case-sensitive (RFC 9110, section 9.1).
+    #[must_use]
+    pub fn index_of(&self, method: &str) -> Option<MethodIndex> {
+        self.indexed()
+            .find_map(|(index, name)| (name == method).then_some(index))
+    }
+
+    /// All allowed methods.
+    #[must_use]
+    pub fn all(&self) -> MethodSet {
+        self.indexed()
+            .fold(MethodSet::default(), |set, (index, _)| {
+                set.union(MethodSet::of(index))
+            })
+    }
+
+    /// The methods that a route means by a name: what holds for GET holds for HEAD.
+    #[must_use]
+    pub(crate) fn meant_by(&self, name: &str) -> Option<MethodSet> {
+        let set = MethodSet::of(self.index_of(name)?);
+        match self.index_of("HEAD") {
+            Some(head) if name == "GET" => Some(set.union(MethodSet::of(head))),
+            _ => Some(set),
+        }
+    }
+
+    /// The value of an `Allow` header for a set: `GET, HEAD, POST`.
+    #[must_use]
+    pub fn allow_header(&self, set: MethodSet) -> String {
+        let names: Vec<&str> = self
+            .indexed()
+            .filter_map(|(index, name)| set.contains(index).then_some(name))
+            .collect();
+        names.join(", ")
+    }
+
+    fn indexed(&self) -> impl Iterator<Item = (MethodIndex, &str)> {
+        (0_u8..)
+            .map(MethodIndex)
+            .zip(self.names.iter().map(|name| &**name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MethodFault, Methods};
+
+    fn methods(names: &[&str]) -> Methods {
+        let mut methods = Methods::default();
+        for name in names {
+            methods.add(name).unwrap();
+        }
+        methods
+    }
+
+    #[test]
+    fn only_the_exact_name_is_found() {
+        let methods = methods(&["GET", "M-SEARCH"]);
+        assert!(methods.index_of("GET").is_some() && methods.index_of("M-SEARCH").is_some());
+        for other in [
+            "",
+            "get",
+            "Get",
+            "GET ",
+            "GETS",
+            "GE",
+            "HEAD",
+            "PROPFIND",
+            "ＧＥＴ",
+        ] {
+            assert_eq!(methods.index_of(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn head_follows_get_where_head_is_allowed() {
+        let both = methods(&["POST", "GET", "HEAD"]);
+        assert_eq!(
+            both.allow_header(both.meant_by("GET").unwrap()),
+            "GET, HEAD"
+        );
+        assert_eq!(both.allow_header(both.meant_by("POST").unwrap()), "POST");
+        let get = methods(&["GET"]);
+        assert_eq!(get.allow_header(get.meant_by("GET").unwrap()), "GET");
+        assert_eq!(get.meant_by("HEAD"), None);
+    }
+
+    #[test]
+    fn names_that_cannot_be_allowed() {
+        let mut methods = methods(&["GET"]);
+        for (name, fault) in [
+            ("", MethodFault::Name),
+            ("get", MethodFault::Name),
+            ("-A", MethodFault::Name),
+            ("GET\r\nX:", MethodFault::Name),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", MethodFault::Name),
+            ("CONNECT", MethodFault::Refused),
+            ("TRACE", MethodFault::Refused),
+            ("TRACK", MethodFault::Refused),
+            ("GET", MethodFault::Twice),
+        ] {
+            assert_eq!(methods.add(name), Err(fault), "{name:?}");
+        }
+        for n in 1..32 {
+            methods.add(&alloc::format!("M{n}")).unwrap();
+        }
+        assert_eq!(methods.add("M32"), Err(MethodFault::TooMany));
+        assert!(methods.all().contains(methods.index_of("M31").unwrap()));
+        assert!(methods.all().is_subset_of(methods.all()) && !methods.all().is_empty());
+    }
+}

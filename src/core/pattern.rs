@@ -1,0 +1,170 @@
+//! Patterns: the `path` of a route.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::path::{PathRules, folded};
+
+const PATTERN_MAX_LEN: usize = 1024;
+/// Matching descends one call per pattern segment.
+const PATTERN_MAX_SEGMENTS: usize = 32;
+
+/// A segment of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// This text.
+    Literal(Box<str>),
+    /// `*`: any one segment; at the end, any number of segments.
+    Any,
+}
+
+/// The `path` of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    text: Box<str>,
+    segments: Vec<Segment>,
+}
+
+/// Why a text is not a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatternFault {
+    /// Over 1,024 bytes or over 32 segments.
+    TooLong,
+    /// It does not begin with `/`.
+    NotAbsolute,
+    /// `%`, `?`, `#`, `;`, `\` or a control character.
+    Character,
+    /// `//`.
+    EmptySegment,
+    /// It ends with `/`.
+    TrailingSlash,
+    /// `.` or `..`.
+    DotSegment,
+    /// `*` with other characters in its segment.
+    PartialWildcard,
+}
+
+impl fmt::Display for PatternFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(
+                f,
+                "is too long: at most {PATTERN_MAX_LEN} bytes and {PATTERN_MAX_SEGMENTS} segments"
+            ),
+            Self::NotAbsolute => f.write_str("does not begin with `/`"),
+            Self::Character => f.write_str(
+                "holds `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path",
+            ),
+            Self::EmptySegment => f.write_str("holds `//`, which no accepted path does"),
+            Self::TrailingSlash => {
+                f.write_str("ends with `/`; leave it out, a pattern matches with and without it")
+            }
+            Self::DotSegment => f.write_str("holds a segment `.` or `..`, which no accepted path does"),
+            Self::PartialWildcard => f.write_str("has a `*` that is not a whole segment"),
+        }
+    }
+}
+
+impl Pattern {
+    /// Reads `/`-separated segments; `*` as a whole segment matches one, at the end any number.
+    ///
+    /// # Errors
+    /// Every variant of [`PatternFault`].
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternFault> {
+        if text.len() > PATTERN_MAX_LEN {
+            return Err(PatternFault::TooLong);
+        }
+        let path = text.strip_prefix('/').ok_or(PatternFault::NotAbsolute)?;
+        if text.contains(|c: char| c.is_control() || "%?#;\\".contains(c)) {
+            return Err(PatternFault::Character);
+        }
+        let mut segments = Vec::new();
+        if !path.is_empty() {
+            if text.contains("//") {
+                return Err(PatternFault::EmptySegment);
+            }
+            for segment in path.split('/') {
+                segments.push(match segment {
+                    "" => return Err(PatternFault::TrailingSlash),
+                    "." | ".." => return Err(PatternFault::DotSegment),
+                    "*" => Segment::Any,
+                    partial if partial.contains('*') => return Err(PatternFault::PartialWildcard),
+                    literal => Segment::Literal(literal.into()),
+                });
+            }
+        }
+        if segments.len() > PATTERN_MAX_SEGMENTS {
+            return Err(PatternFault::TooLong);
+        }
+        Ok(Self {
+            text: text.into(),
+            segments,
+        })
+    }
+
+    /// The pattern as it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The segments as they are compared with judged paths.
+    pub(crate) fn folded_segments(&self, rules: PathRules) -> Vec<Segment> {
+        let fold = |segment: &Segment| match segment {
+            Segment::Literal(text) => Segment::Literal(folded((&**text).into(), rules).into()),
+            Segment::Any => Segment::Any,
+        };
+        self.segments.iter().map(fold).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pattern, PatternFault};
+
+    #[test]
+    fn a_pattern_is_a_decoded_path_of_whole_segments() {
+        for good in [
+            "/",
+            "/*",
+            "/a",
+            "/a/*",
+            "/a/*/b",
+            "/*/*",
+            "/a b",
+            "/café",
+            "/a.b",
+            "/...",
+            "/@",
+            &"/a".repeat(32),
+        ] {
+            assert!(Pattern::parse(good).is_ok(), "{good}");
+        }
+        for (bad, fault) in [
+            ("", PatternFault::NotAbsolute),
+            ("a", PatternFault::NotAbsolute),
+            ("*", PatternFault::NotAbsolute),
+            ("/a%20b", PatternFault::Character),
+            ("/a?b", PatternFault::Character),
+            ("/a#b", PatternFault::Character),
+            ("/a;b", PatternFault::Character),
+            ("/a\\b", PatternFault::Character),
+            ("/a\nb", PatternFault::Character),
+            ("//", PatternFault::EmptySegment),
+            ("/a//b", PatternFault::EmptySegment),
+            ("/a/", PatternFault::TrailingSlash),
+            ("/a/*/", PatternFault::TrailingSlash),
+            ("/./a", PatternFault::DotSegment),
+            ("/a/..", PatternFault::DotSegment),
+            ("/a*", PatternFault::PartialWildcard),
+            ("/**", PatternFault::PartialWildcard),
+            (&"/a".repeat(33), PatternFault::TooLong),
+            (
+                &std::format!("/{}", "a".repeat(1024)),
+                PatternFault::TooLong,
+            ),
+        ] {
+            assert_eq!(Pattern::parse(bad), Err(fault), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The pepper: the secret that makes a leaked key store useless, and a forged key free to refuse.
+
+use core::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use crate::digest::Digest;
+use crate::key::{Key, tag_text};
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// 43 characters of base64url hold 32 random bytes.
+const PEPPER_MIN: usize = 43;
+const PEPPER_MAX: usize = 512;
+/// 64 random hex digits show all 16 digits but for bad luck; fewer than 10 different ones is no random text.
+const PEPPER_MIN_DISTINCT: usize = 10;
+
+/// Names a pepper without giving it away: the first 8 hex digits of SHA-256 over a label and the pepper.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PepperId([u8; 8]); // INVARIANT: lower-case hex digits
+
+impl PepperId {
+    /// Reads 8 lower-case hex digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = <[u8; 8]>::try_from(text.as_bytes()).ok()?;
+        id.iter()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            .then_some(Self(id))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // INVARIANT: hex digits are ASCII, so this is never the empty default.
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for PepperId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for PepperId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PepperId({self})")
+    }
+}
+
+/// Why a text is not a pepper. It never holds the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PepperFault {
+    /// Shorter than 43 or longer than 512 characters.
+    Length,
+    /// White space, a control character or non-ASCII inside.
+    Character,
+    /// Fewer than 10 different characters: not a random text.
+    Repetitive,
+}
+
+impl fmt::Display for PepperFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "has not 43 to 512 characters",
+            Self::Character => "holds a character that is not visible ASCII",
+            Self::Repetitive => "repeats too few characters to be random",
+        })?;
+        f.write_str("; make one with `keygate pepper`")
+    }
+}
+
+/// A pepper, as the two keys that are derived from it. The pepper's own text is not kept.
+// Absent on purpose: Clone, Display, Serialize, PartialEq. The HMAC states zeroize on drop.
+pub struct Pepper {
+    id: PepperId,
+    /// The state after the key block, so that a request pays for the message alone.
+    tag_key: HmacSha256,
+    digest_key: HmacSha256,
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pepper({}, ..)", self.id)
+    }
+}
+
+impl Pepper {
+    /// Reads a pepper from its text, such as `keygate pepper` or `openssl rand -base64 32` prints.
+    ///
+    /// The text itself is the secret; it is not decoded, so no two tools can decode it differently.
+    /// White space around it (the newline that a file ends with) is no part of it.
+    ///
+    /// # Errors
+    /// See [`PepperFault`].
+    pub fn parse(text: &str) -> Result<Self, PepperFault> {
+        let text = text.trim_ascii();
+        if !(PEPPER_MIN..=PEPPER_MAX).contains(&text.len()) {
+            return Err(PepperFault::Length);
+        }
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(PepperFault::Character);
+        }
+        let distinct = (0..=u8::MAX).filter(|b| text.as_bytes().contains(b));
+        if distinct.count() < PEPPER_MIN_DISTINCT {
+            return Err(PepperFault::Repetitive);
+        }
+        Ok(Self {
+            id: pepper_id(text),
+            tag_key: derive(text, b"keygate/v1/tag")?,
+            digest_key: derive(text, b"keygate/v1/digest")?,
+        })
+    }
+
+    /// Names this pepper in stored digests.
+    #[must_use]
+    pub fn id(&self) -> PepperId {
+        self.id
+    }
+
+    /// The tag that ends a key which begins with `untagged`.
+    pub(crate) fn tag(&self, untagged: &[u8]) -> [u8; 8] {
+        tag_text(&mac(&self.tag_key, untagged))
+    }
+
+    /// The digest that is stored for `key`.
+    #[must_use]
+    pub fn digest(&self, key: &Key<'_>) -> Digest {
+        Digest::Keyed {
+            pepper: self.id,
+            mac: mac(&self.digest_key, key.bytes()),
+        }
+    }
+
+    fn tag_matches(&self, key: &Key<'_>) -> Choice {
+        match key.tagged() {
+            Some((untagged, tag)) => self.tag(untagged).ct_eq(tag),
+            None => Choice::from(0),
+        }
+    }
+}
+
+/// What became of comparing a presented key with a stored digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestMatch {
+    /// The caller holds the key.
+    Yes,
+    /// The caller does not.
+    No,
+    /// The digest names a pepper that this gate does not have; nothing can be said.
+    UnknownPepper(PepperId),
+}
+
+/// The peppers a gate accepts: the current one and, while it is being rotated, the one before.
+#[derive(Debug)]
+pub struct Peppers {
+    /// New keys are made with this one.
+    pub current: Pepper,
+    /// Keys made with this one still work.
+    pub previous: Option<Pepper>,
+}
+
+impl Peppers {
+    /// Whether the tag was made with one of the peppers. In constant time for keys of equal length.
+    #[must_use]
+    pub fn tag_matches(&self, key: &Key<'_>) -> bool {
+        let mut matches = self.current.tag_matches(key);
+        if let Some(previous) = &self.previous {
+            matches |= previous.tag_matches(key);
+        }
+        matches.into()
+    }
+
+    /// Whether `stored` is the digest of `key`, compared in constant time.
+    #[must_use]
+    pub fn digest_matches(&self, key: &Key<'_>, stored: &Digest) -> DigestMatch {
+        let Digest::Keyed {
+            pepper,
+            mac: stored,
+        } = stored
+        else {
+            return DigestMatch::No;
+        };
+        // What this comparison leaks, which pepper a record names, is no secret.
+        let known = [Some(&self.current), self.previous.as_ref()];
+        match known.into_iter().flatten().find(|p| p.id == *pepper) {
+            Some(known) => {
+                if mac(&known.digest_key, key.bytes()).ct_eq(stored).into() {
+                    DigestMatch::Yes
+                } else {
+                    DigestMatch::No
+                }
+            }
+            None => DigestMatch::UnknownPepper(*pepper),
+        }
+    }
+}
+
+fn derive(pepper: &str, label: &[u8]) -> Result<HmacSha256, PepperFault> {
+    let root = HmacSha256::new_from_slice(pepper.as_bytes()).map_err(|_| PepperFault::Length)?;
+    let key = Zeroizing::new(mac(&root, label));
+    HmacSha256::new_from_slice(key.as_slice()).map_err(|_| PepperFault::Length)
+}
+
+fn mac(state: &HmacSha256, message: &[u8]) -> [u8; 32] {
+    state
+        .clone()
+        .chain_update(message)
+        .finalize()
+        .into_bytes()
+        .into()
+}
+
+fn pepper_id(pepper: &str) -> PepperId {
+    let hash = Sha256::new()
+        .chain_update(b"keygate/v1/pepper-id\0")
+        .chain_update(pepper.as_bytes())
+        .finalize();
+    let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let mut id = [b'0'; 8];
+    for (digit, nibble) in id.iter_mut().zip(nibbles) {
+        *digit = if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + (nibble - 10)
+        };
+    }
+    PepperId(id)
+}

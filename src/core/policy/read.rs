@@ -1,0 +1,475 @@
+//! Reading the policy: from JSON to checked values, one variable after the other.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use super::fault::{Faults, Table, get, shown_text};
+use super::{Limiter, Policy, PolicyFaults, VARIABLES};
+use crate::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
+use crate::credential::Places;
+use crate::json::Value;
+use crate::key::KeyPrefix;
+use crate::method::{MethodSet, Methods};
+use crate::origin::{Origin, OriginFault, is_binding_name};
+use crate::path::PathRules;
+use crate::pattern::Pattern;
+use crate::route::{Access, ROUTES_MAX, Route, RouteTable};
+use crate::token::{Plan, Scope, Subject};
+
+/// Far above what the platform takes; it only keeps a local file sane.
+const POLICY_MAX_BYTES: usize = 256 * 1024;
+const LIST_MAX: usize = 64;
+const PLANS_MAX: usize = 64;
+/// The field of faults that are in no one variable.
+const WHOLE: &str = "vars";
+const ROUTE_FIELDS: &[&str] = &[
+    "path", "access", "methods", "scopes", "subjects", "origin", "cache",
+];
+const PLAN_FIELDS: &[&str] = &["limiter", "period"];
+
+/// Reads the variables.
+pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
+    let mut faults = Faults::default();
+    let policy = parse_object(json, &mut faults).and_then(|vars| {
+        let mut reader = Reader {
+            vars: &vars,
+            faults: &mut faults,
+        };
+        reader.policy()
+    });
+    faults.or(policy)
+}
+
+/// The variables as they are set, and the defaults of the others.
+fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, str>, Value<'j>)>> {
+    if json.len() > POLICY_MAX_BYTES {
+        faults.add(
+            WHOLE,
+            format_args!("are longer than {POLICY_MAX_BYTES} bytes"),
+        );
+        return None;
+    }
+    let mut vars = match Value::parse(json) {
+        Ok(Value::Object(vars)) => vars,
+        Ok(other) => {
+            faults.add(
+                WHOLE,
+                format_args!("are {}, not a JSON object", other.kind()),
+            );
+            return None;
+        }
+        Err(fault) => {
+            faults.add(WHOLE, format_args!("are not a JSON object: {fault}"));
+            return None;
+        }
+    };
+    for (name, _) in &vars {
+        if !VARIABLES.iter().any(|variable| variable.name == *name) {
+            let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+            // Its value is not shown: it may be a secret under a misspelt name.
+            let problem = format_args!("is not a variable; there are {}", names.join(", "));
+            faults.add(&shown_text(name), problem);
+        }
+    }
+    for variable in VARIABLES {
+        if get(&vars, variable.name).is_none() {
+            match Value::parse(variable.default) {
+                Ok(default) => vars.push((variable.name.into(), default)),
+                // `required` is no JSON.
+                Err(_) => faults.add(
+                    variable.name,
+                    format_args!("is not set; it is {}", variable.form),
+                ),
+            }
+        }
+    }
+    Some(vars)
+}
+
+/// A text of a list, and its place: `METHODS[2]`.
+type Element<'v> = (String, &'v str);
+
+struct Reader<'v, 'f> {
+    vars: &'v Table<'v>,
+    faults: &'f mut Faults,
+}
+
+// Where a value is wrong, the fault is noted and something stands in for it, so that the rest can be checked.
+impl<'v> Reader<'v, '_> {
+    fn policy(&mut self) -> Option<Policy> {
+        let allow_http = self.boolean("ALLOW_HTTP");
+        let path_rules = PathRules {
+            allow_encoded_slash: self.boolean("ALLOW_ENCODED_SLASH"),
+            case_insensitive: self.boolean("CASE_INSENSITIVE_PATHS"),
+        };
+        let origin = self.var("ORIGIN");
+        let origin = origin.and_then(|value| self.origin("ORIGIN", value, allow_http));
+        let key_prefix = self.key_prefix();
+        let places = self.places();
+        let methods = self.methods();
+        Some(Policy {
+            places,
+            routes: self.routes(&methods, path_rules, allow_http),
+            cors: self.cors(&methods),
+            methods,
+            path_rules,
+            allow_http,
+            imported_keys: self.boolean("IMPORTED_KEYS"),
+            realm: self.realm(),
+            kv_cache_ttl_secs: self.integer("KV_CACHE_TTL_SECONDS", &(30..=86_400)),
+            kv_timeout_ms: self.integer("KV_TIMEOUT_MS", &(100..=10_000)),
+            cache_entries: self.integer("CACHE_ENTRIES", &(0..=100_000)),
+            cache_secs: self.integer("CACHE_SECONDS", &(0..=3_600)),
+            stale_secs: self.integer("STALE_SECONDS", &(0..=86_400)),
+            origin_timeout_secs: self.integer("ORIGIN_TIMEOUT_SECONDS", &(1..=600)),
+            access_log_sample: self.share("ACCESS_LOG_SAMPLE"),
+            rejection_logs_per_minute: self.integer("REJECTION_LOGS_PER_MINUTE", &(1..=100_000)),
+            plans: self.plans(),
+            // Last, so that one that is wrong hides no other fault.
+            origin: origin?,
+            key_prefix: key_prefix?,
+        })
+    }
+
+    fn var(&self, name: &str) -> Option<&'v Value<'v>> {
+        get(self.vars, name)
+    }
+
+    fn boolean(&mut self, name: &str) -> bool {
+        let read = self
+            .var(name)
+            .and_then(|value| self.faults.boolean(name, value));
+        read.unwrap_or_default()
+    }
+
+    fn integer(&mut self, name: &str, range: &RangeInclusive<u32>) -> u32 {
+        let read = self
+            .var(name)
+            .and_then(|value| self.faults.integer(name, value, range));
+        read.unwrap_or_default()
+    }
+
+    fn share(&mut self, name: &str) -> f64 {
+        let read = self
+            .var(name)
+            .and_then(|value| self.faults.share(name, value));
+        read.unwrap_or_default()
+    }
+
+    /// The texts of a list that must not be empty.
+    fn filled(&mut self, field: &str, value: &'v Value<'v>, of: &str) -> Vec<Element<'v>> {
+        if matches!(value, Value::Array(list) if list.is_empty()) {
+            self.faults
+                .add(field, format_args!("is empty; name {of}, or leave it out"));
+        }
+        self.faults.texts(field, value, LIST_MAX, of)
+    }
+
+    fn origin(&mut self, field: &str, value: &Value<'_>, allow_http: bool) -> Option<Origin> {
+        let text = self.faults.text(field, value, OriginFault::FORMS)?;
+        match Origin::parse(text, allow_http) {
+            Ok(origin) => return Some(origin),
+            // The value is not shown: it holds a credential.
+            Err(OriginFault::UserInfo) => self.faults.add(field, OriginFault::UserInfo),
+            Err(fault) => self.faults.add_text(field, text, fault),
+        }
+        None
+    }
+
+    fn key_prefix(&mut self) -> Option<KeyPrefix> {
+        let text = self
+            .faults
+            .text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
+        let parsed = KeyPrefix::parse(text);
+        parsed
+            .map_err(|fault| self.faults.add("KEY_PREFIX", fault))
+            .ok()
+    }
+
+    fn realm(&mut self) -> Box<str> {
+        let allowed = "1 to 64 printable ASCII characters without `\"` and `\\`";
+        let value = self.var("REALM");
+        let text = value
+            .and_then(|value| self.faults.text("REALM", value, allowed))
+            .unwrap_or("api");
+        let printable = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
+        if !(1..=64).contains(&text.len()) || !text.bytes().all(printable) {
+            self.faults
+                .add_text("REALM", text, format_args!("is not {allowed}"));
+        }
+        text.into()
+    }
+
+    fn places(&mut self) -> Places {
+        let mut places = Places::default();
+        let value = self.var("CREDENTIALS");
+        for (field, text) in value.map_or_else(Vec::new, |value| {
+            self.filled("CREDENTIALS", value, "places for credentials")
+        }) {
+            if let Err(fault) = places.add(text) {
+                self.faults.add_text(&field, text, fault);
+            }
+        }
+        places
+    }
+
+    fn methods(&mut self) -> Methods {
+        let mut methods = Methods::default();
+        let value = self.var("METHODS");
+        for (field, name) in
+            value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods"))
+        {
+            if let Err(fault) = methods.add(name) {
+                self.faults.add_text(&field, name, fault);
+            }
+        }
+        if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
+            self.faults.add(
+                "METHODS",
+                "has `HEAD` without `GET`; what holds for GET holds for HEAD",
+            );
+        }
+        methods
+    }
+
+    fn cors(&mut self, methods: &Methods) -> Cors {
+        let value = self.var("CORS_ORIGINS");
+        let list = value.map_or_else(Vec::new, |value| {
+            self.faults
+                .texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
+        });
+        let origins = if let [(_, "*")] = list.as_slice() {
+            WebOrigins::Any
+        } else {
+            let mut names: Vec<Box<str>> = Vec::new();
+            for (field, text) in &list {
+                match parse_web_origin(text) {
+                    Ok(name) if names.contains(&name) => self.faults.add_text(field, text, TWICE),
+                    Ok(name) => names.push(name),
+                    Err(fault) => self.faults.add_text(field, text, fault),
+                }
+            }
+            WebOrigins::Named(names)
+        };
+        let allowed = "`answer` or `forward`";
+        let value = self.var("PREFLIGHT");
+        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed))
+        {
+            Some("forward") => Preflight::Forward,
+            Some("answer") | None => Preflight::Answer,
+            Some(other) => {
+                self.faults
+                    .add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
+                Preflight::Answer
+            }
+        };
+        Cors::new(origins, preflight, methods)
+    }
+
+    fn plans(&mut self) -> BTreeMap<Box<str>, Limiter> {
+        let table = self
+            .var("PLANS")
+            .and_then(|value| self.faults.table("PLANS", value, "plans"));
+        let mut plans = BTreeMap::new();
+        for (name, value) in table.unwrap_or_default() {
+            let field = alloc::format!("PLANS.{}", shown_text(name));
+            if let Err(fault) = Plan::parse(name) {
+                self.faults.add(&field, fault);
+            }
+            if let Some(limiter) = self.limiter(&field, value) {
+                plans.insert((&**name).into(), limiter);
+            }
+        }
+        if plans.len() > PLANS_MAX {
+            self.faults.add(
+                "PLANS",
+                format_args!("has {} plans; at most {PLANS_MAX} are allowed", plans.len()),
+            );
+        }
+        plans
+    }
+
+    fn limiter(&mut self, field: &str, value: &Value<'_>) -> Option<Limiter> {
+        let table = self.faults.table(field, value, "limiter and period")?;
+        self.faults.unknown_fields(field, table, PLAN_FIELDS);
+        let allowed = "the name of a rate limiter's binding";
+        let limiter = self.faults.field(field, table, "limiter");
+        let binding = limiter.and_then(|(field, value)| {
+            let text = self.faults.text(&field, value, allowed)?;
+            if !is_binding_name(text) {
+                self.faults
+                    .add_text(&field, text, format_args!("is not {allowed}"));
+            }
+            Some(text.into())
+        });
+        let period = self.faults.field(field, table, "period");
+        let period_secs = period.and_then(|(field, value)| {
+            let period = value.as_u64().and_then(|period| u32::try_from(period).ok());
+            let period = period.filter(|period| matches!(period, 10 | 60));
+            if period.is_none() {
+                self.faults.add_value(
+                    &field,
+                    value,
+                    "is not 10 or 60, the periods that the platform has",
+                );
+            }
+            period
+        });
+        Some(Limiter {
+            binding: binding?,
+            period_secs: period_secs?,
+        })
+    }
+
+    fn routes(&mut self, methods: &Methods, rules: PathRules, allow_http: bool) -> RouteTable {
+        let Some(value) = self.var("ROUTES") else {
+            return RouteTable::default();
+        };
+        let mut routes = Vec::new();
+        // Faulty routes are left out, so the place in `routes` is not the place in the list.
+        let mut fields = Vec::new();
+        for (field, value) in self.faults.list("ROUTES", value, ROUTES_MAX, "routes") {
+            if let Some(route) = self.route(&field, value, methods, rules, allow_http) {
+                routes.push(route);
+                fields.push(field);
+            }
+        }
+        let (table, unreachable) = RouteTable::compile(routes, rules);
+        for field in unreachable.into_iter().filter_map(|at| fields.get(at)) {
+            self.faults.add(field, "is never reached: earlier routes match all that it matches; move it up, or take it out");
+        }
+        table
+    }
+
+    fn route(
+        &mut self,
+        field: &str,
+        value: &'v Value<'v>,
+        methods: &Methods,
+        rules: PathRules,
+        allow_http: bool,
+    ) -> Option<Route> {
+        let table = self.faults.table(field, value, "route fields")?;
+        self.faults.unknown_fields(field, table, ROUTE_FIELDS);
+        let place =
+            |name: &str| get(table, name).map(|value| (alloc::format!("{field}.{name}"), value));
+
+        let path = self.faults.field(field, table, "path");
+        let pattern = path.and_then(|(field, value)| self.pattern(&field, value, rules));
+        let access =
+            place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
+        let methods = place("methods").map_or(methods.all(), |(field, value)| {
+            self.route_methods(&field, value, methods)
+        });
+        let scopes = place("scopes").map_or_else(Vec::new, |(field, value)| {
+            self.tokens(&field, value, Scope::ALLOWED, Scope::parse)
+        });
+        let subjects = place("subjects").map_or_else(Vec::new, |(field, value)| {
+            self.tokens(&field, value, Subject::ALLOWED, Subject::parse)
+        });
+        let origin =
+            place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
+        let cache = place("cache").and_then(|(field, value)| self.faults.boolean(&field, value));
+
+        let (idle, kind): (&[&str], &str) = match access {
+            Access::Key => (&[], "key"),
+            Access::Public => (&["scopes", "subjects"], "public"),
+            Access::Deny => (&["scopes", "subjects", "origin", "cache"], "deny"),
+        };
+        for (field, _) in idle.iter().filter_map(|name| place(name)) {
+            let problem =
+                format_args!("means nothing on a route with access = \"{kind}\"; take it out");
+            self.faults.add(&field, problem);
+        }
+        if methods.is_empty() {
+            // Wrong already; it is not to be called unreachable too.
+            return None;
+        }
+        Some(Route {
+            pattern: pattern?,
+            access,
+            methods,
+            scopes: scopes.into(),
+            subjects: subjects.into(),
+            origin,
+            cache: cache.unwrap_or(false),
+        })
+    }
+
+    fn pattern(&mut self, field: &str, value: &Value<'_>, rules: PathRules) -> Option<Pattern> {
+        let text = self
+            .faults
+            .text(field, value, "a path pattern such as /v1/reports/*")?;
+        if rules.case_insensitive && !text.is_ascii() {
+            let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
+            self.faults.add_text(field, text, problem);
+        }
+        let parsed = Pattern::parse(text);
+        parsed
+            .map_err(|fault| self.faults.add_text(field, text, fault))
+            .ok()
+    }
+
+    fn access(&mut self, field: &str, value: &Value<'_>) -> Access {
+        match value.as_str() {
+            Some("public") => Access::Public,
+            Some("key") => Access::Key,
+            Some("deny") => Access::Deny,
+            _ => {
+                self.faults
+                    .add_value(field, value, "is not `public`, `key` or `deny`");
+                Access::Key
+            }
+        }
+    }
+
+    fn route_methods(&mut self, field: &str, value: &'v Value<'v>, methods: &Methods) -> MethodSet {
+        let list = self.filled(field, value, "methods");
+        let mut set = MethodSet::default();
+        for (field, name) in &list {
+            match methods.meant_by(name) {
+                Some(_) if *name == "HEAD" && !list.iter().any(|(_, name)| *name == "GET") => {
+                    self.faults.add_text(
+                        field,
+                        name,
+                        "stands without `GET`; what holds for GET holds for HEAD",
+                    );
+                }
+                Some(meant) => set = set.union(meant),
+                None => {
+                    let allowed = methods.allow_header(methods.all());
+                    self.faults.add_text(
+                        field,
+                        name,
+                        format_args!("is not one of METHODS: {allowed}"),
+                    );
+                }
+            }
+        }
+        set
+    }
+
+    fn tokens<T: PartialEq, E: core::fmt::Display>(
+        &mut self,
+        field: &str,
+        value: &'v Value<'v>,
+        allowed: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Vec<T> {
+        let mut tokens = Vec::new();
+        for (field, text) in self.filled(field, value, allowed) {
+            match parse(text) {
+                Ok(token) if tokens.contains(&token) => self.faults.add_text(&field, text, TWICE),
+                Ok(token) => tokens.push(token),
+                Err(fault) => self.faults.add(&field, fault),
+            }
+        }
+        tokens
+    }
+}
+
+const TWICE: &str = "is in the list twice";

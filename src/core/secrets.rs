@@ -1,0 +1,314 @@
+//! What the gate reads from secret bindings.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::json::Value;
+use crate::key::KeyId;
+use crate::pepper::{Pepper, Peppers};
+use crate::record::{Record, RecordFault};
+
+/// The longest header value that is taken for `ORIGIN_AUTHORIZATION`; the platform's secrets end at 5 KB.
+const AUTHORIZATION_MAX: usize = 5 * 1024;
+
+/// The texts of the secret bindings; `None` where a binding is not set.
+// Absent on purpose: Debug.
+#[derive(Clone, Copy, Default)]
+pub struct SecretTexts<'a> {
+    /// `PEPPER`, required.
+    pub pepper: Option<&'a str>,
+    /// `PEPPER_PREVIOUS`; empty counts as not set.
+    pub pepper_previous: Option<&'a str>,
+    /// `STATIC_KEYS`; empty counts as not set.
+    pub static_keys: Option<&'a str>,
+    /// `DENIED_IDS`; empty counts as not set.
+    pub denied_ids: Option<&'a str>,
+    /// `ORIGIN_AUTHORIZATION`; empty is refused, because it would strip the header and put nothing in its place.
+    pub origin_authorization: Option<&'a str>,
+}
+
+/// The secrets, read and checked.
+#[derive(Debug)]
+pub struct Secrets {
+    peppers: Peppers,
+    static_keys: Vec<Rc<Record>>, // a secret of 5 KB holds a dozen
+    denied_ids: Vec<KeyId>, // a secret of 5 KB holds some 400; looking through them costs less than a hash
+    origin_authorization: Option<HeaderSecret>,
+}
+
+/// What is wrong with one secret binding. It never holds the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFault {
+    binding: &'static str,
+    problem: String,
+}
+
+impl SecretFault {
+    fn new(binding: &'static str, problem: impl fmt::Display) -> Self {
+        Self {
+            binding,
+            problem: problem.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for SecretFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "secret {} {}", self.binding, self.problem)
+    }
+}
+
+impl Secrets {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// Every binding that is missing though required, or cannot be read.
+    pub fn parse(texts: &SecretTexts<'_>) -> Result<Self, Vec<SecretFault>> {
+        let mut faults = Vec::new();
+        let current = match texts.pepper.filter(|text| !text.trim_ascii().is_empty()) {
+            None => {
+                let problem = "is missing or empty; set it with `wrangler secret put PEPPER`, or in .dev.vars";
+                faults.push(SecretFault::new("PEPPER", problem));
+                None
+            }
+            Some(text) => keep(Pepper::parse(text), "PEPPER", &mut faults),
+        };
+        let previous = set(texts.pepper_previous)
+            .and_then(|text| keep(Pepper::parse(text), "PEPPER_PREVIOUS", &mut faults));
+        let static_keys = set(texts.static_keys)
+            .and_then(|text| keep(static_keys(text), "STATIC_KEYS", &mut faults))
+            .unwrap_or_default();
+        let denied_ids = set(texts.denied_ids)
+            .and_then(|text| keep(denied_ids(text), "DENIED_IDS", &mut faults))
+            .unwrap_or_default();
+        let origin_authorization = texts.origin_authorization.and_then(|text| {
+            keep(
+                HeaderSecret::parse(text),
+                "ORIGIN_AUTHORIZATION",
+                &mut faults,
+            )
+        });
+        match current {
+            Some(current) if faults.is_empty() => Ok(Self {
+                peppers: Peppers { current, previous },
+                static_keys,
+                denied_ids,
+                origin_authorization,
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    /// The peppers.
+    #[must_use]
+    pub fn peppers(&self) -> &Peppers {
+        &self.peppers
+    }
+
+    /// The break-glass record of `id`, which needs no KV.
+    #[must_use]
+    pub fn static_key(&self, id: &KeyId) -> Option<&Rc<Record>> {
+        self.static_keys.iter().find(|record| record.id == *id)
+    }
+
+    /// Whether `id` is refused whatever its record says.
+    #[must_use]
+    pub fn is_denied(&self, id: &KeyId) -> bool {
+        self.denied_ids.contains(id)
+    }
+
+    /// What goes to the origin as `Authorization`.
+    #[must_use]
+    pub fn origin_authorization(&self) -> Option<&HeaderSecret> {
+        self.origin_authorization.as_ref()
+    }
+}
+
+fn set(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.trim_ascii().is_empty())
+}
+
+fn keep<T, E: fmt::Display>(
+    read: Result<T, E>,
+    binding: &'static str,
+    faults: &mut Vec<SecretFault>,
+) -> Option<T> {
+    read.map_err(|fault| faults.push(SecretFault::new(binding, fault)))
+        .ok()
+}
+
+fn static_keys(text: &str) -> Result<Vec<Rc<Record>>, RecordFaultIn> {
+    let records = Record::parse_list(text).map_err(RecordFaultIn)?;
+    Ok(records.into_iter().map(Rc::new).collect())
+}
+
+/// A record fault, put so that it follows the binding's name.
+struct RecordFaultIn(RecordFault);
+
+impl fmt::Display for RecordFaultIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "is not a JSON array of records: {}", self.0)
+    }
+}
+
+/// Ids separated by commas or white space, or a JSON array of them.
+fn denied_ids(text: &str) -> Result<Vec<KeyId>, String> {
+    let text = text.trim_ascii();
+    if text.starts_with('[') {
+        let Ok(Value::Array(ids)) = Value::parse(text) else {
+            return Err("is not a JSON array of key ids".into());
+        };
+        let id = |value: &Value<'_>| value.as_str().and_then(|id| KeyId::parse(id).ok());
+        let ids: Option<Vec<KeyId>> = ids.iter().map(id).collect();
+        return ids.ok_or_else(|| "holds something else than key ids".into());
+    }
+    text.split(|c: char| c == ',' || c.is_ascii_whitespace())
+        .filter(|id| !id.is_empty())
+        .map(|id| KeyId::parse(id).map_err(|e| format!("holds something else than key ids: {e}")))
+        .collect()
+}
+
+/// A header value that nobody but the origin may see.
+// Absent on purpose: Clone, Display, Serialize, PartialEq.
+pub struct HeaderSecret(Zeroizing<String>);
+
+impl fmt::Debug for HeaderSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderSecret(..)")
+    }
+}
+
+impl HeaderSecret {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim_ascii();
+        let printable = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+        if text.is_empty() {
+            Err("is empty; set it to a whole header value such as `Bearer …`, or remove it")
+        } else if text.len() > AUTHORIZATION_MAX || !printable {
+            Err("is not a header value: at most 5120 printable ASCII characters")
+        } else {
+            Ok(Self(Zeroizing::new(text.into())))
+        }
+    }
+
+    /// The value, to be put into the request to the origin and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SecretTexts, Secrets};
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+    fn faults(texts: SecretTexts<'_>) -> Vec<String> {
+        Secrets::parse(&texts)
+            .err()
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn every_bad_binding_is_named_and_no_value_is_repeated() {
+        let texts = SecretTexts {
+            pepper: Some("canary-too-short"),
+            pepper_previous: Some("canary canary canary canary canary canary canary"),
+            static_keys: Some("{\"canary\":1}"),
+            denied_ids: Some("tooShort"),
+            origin_authorization: Some(" "),
+        };
+        let faults = faults(texts);
+        let named: Vec<_> = faults
+            .iter()
+            .map(|f| f.split(' ').nth(1).unwrap())
+            .collect();
+        assert_eq!(
+            named,
+            [
+                "PEPPER",
+                "PEPPER_PREVIOUS",
+                "STATIC_KEYS",
+                "DENIED_IDS",
+                "ORIGIN_AUTHORIZATION"
+            ]
+        );
+        assert!(
+            !faults[0].contains("canary") && !faults[1].contains("canary"),
+            "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn a_pepper_is_required_and_empty_optional_secrets_count_as_unset() {
+        for pepper in [None, Some(""), Some(" \n")] {
+            assert_eq!(
+                faults(SecretTexts {
+                    pepper,
+                    ..SecretTexts::default()
+                })
+                .len(),
+                1
+            );
+        }
+        let texts = SecretTexts {
+            pepper: Some(PEPPER),
+            pepper_previous: Some(""),
+            static_keys: Some(""),
+            denied_ids: Some("\n"),
+            origin_authorization: None,
+        };
+        assert!(faults(texts).is_empty());
+    }
+
+    #[test]
+    fn denied_ids_come_as_a_list_in_either_form() {
+        for text in [
+            "AAAAAAAAAAAA,BBBBBBBBBBBB",
+            " AAAAAAAAAAAA\nBBBBBBBBBBBB,",
+            "[\"AAAAAAAAAAAA\",\"BBBBBBBBBBBB\"]",
+        ] {
+            let texts = SecretTexts {
+                pepper: Some(PEPPER),
+                denied_ids: Some(text),
+                ..SecretTexts::default()
+            };
+            let secrets = Secrets::parse(&texts).unwrap();
+            for (id, denied) in [
+                ("AAAAAAAAAAAA", true),
+                ("BBBBBBBBBBBB", true),
+                ("CCCCCCCCCCCC", false),
+            ] {
+                assert_eq!(
+                    secrets.is_denied(&crate::key::KeyId::parse(id).unwrap()),
+                    denied
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let texts = SecretTexts {
+            pepper: Some(PEPPER),
+            origin_authorization: Some("Bearer canary"),
+            ..SecretTexts::default()
+        };
+        let debug = std::format!("{:?}", Secrets::parse(&texts).unwrap());
+        assert!(
+            !debug.contains("canary") && !debug.contains("abcdefgh"),
+            "{debug}"
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Short names that travel in headers: scopes, subjects, plans.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use serde::Serialize;
+
+/// Why a text is not the name that it should be; the problem first, then what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFault {
+    found: Box<str>,
+    allowed: &'static str,
+}
+
+impl fmt::Display for TokenFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is not {}",
+            self.found.escape_default(),
+            self.allowed
+        )
+    }
+}
+
+macro_rules! token {
+    ($(#[$doc:meta])* $name:ident, $allowed:literal, $max:literal, $byte:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(into = "alloc::string::String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// What the text may be, in words, for error messages.
+            pub const ALLOWED: &'static str = $allowed;
+
+            /// Reads one from its text.
+            ///
+            /// # Errors
+            /// The text is empty, too long, or holds a character that is not allowed.
+            pub fn parse(text: &str) -> Result<Self, TokenFault> {
+                if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(TokenFault {
+                        // Enough to recognise the value; an error is not a place for a kilobyte.
+                        found: text.chars().take(80).collect(),
+                        allowed: Self::ALLOWED,
+                    })
+                }
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for alloc::string::String {
+            fn from(name: $name) -> Self {
+                name.0.into()
+            }
+        }
+    };
+}
+
+token!(
+    /// One permission that a key may hold: a scope-token of RFC 6749, section 3.3.
+    ///
+    /// Scopes are compared as they are written; no scope implies another.
+    Scope,
+    "a scope: 1 to 64 visible ASCII characters without `\"`, `\\` and `,`",
+    64,
+    // The comma is RFC 6749's, but not ours: a joined header line must have one reading.
+    |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b',')
+);
+
+token!(
+    /// Who holds a key; it stays the same when the key is rotated.
+    Subject,
+    "a subject: 1 to 128 visible ASCII characters without `\"`, `\\` and `,`",
+    128,
+    |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b',')
+);
+
+token!(
+    /// The name of a plan: which limits hold for a key.
+    Plan,
+    "a plan: 1 to 64 characters of A-Z, a-z, 0-9, `_`, `-` and `.`",
+    64,
+    |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')
+);
+
+#[cfg(test)]
+mod tests {
+    use super::{Plan, Scope, Subject};
+    use std::string::ToString;
+
+    #[test]
+    fn names_are_bounded_visible_ascii() {
+        for good in [
+            "a",
+            "reports:read",
+            "https://example.com/scope",
+            &"x".repeat(64),
+        ] {
+            assert!(Scope::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a b",
+            "a,b",
+            "a\"b",
+            "a\\b",
+            "é",
+            "a\n",
+            "a\0",
+            &"x".repeat(65),
+        ] {
+            assert!(Scope::parse(bad).is_err(), "{bad:?}");
+            assert!(bad.len() == 65 || Subject::parse(bad).is_err(), "{bad:?}");
+            assert!(Plan::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Plan::parse("a:b").is_err());
+    }
+
+    #[test]
+    fn a_fault_names_the_value_and_what_is_allowed() {
+        let fault = Subject::parse("a\r\nX-Admin: 1").unwrap_err().to_string();
+        assert_eq!(
+            fault,
+            "`a\\r\\nX-Admin: 1` is not a subject: 1 to 128 visible ASCII characters without `\"`, `\\` and `,`"
+        );
+    }
+}

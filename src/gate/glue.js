@@ -1,0 +1,168 @@
+// The gate's hands: what has to be done on the JavaScript side, in as few crossings as the job allows. Nothing here
+// decides. Texts cross in one string, their parts separated by line feeds, which no method, URL or header can hold.
+
+let headerNames = [];
+let originTimeoutMs;
+let originFailed;
+
+// The request headers that `read` reads, in its order.
+export function readHeaders(names) {
+  headerNames = names.split("\n");
+}
+
+// How long an origin may take to its response headers, and what is answered when it takes longer or fails.
+export function onOriginFailure(timeoutMs, answer) {
+  originTimeoutMs = timeoutMs;
+  originFailed = answer;
+}
+
+// Method, URL, and the configured headers; an absent header is an empty part.
+export function read(request) {
+  const headers = request.headers;
+  let text = request.method + "\n" + request.url;
+  for (const name of headerNames) text += "\n" + (headers.get(name) ?? "");
+  return text;
+}
+
+// What only the log needs: the request's id, the moment, and the client's name for itself.
+export function describe(request) {
+  const headers = request.headers;
+  const ray = headers.get("cf-ray");
+  const id = ray && /^[0-9A-Za-z-]{1,48}$/.test(ray) ? ray : crypto.randomUUID();
+  return id + "\n" + new Date().toISOString() + "\n" + (headers.get("user-agent") ?? "");
+}
+
+// Names of headers that could be taken for the gate's own: those with another sign than a hyphen, which some origins
+// read as one, and those that begin as the gate's do. Almost always none.
+export function doubtful(request) {
+  let names;
+  for (const name of request.headers.keys()) {
+    if (DOUBTFUL.test(name)) names = names === undefined ? name : names + "\n" + name;
+  }
+  return names;
+}
+
+const DOUBTFUL = /[^0-9a-z-]|^x-keygate-/;
+
+export function respond(status, headers, body) {
+  const parts = headers.split("\n");
+  const all = new Headers();
+  for (let i = 0; i + 1 < parts.length; i += 2) all.append(parts[i], parts[i + 1]);
+  return new Response(body, { status, headers: all });
+}
+
+// Sends the request on. `service` is a binding's name or empty; `plan` holds, in this order: URL, key id, subject,
+// scopes, client address, host, scheme, Authorization, Access-Control-Allow-Origin; then the names of headers to drop.
+// An empty part means: do not send that header.
+export function forward(request, env, service, plan, keepAuthorization, noStore) {
+  const [url, id, subject, scopes, ip, host, scheme, authorization, cors, ...drop] = plan.split("\n");
+  const headers = new Headers(request.headers);
+  for (const name of drop) headers.delete(name);
+  put(headers, "x-keygate-key-id", id);
+  put(headers, "x-keygate-subject", subject);
+  put(headers, "x-keygate-scopes", scopes);
+  put(headers, "x-forwarded-for", ip);
+  headers.set("x-forwarded-host", host);
+  headers.set("x-forwarded-proto", scheme);
+  if (!keepAuthorization) put(headers, "authorization", authorization);
+  const init = { method: request.method, headers, body: request.body, redirect: "manual" };
+  if (noStore) init.cache = "no-store";
+
+  return new Promise((resolve) => {
+    const fail = (reason) => resolve(originFailed(request, id + "\n" + subject + "\n" + reason));
+    const timer = setTimeout(fail, originTimeoutMs, "");
+    const settle = (response) => {
+      clearTimeout(timer);
+      resolve(cors === "" ? response : withCors(response, cors));
+    };
+    const refuse = (error) => {
+      clearTimeout(timer);
+      fail(String(error).replaceAll("\n", " "));
+    };
+    try {
+      (service === "" ? fetch(url, init) : env[service].fetch(url, init)).then(settle, refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  });
+}
+
+function put(headers, name, value) {
+  if (value === "") headers.delete(name);
+  else headers.set(name, value);
+}
+
+// An origin that sets its own CORS headers keeps them; a WebSocket or an unusual status cannot be rebuilt.
+function withCors(response, allowOrigin) {
+  const rebuildable = response.webSocket === null && response.status >= 200 && response.status <= 599;
+  if (!rebuildable || response.headers.has("access-control-allow-origin")) return response;
+  const answer = new Response(response.body, response);
+  answer.headers.set("access-control-allow-origin", allowOrigin);
+  answer.headers.append("vary", "Origin");
+  return answer;
+}
+
+// The plain values among the bindings, as JSON; `secrets` are left out, and so is every binding that is an object of
+// the platform's.
+export function variables(env, secrets) {
+  const hidden = new Set(secrets.split("\n"));
+  const plain = Object.entries(env).filter(([name, value]) => !hidden.has(name) && isPlain(value));
+  return JSON.stringify(Object.fromEntries(plain));
+}
+
+function isPlain(value) {
+  if (typeof value !== "object" || value === null) return typeof value !== "function" && value !== undefined;
+  if (Array.isArray(value)) return true;
+  // The local simulation of some bindings is an object literal with methods.
+  const isLiteral = Object.getPrototypeOf(value) === Object.prototype;
+  return isLiteral && !Object.values(value).some((member) => typeof member === "function");
+}
+
+// A secret's text; undefined where it is not set, or is an object such as a Secrets Store binding.
+export function text(env, name) {
+  const value = env[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+// A secret's text from a Secrets Store binding.
+export function textFromStore(env, name) {
+  return env[name].get();
+}
+
+// The entry `name`: its text, null where there is none, or undefined if KV did not answer in time.
+export function readKv(env, binding, name, cacheTtl, timeoutMs) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, timeoutMs);
+    const settle = (finish) => (value) => {
+      clearTimeout(timer);
+      finish(value);
+    };
+    env[binding].get(name, { cacheTtl }).then(settle(resolve), settle(reject));
+  });
+}
+
+// Whether one more request of `counted` is within the limit.
+export function withinLimit(env, limiter, counted) {
+  return env[limiter].limit({ key: counted }).then((outcome) => outcome.success === true);
+}
+
+export function header(request, name) {
+  return request.headers.get(name) ?? undefined;
+}
+
+export function has(env, name) {
+  return env[name] !== undefined && env[name] !== null;
+}
+
+export function usage(env, parts) {
+  const [id, ...blobs] = parts.split("\n");
+  env.USAGE.writeDataPoint({ indexes: [id], blobs, doubles: [1] });
+}
+
+export function now() {
+  return new Date().toISOString();
+}
+
+export function log(line) {
+  console.log(line);
+}

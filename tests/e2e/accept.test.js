@@ -1,0 +1,146 @@
+// A valid key gets through, wherever it stands, and the origin learns who called instead of the key.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { valuesOf } from "./support/origin.js";
+import { boot } from "./support/world.js";
+
+const basic = (user, password) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+
+let world;
+let gates;
+let issued;
+before(async () => {
+  world = await boot(() => ({
+    gate: {},
+    everywhere: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "header:x-token", "query:api_key"] } },
+    provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
+  }));
+  ({ gates } = world);
+  issued = await world.issue({ scopes: ["reports:read", "reports:write"] });
+});
+after(() => world.stop());
+
+describe("a valid key is accepted by", () => {
+  const rows = [
+    ["Bearer", "gate", (key) => ({ headers: { Authorization: `Bearer ${key}` } })],
+    ["bearer in lower case", "gate", (key) => ({ headers: { authorization: `bearer ${key}` } })],
+    ["BEARER in upper case", "gate", (key) => ({ headers: { AUTHORIZATION: `BEARER ${key}` } })],
+    ["Bearer and two spaces", "gate", (key) => ({ headers: { Authorization: `Bearer  ${key}` } })],
+    ["X-API-Key", "gate", (key) => ({ headers: { "X-API-Key": key } })],
+    ["X-API-Key and Bearer, the same key", "gate", (key) => ({ key, headers: { "X-API-Key": key } })],
+    ["X-API-Key beside an empty Authorization", "gate", (key) => ({ headers: { Authorization: "", "X-API-Key": key } })],
+    ["a header of the configuration's own", "everywhere", (key) => ({ headers: { "X-Token": key } })],
+    ["Basic, as the password", "everywhere", (key) => ({ headers: { Authorization: basic("anyone", key) } })],
+    ["Basic, as the user of an empty password", "everywhere", (key) => ({ headers: { Authorization: basic(key, "") } })],
+    ["the query", "everywhere", (key) => ({ target: `/v1/things?api_key=${key}` })],
+    ["the query, under a percent-encoded name", "everywhere", (key) => ({ target: `/v1/things?%61pi%5Fkey=${key}` })],
+    ["all places at once, the same key", "everywhere", (key) => ({ key, target: `/v1/things?api_key=${key}`, headers: { "X-Token": key } })],
+  ];
+  for (const [name, gate, request] of rows) {
+    test(name, async () => {
+      const { seen } = await assertAccepted(gates[gate], { target: "/v1/things", ...request(issued.key) }, issued);
+      assert.equal(seen.url, "/v1/things");
+      for (const place of ["authorization", "x-api-key", "x-token"]) assert.deepEqual(valuesOf(seen, place), [], place);
+    });
+  }
+});
+
+describe("the query's other bytes are forwarded as they came", () => {
+  const rows = [
+    ["?api_key=KEY&a=%2f&b=+&c=%31", "?a=%2f&b=+&c=%31"],
+    ["?a=%2f&api_key=KEY&b=+", "?a=%2f&b=+"],
+    ["?a=%2f&b=+&api_key=KEY", "?a=%2f&b=+"],
+    ["?a&&=&api_key=KEY&a=1&a=2", "?a&&=&a=1&a=2"],
+  ];
+  for (const [sent, forwarded] of rows) {
+    test(sent, async () => {
+      const target = `/v1/things${sent.replace("KEY", issued.key)}`;
+      const { seen } = await assertAccepted(gates.everywhere, { target }, issued);
+      assert.equal(seen.url, `/v1/things${forwarded}`);
+    });
+  }
+});
+
+test("a key in the query is refused when it came twice", async () => {
+  const target = `/v1/things?api_key=${issued.key}&api_key=${issued.key}`;
+  await assertRefused(gates.everywhere, { target }, "credential_ambiguous");
+});
+
+test("a wrong header is not outvoted by a right query", async () => {
+  const other = await world.issue();
+  const request = { target: `/v1/things?api_key=${issued.key}`, headers: { "X-Token": other.key } };
+  await assertRefused(gates.everywhere, request, "credential_ambiguous");
+});
+
+describe("method, path, query and body reach the origin unchanged:", () => {
+  const rows = [
+    ["GET", "/"],
+    ["GET", "/v1/things?a=1&a=2&empty=&flag&enc=%2F%20%C3%A9&plus=+"],
+    ["POST", "/v1/things", '{"name":"é"}'],
+    ["PUT", "/v1/things/1", "x".repeat(70_000)],
+    ["PATCH", "/v1/things/1", Buffer.from([0, 1, 2, 255])],
+    ["DELETE", "/v1/things/1"],
+    ["OPTIONS", "/v1/things"],
+  ];
+  for (const [method, target, body] of rows) {
+    test(`${method} ${target}`, async () => {
+      const { seen } = await assertAccepted(gates.gate, { method, target, body, key: issued.key }, issued);
+      assert.equal(seen.url, target);
+      assert.deepEqual(seen.body, Buffer.from(body ?? ""));
+    });
+  }
+});
+
+test("HEAD is forwarded as HEAD and has no body", async () => {
+  const { answer } = await assertAccepted(gates.gate, { method: "HEAD", target: "/v1/things", key: issued.key }, issued);
+  assert.equal(answer.text, "");
+});
+
+test("a public route needs no key, and the origin learns of no holder", async () => {
+  await assertAccepted(gates.gate, { target: "/public/page" });
+  await assertAccepted(gates.gate, { target: "/public" });
+});
+
+test("a key with the scope is let in where the scope is needed", async () => {
+  const admin = await world.issue({ scopes: ["admin"] });
+  await assertAccepted(gates.gate, { target: "/admin/users", key: admin.key }, admin);
+});
+
+test("an accepted request is one log line with holder, method and path", async () => {
+  await assertAccepted(gates.gate, { target: "/v1/logged-access?secret=1", key: issued.key }, issued);
+  const mine = ({ path }) => path === "/v1/logged-access";
+  await world.settle();
+  const records = world.logs.events.filter(mine);
+  assert.equal(records.length, 1);
+  const [record] = records;
+  assert.equal(record.level, "info");
+  assert.equal(record.key_id, issued.id);
+  assert.equal(record.subject, "acme");
+  assert.equal(record.method, "GET");
+  assert.ok(record.request_id);
+});
+
+describe("ORIGIN_AUTHORIZATION replaces what the client sent", () => {
+  const rows = [
+    ["a key by Bearer", (key) => ({ key })],
+    ["a key by X-API-Key", (key) => ({ headers: { "X-API-Key": key } })],
+    ["a foreign Authorization beside the key", (key) => ({ headers: { Authorization: "Basic dTpw", "X-API-Key": key } })],
+  ];
+  for (const [name, request] of rows) {
+    test(name, async () => {
+      const { seen } = await assertAccepted(gates.provider, { target: "/v1/things", ...request(issued.key) }, issued);
+      assert.deepEqual(valuesOf(seen, "authorization"), ["Bearer provider-token"]);
+    });
+  }
+});
+
+test("a foreign Authorization is the origin's when the key came by another header", async () => {
+  for (const foreign of ["Basic dXNlcjpwYXNz", "Bearer eyJhbGciOi.token", "Digest username=\"a\""]) {
+    const headers = { Authorization: foreign, "X-API-Key": issued.key };
+    const { seen } = await assertAccepted(gates.gate, { target: "/v1/things", headers }, issued);
+    assert.deepEqual(valuesOf(seen, "authorization"), [foreign]);
+  }
+});

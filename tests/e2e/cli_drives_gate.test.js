@@ -1,0 +1,109 @@
+// `keygate` writes, the running gate reads: both on the local KV, while the gate runs.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { PEPPER } from "./support/keys.js";
+import { run } from "./support/program.js";
+import { ROOT, WRANGLER_TOML } from "./support/project.js";
+import { boot } from "./support/world.js";
+
+const KEYGATE = process.env.KEYGATE_BIN ?? path.join(ROOT, "target", "debug", "keygate");
+
+let folder;
+let world;
+let gate;
+before(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "keygate-kv-"));
+  world = await boot(() => ({ gate: { vars: { IMPORTED_KEYS: true } } }), { persistTo: folder });
+  ({ gate } = world.gates);
+});
+after(async () => {
+  await world?.stop();
+  await rm(folder, { recursive: true });
+});
+
+/** Runs `keygate` on the gate's KV; returns what it printed on standard output. */
+async function keygate(args, { input, pepper = PEPPER } = {}) {
+  const { status, stdout, stderr } = await run(KEYGATE, ["--config", WRANGLER_TOML, ...args, "--persist-to", folder], {
+    cwd: ROOT,
+    input,
+    env: { ...process.env, KEYGATE_PEPPER: pepper, WRANGLER_SEND_METRICS: "false" },
+  });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+/** A key that the tool printed, alone on its line, as the tests know keys. */
+function printed(stdout, record) {
+  const key = stdout.trimEnd();
+  assert.match(key, /^acme_live_[0-9A-Za-z]{50}$/);
+  world.watch(key);
+  return { key, id: key.slice("acme_live_".length, "acme_live_".length + 12), record };
+}
+
+const use = ({ key }, target = "/v1/things") => ({ target, key });
+
+test("a key that is issued works at once, with its subject and scopes", async () => {
+  const issued = printed(await keygate(["issue", "--subject", "billing", "--name", "Billing", "--scope", "admin"]), {
+    subject: "billing",
+    scopes: ["admin"],
+  });
+  await assertAccepted(gate, use(issued, "/admin/users"), issued);
+});
+
+test("a key that is bound to addresses and an end holds to both", async () => {
+  const issued = printed(await keygate(["issue", "--subject", "billing", "--ip", "203.0.113.0/24", "--expires", "90d"]), {
+    subject: "billing",
+  });
+  const from = (address) => ({ ...use(issued), headers: { "CF-Connecting-IP": address } });
+  await assertAccepted(gate, from("203.0.113.5"), issued);
+  await assertRefused(gate, from("198.51.100.5"), "ip_not_allowed");
+});
+
+test("a rotated key: both work in the grace", async () => {
+  const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
+  const fresh = printed(await keygate(["rotate", old.id, "--grace", "1h"]), { subject: "acme" });
+  assert.notEqual(fresh.id, old.id);
+  await assertAccepted(gate, use(old), old);
+  await assertAccepted(gate, use(fresh), fresh);
+});
+
+test("a rotated key without grace: only the new one works", async () => {
+  const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
+  await assertAccepted(gate, use(old), old);
+  const fresh = printed(await keygate(["rotate", old.id, "--grace", "0"]), { subject: "acme" });
+  await assertRefused(gate, use(old), "key_expired");
+  await assertAccepted(gate, use(fresh), fresh);
+});
+
+test("disabled, enabled, updated and revoked: the gate follows", async () => {
+  const issued = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
+  await assertAccepted(gate, use(issued), issued);
+  await keygate(["disable", issued.id]);
+  await assertRefused(gate, use(issued), "key_disabled");
+  await keygate(["enable", issued.id]);
+  await assertAccepted(gate, use(issued), issued);
+  await assertRefused(gate, use(issued, "/admin/users"), "scope_missing");
+  await keygate(["update", issued.id, "--scope", "admin"]);
+  await assertAccepted(gate, use(issued, "/admin/users"), { ...issued, record: { subject: "acme", scopes: ["admin"] } });
+  await keygate(["revoke", issued.id]);
+  await assertRefused(gate, use(issued), "key_revoked", { log: { key_id: issued.id, subject: "acme" } });
+});
+
+test("a key of another system that is imported works as it is", async () => {
+  const key = "c0ffee00".repeat(8);
+  await keygate(["issue", "--subject", "legacy", "--import-stdin"], { input: key });
+  const answer = await gate.get("/v1/things", { headers: { "X-API-Key": key } });
+  assert.equal(answer.status, 200, answer.text);
+});
+
+test("a key that was issued with another pepper is refused", async () => {
+  const pepper = "another-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
+  const issued = printed(await keygate(["issue", "--subject", "acme"], { pepper }), {});
+  await assertRefused(gate, use(issued), "key_invalid");
+});

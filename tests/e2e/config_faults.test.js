@@ -1,0 +1,116 @@
+// A gate that is not set up completely opens nothing: every request is 503, and a log line names what is wrong.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { issue, PEPPER } from "./support/keys.js";
+import { boot } from "./support/world.js";
+
+const vars = (changes) => ({ vars: changes });
+const secrets = (changes) => ({ secrets: changes });
+const route = (fields) => vars({ ROUTES: [{ path: "/x", ...fields }] });
+const breakGlass = issue();
+
+/** `[what is wrong, overrides, what the log line names]`; in each the gate is otherwise in order. */
+const FAULTS = [
+  ["PEPPER is missing", secrets({ PEPPER: undefined }), "PEPPER"],
+  ["PEPPER is empty", secrets({ PEPPER: "" }), "PEPPER"],
+  ["PEPPER is too short", secrets({ PEPPER: "hunter2" }), "PEPPER"],
+  ["PEPPER is no random text", secrets({ PEPPER: "a".repeat(64) }), "PEPPER"],
+  ["PEPPER_PREVIOUS is too short", secrets({ PEPPER_PREVIOUS: "hunter2" }), "PEPPER_PREVIOUS"],
+  ["KEYS is not bound", { kv: "none" }, "KEYS"],
+  ["KEYS is a text", { kv: "none", vars: { KEYS: "a text" } }, "KEYS"],
+  ["ORIGIN is missing", vars({ ORIGIN: undefined }), "ORIGIN"],
+  ["ORIGIN is empty", vars({ ORIGIN: "" }), "ORIGIN"],
+  ["ORIGIN is plain HTTP to a public host", vars({ ORIGIN: "http://api.example.com", ALLOW_HTTP: undefined }), "ORIGIN"],
+  ["ORIGIN is no URL", vars({ ORIGIN: "api.example.com" }), "ORIGIN"],
+  ["ORIGIN has a query", vars({ ORIGIN: "https://api.example.com/?x=1" }), "ORIGIN"],
+  ["ORIGIN is a service that is not bound", vars({ ORIGIN: "service:NOWHERE" }), "NOWHERE"],
+  ["KEY_PREFIX is missing", vars({ KEY_PREFIX: undefined }), "KEY_PREFIX"],
+  ["KEY_PREFIX has a capital", vars({ KEY_PREFIX: "Acme" }), "KEY_PREFIX"],
+  ["a variable is unknown", vars({ KEY_PREFFIX: "acme_live" }), "KEY_PREFFIX"],
+  ["CREDENTIALS is empty", vars({ CREDENTIALS: [] }), "CREDENTIALS"],
+  ["CREDENTIALS has an unknown place", vars({ CREDENTIALS: ["cookie:key"] }), "cookie:key"],
+  ["METHODS has TRACE", vars({ METHODS: ["GET", "TRACE"] }), "TRACE"],
+  ["a route has no path", vars({ ROUTES: [{ access: "public" }] }), "path"],
+  ["a route has an unknown field", route({ scope: ["admin"] }), "scope"],
+  ["a route has an unknown access", route({ access: "open" }), "open"],
+  ["a public route has scopes", route({ access: "public", scopes: ["admin"] }), "scopes"],
+  ["a pattern has a dot segment", vars({ ROUTES: [{ path: "/a/../b" }] }), "/a/../b"],
+  ["a pattern has a stray *", vars({ ROUTES: [{ path: "/a*/b" }] }), "/a*/b"],
+  ["ROUTES is a text", vars({ ROUTES: "none" }), "ROUTES"],
+  ["CACHE_SECONDS is negative", vars({ CACHE_SECONDS: -1 }), "CACHE_SECONDS"],
+  ["KV_CACHE_TTL_SECONDS is below the platform's minimum", vars({ KV_CACHE_TTL_SECONDS: 10 }), "KV_CACHE_TTL_SECONDS"],
+  ["a boolean is neither", vars({ IMPORTED_KEYS: "yes" }), "IMPORTED_KEYS"],
+  ["CORS_ORIGINS has a path", vars({ CORS_ORIGINS: ["https://app.example.com/"] }), "CORS_ORIGINS"],
+  ["a plan's limiter is not bound", vars({ PLANS: { free: { limiter: "NOWHERE", period: 60 } } }), "NOWHERE"],
+  ["STATIC_KEYS is no JSON", secrets({ STATIC_KEYS: "{" }), "STATIC_KEYS"],
+  ["STATIC_KEYS is no list", secrets({ STATIC_KEYS: JSON.stringify(breakGlass.record) }), "STATIC_KEYS"],
+  ["STATIC_KEYS has an unknown field", secrets({ STATIC_KEYS: JSON.stringify([{ ...breakGlass.record, role: "root" }]) }), "role"],
+  ["STATIC_KEYS has one id twice", secrets({ STATIC_KEYS: JSON.stringify([breakGlass.record, breakGlass.record]) }), "STATIC_KEYS"],
+  ["DENIED_IDS has what is no id", secrets({ DENIED_IDS: "not an id" }), "DENIED_IDS"],
+];
+
+/** Empty secrets that are the same as none. */
+const EMPTY = [
+  ["STATIC_KEYS is an empty list", secrets({ STATIC_KEYS: "[]" })],
+  ["DENIED_IDS is empty", secrets({ DENIED_IDS: "" })],
+  ["DENIED_IDS is an empty list", secrets({ DENIED_IDS: "[]" })],
+];
+
+const nameOf = (at) => `config-${at}`;
+
+let world;
+let issued;
+before(async () => {
+  world = await boot(() => Object.fromEntries([["sound", {}], ...[...FAULTS, ...EMPTY].map(([, overrides], at) => [nameOf(at), overrides])]));
+  issued = await world.issue();
+});
+after(() => world.stop());
+
+describe("every request is refused, and the log names the fault, when", () => {
+  for (const [at, [what, , named]] of FAULTS.entries()) {
+    test(what, async () => {
+      const gate = world.gates[nameOf(at)];
+      const { answer, record } = await assertRefused(gate, { target: "/v1/things", key: issued.key }, "gate_misconfigured");
+      assert.ok(record.reason.includes(named), `the reason names ${named}: ${record.reason}`);
+      // What is wrong is the operator's business; the caller learns only that something is.
+      assert.ok(!answer.json.detail.includes(named));
+      for (const secret of [PEPPER, "hunter2"]) assert.ok(!record.reason.includes(secret));
+      await assertRefused(gate, { target: "/v1/things" }, "gate_misconfigured");
+      await assertRefused(gate, { target: "/public/page" }, "gate_misconfigured");
+    });
+  }
+});
+
+describe("nobody gets in by an empty secret, and the rest works, when", () => {
+  for (const [at, [what]] of EMPTY.entries()) {
+    test(what, async () => {
+      const gate = world.gates[nameOf(FAULTS.length + at)];
+      await assertRefused(gate, { target: "/v1/things" }, "credential_missing");
+      await assertRefused(gate, { target: "/v1/things", headers: { "X-API-Key": "[]" } }, "key_invalid");
+      await assertAccepted(gate, { target: "/v1/things", key: issued.key }, issued);
+    });
+  }
+});
+
+test("scalars may be texts, as the dashboard and --var make them", async () => {
+  const texts = await boot(() => ({ gate: vars({ ALLOW_HTTP: "true", CACHE_SECONDS: "0", IMPORTED_KEYS: "false" }) }));
+  try {
+    const known = await texts.issue();
+    await assertAccepted(texts.gates.gate, { target: "/v1/things", key: known.key }, known);
+  } finally {
+    await texts.stop();
+  }
+});
+
+test("a log line that names all faults at once", async () => {
+  const broken = await boot(() => ({ gate: { vars: { ORIGIN: "", METHODS: ["TRACE"], CACHE_SECONDS: -1 }, secrets: { PEPPER: "" } } }));
+  try {
+    const { record } = await assertRefused(broken.gates.gate, { target: "/v1/things" }, "gate_misconfigured");
+    for (const named of ["ORIGIN", "TRACE", "CACHE_SECONDS", "PEPPER"]) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);
+  } finally {
+    await broken.stop();
+  }
+});

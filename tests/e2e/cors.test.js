@@ -1,0 +1,112 @@
+// Browsers: a preflight carries no key and is answered by the gate; a page that is allowed can read a rejection.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { assertAccepted, assertRefusal, assertRefused } from "./support/contract.js";
+import { boot } from "./support/world.js";
+
+const APP = "https://app.example.com";
+const STRANGER = "https://evil.example";
+
+let world;
+let gates;
+let issued;
+before(async () => {
+  world = await boot(() => ({
+    none: {},
+    listed: { vars: { CORS_ORIGINS: [APP, "http://localhost:3000"] } },
+    anyone: { vars: { CORS_ORIGINS: ["*"] } },
+    forwarding: { vars: { PREFLIGHT: "forward" } },
+  }));
+  ({ gates } = world);
+  issued = await world.issue();
+});
+after(() => world.stop());
+
+const preflight = (origin, extra = {}) => ({
+  method: "OPTIONS",
+  target: "/v1/things",
+  headers: {
+    Origin: origin,
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization, content-type",
+    ...extra,
+  },
+});
+
+describe("a preflight of an allowed origin is answered without the origin's help:", () => {
+  for (const [gate, origin, allowed] of [
+    ["listed", APP, [APP]],
+    ["listed", "http://localhost:3000", ["http://localhost:3000"]],
+    ["anyone", STRANGER, ["*", STRANGER]],
+  ]) {
+    test(`${gate}, ${origin}`, async () => {
+      world.origin.clear();
+      const answer = await gates[gate].send(preflight(origin));
+      assert.ok([200, 204].includes(answer.status), `${answer.status} ${answer.text}`);
+      assert.ok(allowed.includes(answer.header("access-control-allow-origin")));
+      assert.match(answer.header("access-control-allow-methods"), /\bPOST\b/);
+      assert.match(answer.header("access-control-allow-headers").toLowerCase(), /authorization/);
+      assert.match(answer.header("access-control-allow-headers").toLowerCase(), /content-type/);
+      assert.equal(answer.header("access-control-allow-credentials"), undefined);
+      assert.equal(world.origin.requests.length, 0);
+    });
+  }
+});
+
+describe("an origin that is not listed gets no permission:", () => {
+  for (const origin of [STRANGER, `${APP}.evil.example`, `${APP}:8443`, "http://app.example.com", "null", ""]) {
+    test(JSON.stringify(origin), async () => {
+      world.origin.clear();
+      const answer = await gates.listed.send(preflight(origin));
+      assert.equal(answer.header("access-control-allow-origin"), undefined);
+      assert.equal(world.origin.requests.length, 0);
+      const rejected = await gates.listed.get("/v1/things", { headers: { Origin: origin } });
+      assertRefusal(rejected, "credential_missing");
+      assert.equal(rejected.header("access-control-allow-origin"), undefined);
+    });
+  }
+});
+
+test("OPTIONS that is no preflight needs a key", async () => {
+  for (const headers of [{}, { Origin: APP }, { "Access-Control-Request-Method": "POST" }]) {
+    await assertRefused(gates.listed, { method: "OPTIONS", target: "/v1/things", headers }, "credential_missing");
+  }
+});
+
+test("without CORS_ORIGINS a preflight is a request like any other", async () => {
+  await assertRefused(gates.none, preflight(APP), "credential_missing");
+});
+
+test("with PREFLIGHT = forward the origin answers it, and no key is needed", async () => {
+  await assertAccepted(gates.forwarding, preflight(APP));
+});
+
+test("a forwarded preflight must be one: plain OPTIONS and other methods still need a key", async () => {
+  await assertRefused(gates.forwarding, { method: "OPTIONS", target: "/v1/things" }, "credential_missing");
+  await assertRefused(gates.forwarding, { ...preflight(APP), method: "POST" }, "credential_missing");
+});
+
+test("a closed route's preflight opens nothing", async () => {
+  world.origin.clear();
+  await gates.forwarding.send({ ...preflight(APP), target: "/closed/x" });
+  assert.equal(world.origin.requests.length, 0);
+});
+
+describe("a page that is allowed can read a rejection:", () => {
+  const rows = [
+    ["credential_missing", () => ({})],
+    ["key_invalid", () => ({ key: "acme_live_wrong" })],
+    ["scope_missing", () => ({ key: issued.key, target: "/admin/x" })],
+    ["path_ambiguous", () => ({ key: issued.key, target: "/a%2fb" })],
+  ];
+  for (const [code, request] of rows) {
+    test(code, async () => {
+      const sent = { target: "/v1/things", headers: { Origin: APP }, ...request() };
+      const { answer } = await assertRefused(gates.listed, sent, code);
+      assert.equal(answer.header("access-control-allow-origin"), APP);
+      assert.match(answer.header("vary").toLowerCase(), /\borigin\b/);
+    });
+  }
+});

@@ -1,0 +1,144 @@
+// The example, as a user runs it: an unchanged Flask API behind the gate, and a client with requests.
+
+import assert from "node:assert/strict";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { assertRefusal } from "./support/contract.js";
+import { closedPort } from "./support/origin.js";
+import { run, serve } from "./support/program.js";
+import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
+import { boot } from "./support/world.js";
+
+const ROUTES = [
+  { path: "/healthz", access: "public" },
+  { path: "/v1/reports/*", methods: ["GET"], scopes: ["reports:read"] },
+  { path: "/v1/reports", methods: ["POST"], scopes: ["reports:write"] },
+  { path: "/admin/*", scopes: ["admin"] },
+];
+
+let python;
+let flask;
+let world;
+let gate;
+let full;
+before(async () => {
+  python = await pythonWithFlask();
+  flask = await serve(python, [path.join(FLASK_EXAMPLE, "app.py")], /Running on (http:\/\/127\.0\.0\.1:\d+)/, {
+    env: { ...process.env, PORT: "0", PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" },
+  });
+  world = await boot(() => ({
+    gate: { vars: { ORIGIN: flask.found[1], ROUTES } },
+    limited: {
+      vars: { ORIGIN: flask.found[1], ROUTES, PLANS: { tiny: { limiter: "TINY", period: 60 } } },
+      limiters: { TINY: { limit: 1, period: 60 } },
+    },
+    broken: { vars: { ORIGIN: flask.found[1], ROUTES }, secrets: { PEPPER: "" } },
+  }));
+  ({ gate } = world.gates);
+  full = await world.issue({ scopes: ["reports:read", "reports:write"] });
+});
+after(async () => {
+  await world?.stop();
+  await flask?.stop();
+});
+
+describe("the API behind the gate:", () => {
+  test("its health is public", async () => {
+    const answer = await gate.get("/healthz");
+    assert.deepEqual(answer.json, { status: "ok" });
+  });
+
+  test("without a key there are no reports, and no users", async () => {
+    assertRefusal(await gate.get("/v1/reports"), "credential_missing");
+    assertRefusal(await gate.get("/admin/users"), "credential_missing");
+  });
+
+  test("with a key the reports come, and Flask knows who asked", async () => {
+    const answer = await gate.get("/v1/reports", { key: full.key, headers: { "X-Keygate-Subject": "root" } });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.json.caller, "acme");
+  });
+
+  test("its own 404 and 400 come through", async () => {
+    assert.equal((await gate.get("/v1/reports/99", { key: full.key })).json.error, "no such report");
+    const bad = await gate.send({ method: "POST", target: "/v1/reports", key: full.key, body: "{}" });
+    assert.equal(bad.status, 400);
+  });
+
+  test("a key that may only read cannot add", async () => {
+    const reader = await world.issue({ scopes: ["reports:read"] });
+    const headers = { "Content-Type": "application/json" };
+    const answer = await gate.send({ method: "POST", target: "/v1/reports", key: reader.key, headers, body: '{"title":"x"}' });
+    assert.equal(answer.json.code, "scope_missing");
+    assert.match(answer.header("www-authenticate"), /scope="reports:write"/);
+  });
+});
+
+/** Runs client.py, and holds that it never shows the key. */
+async function client(args, { key, url = gate.url } = {}) {
+  const { API_KEY: _, API_URL: __, ...inherited } = process.env;
+  const env = { ...inherited, API_URL: url, ...(key === undefined ? {} : { API_KEY: key }) };
+  const result = await run(python, [path.join(FLASK_EXAMPLE, "client.py"), ...args], { env });
+  if (key) assert.ok(!`${result.stdout}${result.stderr}`.includes(key), "the client shows the key");
+  return result;
+}
+
+describe("the client:", () => {
+  test("lists the reports", async () => {
+    const { status, stdout } = await client([], { key: full.key });
+    assert.equal(status, 0);
+    assert.equal(JSON.parse(stdout).caller, "acme");
+  });
+
+  test("adds a report in the name of the key's holder", async () => {
+    const { status, stdout } = await client(["Sales, März"], { key: full.key });
+    assert.equal(status, 0);
+    const { title, created_by: createdBy } = JSON.parse(stdout);
+    assert.deepEqual([title, createdBy], ["Sales, März", "acme"]);
+  });
+
+  for (const [name, key] of [["is not set", undefined], ["is empty", ""], ["is blank", "  "]]) {
+    test(`when API_KEY ${name}, says so in one line and ends with 2`, async () => {
+      const { status, stdout, stderr } = await client([], { key });
+      assert.equal(status, 2);
+      assert.equal(stdout, "");
+      assert.match(stderr, /^client\.py: API_KEY is not set; .*export API_KEY=.*\n$/);
+    });
+  }
+
+  for (const [name, key] of [["a line break", "acme_live_abc\ndef"], ["a dash of a word processor", "acme_live–abc"]]) {
+    test(`when API_KEY holds ${name}, says so in one line and ends with 2`, async () => {
+      const { status, stderr } = await client([], { key });
+      assert.equal(status, 2);
+      assert.match(stderr, /^client\.py: API_KEY holds a character that no key has; .*\n$/);
+    });
+  }
+
+  const failures = [
+    ["401", /401 key_invalid: .*copied whole/, async () => ({ key: `${full.key.slice(0, -1)}!` })],
+    ["403", /403 scope_missing: /, async () => ({ key: full.key, args: ["--path", "/admin/users"] })],
+    ["503", /503 gate_misconfigured: .*Try again in \d+ s\./, async () => ({ key: full.key, url: world.gates.broken.url })],
+    ["a 404 of the API", /answered 404/, async () => ({ key: full.key, args: ["--path", "/v1/reports/99"] })],
+    ["an API that is not there", /cannot reach .*API_URL/, async () => ({ key: full.key, url: await closedPort() })],
+  ];
+  for (const [name, expected, prepare] of failures) {
+    test(`explains ${name} in one line and ends with 1`, async () => {
+      const { args = [], ...options } = await prepare();
+      const { status, stdout, stderr } = await client(args, options);
+      assert.equal(status, 1);
+      assert.equal(stdout, "");
+      assert.match(stderr, expected);
+      assert.equal(stderr.trim().split("\n").length, 1);
+    });
+  }
+
+  test("explains 429 with the time to wait", async () => {
+    const limited = await world.issue({ scopes: ["reports:read"], plan: "tiny" });
+    const options = { key: limited.key, url: world.gates.limited.url };
+    let result;
+    // The limiter's window may turn between two requests, so not exactly the second one.
+    for (let n = 0; n < 5 && result?.status !== 1; n++) result = await client([], options);
+    assert.match(result.stderr, /429 rate_limited: .*Try again in \d+ s\./);
+  });
+});

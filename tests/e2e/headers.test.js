@@ -1,0 +1,124 @@
+// What the origin may believe: identity and forwarding headers are the gate's own, whatever the client sent.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { assertAccepted } from "./support/contract.js";
+import { valuesOf } from "./support/origin.js";
+import { boot } from "./support/world.js";
+
+let world;
+let gate;
+let scoped;
+let bare;
+before(async () => {
+  world = await boot();
+  ({ gate } = world.gates);
+  scoped = await world.issue({ scopes: ["reports:read", "reports:write"] });
+  bare = await world.issue({ name: "No scopes" });
+});
+after(() => world.stop());
+
+const SPOOFED = [
+  "X-Keygate-Key-Id", "x-keygate-key-id", "X-KEYGATE-KEY-ID", "X_Keygate_Key_Id", "x-keygate_key-id",
+  "X-Keygate-Subject", "x_keygate_subject", "X-Keygate_Subject",
+  "X-Keygate-Scopes", "X_KEYGATE_SCOPES",
+  "X-Keygate-Signature", "X-Keygate-Anything",
+];
+
+const looksLikeOurs = ([name]) => /^x[-_]keygate[-_]/.test(name);
+
+describe("identity headers that the client sends are removed:", () => {
+  for (const name of SPOOFED) {
+    test(name, async () => {
+      for (const [issued, target] of [[scoped, "/v1/things"], [bare, "/v1/things"], [undefined, "/public/page"]]) {
+        const headers = [[name, "root"], [name, "admin"]];
+        const { seen } = await assertAccepted(gate, { target, key: issued?.key, headers }, issued);
+        for (const [header, value] of seen.headers.filter(looksLikeOurs)) {
+          assert.ok(!/root|admin/.test(value), `the origin saw ${header}: ${value}`);
+        }
+        if (issued === undefined) assert.deepEqual(seen.headers.filter(looksLikeOurs), []);
+      }
+    });
+  }
+});
+
+test("Connection cannot name a header of ours away", async () => {
+  const headers = { Connection: "close, x-keygate-key-id, x-keygate-subject, x-forwarded-for", "CF-Connecting-IP": "203.0.113.9" };
+  const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers }, scoped);
+  assert.deepEqual(valuesOf(seen, "x-forwarded-for"), ["203.0.113.9"]);
+});
+
+test("hop-by-hop headers stay on their hop", async () => {
+  const headers = {
+    Connection: "close, X-Hop", "X-Hop": "1", "Keep-Alive": "timeout=5", TE: "trailers", "Proxy-Authorization": "Basic dTpw",
+    "Proxy-Connection": "keep-alive", Upgrade: "h2c",
+  };
+  const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers }, scoped);
+  for (const name of ["keep-alive", "te", "proxy-authorization", "proxy-connection", "upgrade", "x-hop"]) {
+    assert.deepEqual(valuesOf(seen, name), [], name);
+  }
+});
+
+test("X-Forwarded headers are the gate's, and what the client sent under those names is replaced", async () => {
+  const headers = {
+    "CF-Connecting-IP": "203.0.113.9", "X-Forwarded-For": "10.0.0.1, 10.0.0.2", "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Proto": "https",
+  };
+  const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers }, scoped);
+  assert.deepEqual(valuesOf(seen, "x-forwarded-for"), ["203.0.113.9"]);
+  assert.deepEqual(valuesOf(seen, "x-forwarded-host"), [new URL(gate.url).host]);
+  assert.deepEqual(valuesOf(seen, "x-forwarded-proto"), ["http"]);
+});
+
+test("when the client's address is not known, its X-Forwarded-For is not believed", async () => {
+  const headers = { "X-Forwarded-For": "10.0.0.1" };
+  const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers }, scoped);
+  assert.ok(!valuesOf(seen, "x-forwarded-for").includes("10.0.0.1"));
+});
+
+test("spellings of the credential's header and of X-Forwarded with underscores are not forwarded", async () => {
+  const headers = { X_API_Key: "underscores", X_Forwarded_For: "10.0.0.1", "X-Forwarded_Host": "evil.example" };
+  const { seen } = await assertAccepted(gate, { target: "/public/page", headers });
+  for (const name of Object.keys(headers)) assert.deepEqual(valuesOf(seen, name.toLowerCase()), [], name);
+});
+
+test("a credential is stripped on a public route too", async () => {
+  const { seen } = await assertAccepted(gate, { target: "/public/page", key: scoped.key, headers: { "X-API-Key": scoped.key } });
+  assert.deepEqual(valuesOf(seen, "authorization"), []);
+  assert.deepEqual(valuesOf(seen, "x-api-key"), []);
+});
+
+test("other headers reach the origin as they came", async () => {
+  const headers = { Accept: "application/json", Cookie: "a=1; b=2", "X-Custom": "caf\xe9", "User-Agent": "e2e/1", Origin: "https://app.example.com" };
+  const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers }, scoped);
+  for (const [name, value] of Object.entries(headers)) assert.deepEqual(valuesOf(seen, name.toLowerCase()), [value], name);
+});
+
+test("the gate adds the headers that it documents, and no other", async () => {
+  const sent = { Accept: "*/*", "User-Agent": "e2e/1", "CF-Connecting-IP": "203.0.113.9" };
+  const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers: sent }, scoped);
+  const added = [
+    "x-keygate-key-id", "x-keygate-subject", "x-keygate-scopes", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+  ];
+  const expected = ["host", "accept", "user-agent", "cf-connecting-ip", ...added];
+  // `Connection` is that of the runtime's own hop.
+  const names = seen.headers.map(([name]) => name).filter((name) => name !== "connection");
+  assert.deepEqual(names.sort(), expected.sort());
+});
+
+describe("headers that claim another address, path or method change no decision:", () => {
+  const rows = [
+    ["X-Original-URL", "/public/page"],
+    ["X-Rewrite-URL", "/public/page"],
+    ["X-HTTP-Method-Override", "DELETE"],
+    ["X-Forwarded-Prefix", "/public"],
+    ["X-Forwarded-Proto", "https"],
+  ];
+  for (const [name, value] of rows) {
+    test(name, async () => {
+      const answer = await gate.get("/admin/users", { headers: { [name]: value } });
+      assert.equal(answer.status, 401);
+    });
+  }
+});

@@ -1,0 +1,60 @@
+// Keys of another system: they have no tag, so each unknown one costs a read, and they work only where that is wanted.
+
+import { after, before, describe, test } from "node:test";
+
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { importKey, now, randomBase62 } from "./support/keys.js";
+import { boot } from "./support/world.js";
+
+const HEX = () => Array.from({ length: 8 }, () => Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0")).join("");
+
+let world;
+let gates;
+before(async () => {
+  world = await boot(() => ({ off: {}, on: { vars: { IMPORTED_KEYS: true } } }));
+  ({ gates } = world);
+});
+after(() => world.stop());
+
+describe("an imported key is accepted where IMPORTED_KEYS is on:", () => {
+  const rows = [
+    ["64 hex digits by X-API-Key", HEX, (key) => ({ headers: { "X-API-Key": key } })],
+    ["64 hex digits by Bearer", HEX, (key) => ({ key })],
+    ["a key with the other system's prefix", () => `sk-${randomBase62(40)}`, (key) => ({ headers: { "X-API-Key": key } })],
+  ];
+  for (const [name, make, request] of rows) {
+    test(name, async () => {
+      const issued = await world.import(make(), { scopes: ["admin"] });
+      await assertAccepted(gates.on, { target: "/admin/users", ...request(issued.key) }, issued);
+    });
+  }
+});
+
+test("it is refused where IMPORTED_KEYS is off", async () => {
+  const issued = await world.import(HEX());
+  await assertRefused(gates.off, { target: "/v1/things", headers: { "X-API-Key": issued.key } }, "key_invalid");
+});
+
+test("an unknown one is refused", async () => {
+  await assertRefused(gates.on, { target: "/v1/things", headers: { "X-API-Key": HEX() } }, "key_invalid");
+});
+
+test("its state, end and scopes hold as for any key", async () => {
+  const use = ({ key }, target = "/v1/things") => ({ target, headers: { "X-API-Key": key } });
+  await assertRefused(gates.on, use(await world.import(HEX(), { state: "revoked" })), "key_revoked");
+  await assertRefused(gates.on, use(await world.import(HEX(), { not_after: now() - 1 })), "key_expired");
+  await assertRefused(gates.on, use(await world.import(HEX()), "/admin/users"), "scope_missing");
+});
+
+test("a record that was put under a tagged key's id does not let an untagged text in", async () => {
+  const key = HEX();
+  const { record } = importKey(key);
+  const id = randomBase62(12);
+  await (await world.kv()).put(`key/${id}`, JSON.stringify({ ...record, id }));
+  await assertRefused(gates.on, { target: "/v1/things", headers: { "X-API-Key": key } }, "key_invalid");
+});
+
+test("issued keys work beside imported ones", async () => {
+  const issued = await world.issue();
+  await assertAccepted(gates.on, { target: "/v1/things", key: issued.key }, issued);
+});

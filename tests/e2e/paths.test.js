@@ -1,0 +1,183 @@
+// The path that is judged is the path that is forwarded; one that has two readings is refused.
+//
+// Every request carries a valid key that lacks the scope `admin`, so a path that slips past the rule of `/admin/*` shows.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { valuesOf } from "./support/origin.js";
+import { boot } from "./support/world.js";
+
+let world;
+let gates;
+let issued;
+before(async () => {
+  world = await boot(({ origin }) => ({
+    gate: {},
+    based: { vars: { ORIGIN: `${origin.url}/base` } },
+    slashes: { vars: { ALLOW_ENCODED_SLASH: true } },
+    caseless: { vars: { CASE_INSENSITIVE_PATHS: true } },
+  }));
+  ({ gates } = world);
+  issued = await world.issue();
+});
+after(() => world.stop());
+
+/** Rows of `[target, outcome]`: a path that the origin gets, or a code of the contract. */
+function judges(title, gate, rows) {
+  describe(title, () => {
+    for (const [target, outcome] of rows) {
+      test(`${JSON.stringify(target)}: ${outcome}`, async () => {
+        const request = { target, key: issued.key };
+        if (outcome.startsWith("/")) {
+          const isPublic = outcome === "/public" || outcome.startsWith("/public/");
+          const { seen } = await assertAccepted(gates[gate], request, isPublic ? undefined : issued);
+          assert.equal(seen.url, outcome);
+          assert.deepEqual(valuesOf(seen, "host"), [world.origin.host]);
+        } else {
+          await assertRefused(gates[gate], request, outcome);
+        }
+      });
+    }
+  });
+}
+
+judges("dot segments end where they lead:", "gate", [
+  ["/public/../admin/x", "scope_missing"],
+  ["/public/%2e%2e/admin/x", "scope_missing"],
+  ["/public/.%2E/admin/x", "scope_missing"],
+  ["/public/../../../admin/x", "scope_missing"],
+  ["/./admin/x", "scope_missing"],
+  ["/%2e/admin/x", "scope_missing"],
+  ["/public/./page", "/public/page"],
+  ["/public/x/..", "/public/"],
+  ["/admin/../public/page", "/public/page"],
+  ["/public/..;x=1/admin", "path_ambiguous"],
+  ["/public/.;/admin", "path_ambiguous"],
+  ["/public/..%2fadmin/x", "path_ambiguous"],
+  ["/public/%2e%2e%2fadmin/x", "path_ambiguous"],
+]);
+
+judges("slashes have one form:", "gate", [
+  ["//admin/x", "path_ambiguous"],
+  ["/public//admin/x", "path_ambiguous"],
+  ["/admin//", "path_ambiguous"],
+  ["/admin/", "scope_missing"],
+  ["/public%2fadmin", "path_ambiguous"],
+  ["/public%2Fadmin", "path_ambiguous"],
+  ["/public%5cadmin", "path_ambiguous"],
+  ["/public%5C..%5Cadmin", "path_ambiguous"],
+  // The runtime's URL parser makes slashes of raw backslashes before the gate sees them.
+  ["/public\\..\\admin\\x", "scope_missing"],
+]);
+
+judges("escapes are decoded once:", "gate", [
+  ["/%61dmin/x", "scope_missing"],
+  ["/adm%69n", "scope_missing"],
+  ["/v1/%74hings", "/v1/things"],
+  ["/v1/%7Euser", "/v1/~user"],
+  ["/v1/a%2Bb%40c%3a", "/v1/a%2Bb%40c%3a"],
+  ["/v1/caf%c3%a9", "/v1/caf%c3%a9"],
+  ["/public/%252e%252e/admin/x", "/public/%252e%252e/admin/x"],
+  ["/%2561dmin/x", "/%2561dmin/x"],
+  ["/v1/%252f", "/v1/%252f"],
+]);
+
+judges("what is no text is refused:", "gate", [
+  ["/public/%00", "path_ambiguous"],
+  ["/public/%0d%0aX-Admin:%201", "path_ambiguous"],
+  ["/public/%09x", "path_ambiguous"],
+  ["/public/%7f", "path_ambiguous"],
+  ["/public/%c0%af", "path_ambiguous"],
+  ["/public/%e0%80%af", "path_ambiguous"],
+  ["/public/%ff", "path_ambiguous"],
+  ["/public/%ed%a0%80", "path_ambiguous"],
+  ["/public/%", "path_ambiguous"],
+  ["/public/%zz", "path_ambiguous"],
+  ["/public/%2", "path_ambiguous"],
+]);
+
+judges("other spellings are other segments:", "gate", [
+  ["/ADMIN/x", "/ADMIN/x"],
+  ["/admin.", "/admin."],
+  ["/admin%20", "/admin%20"],
+  ["/administrators", "/administrators"],
+  ["/publicity", "/publicity"],
+  ["/public/admin/x", "/public/admin/x"],
+]);
+
+judges("a query or an escaped # moves no border:", "gate", [
+  ["/admin/x%23/public", "scope_missing"],
+  ["/admin/x?x=/public/", "scope_missing"],
+  ["/admin/x%3f/../public/y", "scope_missing"],
+  ["/public/x?y=/../admin", "/public/x?y=/../admin"],
+  ["/v1/things?", "/v1/things?"],
+  ["/v1/things?a=%2f%2e%2e//&b", "/v1/things?a=%2f%2e%2e//&b"],
+]);
+
+judges("path parameters must not change the outcome:", "gate", [
+  ["/admin;x=1/users", "path_ambiguous"],
+  ["/public;x=1/page", "path_ambiguous"],
+  ["/v1/things;version=2", "/v1/things;version=2"],
+  ["/public/page;jsessionid=1", "/public/page;jsessionid=1"],
+]);
+
+judges("with ALLOW_ENCODED_SLASH an encoded slash is part of its segment:", "slashes", [
+  ["/v1/a%2fb", "/v1/a%2fb"],
+  ["/public%2fadmin", "/public%2fadmin"],
+  ["/admin/a%2Fb", "scope_missing"],
+  ["/public/..%2fadmin", "path_ambiguous"],
+  ["/public/x%2f..%2f..%2fadmin", "path_ambiguous"],
+  ["/public%5cadmin", "path_ambiguous"],
+]);
+
+judges("with CASE_INSENSITIVE_PATHS the rules are blind to case, the origin sees what was sent:", "caseless", [
+  ["/ADMIN/x", "scope_missing"],
+  ["/Admin", "scope_missing"],
+  ["/%41dmin/x", "scope_missing"],
+  ["/adm%c4%b1n/x", "scope_missing"],
+  ["/V1/Things", "/V1/Things"],
+]);
+
+judges("a base path of ORIGIN is never left:", "based", [
+  ["/v1/things?x=1", "/base/v1/things?x=1"],
+  ["/", "/base/"],
+  ["/../secret", "/base/secret"],
+  ["/%2e%2e/secret", "/base/secret"],
+  ["/..;/secret", "path_ambiguous"],
+  ["/..%2fsecret", "path_ambiguous"],
+]);
+
+describe("whatever host a request names, it goes to our origin or nowhere:", () => {
+  const rows = [
+    ["a path that looks like a host", { target: "//evil.example/x" }, "path_ambiguous"],
+    ["a path that looks like user information", { target: "/@evil.example" }, "/@evil.example"],
+    ["a path that looks like a URL", { target: "/http:%2f%2fevil.example" }, "path_ambiguous"],
+    // Over plain HTTP every name but loopback is refused.
+    ["absolute form", { target: "http://evil.example/x" }, "https_required"],
+    ["an odd Host", { target: "/x", headers: { Host: "evil.example" } }, "https_required"],
+    ["a loopback Host with another port", { target: "/x", headers: { Host: "localhost:1" } }, "/x"],
+  ];
+  for (const [name, request, outcome] of rows) {
+    test(name, async () => {
+      if (!outcome.startsWith("/")) return void (await assertRefused(gates.gate, { key: issued.key, ...request }, outcome));
+      const { seen } = await assertAccepted(gates.gate, { key: issued.key, ...request }, issued);
+      assert.equal(seen.url, outcome);
+      assert.deepEqual(valuesOf(seen, "host"), [world.origin.host]);
+    });
+  }
+
+  test("a public name over HTTPS", async () => {
+    world.origin.clear();
+    const answer = await gates.gate.fetchHttps("https://api.example.com/v1/things?x=1", {
+      headers: { Authorization: `Bearer ${issued.key}` },
+    });
+    assert.equal(answer.status, 200);
+    const { only } = world.origin;
+    assert.equal(only.url, "/v1/things?x=1");
+    assert.deepEqual(valuesOf(only, "host"), [world.origin.host]);
+    assert.deepEqual(valuesOf(only, "x-forwarded-proto"), ["https"]);
+    assert.deepEqual(valuesOf(only, "x-forwarded-host"), ["api.example.com"]);
+  });
+});

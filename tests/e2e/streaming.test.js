@@ -1,0 +1,167 @@
+// Bodies pass through the gate as streams: it never holds one, and never reads one that it refuses.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import http from "node:http";
+import { after, before, test } from "node:test";
+
+import { assertRefusal } from "./support/contract.js";
+import { boot } from "./support/world.js";
+
+const SIZE = 64 * 1024 * 1024;
+const CHUNK = 64 * 1024;
+
+let world;
+let gate;
+let issued;
+before(async () => {
+  world = await boot();
+  ({ gate } = world.gates);
+  issued = await world.issue();
+});
+after(() => world.stop());
+
+/** Distinct chunks, so that one that is lost, repeated or moved changes the hash. */
+function* chunks() {
+  for (let at = 0; at < SIZE / CHUNK; at++) {
+    const chunk = Buffer.alloc(CHUNK, at);
+    chunk.writeUInt32BE(at);
+    yield chunk;
+  }
+}
+
+const EXPECTED = (() => {
+  const hash = createHash("sha256");
+  for (const chunk of chunks()) hash.update(chunk);
+  return hash.digest("hex");
+})();
+
+async function writeAll(stream) {
+  for (const chunk of chunks()) if (!stream.write(chunk)) await once(stream, "drain");
+  stream.end();
+}
+
+async function hashOf(stream) {
+  const hash = createHash("sha256");
+  for await (const chunk of stream) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+function request(method, target, headers = {}) {
+  return http.request(`${gate.url}${target}`, {
+    method,
+    agent: false,
+    headers: { Authorization: `Bearer ${issued.key}`, ...headers },
+  });
+}
+
+/** The largest memory that workerd has had, in bytes; `undefined` on a system that does not tell. */
+async function peakMemory() {
+  const peaks = [];
+  try {
+    const children = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
+    for (const pid of children.trim().split(" ")) {
+      const status = await readFile(`/proc/${pid}/status`, "utf8");
+      if (/^Name:\s+workerd$/m.test(status)) peaks.push(Number(/VmHWM:\s+(\d+) kB/.exec(status)[1]) * 1024);
+    }
+  } catch {
+    return undefined;
+  }
+  assert.equal(peaks.length, 1, "this process has one workerd");
+  return peaks[0];
+}
+
+test("a 64 MB upload reaches the origin whole", async () => {
+  world.origin.clear(async (incoming, outgoing) => outgoing.end(await hashOf(incoming)));
+  const upload = request("POST", "/v1/upload", { "Transfer-Encoding": "chunked" });
+  const answered = once(upload, "response");
+  await writeAll(upload);
+  const [answer] = await answered;
+  assert.equal(answer.statusCode, 200);
+  assert.equal((await Array.fromAsync(answer)).join(""), EXPECTED);
+});
+
+test("a 64 MB upload of a stated length keeps its length", async () => {
+  let length;
+  world.origin.clear(async (incoming, outgoing) => {
+    length = incoming.headers["content-length"];
+    outgoing.end(await hashOf(incoming));
+  });
+  const upload = request("PUT", "/v1/upload", { "Content-Length": SIZE });
+  const answered = once(upload, "response");
+  await writeAll(upload);
+  const [answer] = await answered;
+  assert.equal((await Array.fromAsync(answer)).join(""), EXPECTED);
+  assert.equal(length, String(SIZE));
+});
+
+test("a 64 MB download reaches the client whole", async () => {
+  world.origin.clear(async (_, outgoing) => {
+    outgoing.writeHead(200, { "content-type": "application/octet-stream" });
+    await writeAll(outgoing);
+  });
+  const download = request("GET", "/v1/download");
+  download.end();
+  const [answer] = await once(download, "response");
+  assert.equal(answer.statusCode, 200);
+  assert.equal(await hashOf(answer), EXPECTED);
+});
+
+test("an upload is forwarded while the client still writes, and the answer while the origin still writes", async () => {
+  world.origin.clear((incoming, outgoing) => {
+    outgoing.writeHead(200, { "content-type": "text/plain" });
+    incoming.pipe(outgoing);
+  });
+  const exchange = request("POST", "/v1/echo", { "Transfer-Encoding": "chunked" });
+  exchange.write("first");
+  const [answer] = await once(exchange, "response");
+  const parts = answer[Symbol.asyncIterator]();
+  assert.equal(String((await parts.next()).value), "first");
+  // The origin can only have echoed it from a request that has not ended.
+  exchange.write("second");
+  assert.equal(String((await parts.next()).value), "second");
+  exchange.end();
+  assert.equal((await parts.next()).done, true);
+});
+
+test("the gate has held no such body in memory", async (t) => {
+  const peak = await peakMemory();
+  if (peak === undefined) return t.skip("this system does not tell the memory of a process");
+  // The idle runtime has about 150 MB; three bodies of 64 MB have passed.
+  assert.ok(peak < 300 * 1024 * 1024, `workerd has used ${Math.round(peak / 1024 / 1024)} MB`);
+});
+
+test("a refused upload is answered before it is sent, and no byte of it reaches the origin", async () => {
+  world.origin.clear();
+  const answer = await gate.send({
+    method: "POST",
+    target: "/v1/upload",
+    headers: { "Content-Length": SIZE, Expect: "100-continue" },
+  });
+  assertRefusal(answer, "credential_missing");
+  assert.equal(world.origin.requests.length, 0);
+});
+
+test("server-sent events arrive one by one", async () => {
+  let next;
+  world.origin.clear(async (_, outgoing) => {
+    outgoing.writeHead(200, { "content-type": "text/event-stream" });
+    for (const event of ["one", "two", "three"]) {
+      outgoing.write(`data: ${event}\n\n`);
+      await new Promise((resolve) => (next = resolve));
+    }
+    outgoing.end();
+  });
+  const stream = request("GET", "/v1/events");
+  stream.end();
+  const [answer] = await once(stream, "response");
+  const events = [];
+  // The origin sends the next event only after this side has the one before.
+  for await (const chunk of answer) {
+    events.push(String(chunk));
+    next();
+  }
+  assert.deepEqual(events, ["data: one\n\n", "data: two\n\n", "data: three\n\n"]);
+});

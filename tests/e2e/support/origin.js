@@ -1,0 +1,108 @@
+// The origin behind the gate: it keeps every request as it came, and answers what the test asks for.
+
+import { once } from "node:events";
+import http from "node:http";
+
+import { acceptWebSocket } from "./websocket.js";
+
+export class Origin {
+  /** Every request since the last `clear`, oldest first: `{ method, url, headers, body }`. */
+  requests = [];
+  /** The heads of all requests ever, as text: where a leaked key would show. */
+  everything = [];
+  #answer = echo;
+  #server = http.createServer((request, response) => this.#serve(request, response));
+
+  static async start() {
+    const origin = new Origin();
+    origin.#server.on("upgrade", (request, socket) => {
+      origin.#note(seen(request));
+      acceptWebSocket(request, socket);
+    });
+    origin.#server.listen(0, "127.0.0.1");
+    await once(origin.#server, "listening");
+    return origin;
+  }
+
+  get port() {
+    return this.#server.address().port;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get host() {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Forgets what it has seen. From now on `answer(request, response, body)` answers; `body()` reads the whole body. */
+  clear(answer = echo) {
+    this.requests = [];
+    this.#answer = answer;
+  }
+
+  /** The one request since `clear`. */
+  get only() {
+    if (this.requests.length !== 1) throw new Error(`the origin saw ${this.requests.length} requests, not 1`);
+    return this.requests[0];
+  }
+
+  async stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  #note(record) {
+    this.requests.push(record);
+    this.everything.push(`${record.url} ${JSON.stringify(record.headers)}`);
+  }
+
+  async #serve(request, response) {
+    const record = seen(request);
+    this.#note(record);
+    // Read only when it is asked for: an answer may stream the body itself.
+    const body = async () => (record.body = Buffer.concat(await Array.fromAsync(request)));
+    try {
+      await this.#answer(request, response, body);
+    } catch (error) {
+      response.destroy(error);
+    }
+  }
+}
+
+/** Header names in lower case, every line of its own: nothing is merged. */
+function seen(request) {
+  const headers = [];
+  for (let at = 0; at < request.rawHeaders.length; at += 2) {
+    headers.push([request.rawHeaders[at].toLowerCase(), request.rawHeaders[at + 1]]);
+  }
+  return { method: request.method, url: request.url, headers, body: Buffer.alloc(0) };
+}
+
+/** All values of a header of a request that the origin saw. */
+export const valuesOf = (record, name) => record.headers.filter(([n]) => n === name).map(([, value]) => value);
+
+async function echo(request, response, body) {
+  await body();
+  response.writeHead(200, { "content-type": "text/plain", "x-origin": "yes" });
+  response.end("hello from the origin");
+}
+
+/** An answer with a fixed status, headers (a flat list of names and values) and body. */
+export const fixed = (status, headers = [], body = "") => async (request, response, read) => {
+  await read();
+  response.writeHead(status, headers);
+  response.end(body);
+};
+
+/** A loopback address at which nobody listens. */
+export async function closedPort() {
+  const server = http.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return `http://127.0.0.1:${port}`;
+}

@@ -1,0 +1,44 @@
+// The project under test: its wrangler.toml and what `cargo xtask build` made.
+
+import { readdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { devNull } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const require = createRequire(import.meta.url);
+const { unstable_getMiniflareWorkerOptions } = require("wrangler");
+
+export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+export const WRANGLER_TOML = path.join(ROOT, "wrangler.toml");
+
+/** The bindings of wrangler.toml, and the Worker's modules. */
+export async function readProject() {
+  // Without an env file of ours the developer's .dev.vars would leak into the tests.
+  const { workerOptions, main } = unstable_getMiniflareWorkerOptions(WRANGLER_TOML, undefined, { envFiles: [devNull] });
+  // modulesRules tell a bundler what is what; here that is settled.
+  const { modulesRules: _, ...options } = workerOptions;
+  return { ...options, modules: await readModules(path.resolve(ROOT, main)) };
+}
+
+const TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };
+
+/** The entry module first, as the runtime wants it; then every module below its folder, hidden files aside. */
+async function readModules(entry) {
+  const folder = path.dirname(entry);
+  let names;
+  try {
+    names = await readdir(folder, { recursive: true });
+  } catch {
+    throw new Error(`${folder} is not there; run \`cargo xtask build\` first`);
+  }
+  const visible = names.filter((name) => !/(^|\/)\./.test(name));
+  const modules = visible.map((name) => path.join(folder, name)).filter((file) => file !== entry && path.extname(file) in TYPES);
+  return Promise.all(
+    [entry, ...modules].map(async (file) => ({
+      type: TYPES[path.extname(file)],
+      path: path.relative(folder, file),
+      contents: await readFile(file, file.endsWith(".js") ? "utf8" : undefined),
+    })),
+  );
+}

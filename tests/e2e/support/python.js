@@ -1,0 +1,34 @@
+// A Python with the example's packages: the one that `cargo xtask test` made, or the same made now.
+
+import { access } from "node:fs/promises";
+import path from "node:path";
+
+import { run } from "./program.js";
+import { ROOT } from "./project.js";
+
+export const FLASK_EXAMPLE = path.join(ROOT, "examples", "flask");
+
+export async function pythonWithFlask() {
+  const given = process.env.KEYGATE_PYTHON;
+  if (given) return given;
+  const venv = path.join(ROOT, "target", "venv");
+  const python = path.join(venv, "bin", "python");
+  if (await hasPackages(python)) return python;
+  await succeed("python3", ["-m", "venv", "--clear", venv]);
+  await succeed(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", path.join(FLASK_EXAMPLE, "requirements.txt")]);
+  return python;
+}
+
+async function hasPackages(python) {
+  try {
+    await access(python);
+  } catch {
+    return false;
+  }
+  return (await run(python, ["-c", "import flask, requests"])).status === 0;
+}
+
+async function succeed(program, args) {
+  const { status, stderr } = await run(program, args);
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed:\n${stderr}`);
+}

@@ -1,0 +1,212 @@
+// One boot of workerd with the gate in several configurations, an origin, a local KV and a scripted one, and the runtime's logs.
+//
+// The gate's bindings come from the project's own wrangler.toml; a test overrides variables and secrets only.
+// Not wrangler's createTestHarness: it sends the Worker's fetches through Node's fetch, which decodes bodies, follows its
+// own rules for headers and statuses and has no WebSockets. It hides what these tests are about. Miniflare, the part of
+// wrangler that starts workerd, gives each configuration a socket of its own, and lets fetches leave the runtime as they are.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { send } from "./client.js";
+import { importKey, issue, PEPPER } from "./keys.js";
+import { Logs } from "./logs.js";
+import { Origin } from "./origin.js";
+import { readProject } from "./project.js";
+import { ScriptedStore } from "./store.js";
+
+const require = createRequire(import.meta.url);
+const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(require.resolve("wrangler"))("miniflare");
+
+/** The policy under test (CASES.md): `/public/*` is public, `/admin/*` needs the scope `admin`, the rest any key. */
+export const BASE_VARS = {
+  KEY_PREFIX: "acme_live",
+  ALLOW_HTTP: true,
+  // No isolate cache unless a test is about it: what a test stores is seen at once.
+  CACHE_SECONDS: 0,
+  REJECTION_LOGS_PER_MINUTE: 100_000,
+  ROUTES: [
+    { path: "/public/*", access: "public" },
+    { path: "/closed/*", access: "deny" },
+    { path: "/admin/*", scopes: ["admin"] },
+    { path: "/acme-only/*", subjects: ["acme"] },
+    { path: "/read-only/*", methods: ["GET"] },
+  ],
+};
+
+/**
+ * Boots every configuration of `configurations`, a function from `{ origin, store }` to named overrides:
+ *
+ * - `vars`: over BASE_VARS; `undefined` removes one
+ * - `secrets`: over `{ PEPPER }`; `undefined` removes one
+ * - `kv`: "local" (default, one namespace for all), "scripted" or "none"
+ * - `usage`: true keeps the Analytics Engine dataset, which replaces access lines
+ * - `limiters`: rate limiters by binding name, `{ limit, period }`
+ */
+export async function boot(configurations = () => ({ gate: {} }), { persistTo } = {}) {
+  const world = new World();
+  try {
+    await world.start(configurations, persistTo);
+  } catch (error) {
+    await world.stop();
+    throw error;
+  }
+  return world;
+}
+
+class World {
+  logs = new Logs();
+  /** The configurations by name; each is a gate that listens on a socket of its own. */
+  gates = {};
+  #secrets = [];
+  #answers = [];
+  #settled = 0;
+  #first;
+
+  async start(configurations, persistTo) {
+    this.origin = await Origin.start();
+    this.store = await ScriptedStore.start();
+    this.directory = await mkdtemp(path.join(tmpdir(), "keygate-e2e-"));
+    const project = await readProject();
+    const named = Object.entries(configurations(this));
+    const workers = named.map(([name, overrides]) => this.#worker(name, overrides, project));
+    this.runtime = new Miniflare(
+      convertV4MiniflareOptions({
+        workers: [...workers, SENTINEL],
+        host: "127.0.0.1",
+        cf: false,
+        log: new Log(LogLevel.NONE),
+        logRequests: false,
+        // The layout of `wrangler dev --persist-to`, so that wrangler's commands work on the same KV.
+        resourcePersistencePath: path.join(persistTo ?? this.directory, "v3"),
+        handleStructuredLogs: (entry) => this.logs.add(entry),
+      }),
+    );
+    await this.runtime.ready;
+    for (const [name] of named) {
+      this.gates[name] = new Gate(this, name, (await this.runtime.unsafeGetDirectURL(name)).origin);
+    }
+    this.#first = named[0][0];
+  }
+
+  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {} }, project) {
+    const namespace = project.kvNamespaces.KEYS;
+    assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
+    const namespaces = {
+      local: { KEYS: namespace },
+      scripted: { KEYS: { id: "scripted", remoteProxyConnectionString: this.store.url } },
+      none: {},
+    };
+    return {
+      ...project,
+      name,
+      bindings: present({ ORIGIN: this.origin.url, ...BASE_VARS, ...vars, PEPPER, ...secrets }),
+      kvNamespaces: namespaces[kv],
+      analyticsEngineDatasets: usage ? { USAGE: { dataset: "keygate" } } : {},
+      ratelimits: Object.fromEntries(
+        Object.entries(limiters).map(([binding, simple], at) => [binding, { namespace_id: String(9000 + at), simple }]),
+      ),
+      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+      stripCfConnectingIp: false,
+    };
+  }
+
+  /** The local KV, as `wrangler kv` and the running gates see it. */
+  async kv() {
+    return this.runtime.getKVNamespace("KEYS", this.#first);
+  }
+
+  /** Issues a key, stores its record in both stores and returns `{ key, id, record }`. */
+  async issue(fields, options) {
+    return this.#keep(issue(fields, options));
+  }
+
+  /** The same for a key of another system. */
+  async import(key, fields) {
+    return this.#keep(importKey(key, fields));
+  }
+
+  async #keep(issued) {
+    this.watch(issued.key);
+    await this.put(issued.record);
+    return issued;
+  }
+
+  async put(record) {
+    this.store.put(record);
+    await (await this.kv()).put(`key/${record.id}`, JSON.stringify(record));
+  }
+
+  /** From now on `key` must not show up in a log line, an answer or a request to the origin. */
+  watch(key) {
+    this.#secrets.push(key.slice(-38, -8));
+  }
+
+  remember(answer) {
+    this.#answers.push(answer);
+  }
+
+  /** Waits until the log holds all that was written before this call. */
+  async settle() {
+    const mark = `settled ${++this.#settled}`;
+    await (await this.runtime.getWorker(SENTINEL.name)).fetch("http://sentinel/", { headers: { mark } });
+    await this.logs.until((entry) => entry.message === mark);
+  }
+
+  /** Ends everything, and checks that no key went where it must not. */
+  async stop() {
+    await this.runtime?.dispose();
+    await this.origin?.stop();
+    await this.store?.stop();
+    if (this.directory) await rm(this.directory, { recursive: true, force: true });
+    for (const secret of this.#secrets) {
+      assert.ok(!this.logs.entries.some(({ message }) => message.includes(secret)), "a log line holds a key");
+      assert.ok(!this.origin.everything.some((head) => head.includes(secret)), "the origin saw a key");
+      assert.ok(!this.#answers.some((text) => text.includes(secret)), "an answer holds a key");
+    }
+  }
+}
+
+/** Writes a line of its own into the runtime's log, after all others. */
+const SENTINEL = {
+  name: "sentinel",
+  compatibilityDate: "2026-11-01",
+  modules: [
+    {
+      type: "ESModule",
+      path: "sentinel.js",
+      contents: `export default { fetch(request) { console.log(request.headers.get("mark")); return new Response(); } };`,
+    },
+  ],
+};
+
+class Gate {
+  constructor(world, name, url) {
+    this.world = world;
+    this.name = name;
+    this.url = url;
+  }
+
+  /** Sends one request; `key` goes as a bearer token. */
+  async send({ key, headers = {}, ...request } = {}) {
+    const list = Array.isArray(headers) ? headers : Object.entries(headers);
+    const all = key === undefined ? list : [["Authorization", `Bearer ${key}`], ...list];
+    const answer = await send(this.url, { ...request, headers: all });
+    this.world.remember(`${JSON.stringify(answer.headers)} ${answer.text.slice(0, 10_000)}`);
+    return answer;
+  }
+
+  get(target, options) {
+    return this.send({ target, ...options });
+  }
+
+  /** The same gate as the edge reaches it: over HTTPS, under a public name. */
+  async fetchHttps(url, init) {
+    return (await this.world.runtime.getWorker(this.name)).fetch(url, init);
+  }
+}
+
+const present = (bindings) => Object.fromEntries(Object.entries(bindings).filter(([, value]) => value !== undefined));

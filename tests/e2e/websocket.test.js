@@ -1,0 +1,59 @@
+// A WebSocket is a request like any other: without a key there is none.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { identityOf } from "./support/contract.js";
+import { valuesOf } from "./support/origin.js";
+import { openWebSocket } from "./support/websocket.js";
+import { boot } from "./support/world.js";
+
+let world;
+let gate;
+let issued;
+before(async () => {
+  world = await boot();
+  ({ gate } = world.gates);
+  issued = await world.issue({ scopes: ["chat"] });
+});
+after(() => world.stop());
+
+for (const [name, headers] of [
+  ["Bearer", (key) => ({ Authorization: `Bearer ${key}` })],
+  ["X-API-Key", (key) => ({ "X-API-Key": key })],
+]) {
+  test(`with a key by ${name} it opens, echoes and closes`, async () => {
+    world.origin.clear();
+    const socket = await openWebSocket(gate.url, { target: "/v1/chat?room=1", headers: headers(issued.key) });
+    assert.equal(socket.answer.status, 101);
+    assert.equal(await socket.echo("hello"), "hello");
+    assert.equal(await socket.echo("x".repeat(50_000)), "x".repeat(50_000));
+    assert.deepEqual(await socket.echo(Buffer.from([0, 1, 255])), Buffer.from([0, 1, 255]));
+    assert.equal(await socket.close(), true);
+    const seen = world.origin.only;
+    assert.equal(seen.url, "/v1/chat?room=1");
+    assert.deepEqual(valuesOf(seen, "upgrade").map((v) => v.toLowerCase()), ["websocket"]);
+    assert.deepEqual(valuesOf(seen, "authorization"), []);
+    assert.deepEqual(valuesOf(seen, "x-api-key"), []);
+    for (const [header, values] of Object.entries(identityOf(issued))) assert.deepEqual(valuesOf(seen, header), values, header);
+  });
+}
+
+for (const [name, headers, status] of [
+  ["without a key", {}, 401],
+  ["with a wrong key", { Authorization: "Bearer acme_live_wrong" }, 401],
+]) {
+  test(`${name} there is no 101 and no call of the origin`, async () => {
+    world.origin.clear();
+    const { answer } = await openWebSocket(gate.url, { target: "/v1/chat", headers });
+    assert.equal(answer.status, status);
+    assert.equal(world.origin.requests.length, 0);
+  });
+}
+
+test("a public route's WebSocket opens without a key", async () => {
+  world.origin.clear();
+  const socket = await openWebSocket(gate.url, { target: "/public/chat" });
+  assert.equal(await socket.echo("hello"), "hello");
+  assert.equal(await socket.close(), true);
+});

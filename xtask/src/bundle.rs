@@ -1,0 +1,221 @@
+//! `cargo xtask build`: the gate as wrangler bundles it.
+//!
+//! cargo makes wasm, wasm-bindgen takes the gate's JavaScript out of it and writes what joins the two, wasm-opt makes the
+//! wasm smaller; with the entry module beside them that is all of `build/`. wrangler runs this command for `wrangler dev` and `wrangler deploy`, so it has to be quick when
+//! nothing changed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::built_tools;
+use crate::failure::Failure;
+use crate::program;
+use crate::setup::{self, WASM_TARGET};
+use crate::workspace::Workspace;
+
+/// What the edge may have to load: every location fetches and starts it, and start-up may take one second at most.
+const MAX_BUNDLE_GZIP_BYTES: usize = 120_000;
+
+const ENTRY: &str = "src/gate/entry.js";
+
+const WASM_BINDGEN_FLAGS: [&str; 5] = [
+    // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
+    "--target=web",
+    // entry.js starts a fresh instance after a trap, and the closures of the old one must then refuse to run.
+    "--experimental-reset-state-function",
+    "--no-typescript",
+    "--remove-producers-section",
+    "--out-name=keygate",
+];
+
+const WASM_OPT_FLAGS: [&str; 7] = [
+    "-O3",
+    // What rustc enables for the target; wasm-opt refuses what it is not told of.
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-multivalue",
+    "--enable-reference-types",
+];
+
+pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
+    setup::for_building(workspace)?;
+    program::run(
+        workspace.command("cargo").args([
+            "build",
+            "--release",
+            "--package=keygate",
+            "--target",
+            WASM_TARGET,
+        ]),
+        "see the compiler's errors above",
+    )?;
+    let wasm = workspace
+        .target()
+        .join(WASM_TARGET)
+        .join("release/keygate.wasm");
+    let stamp = stamp(workspace, &wasm)?;
+    let stamp_file = workspace.bundle().join(".stamp");
+    if fs::read_to_string(&stamp_file).ok().as_ref() != Some(&stamp) {
+        bundle(workspace, &wasm)?;
+        fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))?;
+    }
+    check_size(workspace)
+}
+
+/// Everything that the bundle is made from, as one number.
+fn stamp(workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
+    let mut hasher = DefaultHasher::new();
+    read(wasm)?.hash(&mut hasher);
+    workspace.read(ENTRY)?.hash(&mut hasher);
+    // The versions of wasm-bindgen and of wasm-opt.
+    workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
+    workspace.read("package.json")?.hash(&mut hasher);
+    (WASM_BINDGEN_FLAGS, WASM_OPT_FLAGS).hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
+    let place = workspace.bundle();
+    // A running `wrangler dev` watches the files: each is replaced in one step, when all are done. Two builds may run at
+    // once, as each wrangler starts its own.
+    let staging = place.join(format!(".staging-{}", process::id()));
+    fs::create_dir_all(&staging).map_err(|error| not_written(&staging, &error))?;
+    program::run(
+        workspace
+            .command(built_tools::wasm_bindgen(workspace)?.program()?)
+            .args(WASM_BINDGEN_FLAGS)
+            .arg("--out-dir")
+            .arg(&staging)
+            .arg(wasm),
+        "run `cargo xtask setup`, then build again",
+    )?;
+    let bound = staging.join("keygate_bg.wasm");
+    program::run(
+        workspace
+            .command("wasm-opt")
+            .args(WASM_OPT_FLAGS)
+            .arg(&bound)
+            .arg("-o")
+            .arg(&bound),
+        "run `cargo xtask setup`, then build again",
+    )?;
+    let entry = staging.join("entry.js");
+    fs::copy(workspace.root().join(ENTRY), &entry).map_err(|error| not_written(&entry, &error))?;
+
+    let old = files(&place)?;
+    let new = files(&staging)?;
+    for file in &new {
+        let target = place.join(file);
+        fs::create_dir_all(target.parent().unwrap_or(&place))
+            .and_then(|()| fs::rename(staging.join(file), &target))
+            .map_err(|error| not_written(&target, &error))?;
+    }
+    for file in old.difference(&new) {
+        let target = place.join(file);
+        fs::remove_file(&target).map_err(|error| not_written(&target, &error))?;
+    }
+    fs::remove_dir_all(&staging).map_err(|error| not_written(&staging, &error))
+}
+
+/// The files below a folder, by their path in it; those whose name begins with a dot are not part of the bundle.
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(inner) = folders.pop() {
+        let entries =
+            fs::read_dir(folder.join(&inner)).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        for entry in entries.map_err(|error| not_read(folder, &error))? {
+            let path = inner.join(entry.file_name());
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if folder.join(&path).is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Prints each file's size and fails when the sum is over the limit.
+///
+/// The sum is what wrangler reports, and a little more: wrangler drops the glue's unused functions.
+fn check_size(workspace: &Workspace) -> Result<(), Failure> {
+    let mut total = Size { raw: 0, gzip: 0 };
+    for file in files(&workspace.bundle())? {
+        let size = Size::of(&workspace.bundle().join(&file))?;
+        println!("{size}  build/{}", file.display());
+        total.raw += size.raw;
+        total.gzip += size.gzip;
+    }
+    println!(
+        "{total}  in all, of at most {} KB after gzip",
+        MAX_BUNDLE_GZIP_BYTES / 1000
+    );
+    if total.gzip > MAX_BUNDLE_GZIP_BYTES {
+        return Err(Failure::new(
+            format!(
+                "the bundle has {} bytes after gzip; {MAX_BUNDLE_GZIP_BYTES} are allowed",
+                total.gzip
+            ),
+            "take out what made it grow: look for a new dependency, or for formatting of floats and Debug output",
+        ));
+    }
+    Ok(())
+}
+
+struct Size {
+    raw: usize,
+    gzip: usize,
+}
+
+impl Size {
+    fn of(file: &Path) -> Result<Self, Failure> {
+        let bytes = read(file)?;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let gzip = encoder.write_all(&bytes).and_then(|()| encoder.finish());
+        let gzip =
+            gzip.map_err(|error| Failure::new(format!("gzip failed: {error}"), "build again"))?;
+        Ok(Self {
+            raw: bytes.len(),
+            gzip: gzip.len(),
+        })
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tenths = |bytes: usize| (bytes / 1000, bytes % 1000 / 100);
+        let ((raw, raw_tenth), (gzip, gzip_tenth)) = (tenths(self.raw), tenths(self.gzip));
+        write!(f, "{raw:>4}.{raw_tenth} KB, gzip {gzip:>3}.{gzip_tenth} KB")
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file).map_err(|error| not_read(file, &error))
+}
+
+fn not_read(file: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        format!("cannot read `{}`: {error}", file.display()),
+        "delete `build/` and build again",
+    )
+}
+
+fn not_written(file: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        format!("cannot write `{}`: {error}", file.display()),
+        "make `build/` writable",
+    )
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask ci`: what has to pass before a change lands.
+
+use std::time::Instant;
+
+use crate::built_tools;
+use crate::failure::Failure;
+use crate::program;
+use crate::setup::{WASM_TARGET, for_checking};
+use crate::test;
+use crate::workspace::Workspace;
+
+type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
+
+/// Each with its name, the fastest first.
+const STEPS: [Step; 8] = [
+    ("setup", setup),
+    ("format", format),
+    ("lints, native", lints_native),
+    ("lints, wasm32", lints_wasm),
+    ("licences and sources", licences),
+    ("advisories", advisories),
+    ("deploy, dry run", deploy_dry_run),
+    ("test", test::run),
+];
+
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    let mut times = Vec::new();
+    for (name, step) in STEPS {
+        eprintln!("== {name}");
+        let start = Instant::now();
+        step(workspace)?;
+        times.push((name, start.elapsed().as_secs()));
+    }
+    eprintln!("== all passed");
+    for (name, seconds) in times {
+        eprintln!("{seconds:>5} s  {name}");
+    }
+    Ok(())
+}
+
+fn setup(workspace: &Workspace) -> Result<(), Failure> {
+    for_checking(workspace).map(drop)
+}
+
+fn format(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        workspace.command("cargo").args(["fmt", "--all", "--check"]),
+        "run `cargo fmt --all`",
+    )
+}
+
+fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        // Not the gate: it only exists for wasm32.
+        workspace
+            .command("cargo")
+            .args([
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--exclude=keygate",
+                "--all-targets",
+            ])
+            .args(["--", "--deny=warnings"]),
+        "see the lints above",
+    )
+}
+
+fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        workspace
+            .command("cargo")
+            .args([
+                "clippy",
+                "--quiet",
+                "--package=keygate",
+                "--target",
+                WASM_TARGET,
+            ])
+            .args(["--", "--deny=warnings"]),
+        "see the lints above",
+    )
+}
+
+fn licences(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        workspace
+            .command(built_tools::cargo_deny().program()?)
+            .args(["check", "bans", "licenses", "sources"]),
+        "see deny.toml for what is allowed and why",
+    )
+}
+
+/// The database of advisories is outside of the package registries; where it cannot be reached, that is said, and the
+/// other steps go on.
+fn advisories(workspace: &Workspace) -> Result<(), Failure> {
+    let cargo_deny = built_tools::cargo_deny().program()?;
+    if !program::succeeds(workspace.command(&cargo_deny).args(["fetch", "db"])) {
+        eprintln!("advisories: not checked, as the advisory database cannot be reached from here");
+        return Ok(());
+    }
+    program::run(
+        workspace
+            .command(cargo_deny)
+            .args(["check", "--disable-fetch", "advisories"]),
+        "update the crate, or name the advisory in deny.toml with the reason why it does not matter here",
+    )
+}
+
+/// Whether wrangler takes the configuration and bundles the gate; it uploads nothing.
+fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        workspace
+            .command("wrangler")
+            .args(["deploy", "--dry-run", "--outdir"])
+            .arg(workspace.target().join("deploy")),
+        "see what wrangler said above",
+    )
+}

@@ -1,0 +1,255 @@
+//! `cargo xtask dev`: the gate on this machine, in front of a demo API, with a key to try.
+//!
+//! Everything listens on loopback. Each run issues a key of its own, because a key is printed once and kept nowhere;
+//! it expires after a day.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::bundle;
+use crate::demo_origin;
+use crate::failure::Failure;
+use crate::gate_process::{Event, GateProcess, status_of};
+use crate::keygate;
+use crate::program;
+use crate::setup;
+use crate::workspace::Workspace;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The port of the gate, on loopback
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// The port of the demo API, on loopback
+    #[arg(long, default_value_t = 8788)]
+    origin_port: u16,
+}
+
+/// Wrangler and the runtime take two to five seconds; a machine under load may take a multiple.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// Only after such a silence the gate is looked at: wrangler may be saying why it ends.
+const SILENCE: Duration = Duration::from_millis(200);
+
+const SECRETS_FILE: &str = ".dev.vars";
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
+    // First of all, as a first run takes minutes before it comes to the ports.
+    drop(listen(options.port, "--port")?);
+    let origin = listen(options.origin_port, "--origin-port")?;
+    setup::for_building(workspace)?;
+    bundle::build(workspace)?;
+    let keygate = keygate::build(workspace)?;
+    make_pepper(workspace, &keygate)?;
+    let key = issue_key(workspace, &keygate)?;
+    demo_origin::serve(origin)?;
+
+    let (events, inbox) = mpsc::channel();
+    let interrupt = events.clone();
+    ctrlc::set_handler(move || drop(interrupt.send(Event::Interrupted))).map_err(|error| {
+        Failure::new(
+            format!("Ctrl-C cannot be watched: {error}"),
+            "run the command again",
+        )
+    })?;
+    let mut gate = GateProcess::start(wrangler_dev(workspace, options), &events)?;
+
+    if is_ready(&mut gate, &inbox, options.port, &key)? {
+        print_ready(options, &key);
+        follow(&mut gate, &inbox)?;
+    }
+    eprintln!("\nstopped");
+    Ok(())
+}
+
+/// Waits until the gate lets the key through: false when the person ended it before.
+fn is_ready(
+    gate: &mut GateProcess,
+    inbox: &Receiver<Event>,
+    port: u16,
+    key: &str,
+) -> Result<bool, Failure> {
+    let deadline = Instant::now() + READY_WITHIN;
+    // What wrangler says while it starts is of interest only when it does not.
+    let mut held_back = Vec::new();
+    loop {
+        match inbox.recv_timeout(SILENCE) {
+            Ok(Event::Interrupted) => return Ok(false),
+            Ok(Event::Line(line)) => held_back.push(line),
+            Err(_) => {
+                let ended = gate.has_ended();
+                let status = if ended { None } else { status_of(port, key) };
+                if status == Some(200) {
+                    return Ok(true);
+                }
+                if ended || Instant::now() > deadline {
+                    for line in held_back {
+                        eprintln!("{line}");
+                    }
+                    return Err(not_ready(ended, status));
+                }
+            }
+        }
+    }
+}
+
+/// Shows the gate's log until the person ends it.
+fn follow(gate: &mut GateProcess, inbox: &Receiver<Event>) -> Result<(), Failure> {
+    loop {
+        match inbox.recv_timeout(SILENCE) {
+            Ok(Event::Interrupted) => return Ok(()),
+            Ok(Event::Line(line)) => eprintln!("{line}"),
+            Err(_) if gate.has_ended() => {
+                return Err(Failure::new(
+                    "the gate has stopped",
+                    "see what wrangler said above, then run the command again",
+                ));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn listen(port: u16, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        Failure::new(
+            format!("port {port} is not free: {error}"),
+            format!("stop the program that uses it, or choose another with {flag}"),
+        )
+    })
+}
+
+/// Puts a pepper into `.dev.vars`, unless there is one: with another one, every key issued so far would be refused.
+fn make_pepper(workspace: &Workspace, keygate: &Path) -> Result<(), Failure> {
+    let file = workspace.root().join(SECRETS_FILE);
+    let present = match fs::read_to_string(&file) {
+        Ok(present) => present,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            return Err(Failure::new(
+                format!("cannot read `{SECRETS_FILE}`: {error}"),
+                "repair it, or move it away",
+            ));
+        }
+    };
+    let is_pepper = |line: &str| {
+        line.trim_start()
+            .strip_prefix("PEPPER")
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    if present.lines().any(is_pepper) {
+        return Ok(());
+    }
+    let pepper = program::output(
+        workspace.command(keygate).arg("pepper"),
+        "see what `keygate` said above",
+    )?;
+    let separator = if present.is_empty() || present.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut opened| {
+            // For a file that was there before, too.
+            opened.set_permissions(Permissions::from_mode(0o600))?;
+            writeln!(opened, "{separator}PEPPER=\"{}\"", pepper.trim())
+        })
+        .map_err(|error| {
+            Failure::new(
+                format!("cannot write `{SECRETS_FILE}`: {error}"),
+                "make it writable",
+            )
+        })?;
+    eprintln!("dev: made a pepper in {SECRETS_FILE}");
+    Ok(())
+}
+
+fn issue_key(workspace: &Workspace, keygate: &Path) -> Result<String, Failure> {
+    let issued = program::output(
+        workspace
+            .command(keygate)
+            // The gate reads `.dev.vars`: the tool must not take another pepper from the environment.
+            .env_remove("KEYGATE_PEPPER")
+            .args(["issue", "--subject=demo", "--name=Demo key", "--expires=1d"]),
+        "see what `keygate` said above",
+    )?;
+    Ok(issued.trim().to_owned())
+}
+
+fn wrangler_dev(workspace: &Workspace, options: &Options) -> Command {
+    let Options { port, origin_port } = options;
+    let mut command = workspace.command("wrangler");
+    command
+        .args([
+            "dev",
+            "--ip=127.0.0.1",
+            "--show-interactive-dev-session=false",
+        ])
+        .arg(format!("--port={port}"))
+        // With a route in wrangler.toml the gate would else see requests to the route's host, over plain HTTP.
+        .arg(format!("--local-upstream=127.0.0.1:{port}"))
+        // What differs from the policy that is deployed: a demo origin, and no TLS on loopback.
+        .arg(format!("--var=ORIGIN:http://127.0.0.1:{origin_port}"))
+        .arg("--var=ALLOW_HTTP:true");
+    command
+}
+
+fn not_ready(ended: bool, status: Option<u16>) -> Failure {
+    let problem = match (ended, status) {
+        (true, _) => "the gate did not start".to_owned(),
+        (false, Some(status)) => format!("the gate answers {status} to the demo key"),
+        (false, None) => format!(
+            "the gate did not answer within {} s",
+            READY_WITHIN.as_secs()
+        ),
+    };
+    Failure::new(problem, "see what wrangler said above")
+}
+
+fn print_ready(options: &Options, key: &str) {
+    let url = format!("http://127.0.0.1:{}/hello", options.port);
+    println!();
+    println!("ready: the gate is on {url}, in front of a demo API. Ctrl-C ends both.");
+    println!();
+    println!("# no key: 401");
+    println!("curl -i {url}");
+    println!("# the demo key, good for a day: 200");
+    println!("curl -i {url} -H 'Authorization: Bearer {key}'");
+    println!("# the same with one character changed: 401, and the key store was not asked");
+    println!(
+        "curl -i {url} -H 'Authorization: Bearer {}'",
+        with_one_character_changed(key)
+    );
+    println!();
+}
+
+fn with_one_character_changed(key: &str) -> String {
+    let mut changed = key.to_owned();
+    let last = changed.pop();
+    changed.push(if last == Some('A') { 'B' } else { 'A' });
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_one_character_changed;
+
+    #[test]
+    fn changed_key_differs_in_one_character() {
+        assert_eq!(with_one_character_changed("acme_A"), "acme_B");
+        assert_eq!(with_one_character_changed("acme_z"), "acme_A");
+    }
+}

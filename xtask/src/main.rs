@@ -1,0 +1,74 @@
+//! `cargo xtask`: sets up, builds, runs and tests Keygate.
+//!
+//! Each command is one file, and each sets up what it misses. What a person has to read is on standard error, one
+//! line for each failure, with what to do about it.
+
+mod built_tools;
+mod bundle;
+mod ci;
+mod demo_origin;
+mod dev;
+mod failure;
+mod gate_process;
+mod keygate;
+mod npm;
+mod program;
+mod python;
+mod setup;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use failure::Failure;
+use workspace::Workspace;
+
+/// Sets up, builds, runs and tests Keygate.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what the other commands need: the wasm target, wasm-bindgen, the npm packages with Node 22
+    Setup,
+    /// Builds the gate into build/, prints its size, and fails when it is too big
+    Build,
+    /// Runs the gate on this machine, in front of a demo API, with a key to try
+    Dev(dev::Options),
+    /// Runs every test: native, then end to end on the real Workers runtime
+    Test,
+    /// Runs what has to pass before a change lands: format, lints, licences, and all of `test`
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<(), Failure> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Setup => {
+            if !setup::for_building(&workspace)? {
+                eprintln!("setup: everything is in place");
+            }
+            Ok(())
+        }
+        Task::Build => bundle::build(&workspace),
+        Task::Dev(options) => dev::run(&workspace, options),
+        Task::Test => test::run(&workspace),
+        Task::Ci => ci::run(&workspace),
+    }
+}

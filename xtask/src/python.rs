@@ -1,0 +1,54 @@
+//! The Python packages of the examples, which the tests run as a user would.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::failure::{Failure, NETWORK_REMEDY};
+use crate::program;
+use crate::workspace::Workspace;
+
+const REQUIREMENTS: &str = "examples/flask/requirements.txt";
+
+/// A copy of the list that the venv was filled from, written when all is done.
+const INSTALLED: &str = "installed-requirements.txt";
+
+/// The interpreter that has the packages.
+pub(crate) fn interpreter(workspace: &Workspace) -> PathBuf {
+    venv(workspace).join("bin/python")
+}
+
+pub(crate) fn venv(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("venv")
+}
+
+pub(crate) fn is_installed(workspace: &Workspace) -> Result<bool, Failure> {
+    let wanted = workspace.read(REQUIREMENTS)?;
+    let installed = fs::read_to_string(venv(workspace).join(INSTALLED));
+    Ok(installed.is_ok_and(|installed| installed == wanted))
+}
+
+pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
+    let venv = venv(workspace);
+    program::run(
+        workspace
+            .command("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&venv),
+        "install Python 3.11 or later with its venv module (Debian: python3-venv)",
+    )?;
+    program::run(
+        workspace
+            .command(interpreter(workspace))
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(["--disable-pip-version-check", "-r", REQUIREMENTS]),
+        NETWORK_REMEDY,
+    )?;
+    fs::copy(workspace.root().join(REQUIREMENTS), venv.join(INSTALLED))
+        .map(drop)
+        .map_err(|error| {
+            Failure::new(
+                format!("cannot write to `{}`: {error}", venv.display()),
+                "make it writable",
+            )
+        })
+}
