@@ -10,6 +10,7 @@ use crate::time::{Span, When};
 /// Issues, rotates and revokes the keys of a Keygate gate.
 ///
 /// Results go to standard output, everything said to a reader to standard error.
+///
 /// Exit codes: 0 done, 1 failed (for verify and check: not permitted, not valid), 2 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "keygate", version, max_term_width = 100)]
@@ -57,7 +58,7 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Make a key that takes another's place, and give the old one its end
     #[command(
-        after_help = "The new record is written first, then the new key is printed, then the old record gets its end.\nThe new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says\notherwise it lives as long as the old one was made to live: not at all limited, or its end minus its issue.\n\nExamples:\n  keygate rotate 4fTz0Qw9Lr2K\n  keygate rotate 4fTz0Qw9Lr2K --grace 0 --remote"
+        after_help = "The new record is written first, then the new key is printed, then the old record gets its end. The new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says otherwise it lives as long as the old one was made to live: without end, or its end minus its issue.\n\nExamples:\n  keygate rotate 4fTz0Qw9Lr2K\n  keygate rotate 4fTz0Qw9Lr2K --grace 0 --remote"
     )]
     Rotate(RotateArgs),
     /// Refuse a key for good
@@ -81,7 +82,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Check wrangler.toml's policy, and files of records
     #[command(
-        after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard\ninput. A name that ends with .toml is read as wrangler.toml. Without FILES the one of --config is checked,\nall its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
+        after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml is read as wrangler.toml. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
     )]
     Check(CheckArgs),
 }

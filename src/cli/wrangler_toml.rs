@@ -136,6 +136,14 @@ impl WranglerToml {
         }
     }
 
+    /// Whether `wrangler dev` takes the secret from `.dev.vars`: all of them, unless `secrets.required` names some.
+    pub(crate) fn takes_secret(&self, name: &str) -> bool {
+        match self.setting("secrets").and_then(|secrets| secrets.get("required")) {
+            Some(Value::Array(required)) => required.iter().any(|known| known == name),
+            _ => true,
+        }
+    }
+
     /// The entry that binds `KEYS`.
     pub(crate) fn keys_namespace(&self) -> Option<&Value> {
         bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
@@ -171,7 +179,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         // Not the whole error: it repeats the line, and somebody's secret may stand there.
         let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("is not TOML: {} in line {}", e.message(), before.matches('\n').count() + 1)
+        format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
     })?;
     Ok(table.into_iter().map(|(name, value)| (name, json(value))).collect())
 }

@@ -29,10 +29,8 @@ impl Network {
     /// Not an address; bits set to the right of the prefix (a slip of the pen, with two readings);
     /// an IPv4-mapped IPv6 network (clients are compared in their IPv4 form, so it would never match).
     pub fn parse(text: &str) -> Result<Self, NetworkFault> {
-        let net = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| {
+        let net =
+            text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
                 let found: String = text.chars().take(64).collect();
                 NetworkFault(alloc::format!(
                     "`{}` is not a network such as 203.0.113.0/24 or 2001:db8::/32, nor an address",
@@ -46,9 +44,9 @@ impl Network {
             )));
         }
         match net {
-            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(NetworkFault(
-                alloc::format!("`{text}` is an IPv4-mapped network; write it in IPv4 form"),
-            )),
+            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => {
+                Err(NetworkFault(alloc::format!("`{text}` is an IPv4-mapped network; write it in IPv4 form")))
+            }
             IpNet::V4(_) | IpNet::V6(_) => Ok(Self(net)),
         }
     }
@@ -79,9 +77,7 @@ impl From<Network> for String {
 /// Reads the address of a client as the platform states it; anything else is no address.
 #[must_use]
 pub fn client_address(text: &str) -> Option<IpAddr> {
-    text.parse()
-        .ok()
-        .map(|address: IpAddr| address.to_canonical())
+    text.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -101,20 +97,12 @@ mod tests {
             ("0.0.0.0/0", "255.255.255.255", true),
             ("0.0.0.0/0", "2001:db8::1", false),
             ("::/0", "203.0.113.9", false),
-            (
-                "2001:db8::/32",
-                "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
-                true,
-            ),
+            ("2001:db8::/32", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", true),
             ("2001:db8::/32", "2001:db9::", false),
             ("2001:db8::1/128", "2001:db8::1", true),
         ] {
             let address = client_address(address).unwrap();
-            assert_eq!(
-                Network::parse(network).unwrap().contains(address),
-                inside,
-                "{network} {address}"
-            );
+            assert_eq!(Network::parse(network).unwrap().contains(address), inside, "{network} {address}");
         }
     }
 

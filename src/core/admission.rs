@@ -19,9 +19,9 @@ use crate::credential::{AuthorizationFate, CredentialText, Presented};
 use crate::denial::{Cause, Denial};
 use crate::digest::ImportedKey;
 use crate::key::{Key, KeyFault, KeyId};
+use crate::method::MethodSet;
 use crate::path::CanonicalPath;
 use crate::policy::Policy;
-use crate::record::Record;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
 
@@ -78,12 +78,7 @@ impl<'a> UrlParts<'a> {
             Some(parts) => parts,
             None => (before, "/"),
         };
-        Self {
-            scheme,
-            authority,
-            path,
-            query,
-        }
+        Self { scheme, authority, path, query }
     }
 
     /// Whether the host is this machine.
@@ -94,9 +89,7 @@ impl<'a> UrlParts<'a> {
         };
         let address = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
-            || address
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.to_canonical().is_loopback())
+            || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 
@@ -128,10 +121,8 @@ impl PresentedKey<'_> {
 /// Why a request may go on.
 #[derive(Debug)]
 pub(crate) enum Claim<'a> {
-    /// The route is public.
-    Public,
-    /// A CORS preflight, which the origin answers.
-    Preflight,
+    /// None is needed: the route is public, or this is a preflight that the origin answers.
+    None,
     /// A key, to be checked against its record.
     Key(PresentedKey<'a>),
 }
@@ -153,6 +144,13 @@ pub struct Admitted<'a> {
 
 /// What is to be done with a request that was not turned away.
 #[derive(Debug)]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(
+        clippy::large_enum_variant,
+        reason = "made once a request and taken apart at once; a box would cost each request an allocation"
+    )
+)]
 pub enum Admission<'a> {
     /// Look the key up, if there is one, and decide.
     Proceed(Admitted<'a>),
@@ -166,7 +164,7 @@ impl Admitted<'_> {
     pub fn key_id(&self) -> Option<KeyId> {
         match &self.claim {
             Claim::Key(key) => Some(key.id()),
-            Claim::Public | Claim::Preflight => None,
+            Claim::None => None,
         }
     }
 
@@ -192,29 +190,26 @@ impl Gate {
         // 3
         let cors = policy.cors();
         let preflight = cors.is_preflight(head.method, head.origin, head.preflight_method);
-        let Some(method) = policy
-            .methods()
-            .index_of(head.method)
-            .filter(|_| !preflight)
-        else {
-            if preflight {
-                return self.preflight(head, url);
-            }
-            let allow = policy.methods().allow_header(policy.methods().all());
-            return Err(Cause::Method { allow }.into());
+        // A preflight asks on behalf of a later request; what holds for that one's method holds for it.
+        let method = match head.preflight_method {
+            Some(method) if preflight => method,
+            _ => head.method,
+        };
+        let Some(method) = policy.methods().index_of(method) else {
+            return Err(self.method_not_allowed(policy.methods().all()));
         };
 
         // 4
         let path = CanonicalPath::parse(url.path, policy.path_rules()).map_err(Cause::Path)?;
 
         // 5
+        if preflight && !cors.forwards_preflight() {
+            return Ok(Admission::AnswerPreflight);
+        }
         let route = match policy.routes().find(&path, method) {
             Found::Route(route) => Some(route),
             Found::Default => None,
-            Found::MethodNotAllowed(methods) => {
-                let allow = policy.methods().allow_header(methods);
-                return Err(Cause::Method { allow }.into());
-            }
+            Found::MethodNotAllowed(methods) => return Err(self.method_not_allowed(methods)),
             Found::Ambiguous(fault) => return Err(Cause::Path(fault).into()),
         };
         let access = route.map_or(Access::Key, Route::access);
@@ -223,15 +218,12 @@ impl Gate {
         }
 
         // 6
-        if access == Access::Public {
+        if preflight || access == Access::Public {
             // A credential is not judged here, but it is not handed on either.
-            let released = policy.places().release(
-                policy.key_prefix(),
-                &head.presented,
-                policy.imported_keys(),
-            );
+            let places = policy.places();
+            let released = places.release(policy.key_prefix(), &head.presented, policy.imported_keys());
             return Ok(Admission::Proceed(Admitted {
-                claim: Claim::Public,
+                claim: Claim::None,
                 route,
                 url,
                 path,
@@ -240,10 +232,8 @@ impl Gate {
                 client_ip: head.client_ip,
             }));
         }
-        let extracted = policy
-            .places()
-            .extract(policy.key_prefix(), &head.presented)
-            .map_err(Cause::Credential)?;
+        let extracted =
+            policy.places().extract(policy.key_prefix(), &head.presented).map_err(Cause::Credential)?;
         let text = extracted.credential.ok_or(Cause::CredentialMissing)?;
 
         // 7
@@ -266,41 +256,16 @@ impl Gate {
                 Ok(PresentedKey::Issued { text, id })
             }
             Ok(_) => Err(Cause::Key(KeyFault::Tag)),
-            Err(KeyFault::Prefix) if self.policy.imported_keys() => {
-                match ImportedKey::parse(text.expose()) {
-                    Some(key) => Ok(PresentedKey::Imported(key)),
-                    None => Err(Cause::Key(KeyFault::Character)),
-                }
-            }
+            Err(KeyFault::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
+                Some(key) => Ok(PresentedKey::Imported(key)),
+                None => Err(Cause::Key(KeyFault::Character)),
+            },
             Err(fault) => Err(Cause::Key(fault)),
         }
     }
 
-    fn preflight<'a>(
-        &'a self,
-        head: &Head<'a>,
-        url: UrlParts<'a>,
-    ) -> Result<Admission<'a>, Denial> {
-        let policy = &self.policy;
-        let path = CanonicalPath::parse(url.path, policy.path_rules()).map_err(Cause::Path)?;
-        if !policy.cors().forwards_preflight() {
-            return Ok(Admission::AnswerPreflight);
-        }
-        Ok(Admission::Proceed(Admitted {
-            claim: Claim::Preflight,
-            route: None,
-            url,
-            path,
-            query: policy.places().without_credential(url.query),
-            // A browser sends no credential with a preflight; one that is there is no browser's.
-            authorization: AuthorizationFate::Strip,
-            client_ip: head.client_ip,
-        }))
-    }
-
-    /// The break-glass record of `id`, if there is one. It is looked at before the cache and KV.
-    #[must_use]
-    pub fn static_key(&self, id: &KeyId) -> Option<&alloc::rc::Rc<Record>> {
-        self.secrets.static_key(id)
+    fn method_not_allowed(&self, allowed: MethodSet) -> Denial {
+        let allow = self.policy.methods().allow_header(allowed);
+        Cause::Method { allow }.into()
     }
 }

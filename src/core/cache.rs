@@ -40,14 +40,11 @@ impl RecordCache {
     pub fn new(entries: u32, fresh_secs: u32, stale_secs: u32) -> Self {
         Self {
             // Not `LruCache::new`, because that allocates the whole table at once.
-            entries: usize::try_from(entries)
-                .ok()
-                .and_then(NonZeroUsize::new)
-                .map(|max| {
-                    let mut entries = LruCache::unbounded();
-                    entries.resize(max);
-                    entries
-                }),
+            entries: usize::try_from(entries).ok().and_then(NonZeroUsize::new).map(|max| {
+                let mut entries = LruCache::unbounded();
+                entries.resize(max);
+                entries
+            }),
             fresh_ms: u64::from(fresh_secs) * 1000,
             stale_ms: u64::from(fresh_secs.saturating_add(stale_secs)) * 1000,
         }
@@ -74,13 +71,7 @@ impl RecordCache {
     /// Keeps a record that was read at `now_ms`.
     pub fn keep(&mut self, record: &Rc<Record>, now_ms: u64) {
         if let Some(entries) = &mut self.entries {
-            entries.put(
-                record.id,
-                Entry {
-                    record: Rc::clone(record),
-                    read_at_ms: now_ms,
-                },
-            );
+            entries.put(record.id, Entry { record: Rc::clone(record), read_at_ms: now_ms });
         }
     }
 
@@ -136,18 +127,10 @@ mod tests {
         let mut cache = RecordCache::new(10, 30, 300);
         let record = record(1);
         cache.keep(&record, 1_000_000);
-        for (after_ms, expected) in [
-            (0, "fresh"),
-            (29_999, "fresh"),
-            (30_000, "stale"),
-            (329_999, "stale"),
-            (330_000, "miss"),
-        ] {
-            assert_eq!(
-                seen(&mut cache, record.id, 1_000_000 + after_ms),
-                expected,
-                "{after_ms}"
-            );
+        for (after_ms, expected) in
+            [(0, "fresh"), (29_999, "fresh"), (30_000, "stale"), (329_999, "stale"), (330_000, "miss")]
+        {
+            assert_eq!(seen(&mut cache, record.id, 1_000_000 + after_ms), expected, "{after_ms}");
         }
         assert_eq!(seen(&mut cache, record.id, 999_999), "miss");
     }

@@ -46,11 +46,7 @@ pub(crate) enum Preflight {
 
 impl Cors {
     pub(crate) fn new(origins: WebOrigins, preflight: Preflight, methods: &Methods) -> Self {
-        Self {
-            origins,
-            preflight,
-            allow_methods: methods.allow_header(methods.all()).into(),
-        }
+        Self { origins, preflight, allow_methods: methods.allow_header(methods.all()).into() }
     }
 
     /// The value of `Access-Control-Allow-Origin` for a request's `Origin`; none where its pages may not read the answer.
@@ -58,10 +54,7 @@ impl Cors {
     pub fn allowed(&self, origin: &str) -> Option<&str> {
         match &self.origins {
             WebOrigins::Any => Some("*"),
-            WebOrigins::Named(names) => names
-                .iter()
-                .map(|name| &**name)
-                .find(|name| *name == origin),
+            WebOrigins::Named(names) => names.iter().map(|name| &**name).find(|name| *name == origin),
         }
     }
 
@@ -75,12 +68,7 @@ impl Cors {
     ///
     /// It is an ordinary request where the policy does not speak of CORS.
     #[must_use]
-    pub fn is_preflight(
-        &self,
-        method: &str,
-        origin: Option<&str>,
-        request_method: Option<&str>,
-    ) -> bool {
+    pub fn is_preflight(&self, method: &str, origin: Option<&str>, request_method: Option<&str>) -> bool {
         method == "OPTIONS"
             && origin.is_some()
             && request_method.is_some()
@@ -95,21 +83,14 @@ impl Cors {
 
     /// The headers that answer a preflight, for its `Origin` and its `Access-Control-Request-Headers`.
     #[must_use]
-    pub fn preflight_answer<'a>(
-        &'a self,
-        origin: &str,
-        request_headers: Option<&'a str>,
-    ) -> Vec<Header<'a>> {
+    pub fn preflight_answer<'a>(&'a self, origin: &str, request_headers: Option<&'a str>) -> Vec<Header<'a>> {
         let mut headers = Vec::with_capacity(5);
         headers.push(("Vary", VARY.into()));
         let Some(allowed) = self.allowed(origin) else {
             return headers;
         };
         headers.push(("Access-Control-Allow-Origin", allowed.into()));
-        headers.push((
-            "Access-Control-Allow-Methods",
-            Cow::Borrowed(&*self.allow_methods),
-        ));
+        headers.push(("Access-Control-Allow-Methods", Cow::Borrowed(&*self.allow_methods)));
         headers.push(("Access-Control-Max-Age", MAX_AGE_SECS.into()));
         // Echoed, not `*`: that would not stand for `Authorization`.
         if let Some(names) = request_headers.filter(|names| is_header_list(names)) {
@@ -121,9 +102,7 @@ impl Cors {
 
 fn is_header_list(names: &str) -> bool {
     names.len() <= REQUEST_HEADERS_MAX_LEN
-        && names
-            .split(',')
-            .all(|name| is_token(name.trim_matches([' ', '\t'])))
+        && names.split(',').all(|name| is_token(name.trim_matches([' ', '\t'])))
 }
 
 /// RFC 9110, section 5.6.2.
@@ -148,9 +127,7 @@ impl fmt::Display for WebOriginFault {
 pub(crate) fn parse_web_origin(text: &str) -> Result<Box<str>, WebOriginFault> {
     let (scheme, rest) = text.split_once("://").ok_or(WebOriginFault)?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
-        && scheme
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
     let authority = Authority::parse(rest).map_err(|_| WebOriginFault)?;
     let port = match (scheme, authority.port) {
         ("https", Some(443)) | ("http", Some(80)) => return Err(WebOriginFault),
@@ -159,11 +136,7 @@ pub(crate) fn parse_web_origin(text: &str) -> Result<Box<str>, WebOriginFault> {
     };
     let canonical = alloc::format!("{scheme}://{}{port}", authority.host);
     // INVARIANT: compared byte for byte with what a browser sends, so another spelling would never match.
-    if is_scheme && canonical == text {
-        Ok(text.into())
-    } else {
-        Err(WebOriginFault)
-    }
+    if is_scheme && canonical == text { Ok(text.into()) } else { Err(WebOriginFault) }
 }
 
 #[cfg(test)]
@@ -184,28 +157,14 @@ mod tests {
     }
 
     fn named(names: &[&str]) -> WebOrigins {
-        WebOrigins::Named(
-            names
-                .iter()
-                .map(|name| parse_web_origin(name).unwrap())
-                .collect(),
-        )
+        WebOrigins::Named(names.iter().map(|name| parse_web_origin(name).unwrap()).collect())
     }
 
     #[test]
     fn an_origin_is_allowed_byte_for_byte() {
-        let cors = cors(
-            named(&["https://app.example.com", "http://localhost:3000"]),
-            Preflight::Answer,
-        );
-        assert_eq!(
-            cors.allowed("https://app.example.com"),
-            Some("https://app.example.com")
-        );
-        assert_eq!(
-            cors.allowed("http://localhost:3000"),
-            Some("http://localhost:3000")
-        );
+        let cors = cors(named(&["https://app.example.com", "http://localhost:3000"]), Preflight::Answer);
+        assert_eq!(cors.allowed("https://app.example.com"), Some("https://app.example.com"));
+        assert_eq!(cors.allowed("http://localhost:3000"), Some("http://localhost:3000"));
         for other in [
             "",
             "null",
@@ -255,42 +214,24 @@ mod tests {
         let cors = cors(named(&["https://app.example.com"]), Preflight::Answer);
         let answer = |origin, headers| -> Vec<(&str, String)> {
             let headers = cors.preflight_answer(origin, headers);
-            headers
-                .into_iter()
-                .map(|(name, value)| (name, value.into_owned()))
-                .collect()
+            headers.into_iter().map(|(name, value)| (name, value.into_owned())).collect()
         };
-        let vary = (
-            "Vary",
-            String::from("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
-        );
-        assert_eq!(
-            answer("https://other.example", Some("x-api-key")),
-            core::slice::from_ref(&vary)
-        );
+        let vary =
+            ("Vary", String::from("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"));
+        assert_eq!(answer("https://other.example", Some("x-api-key")), core::slice::from_ref(&vary));
         assert_eq!(
             answer("https://app.example.com", Some("authorization, x-api-key")),
             [
                 vary,
-                (
-                    "Access-Control-Allow-Origin",
-                    "https://app.example.com".into()
-                ),
+                ("Access-Control-Allow-Origin", "https://app.example.com".into()),
                 ("Access-Control-Allow-Methods", "GET, POST".into()),
                 ("Access-Control-Max-Age", "600".into()),
-                (
-                    "Access-Control-Allow-Headers",
-                    "authorization, x-api-key".into()
-                ),
+                ("Access-Control-Allow-Headers", "authorization, x-api-key".into()),
             ]
         );
         let long = "a,".repeat(512) + "a";
         for hostile in ["", "a b", "a,,b", "a\r\nX: y", "é", "a,", "\"a\"", &long] {
-            assert_eq!(
-                answer("https://app.example.com", Some(hostile)).len(),
-                4,
-                "{hostile:?}"
-            );
+            assert_eq!(answer("https://app.example.com", Some(hostile)).len(), 4, "{hostile:?}");
         }
     }
 

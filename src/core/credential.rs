@@ -174,8 +174,7 @@ impl Places {
         prefix: &KeyPrefix,
         presented: &Presented<'a>,
     ) -> Result<Extracted<'a>, CredentialFault> {
-        self.settle(prefix, presented)
-            .map(|settled| settled.extracted)
+        self.settle(prefix, presented).map(|settled| settled.extracted)
     }
 
     /// What a request on a public route may take along: nothing that is or could be a credential of the gate.
@@ -233,23 +232,13 @@ impl Places {
             return false;
         }
         let folded = |b: u8| {
-            if is_plain(b) {
-                b.to_ascii_lowercase()
-            } else {
-                b'-'
-            }
+            if is_plain(b) { b.to_ascii_lowercase() } else { b'-' }
         };
         let begins_with = |prefix: &str| {
-            name.len() >= prefix.len()
-                && prefix
-                    .bytes()
-                    .eq(name.bytes().map(folded).take(prefix.len()))
+            name.len() >= prefix.len() && prefix.bytes().eq(name.bytes().map(folded).take(prefix.len()))
         };
         GUARDED.iter().any(|prefix| begins_with(prefix))
-            || self
-                .headers
-                .iter()
-                .any(|header| header.len() == name.len() && begins_with(header))
+            || self.headers.iter().any(|header| header.len() == name.len() && begins_with(header))
     }
 
     fn settle<'a>(
@@ -260,18 +249,12 @@ impl Places {
         let other = one(self.in_headers(presented)?, self.in_query(presented)?)?;
         let query = self.without_credential(presented.query);
         let settled = |credential, authorization, is_foreign| Settled {
-            extracted: Extracted {
-                credential,
-                authorization,
-                query,
-            },
+            extracted: Extracted { credential, authorization, query },
             is_foreign,
         };
         Ok(match self.in_authorization(prefix, presented)? {
             InAuthorization::Nothing => settled(other, AuthorizationFate::Strip, false),
-            InAuthorization::Ours(key) => {
-                settled(one(Some(key), other)?, AuthorizationFate::Strip, false)
-            }
+            InAuthorization::Ours(key) => settled(one(Some(key), other)?, AuthorizationFate::Strip, false),
             InAuthorization::Foreign { value, candidate } => match (other, candidate) {
                 (Some(key), Some(candidate)) if key.is_same(&candidate) => {
                     settled(Some(key), AuthorizationFate::Strip, false)
@@ -303,10 +286,7 @@ impl Places {
         Ok(found)
     }
 
-    fn in_query<'a>(
-        &self,
-        presented: &Presented<'a>,
-    ) -> Result<Option<CredentialText<'a>>, CredentialFault> {
+    fn in_query<'a>(&self, presented: &Presented<'a>) -> Result<Option<CredentialText<'a>>, CredentialFault> {
         let (Some(_), Some(query)) = (&self.query, presented.query) else {
             return Ok(None);
         };
@@ -382,10 +362,7 @@ enum InAuthorization<'a> {
     /// A credential with our prefix.
     Ours(CredentialText<'a>),
     /// Something else; in a scheme of ours it could still be meant for the gate.
-    Foreign {
-        value: &'a str,
-        candidate: Option<CredentialText<'a>>,
-    },
+    Foreign { value: &'a str, candidate: Option<CredentialText<'a>> },
 }
 
 /// Headers that the gate or the platform sets: no client may speak in their names.

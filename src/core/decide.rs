@@ -81,18 +81,10 @@ pub fn decide<'a>(
     now: UnixSeconds,
 ) -> Result<Verdict<'a>, Denial> {
     let Claim::Key(key) = &request.claim else {
-        return Ok(Verdict::Permit(Permit {
-            gate,
-            request,
-            holder: None,
-        }));
+        return Ok(Verdict::Permit(Permit { gate, request, holder: None }));
     };
     let id = key.id();
-    let with_id = |cause| Denial {
-        cause,
-        key_id: Some(id),
-        subject: None,
-    };
+    let with_id = |cause| Denial { cause, key_id: Some(id), subject: None };
     let record = match found {
         Lookup::Found(record) => record,
         Lookup::Unknown | Lookup::NotNeeded => return Err(with_id(Cause::KeyUnknown)),
@@ -102,37 +94,23 @@ pub fn decide<'a>(
     };
     check_digest(gate, key, record).map_err(with_id)?;
 
-    let told = |cause| Denial {
-        cause,
-        key_id: Some(id),
-        subject: Some(record.subject.clone()),
-    };
+    let told = |cause| Denial { cause, key_id: Some(id), subject: Some(record.subject.clone()) };
     check_holder(gate, &request, record, now).map_err(told)?;
     let limiter = match &record.plan {
         None => None,
         Some(plan) => match gate.policy.plan(plan) {
             PlanLimit::Unlimited => None,
-            PlanLimit::Limiter {
-                binding,
-                period_secs,
-            } => Some((binding, period_secs)),
+            PlanLimit::Limiter { binding, period_secs } => Some((binding, period_secs)),
             // A plan that this gate does not know may be a limit that it does not know.
             PlanLimit::Unknown => return Err(told(Cause::PlanUnknown(plan.clone()))),
         },
     };
-    let permit = Permit {
-        gate,
-        request,
-        holder: Some(record),
-    };
+    let permit = Permit { gate, request, holder: Some(record) };
     Ok(match limiter {
         None => Verdict::Permit(permit),
-        Some((limiter, period_secs)) => Verdict::Limited(Limited {
-            permit,
-            holder: record,
-            limiter,
-            period_secs,
-        }),
+        Some((limiter, period_secs)) => {
+            Verdict::Limited(Limited { permit, holder: record, limiter, period_secs })
+        }
     })
 }
 
@@ -157,12 +135,7 @@ fn check_digest(gate: &Gate, key: &PresentedKey<'_>, record: &Record) -> Result<
 }
 
 /// Everything that is said only to the holder of the key.
-fn check_holder(
-    gate: &Gate,
-    request: &Admitted<'_>,
-    record: &Record,
-    now: UnixSeconds,
-) -> Result<(), Cause> {
+fn check_holder(gate: &Gate, request: &Admitted<'_>, record: &Record, now: UnixSeconds) -> Result<(), Cause> {
     if gate.secrets.is_denied(&record.id) {
         return Err(Cause::KeyDenied);
     }
@@ -180,9 +153,8 @@ fn check_holder(
     let networks = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
     if !networks.is_empty() {
         // A client address that is not known fails the rule.
-        let allowed = request
-            .client_address()
-            .is_some_and(|address| networks.iter().any(|n| n.contains(address)));
+        let allowed =
+            request.client_address().is_some_and(|address| networks.iter().any(|n| n.contains(address)));
         if !allowed {
             return Err(Cause::Address);
         }
@@ -195,9 +167,7 @@ fn check_holder(
     }
     let held = record.scopes.as_slice();
     if !route.scopes().iter().all(|scope| held.contains(scope)) {
-        return Err(Cause::ScopeMissing {
-            required: route.scopes().to_vec(),
-        });
+        return Err(Cause::ScopeMissing { required: route.scopes().to_vec() });
     }
     Ok(())
 }
@@ -222,16 +192,10 @@ impl<'a> Limited<'a> {
     pub fn settle(self, answer: LimiterAnswer) -> Result<Permit<'a>, Denial> {
         let cause = match answer {
             LimiterAnswer::Within => return Ok(self.permit),
-            LimiterAnswer::Exceeded => Cause::RateLimited {
-                retry_after_secs: self.period_secs,
-            },
+            LimiterAnswer::Exceeded => Cause::RateLimited { retry_after_secs: self.period_secs },
             LimiterAnswer::Failed(error) => Cause::LimiterFailed(error),
         };
-        Err(Denial {
-            cause,
-            key_id: Some(self.holder.id),
-            subject: Some(self.holder.subject.clone()),
-        })
+        Err(Denial { cause, key_id: Some(self.holder.id), subject: Some(self.holder.subject.clone()) })
     }
 }
 
@@ -285,10 +249,7 @@ impl<'a> Permit<'a> {
     #[must_use]
     pub fn destination(&self) -> Destination<'_> {
         let request = &self.request;
-        let origin = request
-            .route
-            .and_then(Route::origin)
-            .unwrap_or_else(|| self.gate.policy.origin());
+        let origin = request.route.and_then(Route::origin).unwrap_or_else(|| self.gate.policy.origin());
         let path = request.path.forwarded();
         let query = request.query.as_deref();
         let same_host = || {
@@ -305,10 +266,7 @@ impl<'a> Permit<'a> {
         match origin {
             Origin::Url(url) => Destination::Url(url.url_for(path, query)),
             Origin::Zone => Destination::Url(same_host()),
-            Origin::Service(binding) => Destination::Service {
-                binding,
-                url: same_host(),
-            },
+            Origin::Service(binding) => Destination::Service { binding, url: same_host() },
         }
     }
 
@@ -345,9 +303,7 @@ impl<'a> Permit<'a> {
     #[must_use]
     pub fn client_ip(&self) -> Option<&'a str> {
         // The platform's header, but only if it is an address: what goes to the origin was parsed.
-        self.request
-            .client_ip
-            .filter(|_| self.request.client_address().is_some())
+        self.request.client_ip.filter(|_| self.request.client_address().is_some())
     }
 
     /// `X-Forwarded-Host`.

@@ -93,10 +93,7 @@ pub enum Cause {
 
 /// What the caller is told; a promise to clients, so that a code never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    missing_docs,
-    reason = "the names are the codes; `row` says what each means"
-)]
+#[expect(missing_docs, reason = "the names are the codes; `row` says what each means")]
 pub enum Code {
     CredentialMissing,
     CredentialAmbiguous,
@@ -162,6 +159,7 @@ impl Code {
 
     /// The table: what a code means, on the wire and in the log.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "it is the table, and there is to be one")]
     pub const fn row(self) -> Row {
         use EventKind::{AuthnFail, AuthzFail, InputFail, OriginFail, RateExceeded, SystemFail};
         let (code, status, title, detail, event) = match self {
@@ -235,13 +233,9 @@ impl Code {
                 "The holder of the API key may not use this resource.",
                 AuthzFail,
             ),
-            Self::RouteDenied => (
-                "route_denied",
-                403,
-                "Closed",
-                "This resource is closed to everybody.",
-                AuthzFail,
-            ),
+            Self::RouteDenied => {
+                ("route_denied", 403, "Closed", "This resource is closed to everybody.", AuthzFail)
+            }
             Self::HttpsRequired => (
                 "https_required",
                 403,
@@ -306,13 +300,7 @@ impl Code {
                 OriginFail,
             ),
         };
-        Row {
-            code,
-            status,
-            title,
-            detail,
-            event,
-        }
+        Row { code, status, title, detail, event }
     }
 }
 
@@ -340,9 +328,7 @@ impl Cause {
             Self::ScopeMissing { .. } => Code::ScopeMissing,
             Self::RateLimited { .. } => Code::RateLimited,
             Self::StoreFailed(_) | Self::StoreTimeout => Code::KeyStoreUnavailable,
-            Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => {
-                Code::KeyRecordInvalid
-            }
+            Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
             Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
             Self::OriginUnreachable(_) => Code::OriginUnreachable,
             Self::OriginTimeout => Code::OriginTimeout,
@@ -365,27 +351,22 @@ impl Cause {
             Self::KeyDenied => "the id is on DENIED_IDS".into(),
             Self::KeyRevoked => "the record is revoked".into(),
             Self::KeyDisabled => "the record is disabled".into(),
-            Self::KeyExpired { not_after } => {
-                format!("the key expired at {}", not_after.seconds()).into()
-            }
+            Self::KeyExpired { not_after } => format!("the key expired at {}", not_after.seconds()).into(),
             Self::KeyNotYetValid { not_before } => {
                 format!("the key is good from {}", not_before.seconds()).into()
             }
             Self::Address => "the client's address is in none of the record's networks".into(),
             Self::SubjectNotAllowed => "the route does not name this subject".into(),
-            Self::ScopeMissing { required } => {
-                format!("the route asks for `{}`", joined(required)).into()
-            }
+            Self::ScopeMissing { required } => format!("the route asks for `{}`", joined(required)).into(),
             Self::RateLimited { .. } => "the plan's limiter refused".into(),
             Self::PlanUnknown(plan) => format!("PLANS has no plan `{plan}`").into(),
             Self::StoreFailed(error) => format!("KV failed: {error}").into(),
             Self::StoreTimeout => "KV did not answer within KV_TIMEOUT_MS".into(),
             Self::LimiterFailed(error) => format!("the plan's limiter failed: {error}").into(),
             Self::Record(fault) => format!("the record cannot be read: {fault}").into(),
-            Self::PepperUnknown(id) => format!(
-                "the record's digest was made with pepper {id}, which this gate does not have"
-            )
-            .into(),
+            Self::PepperUnknown(id) => {
+                format!("the record's digest was made with pepper {id}, which this gate does not have").into()
+            }
             Self::Misconfigured(what) => what.clone().into(),
             Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
             Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
@@ -400,17 +381,13 @@ impl Cause {
             | Code::KeyExpired
             | Code::KeyNotYetValid
             | Code::KeyDisabled
-            | Code::KeyRevoked => {
-                Some(format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
-            }
+            | Code::KeyRevoked => Some(format!("Bearer realm=\"{realm}\", error=\"invalid_token\"")),
             Code::ScopeMissing => {
                 let scope = match self {
                     Self::ScopeMissing { required } => joined(required),
                     _ => String::new(),
                 };
-                Some(format!(
-                    "Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\""
-                ))
+                Some(format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\""))
             }
             Code::CredentialAmbiguous
             | Code::IpNotAllowed
@@ -454,11 +431,7 @@ pub struct Denial {
 
 impl From<Cause> for Denial {
     fn from(cause: Cause) -> Self {
-        Self {
-            cause,
-            key_id: None,
-            subject: None,
-        }
+        Self { cause, key_id: None, subject: None }
     }
 }
 

@@ -48,10 +48,9 @@ impl Digest {
     pub fn parse(text: &str) -> Result<Self, DigestFault> {
         let mut parts = text.split('.');
         let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some("hs256"), Some(pepper), Some(mac), None) => Self::Keyed {
-                pepper: PepperId::parse(pepper).ok_or(DigestFault)?,
-                mac: decode(mac)?,
-            },
+            (Some("hs256"), Some(pepper), Some(mac), None) => {
+                Self::Keyed { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
+            }
             (Some("sha256"), Some(hash), None, None) => Self::Imported(decode(hash)?),
             _ => return Err(DigestFault),
         };
@@ -77,11 +76,7 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keyed { pepper, mac } => {
-                write!(
-                    f,
-                    "hs256.{pepper}.{}",
-                    Base64UrlUnpadded::encode_string(mac)
-                )
+                write!(f, "hs256.{pepper}.{}", Base64UrlUnpadded::encode_string(mac))
             }
             Self::Imported(hash) => {
                 write!(f, "sha256.{}", Base64UrlUnpadded::encode_string(hash))
@@ -128,17 +123,13 @@ impl ImportedKey {
     /// Reads a b64token (RFC 6750, section 2.1) of 20 to 512 characters: hex, base64 and most tokens are.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let token = |b: u8| {
-            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
-        };
+        let token =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
         if !(IMPORTED_MIN..=IMPORTED_MAX).contains(&text.len()) || !text.bytes().all(token) {
             return None;
         }
         let sha256 = Sha256::digest(text.as_bytes()).into();
-        Some(Self {
-            sha256,
-            id: KeyId::of_imported(&sha256),
-        })
+        Some(Self { sha256, id: KeyId::of_imported(&sha256) })
     }
 
     /// The id that names its record.

@@ -54,11 +54,9 @@ impl EventKind {
     pub const fn level(self) -> &'static str {
         match self {
             Self::Access => "info",
-            Self::AuthnFail
-            | Self::AuthzFail
-            | Self::InputFail
-            | Self::RateExceeded
-            | Self::Suppressed => "warn",
+            Self::AuthnFail | Self::AuthzFail | Self::InputFail | Self::RateExceeded | Self::Suppressed => {
+                "warn"
+            }
             Self::SystemFail | Self::OriginFail | Self::Panic => "error",
         }
     }
@@ -84,7 +82,8 @@ pub struct Scene<'a> {
 pub struct Event<'a> {
     time: &'a str,
     level: &'static str,
-    event: &'static str,
+    #[serde(rename = "event")]
+    kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,12 +118,7 @@ const REASON_MAX: usize = 512;
 impl<'a> Event<'a> {
     /// A request was turned away.
     #[must_use]
-    pub fn denied(
-        time: &'a str,
-        denial: &'a Denial,
-        scene: &Scene<'a>,
-        prefix: Option<&KeyPrefix>,
-    ) -> Self {
+    pub fn denied(time: &'a str, denial: &'a Denial, scene: &Scene<'a>, prefix: Option<&KeyPrefix>) -> Self {
         let row = denial.cause.code().row();
         Self {
             code: Some(row.code),
@@ -154,26 +148,20 @@ impl<'a> Event<'a> {
     /// `count` rejections were not logged one by one.
     #[must_use]
     pub fn suppressed(time: &'a str, count: u64) -> Self {
-        Self {
-            suppressed: Some(count),
-            ..Self::bare(time, EventKind::Suppressed)
-        }
+        Self { suppressed: Some(count), ..Self::bare(time, EventKind::Suppressed) }
     }
 
     /// A panic ended a wasm instance; `what` is a place in the code, and no request is in it.
     #[must_use]
     pub fn panicked(time: &'a str, what: &'a str) -> Self {
-        Self {
-            reason: Some(clean(what, REASON_MAX, None)),
-            ..Self::bare(time, EventKind::Panic)
-        }
+        Self { reason: Some(clean(what, REASON_MAX, None)), ..Self::bare(time, EventKind::Panic) }
     }
 
     fn bare(time: &'a str, kind: EventKind) -> Self {
         Self {
             time,
             level: kind.level(),
-            event: kind.as_str(),
+            kind: kind.as_str(),
             code: None,
             reason: None,
             status: None,
@@ -188,12 +176,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn about(
-        time: &'a str,
-        kind: EventKind,
-        scene: &Scene<'a>,
-        prefix: Option<&KeyPrefix>,
-    ) -> Self {
+    fn about(time: &'a str, kind: EventKind, scene: &Scene<'a>, prefix: Option<&KeyPrefix>) -> Self {
         let field = |text, max| Some(clean(text, max, prefix));
         Self {
             request_id: Some(scene.request_id),
@@ -242,11 +225,7 @@ fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, s
     }
 }
 
-fn clean_owned(
-    text: Cow<'static, str>,
-    max: usize,
-    prefix: Option<&KeyPrefix>,
-) -> Cow<'static, str> {
+fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'static, str> {
     match text {
         Cow::Borrowed(text) => clean(text, max, prefix),
         Cow::Owned(text) => clean(&text, max, prefix).into_owned().into(),
@@ -275,7 +254,7 @@ mod tests {
     use super::{Event, Scene};
     use crate::denial::{Cause, Denial};
     use crate::key::KeyPrefix;
-    use std::string::{String, ToString};
+    use std::string::String;
 
     fn line(scene: &Scene<'_>) -> String {
         let prefix = KeyPrefix::parse("acme_live").unwrap();
@@ -285,20 +264,10 @@ mod tests {
 
     #[test]
     fn hostile_text_stays_inside_one_ascii_line() {
-        for hostile in [
-            "a\r\nb",
-            "\u{1b}[31mred",
-            "\u{2028}\u{2029}",
-            "\u{202e}evil",
-            "\u{7f}\0",
-            "\"}{\"",
-            "\u{1F600}",
-        ] {
-            let line = line(&Scene {
-                path: hostile,
-                user_agent: Some(hostile),
-                ..Scene::default()
-            });
+        for hostile in
+            ["a\r\nb", "\u{1b}[31mred", "\u{2028}\u{2029}", "\u{202e}evil", "\u{7f}\0", "\"}{\"", "\u{1F600}"]
+        {
+            let line = line(&Scene { path: hostile, user_agent: Some(hostile), ..Scene::default() });
             assert!(line.bytes().all(|b| (0x20..0x7f).contains(&b)), "{line}");
             let back: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(back["path"], hostile);
@@ -327,34 +296,18 @@ mod tests {
             std::format!("/x/{key}/{key}?"),
             std::format!("{}{key}", "a".repeat(500)),
         ] {
-            let line = line(&Scene {
-                path: &path,
-                user_agent: Some(&key),
-                ..Scene::default()
-            });
+            let line = line(&Scene { path: &path, user_agent: Some(&key), ..Scene::default() });
             assert!(!line.contains("Ab3"), "{line}");
         }
-        assert!(
-            line(&Scene {
-                path: "/acme_live_",
-                ..Scene::default()
-            })
-            .contains("/acme_live_[redacted]")
-        );
-        assert!(
-            line(&Scene {
-                path: "/acme_live",
-                ..Scene::default()
-            })
-            .contains("\"/acme_live\"")
-        );
+        assert!(line(&Scene { path: "/acme_live_", ..Scene::default() }).contains("/acme_live_[redacted]"));
+        assert!(line(&Scene { path: "/acme_live", ..Scene::default() }).contains("\"/acme_live\""));
     }
 
     #[test]
     fn suppressed_rejections_are_counted() {
         let line = Event::suppressed("2026-01-02T03:04:05.678Z", 7).to_line();
         assert_eq!(
-            line.to_string(),
+            line,
             r#"{"time":"2026-01-02T03:04:05.678Z","level":"warn","event":"sys_log_suppressed","suppressed":7}"#
         );
     }

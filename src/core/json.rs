@@ -74,10 +74,7 @@ impl<'j> Value<'j> {
         let mut reader = Reader { text, rest: text };
         let value = reader.value(0).and_then(|value| {
             reader.skip_space();
-            match reader.rest.is_empty() {
-                true => Ok(value),
-                false => Err(Problem::Trailing),
-            }
+            if reader.rest.is_empty() { Ok(value) } else { Err(Problem::Trailing) }
         });
         value.map_err(|problem| reader.fault(problem))
     }
@@ -148,18 +145,11 @@ impl<'j> Reader<'j> {
 
     fn expect(&mut self, token: &str) -> Result<(), Problem> {
         self.skip_space();
-        if self.take(token) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.take(token) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn unexpected(&self) -> Problem {
-        self.rest
-            .chars()
-            .next()
-            .map_or(Problem::End, Problem::Unexpected)
+        self.rest.chars().next().map_or(Problem::End, Problem::Unexpected)
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'j>, Problem> {
@@ -207,12 +197,7 @@ impl<'j> Reader<'j> {
             self.skip_space();
             let name = self.string()?;
             if fields.iter().any(|(other, _)| *other == name) {
-                return Err(Problem::Twice(
-                    name.chars()
-                        .take(64)
-                        .flat_map(char::escape_default)
-                        .collect(),
-                ));
+                return Err(Problem::Twice(name.chars().take(64).flat_map(char::escape_default).collect()));
             }
             self.expect(":")?;
             fields.push((name, self.value(depth + 1)?));
@@ -240,9 +225,7 @@ impl<'j> Reader<'j> {
                 return Err(Problem::Number);
             }
         }
-        Ok(start
-            .get(..start.len() - self.rest.len())
-            .unwrap_or_default())
+        Ok(start.get(..start.len() - self.rest.len()).unwrap_or_default())
     }
 
     fn digits(&mut self) -> usize {
@@ -340,25 +323,18 @@ mod tests {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
             }
             (Value::Object(a), serde_json::Value::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter()
-                        .all(|(name, a)| b.get(&**name).is_some_and(|b| same(a, b)))
+                a.len() == b.len() && a.iter().all(|(name, a)| b.get(&**name).is_some_and(|b| same(a, b)))
             }
             _ => false,
         }
     }
 
     fn agree(text: &str) -> bool {
-        match (
-            Value::parse(text),
-            serde_json::from_str::<serde_json::Value>(text),
-        ) {
+        match (Value::parse(text), serde_json::from_str::<serde_json::Value>(text)) {
             (Ok(ours), Ok(theirs)) => same(&ours, &theirs),
             (Err(_), Err(_)) => true,
             // The two things in which this reader is stricter or laxer on purpose.
-            (Err(fault), Ok(_)) => {
-                fault.to_string().contains("twice") || fault.to_string().contains("deep")
-            }
+            (Err(fault), Ok(_)) => fault.to_string().contains("twice") || fault.to_string().contains("deep"),
             // serde_json has no room for the number.
             (Ok(_), Err(error)) => error.to_string().contains("number out of range"),
         }
@@ -454,18 +430,10 @@ mod tests {
 
     #[test]
     fn a_field_that_stands_twice_is_refused_however_it_is_written() {
-        for text in [
-            "{\"a\":1,\"a\":2}",
-            "{\"state\":1,\"\\u0073tate\":2}",
-            "[{\"x\":{\"a\":1,\"b\":1,\"a\":1}}]",
-        ] {
-            assert!(
-                Value::parse(text)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("twice"),
-                "{text}"
-            );
+        for text in
+            ["{\"a\":1,\"a\":2}", "{\"state\":1,\"\\u0073tate\":2}", "[{\"x\":{\"a\":1,\"b\":1,\"a\":1}}]"]
+        {
+            assert!(Value::parse(text).unwrap_err().to_string().contains("twice"), "{text}");
         }
     }
 

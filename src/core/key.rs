@@ -43,37 +43,25 @@ pub struct KeyPrefixFault(Box<str>);
 
 impl fmt::Display for KeyPrefixFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not {}",
-            self.0.escape_default(),
-            KeyPrefix::ALLOWED
-        )
+        write!(f, "`{}` is not {}", self.0.escape_default(), KeyPrefix::ALLOWED)
     }
 }
 
 impl KeyPrefix {
     /// What a prefix may be, in words, for error messages.
-    pub const ALLOWED: &'static str = "a key prefix: 2 to 24 characters, words of a-z and 0-9 joined by `_`, the first character a letter";
+    pub const ALLOWED: &'static str =
+        "a key prefix: 2 to 24 characters, words of a-z and 0-9 joined by `_`, the first character a letter";
 
     /// Reads `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 24 characters.
     ///
     /// # Errors
     /// The text has another form or length.
     pub fn parse(text: &str) -> Result<Self, KeyPrefixFault> {
-        let word = |w: &str| {
-            !w.is_empty()
-                && w.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
+        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let fits = (2..=PREFIX_MAX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.split('_').all(word);
-        if fits {
-            Ok(Self(text.into()))
-        } else {
-            Err(KeyPrefixFault(text.chars().take(80).collect()))
-        }
+        if fits { Ok(Self(text.into())) } else { Err(KeyPrefixFault(text.chars().take(80).collect())) }
     }
 
     /// The prefix, without the `_` that follows it in a key.
@@ -106,11 +94,7 @@ pub struct KeyIdFault(Box<str>);
 
 impl fmt::Display for KeyIdFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z",
-            self.0.escape_default()
-        )
+        write!(f, "`{}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z", self.0.escape_default())
     }
 }
 
@@ -130,15 +114,9 @@ impl KeyId {
     /// The id of a key that was issued by another system, from its SHA-256 digest.
     #[must_use]
     pub fn of_imported(digest: &[u8; 32]) -> Self {
-        let hash = Sha256::new()
-            .chain_update(b"keygate/v1/imported-id\0")
-            .chain_update(digest)
-            .finalize();
+        let hash = Sha256::new().chain_update(b"keygate/v1/imported-id\0").chain_update(digest).finalize();
         // 128 bits modulo 62^12: the bias is below 2^-56, and an id is no secret.
-        let mut value = hash
-            .iter()
-            .take(16)
-            .fold(0_u128, |acc, byte| (acc << 8) | u128::from(*byte));
+        let mut value = hash.iter().take(16).fold(0_u128, |acc, byte| (acc << 8) | u128::from(*byte));
         let mut id = [b'0'; ID_LEN];
         for digit in id.iter_mut().rev() {
             *digit = base62_digit(value % 62);
@@ -236,10 +214,7 @@ impl<'a> Key<'a> {
             return Err(KeyFault::Character);
         }
         let id = body.first_chunk::<ID_LEN>().ok_or(KeyFault::Length)?;
-        Ok(Self {
-            text,
-            id: KeyId(*id),
-        })
+        Ok(Self { text, id: KeyId(*id) })
     }
 
     /// The key that `parse` took apart before: its text, and the id that it found.
@@ -298,10 +273,7 @@ impl NewKey {
         text.extend(id.iter().chain(secret.iter()).map(|b| char::from(*b)));
         let tag = pepper.tag(text.as_bytes());
         text.extend(tag.iter().map(|b| char::from(*b)));
-        Ok(Self {
-            text,
-            id: KeyId(id),
-        })
+        Ok(Self { text, id: KeyId(id) })
     }
 
     /// The public half.
@@ -319,18 +291,12 @@ impl NewKey {
     /// The same key as the gate would read it.
     #[must_use]
     pub fn as_presented(&self) -> Key<'_> {
-        Key {
-            text: &self.text,
-            id: self.id,
-        }
+        Key { text: &self.text, id: self.id }
     }
 }
 
 /// Fills `digits` with uniform base62 digits: bytes from 248 up are thrown away (248 = 4 × 62).
-fn fill_base62<E>(
-    digits: &mut [u8],
-    fill: &mut impl FnMut(&mut [u8]) -> Result<(), E>,
-) -> Result<(), E> {
+fn fill_base62<E>(digits: &mut [u8], fill: &mut impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<(), E> {
     let mut random = [0_u8; 64];
     let mut usable = 0..0;
     for digit in digits {
@@ -351,10 +317,7 @@ fn fill_base62<E>(
 
 /// The tag as text: 64 bits modulo 62^8; the bias is below 2^-16 and of no use to a forger.
 pub(crate) fn tag_text(mac: &[u8]) -> [u8; TAG_LEN] {
-    let mut value = mac
-        .iter()
-        .take(8)
-        .fold(0_u64, |acc, byte| (acc << 8) | u64::from(*byte));
+    let mut value = mac.iter().take(8).fold(0_u64, |acc, byte| (acc << 8) | u64::from(*byte));
     let mut tag = [b'0'; TAG_LEN];
     for digit in tag.iter_mut().rev() {
         *digit = base62_digit(u128::from(value % 62));
@@ -365,11 +328,7 @@ pub(crate) fn tag_text(mac: &[u8]) -> [u8; TAG_LEN] {
 
 /// The digit of a value below 62.
 fn base62_digit(value: u128) -> u8 {
-    usize::try_from(value)
-        .ok()
-        .and_then(|at| BASE62.get(at))
-        .copied()
-        .unwrap_or(b'0')
+    usize::try_from(value).ok().and_then(|at| BASE62.get(at)).copied().unwrap_or(b'0')
 }
 
 #[cfg(test)]
@@ -426,10 +385,7 @@ mod tests {
             let key = Key::parse(text(case, "key"), &prefix).unwrap();
             assert_eq!(key.id().as_str(), text(case, "id"));
             assert_eq!(pepper.digest(&key).to_string(), text(case, "digest"));
-            let peppers = Peppers {
-                current: pepper,
-                previous: None,
-            };
+            let peppers = Peppers { current: pepper, previous: None };
             let stored = Digest::parse(text(case, "digest")).unwrap();
             assert_eq!(peppers.digest_matches(&key, &stored), DigestMatch::Yes);
         }
@@ -446,11 +402,7 @@ mod tests {
         for case in vectors()["bad_digests"].as_array().unwrap() {
             let digest = text(case, "digest");
             let fault = Digest::parse(digest).unwrap_err().to_string();
-            assert!(
-                digest.len() < 20 || !fault.contains(digest),
-                "{}",
-                text(case, "name")
-            );
+            assert!(digest.len() < 20 || !fault.contains(digest), "{}", text(case, "name"));
         }
     }
 
@@ -471,19 +423,11 @@ mod tests {
         let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
         let of_previous = &vectors["digests"][1];
         let key = Key::parse(text(of_previous, "key"), &prefix).unwrap();
-        let only_current = Peppers {
-            current: Pepper::parse(text(&vectors, "pepper")).unwrap(),
-            previous: None,
-        };
+        let only_current =
+            Peppers { current: Pepper::parse(text(&vectors, "pepper")).unwrap(), previous: None };
         let stored = Digest::parse(text(of_previous, "digest")).unwrap();
-        assert!(matches!(
-            only_current.digest_matches(&key, &stored),
-            DigestMatch::UnknownPepper(_)
-        ));
-        assert_eq!(
-            peppers(&vectors).digest_matches(&key, &stored),
-            DigestMatch::Yes
-        );
+        assert!(matches!(only_current.digest_matches(&key, &stored), DigestMatch::UnknownPepper(_)));
+        assert_eq!(peppers(&vectors).digest_matches(&key, &stored), DigestMatch::Yes);
     }
 
     #[test]
@@ -500,10 +444,7 @@ mod tests {
             Ok::<(), ()>(())
         })
         .unwrap();
-        assert!(
-            key.reveal()
-                .starts_with(&("acme_live_".to_string() + &"z".repeat(42)))
-        );
+        assert!(key.reveal().starts_with(&("acme_live_".to_string() + &"z".repeat(42))));
         let failed = NewKey::from_entropy(&prefix, &pepper, |_| Err("no entropy")).err();
         assert_eq!(failed, Some("no entropy"));
     }
@@ -520,10 +461,8 @@ mod tests {
         .unwrap();
         let presented = Key::parse(new.reveal(), &prefix).unwrap();
         let imported = ImportedKey::parse(&"ab".repeat(32)).unwrap();
-        let debug = std::format!(
-            "{new:?} {presented:?} {pepper:?} {imported:?} {:?}",
-            pepper.digest(&presented)
-        );
+        let debug =
+            std::format!("{new:?} {presented:?} {pepper:?} {imported:?} {:?}", pepper.digest(&presented));
         assert!(!debug.contains(&"7".repeat(13)), "{debug}");
         assert!(!debug.contains(text(&vectors, "pepper")), "{debug}");
     }
@@ -537,7 +476,9 @@ mod tests {
             Some(b.wrapping_add(*n))
         });
         let key = NewKey::from_entropy(&prefix, &peppers.current, |bytes| {
-            bytes.iter_mut().for_each(|b| *b = stream.next().unwrap());
+            for b in bytes {
+                *b = stream.next().unwrap();
+            }
             Ok::<(), ()>(())
         })
         .unwrap();

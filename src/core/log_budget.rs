@@ -27,12 +27,7 @@ impl LogBudget {
     /// At most `per_minute` lines in a minute.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        Self {
-            per_minute,
-            minute: 0,
-            used: 0,
-            suppressed: 0,
-        }
+        Self { per_minute, minute: 0, used: 0, suppressed: 0 }
     }
 
     /// Asks for one more line at `now_ms`.

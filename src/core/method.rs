@@ -89,8 +89,7 @@ impl Methods {
     /// # Errors
     /// Every variant of [`MethodFault`].
     pub(crate) fn add(&mut self, name: &str) -> Result<(), MethodFault> {
-        let upper =
-            |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+        let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if name.len() > METHOD_MAX_LEN
             || !name.starts_with(|c: char| c.is_ascii_uppercase())
             || !name.bytes().all(upper)
@@ -111,17 +110,13 @@ impl Methods {
     /// Finds a method by the exact name that the request has; methods are case-sensitive (RFC 9110, section 9.1).
     #[must_use]
     pub fn index_of(&self, method: &str) -> Option<MethodIndex> {
-        self.indexed()
-            .find_map(|(index, name)| (name == method).then_some(index))
+        self.indexed().find_map(|(index, name)| (name == method).then_some(index))
     }
 
     /// All allowed methods.
     #[must_use]
     pub fn all(&self) -> MethodSet {
-        self.indexed()
-            .fold(MethodSet::default(), |set, (index, _)| {
-                set.union(MethodSet::of(index))
-            })
+        self.indexed().fold(MethodSet::default(), |set, (index, _)| set.union(MethodSet::of(index)))
     }
 
     /// The methods that a route means by a name: what holds for GET holds for HEAD.
@@ -137,17 +132,13 @@ impl Methods {
     /// The value of an `Allow` header for a set: `GET, HEAD, POST`.
     #[must_use]
     pub fn allow_header(&self, set: MethodSet) -> String {
-        let names: Vec<&str> = self
-            .indexed()
-            .filter_map(|(index, name)| set.contains(index).then_some(name))
-            .collect();
+        let names: Vec<&str> =
+            self.indexed().filter_map(|(index, name)| set.contains(index).then_some(name)).collect();
         names.join(", ")
     }
 
     fn indexed(&self) -> impl Iterator<Item = (MethodIndex, &str)> {
-        (0_u8..)
-            .map(MethodIndex)
-            .zip(self.names.iter().map(|name| &**name))
+        (0_u8..).map(MethodIndex).zip(self.names.iter().map(|name| &**name))
     }
 }
 
@@ -167,17 +158,7 @@ mod tests {
     fn only_the_exact_name_is_found() {
         let methods = methods(&["GET", "M-SEARCH"]);
         assert!(methods.index_of("GET").is_some() && methods.index_of("M-SEARCH").is_some());
-        for other in [
-            "",
-            "get",
-            "Get",
-            "GET ",
-            "GETS",
-            "GE",
-            "HEAD",
-            "PROPFIND",
-            "ＧＥＴ",
-        ] {
+        for other in ["", "get", "Get", "GET ", "GETS", "GE", "HEAD", "PROPFIND", "ＧＥＴ"] {
             assert_eq!(methods.index_of(other), None, "{other:?}");
         }
     }
@@ -185,10 +166,7 @@ mod tests {
     #[test]
     fn head_follows_get_where_head_is_allowed() {
         let both = methods(&["POST", "GET", "HEAD"]);
-        assert_eq!(
-            both.allow_header(both.meant_by("GET").unwrap()),
-            "GET, HEAD"
-        );
+        assert_eq!(both.allow_header(both.meant_by("GET").unwrap()), "GET, HEAD");
         assert_eq!(both.allow_header(both.meant_by("POST").unwrap()), "POST");
         let get = methods(&["GET"]);
         assert_eq!(get.allow_header(get.meant_by("GET").unwrap()), "GET");

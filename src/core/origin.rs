@@ -122,10 +122,7 @@ impl OriginUrl {
             }
             _ => alloc::format!("{scheme}://{}", authority.host),
         };
-        Ok(Self {
-            base: base.into(),
-            base_path: base_path(path)?.into(),
-        })
+        Ok(Self { base: base.into(), base_path: base_path(path)?.into() })
     }
 
     /// Scheme and authority: `https://api.example.com`.
@@ -144,8 +141,7 @@ impl OriginUrl {
     #[must_use]
     pub fn url_for(&self, path: &str, query: Option<&str>) -> String {
         let query_len = query.map_or(0, |query| query.len() + 1);
-        let mut url =
-            String::with_capacity(self.base.len() + self.base_path.len() + path.len() + query_len);
+        let mut url = String::with_capacity(self.base.len() + self.base_path.len() + path.len() + query_len);
         url.push_str(&self.base);
         url.push_str(&self.base_path);
         url.push_str(path);
@@ -224,9 +220,7 @@ impl Host {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
         if text.len() > 253 || !text.split('.').all(label) {
             return Err(OriginFault::Host);
@@ -274,45 +268,19 @@ mod tests {
         for (text, base, base_path) in [
             ("https://api.example.com", "https://api.example.com", ""),
             ("https://api.example.com/", "https://api.example.com", ""),
-            (
-                "https://API.example.com:443/v1/",
-                "https://api.example.com",
-                "/v1",
-            ),
-            (
-                "https://api.example.com:8443/v1/x",
-                "https://api.example.com:8443",
-                "/v1/x",
-            ),
-            (
-                "https://my_api.example.com",
-                "https://my_api.example.com",
-                "",
-            ),
+            ("https://API.example.com:443/v1/", "https://api.example.com", "/v1"),
+            ("https://api.example.com:8443/v1/x", "https://api.example.com:8443", "/v1/x"),
+            ("https://my_api.example.com", "https://my_api.example.com", ""),
             ("https://192.0.2.1", "https://192.0.2.1", ""),
-            (
-                "https://[2001:DB8::1]:80/a",
-                "https://[2001:db8::1]:80",
-                "/a",
-            ),
-            (
-                "https://xn--caf-dma.example",
-                "https://xn--caf-dma.example",
-                "",
-            ),
-            (
-                "https://api.example.com/a.b/~c/$d=@e",
-                "https://api.example.com",
-                "/a.b/~c/$d=@e",
-            ),
+            ("https://[2001:DB8::1]:80/a", "https://[2001:db8::1]:80", "/a"),
+            ("https://xn--caf-dma.example", "https://xn--caf-dma.example", ""),
+            ("https://api.example.com/a.b/~c/$d=@e", "https://api.example.com", "/a.b/~c/$d=@e"),
             ("http://localhost:8000", "http://localhost:8000", ""),
             ("http://127.0.0.1", "http://127.0.0.1", ""),
             ("http://127.255.0.9:1", "http://127.255.0.9:1", ""),
             ("http://[::1]:8000/v1", "http://[::1]:8000", "/v1"),
         ] {
-            let Ok(Origin::Url(url)) = Origin::parse(text, false) else {
-                panic!("{text}")
-            };
+            let Ok(Origin::Url(url)) = Origin::parse(text, false) else { panic!("{text}") };
             assert_eq!((url.base(), url.base_path()), (base, base_path), "{text}");
         }
     }
@@ -390,9 +358,7 @@ mod tests {
             assert_eq!(Origin::parse(text, false), Err(fault), "{text}");
         }
         assert!(Origin::parse(&std::format!("https://{}", "a".repeat(64)), false).is_err());
-        assert!(
-            Origin::parse(&std::format!("https://{}com", "abcdefg.".repeat(32)), false).is_err()
-        );
+        assert!(Origin::parse(&std::format!("https://{}com", "abcdefg.".repeat(32)), false).is_err());
         assert!(Origin::parse(&std::format!("service:{}", "a".repeat(65)), false).is_err());
     }
 
@@ -400,10 +366,7 @@ mod tests {
     fn plain_http_to_another_machine_has_to_be_allowed() {
         assert!(Origin::parse("http://origin.internal", true).is_ok());
         assert_eq!(Origin::parse("zone", false), Ok(Origin::Zone));
-        assert_eq!(
-            Origin::parse("service:API", false),
-            Ok(Origin::Service("API".into()))
-        );
+        assert_eq!(Origin::parse("service:API", false), Ok(Origin::Service("API".into())));
     }
 
     #[test]
@@ -413,31 +376,14 @@ mod tests {
         };
         for (path, query, whole) in [
             ("/", None, "https://api.example.com/v1/"),
-            (
-                "/a%20b",
-                Some("x=%2f"),
-                "https://api.example.com/v1/a%20b?x=%2f",
-            ),
-            (
-                "//evil.example",
-                None,
-                "https://api.example.com/v1//evil.example",
-            ),
-            (
-                "/@evil.example",
-                Some(""),
-                "https://api.example.com/v1/@evil.example?",
-            ),
+            ("/a%20b", Some("x=%2f"), "https://api.example.com/v1/a%20b?x=%2f"),
+            ("//evil.example", None, "https://api.example.com/v1//evil.example"),
+            ("/@evil.example", Some(""), "https://api.example.com/v1/@evil.example?"),
         ] {
             assert_eq!(url.url_for(path, query), whole);
         }
-        let Ok(Origin::Url(url)) = Origin::parse("https://api.example.com", false) else {
-            panic!("no url")
-        };
-        assert_eq!(
-            url.url_for("/@evil.example", None),
-            "https://api.example.com/@evil.example"
-        );
+        let Ok(Origin::Url(url)) = Origin::parse("https://api.example.com", false) else { panic!("no url") };
+        assert_eq!(url.url_for("/@evil.example", None), "https://api.example.com/@evil.example");
     }
 
     proptest! {

@@ -251,11 +251,7 @@ impl Walk {
 
 /// The byte that two hex digits spell.
 pub(crate) fn hex_byte(high: u8, low: u8) -> Option<u8> {
-    let digit = |b: u8| {
-        char::from(b)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     Some(digit(high)? << 4 | digit(low)?)
 }
 
@@ -322,8 +318,7 @@ mod tests {
 
     #[test]
     fn frozen_vectors() {
-        let vectors: Vectors =
-            serde_json::from_str(include_str!("../../tests/vectors/path.json")).unwrap();
+        let vectors: Vectors = serde_json::from_str(include_str!("../../tests/vectors/path.json")).unwrap();
         for case in vectors.cases {
             let rules = PathRules {
                 allow_encoded_slash: case.rules.iter().any(|rule| rule == "allow_encoded_slash"),
@@ -331,19 +326,9 @@ mod tests {
             };
             match CanonicalPath::parse(&case.path, rules) {
                 Ok(path) => {
-                    assert_eq!(
-                        Some(path.forwarded()),
-                        case.forwarded.as_deref(),
-                        "{}",
-                        case.name
-                    );
+                    assert_eq!(Some(path.forwarded()), case.forwarded.as_deref(), "{}", case.name);
                     assert_eq!(Some(path.judged()), case.judged.as_deref(), "{}", case.name);
-                    assert_eq!(
-                        path.has_parameters(),
-                        path.judged().contains(';'),
-                        "{}",
-                        case.name
-                    );
+                    assert_eq!(path.has_parameters(), path.judged().contains(';'), "{}", case.name);
                 }
                 Err(fault) => {
                     assert_eq!(Some(std::format!("{fault:?}")), case.fault, "{}", case.name);
@@ -357,33 +342,21 @@ mod tests {
         let mut path = std::format!("/{}", "a".repeat(16 * 1024 - 1));
         assert!(CanonicalPath::parse(&path, PathRules::default()).is_ok());
         path.push('%');
-        assert_eq!(
-            CanonicalPath::parse(&path, PathRules::default()),
-            Err(PathFault::TooLong)
-        );
+        assert_eq!(CanonicalPath::parse(&path, PathRules::default()), Err(PathFault::TooLong));
     }
 
     #[test]
     fn an_ordinary_path_is_not_copied() {
         for case_insensitive in [false, true] {
-            let rules = PathRules {
-                case_insensitive,
-                ..PathRules::default()
-            };
+            let rules = PathRules { case_insensitive, ..PathRules::default() };
             let path = CanonicalPath::parse("/v1/reports;a=1/7", rules).unwrap();
-            assert!(matches!(
-                (&path.forwarded, &path.judged),
-                (Cow::Borrowed(_), Cow::Borrowed(_))
-            ));
+            assert!(matches!((&path.forwarded, &path.judged), (Cow::Borrowed(_), Cow::Borrowed(_))));
         }
     }
 
     #[test]
     fn whatever_becomes_ascii_in_either_case_is_folded_to_it() {
-        let rules = PathRules {
-            case_insensitive: true,
-            ..PathRules::default()
-        };
+        let rules = PathRules { case_insensitive: true, ..PathRules::default() };
         for c in char::MIN..=char::MAX {
             let ours = folded(Cow::Owned(c.into()), rules);
             let upper = c.to_lowercase().flat_map(char::to_uppercase);
@@ -434,7 +407,8 @@ mod tests {
             "*",
             "é",
         ];
-        let piece = prop_oneof![8 => proptest::sample::select(PIECES).prop_map(String::from), 1 => any::<String>()];
+        let piece =
+            prop_oneof![8 => proptest::sample::select(PIECES).prop_map(String::from), 1 => any::<String>()];
         let tail = proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat());
         prop_oneof![9 => tail.prop_map(|tail| std::format!("/{tail}")), 1 => Just(String::new())]
     }

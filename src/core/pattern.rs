@@ -97,10 +97,7 @@ impl Pattern {
         if segments.len() > PATTERN_MAX_SEGMENTS {
             return Err(PatternFault::TooLong);
         }
-        Ok(Self {
-            text: text.into(),
-            segments,
-        })
+        Ok(Self { text: text.into(), segments })
     }
 
     /// The pattern as it was written.
@@ -159,10 +156,7 @@ mod tests {
             ("/a*", PatternFault::PartialWildcard),
             ("/**", PatternFault::PartialWildcard),
             (&"/a".repeat(33), PatternFault::TooLong),
-            (
-                &std::format!("/{}", "a".repeat(1024)),
-                PatternFault::TooLong,
-            ),
+            (&std::format!("/{}", "a".repeat(1024)), PatternFault::TooLong),
         ] {
             assert_eq!(Pattern::parse(bad), Err(fault), "{bad}");
         }

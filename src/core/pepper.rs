@@ -27,9 +27,7 @@ impl PepperId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let id = <[u8; 8]>::try_from(text.as_bytes()).ok()?;
-        id.iter()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            .then_some(Self(id))
+        id.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(id))
     }
 
     /// The id as text.
@@ -130,10 +128,7 @@ impl Pepper {
     /// The digest that is stored for `key`.
     #[must_use]
     pub fn digest(&self, key: &Key<'_>) -> Digest {
-        Digest::Keyed {
-            pepper: self.id,
-            mac: mac(&self.digest_key, key.bytes()),
-        }
+        Digest::Keyed { pepper: self.id, mac: mac(&self.digest_key, key.bytes()) }
     }
 
     fn tag_matches(&self, key: &Key<'_>) -> Choice {
@@ -178,11 +173,7 @@ impl Peppers {
     /// Whether `stored` is the digest of `key`, compared in constant time.
     #[must_use]
     pub fn digest_matches(&self, key: &Key<'_>, stored: &Digest) -> DigestMatch {
-        let Digest::Keyed {
-            pepper,
-            mac: stored,
-        } = stored
-        else {
+        let Digest::Keyed { pepper, mac: stored } = stored else {
             return DigestMatch::No;
         };
         // What this comparison leaks, which pepper a record names, is no secret.
@@ -207,27 +198,16 @@ fn derive(pepper: &str, label: &[u8]) -> Result<HmacSha256, PepperFault> {
 }
 
 fn mac(state: &HmacSha256, message: &[u8]) -> [u8; 32] {
-    state
-        .clone()
-        .chain_update(message)
-        .finalize()
-        .into_bytes()
-        .into()
+    state.clone().chain_update(message).finalize().into_bytes().into()
 }
 
 fn pepper_id(pepper: &str) -> PepperId {
-    let hash = Sha256::new()
-        .chain_update(b"keygate/v1/pepper-id\0")
-        .chain_update(pepper.as_bytes())
-        .finalize();
+    let hash =
+        Sha256::new().chain_update(b"keygate/v1/pepper-id\0").chain_update(pepper.as_bytes()).finalize();
     let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     let mut id = [b'0'; 8];
     for (digit, nibble) in id.iter_mut().zip(nibbles) {
-        *digit = if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' + (nibble - 10)
-        };
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
     }
     PepperId(id)
 }

@@ -188,10 +188,9 @@ impl Policy {
     #[must_use]
     pub fn plan(&self, plan: &Plan) -> PlanLimit<'_> {
         match self.plans.get(plan.as_str()) {
-            Some(limiter) => PlanLimit::Limiter {
-                binding: &limiter.binding,
-                period_secs: limiter.period_secs,
-            },
+            Some(limiter) => {
+                PlanLimit::Limiter { binding: &limiter.binding, period_secs: limiter.period_secs }
+            }
             None if self.plans.is_empty() => PlanLimit::Unlimited,
             None => PlanLimit::Unknown,
         }
@@ -243,18 +242,12 @@ mod tests {
 
     #[test]
     fn frozen_vectors() {
-        let vectors: Vectors =
-            serde_json::from_str(include_str!("../../tests/vectors/policy.json")).unwrap();
+        let vectors: Vectors = serde_json::from_str(include_str!("../../tests/vectors/policy.json")).unwrap();
         for case in vectors.cases {
             let faults = Policy::from_json(&case.vars.to_string()).err();
             let text = faults.as_ref().map(ToString::to_string).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
-            assert_eq!(
-                faults.is_some(),
-                !case.faults.is_empty(),
-                "{}: {text}",
-                case.name
-            );
+            assert_eq!(faults.is_some(), !case.faults.is_empty(), "{}: {text}", case.name);
             assert_eq!(lines.len(), case.faults.len(), "{}: {text}", case.name);
             for fault in &case.faults {
                 assert!(
@@ -264,12 +257,7 @@ mod tests {
                 );
             }
             assert!(!text.contains("canary-secret"), "{}", case.name);
-            assert_eq!(
-                faults.map_or(0, |faults| faults.iter().count()),
-                lines.len(),
-                "{}",
-                case.name
-            );
+            assert_eq!(faults.map_or(0, |faults| faults.iter().count()), lines.len(), "{}", case.name);
         }
     }
 
@@ -278,16 +266,8 @@ mod tests {
         let policy = std::format!("{:?}", policy(&least()));
         for variable in VARIABLES {
             if variable.default != "required" {
-                let vars = least_and(
-                    variable.name,
-                    serde_json::from_str(variable.default).unwrap(),
-                );
-                assert_eq!(
-                    std::format!("{:?}", self::policy(&vars)),
-                    policy,
-                    "{}",
-                    variable.name
-                );
+                let vars = least_and(variable.name, serde_json::from_str(variable.default).unwrap());
+                assert_eq!(std::format!("{:?}", self::policy(&vars)), policy, "{}", variable.name);
             }
         }
     }
@@ -297,29 +277,20 @@ mod tests {
         for variable in VARIABLES {
             let vars = least_and(variable.name, json!([{"no": "such value"}]));
             let faults = Policy::from_json(&vars.to_string()).unwrap_err();
-            assert!(
-                faults
-                    .iter()
-                    .all(|fault| fault.field().starts_with(variable.name)),
-                "{faults}"
-            );
+            assert!(faults.iter().all(|fault| fault.field().starts_with(variable.name)), "{faults}");
         }
     }
 
     #[test]
     fn bounds_of_the_table_are_those_of_the_parser() {
         for variable in VARIABLES {
-            let bounds: Option<Vec<i64>> = variable
-                .form
-                .split(" to ")
-                .map(|bound| bound.parse().ok())
-                .collect();
+            let bounds: Option<Vec<i64>> =
+                variable.form.split(" to ").map(|bound| bound.parse().ok()).collect();
             let Some(&[low, high]) = bounds.as_deref() else {
                 continue;
             };
-            let reads = |value: i64| {
-                Policy::from_json(&least_and(variable.name, value.into()).to_string()).is_ok()
-            };
+            let reads =
+                |value: i64| Policy::from_json(&least_and(variable.name, value.into()).to_string()).is_ok();
             assert!(reads(low) && reads(high), "{}", variable.name);
             assert!(!reads(low - 1) && !reads(high + 1), "{}", variable.name);
         }
@@ -340,73 +311,34 @@ mod tests {
             ],
         }));
         assert_eq!(policy.key_prefix().as_str(), "acme_test");
-        assert_eq!(
-            (policy.realm(), policy.imported_keys(), policy.allow_http()),
-            ("Acme", true, true)
-        );
-        assert_eq!(
-            (policy.kv_cache_ttl_secs(), policy.kv_timeout_ms()),
-            (60, 500)
-        );
-        assert_eq!(
-            (
-                policy.cache_entries(),
-                policy.cache_secs(),
-                policy.stale_secs()
-            ),
-            (5, 6, 7)
-        );
-        assert_eq!(
-            (
-                policy.origin_timeout_secs(),
-                policy.rejection_logs_per_minute()
-            ),
-            (8, 9)
-        );
+        assert_eq!((policy.realm(), policy.imported_keys(), policy.allow_http()), ("Acme", true, true));
+        assert_eq!((policy.kv_cache_ttl_secs(), policy.kv_timeout_ms()), (60, 500));
+        assert_eq!((policy.cache_entries(), policy.cache_secs(), policy.stale_secs()), (5, 6, 7));
+        assert_eq!((policy.origin_timeout_secs(), policy.rejection_logs_per_minute()), (8, 9));
         assert!((policy.access_log_sample() - 0.5).abs() < f64::EPSILON);
         assert!(policy.path_rules().allow_encoded_slash && !policy.path_rules().case_insensitive);
         assert_eq!(policy.cors().allowed("https://a.example"), Some("*"));
         assert!(policy.places().bearer() && !policy.places().basic());
         let path = CanonicalPath::parse("/v1/x", policy.path_rules()).unwrap();
         let get = policy.methods().index_of("GET").unwrap();
-        let Found::Route(route) = policy.routes().find(&path, get) else {
-            panic!("no route")
-        };
-        assert_eq!(
-            (route.path(), route.access(), route.cache()),
-            ("/v1/*", Access::Key, true)
-        );
-        assert_eq!(
-            (route.scopes()[0].as_str(), route.subjects()[0].as_str()),
-            ("a", "acme")
-        );
+        let Found::Route(route) = policy.routes().find(&path, get) else { panic!("no route") };
+        assert_eq!((route.path(), route.access(), route.cache()), ("/v1/*", Access::Key, true));
+        assert_eq!((route.scopes()[0].as_str(), route.subjects()[0].as_str()), ("a", "acme"));
         assert_eq!(policy.methods().allow_header(route.methods()), "GET, HEAD");
         assert_eq!(policy.routes().as_slice()[1].access(), Access::Deny);
         let plan = |name| policy.plan(&Plan::parse(name).unwrap());
-        assert_eq!(
-            plan("free"),
-            PlanLimit::Limiter {
-                binding: "FREE",
-                period_secs: 10
-            }
-        );
+        assert_eq!(plan("free"), PlanLimit::Limiter { binding: "FREE", period_secs: 10 });
         assert_eq!(plan("paid"), PlanLimit::Unknown);
-        assert_eq!(
-            self::policy(&least()).plan(&Plan::parse("paid").unwrap()),
-            PlanLimit::Unlimited
-        );
+        assert_eq!(self::policy(&least()).plan(&Plan::parse("paid").unwrap()), PlanLimit::Unlimited);
     }
 
     #[test]
     fn a_long_list_of_faults_is_cut() {
-        let faults = Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string())
-            .unwrap_err();
+        let faults =
+            Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string()).unwrap_err();
         assert_eq!(faults.iter().count(), 100);
         let long = std::format!("{{\"REALM\": \"{}\"}}", "a".repeat(256 * 1024));
-        assert_eq!(
-            Policy::from_json(&long).unwrap_err().to_string(),
-            "vars: are longer than 262144 bytes"
-        );
+        assert_eq!(Policy::from_json(&long).unwrap_err().to_string(), "vars: are longer than 262144 bytes");
     }
 
     fn value() -> impl Strategy<Value = Value> {

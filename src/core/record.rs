@@ -149,10 +149,7 @@ impl RecordFault {
     }
 
     fn new(field: &str, problem: impl fmt::Display) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.to_string(),
-        }
+        Self { field: field.into(), problem: problem.to_string() }
     }
 }
 
@@ -199,10 +196,7 @@ impl Record {
         if record.id == id {
             Ok(record)
         } else {
-            Err(RecordFault::new(
-                "id",
-                format_args!("`{}` stands in the entry of `{id}`", record.id),
-            ))
+            Err(RecordFault::new("id", format_args!("`{}` stands in the entry of `{id}`", record.id)))
         }
     }
 
@@ -245,17 +239,13 @@ impl Record {
             v: Version,
             id: fields.required("id", |value| text(value, KeyId::parse))?,
             subject: fields.required("subject", |value| text(value, Subject::parse))?,
-            name: fields
-                .optional("name", |value| text(value, Name::parse))?
-                .unwrap_or_default(),
+            name: fields.optional("name", |value| text(value, Name::parse))?.unwrap_or_default(),
             digest: fields.required("digest", |value| text(value, Digest::parse))?,
             state: fields.required("state", |value| text(value, State::parse))?,
             created: fields.required("created", time)?,
             not_before: fields.optional("not_before", time)?,
             not_after: fields.optional("not_after", time)?,
-            scopes: fields
-                .list("scopes", |value| text(value, Scope::parse))?
-                .unwrap_or_default(),
+            scopes: fields.list("scopes", |value| text(value, Scope::parse))?.unwrap_or_default(),
             ips: fields.list("ips", |value| text(value, Network::parse))?,
             plan: fields.optional("plan", |value| text(value, Plan::parse))?,
             replaces: fields.optional("replaces", |value| text(value, KeyId::parse))?,
@@ -265,16 +255,13 @@ impl Record {
         if let Digest::Imported(hash) = &record.digest
             && KeyId::of_imported(hash) != record.id
         {
-            return Err(fields.fault(
-                "id",
-                format_args!("`{}` is not the id that follows from the digest", record.id),
-            ));
+            return Err(fields
+                .fault("id", format_args!("`{}` is not the id that follows from the digest", record.id)));
         }
         match (record.not_before, record.not_after) {
-            (Some(from), Some(to)) if from >= to => Err(fields.fault(
-                "not_after",
-                "is not after `not_before`; the key would never be good",
-            )),
+            (Some(from), Some(to)) if from >= to => {
+                Err(fields.fault("not_after", "is not after `not_before`; the key would never be good"))
+            }
             _ => Ok(record),
         }
     }
@@ -320,51 +307,29 @@ fn read_json(json: &str, max: usize) -> Result<Value<'_>, RecordFault> {
 
 /// An object's fields, and where the object stands.
 struct Fields<'v> {
-    fields: &'v [(Cow<'v, str>, Value<'v>)],
+    all: &'v [(Cow<'v, str>, Value<'v>)],
     known: &'static [&'static str],
     path: String,
 }
 
 impl<'v> Fields<'v> {
-    fn of(
-        value: &'v Value<'v>,
-        path: String,
-        known: &'static [&'static str],
-    ) -> Result<Self, RecordFault> {
+    fn of(value: &'v Value<'v>, path: String, known: &'static [&'static str]) -> Result<Self, RecordFault> {
         match value {
-            Value::Object(fields) => Ok(Self {
-                fields,
-                known,
-                path,
-            }),
+            Value::Object(all) => Ok(Self { all, known, path }),
             other => {
                 let at = path.trim_end_matches('.');
                 let at = if at.is_empty() { "." } else { at };
-                Err(RecordFault::new(
-                    at,
-                    format_args!("is {}, not a record", other.kind()),
-                ))
+                Err(RecordFault::new(at, format_args!("is {}, not a record", other.kind())))
             }
         }
     }
 
     fn all_known(&self) -> Result<(), RecordFault> {
-        match self
-            .fields
-            .iter()
-            .find(|(name, _)| !self.known.contains(&&**name))
-        {
+        match self.all.iter().find(|(name, _)| !self.known.contains(&&**name)) {
             None => Ok(()),
             Some((name, _)) => {
-                let name: String = name
-                    .chars()
-                    .take(64)
-                    .flat_map(char::escape_default)
-                    .collect();
-                Err(self.fault(
-                    &name,
-                    format_args!("is not a field; there are {}", self.known.join(", ")),
-                ))
+                let name: String = name.chars().take(64).flat_map(char::escape_default).collect();
+                Err(self.fault(&name, format_args!("is not a field; there are {}", self.known.join(", "))))
             }
         }
     }
@@ -379,11 +344,9 @@ impl<'v> Fields<'v> {
         name: &str,
         read: impl Fn(&Value<'_>) -> Result<T, String>,
     ) -> Result<Option<T>, RecordFault> {
-        match self.fields.iter().find(|(field, _)| field == name) {
+        match self.all.iter().find(|(field, _)| field == name) {
             None | Some((_, Value::Null)) => Ok(None),
-            Some((_, value)) => read(value)
-                .map(Some)
-                .map_err(|problem| self.fault(name, problem)),
+            Some((_, value)) => read(value).map(Some).map_err(|problem| self.fault(name, problem)),
         }
     }
 
@@ -392,8 +355,7 @@ impl<'v> Fields<'v> {
         name: &str,
         read: impl Fn(&Value<'_>) -> Result<T, String>,
     ) -> Result<T, RecordFault> {
-        self.optional(name, read)?
-            .ok_or_else(|| self.fault(name, "is not set"))
+        self.optional(name, read)?.ok_or_else(|| self.fault(name, "is not set"))
     }
 
     fn list<T>(
@@ -404,16 +366,11 @@ impl<'v> Fields<'v> {
         let elements = self.optional(name, |value| match value {
             Value::Array(elements) if elements.len() <= LIST_MAX => {
                 let read = |(at, element)| read(element).map_err(|problem| (at, problem));
-                Ok(elements
-                    .iter()
-                    .enumerate()
-                    .map(read)
-                    .collect::<Result<Vec<T>, (usize, String)>>())
+                Ok(elements.iter().enumerate().map(read).collect::<Result<Vec<T>, (usize, String)>>())
             }
-            Value::Array(elements) => Err(format!(
-                "has {} elements; at most {LIST_MAX} are allowed",
-                elements.len()
-            )),
+            Value::Array(elements) => {
+                Err(format!("has {} elements; at most {LIST_MAX} are allowed", elements.len()))
+            }
             other => Err(format!("is {}, not a list", other.kind())),
         })?;
         match elements {
@@ -424,10 +381,7 @@ impl<'v> Fields<'v> {
     }
 }
 
-fn text<T, E: fmt::Display>(
-    value: &Value<'_>,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, String> {
+fn text<T, E: fmt::Display>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, String> {
     match value.as_str() {
         Some(text) => parse(text).map_err(|fault| fault.to_string()),
         None => Err(format!("is {}, not a text", value.kind())),
@@ -449,9 +403,7 @@ fn version(value: &Value<'_>) -> Result<(), String> {
     if value.as_u64() == Some(RECORD_VERSION) {
         Ok(())
     } else {
-        Err(format!(
-            "is not {RECORD_VERSION}, the version that this gate knows"
-        ))
+        Err(format!("is not {RECORD_VERSION}, the version that this gate knows"))
     }
 }
 
@@ -538,10 +490,7 @@ impl<T> TryFrom<Vec<T>> for Bounded<T> {
         if list.len() <= LIST_MAX {
             Ok(Self(list))
         } else {
-            Err(format!(
-                "{} elements; at most {LIST_MAX} are allowed",
-                list.len()
-            ))
+            Err(format!("{} elements; at most {LIST_MAX} are allowed", list.len()))
         }
     }
 }

@@ -143,17 +143,9 @@ impl RouteTable {
         }
     }
 
-    fn search(
-        &self,
-        path: &CanonicalPath<'_>,
-        method: MethodIndex,
-        parameters: Parameters,
-    ) -> Matches {
+    fn search(&self, path: &CanonicalPath<'_>, method: MethodIndex, parameters: Parameters) -> Matches {
         let mut matches = Matches::new(method);
-        let rest = path
-            .judged()
-            .strip_prefix('/')
-            .filter(|rest| !rest.is_empty());
+        let rest = path.judged().strip_prefix('/').filter(|rest| !rest.is_empty());
         self.root.search(rest, parameters, &mut matches);
         matches
     }

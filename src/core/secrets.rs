@@ -50,10 +50,7 @@ pub struct SecretFault {
 
 impl SecretFault {
     fn new(binding: &'static str, problem: impl fmt::Display) -> Self {
-        Self {
-            binding,
-            problem: problem.to_string(),
-        }
+        Self { binding, problem: problem.to_string() }
     }
 }
 
@@ -72,7 +69,8 @@ impl Secrets {
         let mut faults = Vec::new();
         let current = match texts.pepper.filter(|text| !text.trim_ascii().is_empty()) {
             None => {
-                let problem = "is missing or empty; set it with `wrangler secret put PEPPER`, or in .dev.vars";
+                let problem =
+                    "is missing or empty; set it with `wrangler secret put PEPPER`, or in .dev.vars";
                 faults.push(SecretFault::new("PEPPER", problem));
                 None
             }
@@ -86,13 +84,9 @@ impl Secrets {
         let denied_ids = set(texts.denied_ids)
             .and_then(|text| keep(denied_ids(text), "DENIED_IDS", &mut faults))
             .unwrap_or_default();
-        let origin_authorization = texts.origin_authorization.and_then(|text| {
-            keep(
-                HeaderSecret::parse(text),
-                "ORIGIN_AUTHORIZATION",
-                &mut faults,
-            )
-        });
+        let origin_authorization = texts
+            .origin_authorization
+            .and_then(|text| keep(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut faults));
         match current {
             Some(current) if faults.is_empty() => Ok(Self {
                 peppers: Peppers { current, previous },
@@ -138,8 +132,7 @@ fn keep<T, E: fmt::Display>(
     binding: &'static str,
     faults: &mut Vec<SecretFault>,
 ) -> Option<T> {
-    read.map_err(|fault| faults.push(SecretFault::new(binding, fault)))
-        .ok()
+    read.map_err(|fault| faults.push(SecretFault::new(binding, fault))).ok()
 }
 
 fn static_keys(text: &str) -> Result<Vec<Rc<Record>>, RecordFaultIn> {
@@ -212,12 +205,7 @@ mod tests {
     const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
     fn faults(texts: SecretTexts<'_>) -> Vec<String> {
-        Secrets::parse(&texts)
-            .err()
-            .unwrap_or_default()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        Secrets::parse(&texts).err().unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -230,37 +218,15 @@ mod tests {
             origin_authorization: Some(" "),
         };
         let faults = faults(texts);
-        let named: Vec<_> = faults
-            .iter()
-            .map(|f| f.split(' ').nth(1).unwrap())
-            .collect();
-        assert_eq!(
-            named,
-            [
-                "PEPPER",
-                "PEPPER_PREVIOUS",
-                "STATIC_KEYS",
-                "DENIED_IDS",
-                "ORIGIN_AUTHORIZATION"
-            ]
-        );
-        assert!(
-            !faults[0].contains("canary") && !faults[1].contains("canary"),
-            "{faults:?}"
-        );
+        let named: Vec<_> = faults.iter().map(|f| f.split(' ').nth(1).unwrap()).collect();
+        assert_eq!(named, ["PEPPER", "PEPPER_PREVIOUS", "STATIC_KEYS", "DENIED_IDS", "ORIGIN_AUTHORIZATION"]);
+        assert!(!faults[0].contains("canary") && !faults[1].contains("canary"), "{faults:?}");
     }
 
     #[test]
     fn a_pepper_is_required_and_empty_optional_secrets_count_as_unset() {
         for pepper in [None, Some(""), Some(" \n")] {
-            assert_eq!(
-                faults(SecretTexts {
-                    pepper,
-                    ..SecretTexts::default()
-                })
-                .len(),
-                1
-            );
+            assert_eq!(faults(SecretTexts { pepper, ..SecretTexts::default() }).len(), 1);
         }
         let texts = SecretTexts {
             pepper: Some(PEPPER),
@@ -279,21 +245,11 @@ mod tests {
             " AAAAAAAAAAAA\nBBBBBBBBBBBB,",
             "[\"AAAAAAAAAAAA\",\"BBBBBBBBBBBB\"]",
         ] {
-            let texts = SecretTexts {
-                pepper: Some(PEPPER),
-                denied_ids: Some(text),
-                ..SecretTexts::default()
-            };
+            let texts =
+                SecretTexts { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretTexts::default() };
             let secrets = Secrets::parse(&texts).unwrap();
-            for (id, denied) in [
-                ("AAAAAAAAAAAA", true),
-                ("BBBBBBBBBBBB", true),
-                ("CCCCCCCCCCCC", false),
-            ] {
-                assert_eq!(
-                    secrets.is_denied(&crate::key::KeyId::parse(id).unwrap()),
-                    denied
-                );
+            for (id, denied) in [("AAAAAAAAAAAA", true), ("BBBBBBBBBBBB", true), ("CCCCCCCCCCCC", false)] {
+                assert_eq!(secrets.is_denied(&crate::key::KeyId::parse(id).unwrap()), denied);
             }
         }
     }
@@ -306,9 +262,6 @@ mod tests {
             ..SecretTexts::default()
         };
         let debug = std::format!("{:?}", Secrets::parse(&texts).unwrap());
-        assert!(
-            !debug.contains("canary") && !debug.contains("abcdefgh"),
-            "{debug}"
-        );
+        assert!(!debug.contains("canary") && !debug.contains("abcdefgh"), "{debug}");
     }
 }

@@ -14,12 +14,7 @@ pub struct TokenFault {
 
 impl fmt::Display for TokenFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not {}",
-            self.found.escape_default(),
-            self.allowed
-        )
+        write!(f, "`{}` is not {}", self.found.escape_default(), self.allowed)
     }
 }
 
@@ -105,25 +100,10 @@ mod tests {
 
     #[test]
     fn names_are_bounded_visible_ascii() {
-        for good in [
-            "a",
-            "reports:read",
-            "https://example.com/scope",
-            &"x".repeat(64),
-        ] {
+        for good in ["a", "reports:read", "https://example.com/scope", &"x".repeat(64)] {
             assert!(Scope::parse(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "a b",
-            "a,b",
-            "a\"b",
-            "a\\b",
-            "é",
-            "a\n",
-            "a\0",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", "a b", "a,b", "a\"b", "a\\b", "é", "a\n", "a\0", &"x".repeat(65)] {
             assert!(Scope::parse(bad).is_err(), "{bad:?}");
             assert!(bad.len() == 65 || Subject::parse(bad).is_err(), "{bad:?}");
             assert!(Plan::parse(bad).is_err(), "{bad:?}");

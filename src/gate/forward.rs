@@ -53,13 +53,5 @@ pub(crate) fn forward(
         plan.push('\n');
         plan.push_str(name);
     }
-    glue::forward(
-        request,
-        env,
-        service,
-        &plan,
-        keep_authorization,
-        permit.no_store(),
-    )
-    .into()
+    glue::forward(request, env, service, &plan, keep_authorization, permit.no_store()).into()
 }

@@ -44,8 +44,7 @@ extern "C" {
         timeout_ms: u32,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(js_name = withinLimit, catch)]
-    pub(crate) fn within_limit(env: &Env, limiter: &str, counted: &str)
-    -> Result<Promise, JsValue>;
+    pub(crate) fn within_limit(env: &Env, limiter: &str, counted: &str) -> Result<Promise, JsValue>;
     pub(crate) fn header(request: &Request, name: &str) -> Option<String>;
     pub(crate) fn has(env: &Env, name: &str) -> bool;
     pub(crate) fn usage(env: &Env, parts: &str);
@@ -56,9 +55,7 @@ extern "C" {
 /// Awaits what a glue function promised; an error is its text.
 pub(crate) async fn awaited(promise: Result<Promise, JsValue>) -> Result<JsValue, String> {
     match promise {
-        Ok(promise) => JsFuture::from(promise)
-            .await
-            .map_err(|error| error_text(&error)),
+        Ok(promise) => JsFuture::from(promise).await.map_err(|error| error_text(&error)),
         Err(error) => Err(error_text(&error)),
     }
 }

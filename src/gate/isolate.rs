@@ -22,15 +22,8 @@ const STATIC_KEYS: &str = "STATIC_KEYS";
 const DENIED_IDS: &str = "DENIED_IDS";
 const ORIGIN_AUTHORIZATION: &str = "ORIGIN_AUTHORIZATION";
 /// Bindings that are no variables, whatever JavaScript type they have.
-const NOT_VARIABLES: [&str; 7] = [
-    KEYS,
-    USAGE,
-    PEPPER,
-    PEPPER_PREVIOUS,
-    STATIC_KEYS,
-    DENIED_IDS,
-    ORIGIN_AUTHORIZATION,
-];
+const NOT_VARIABLES: [&str; 7] =
+    [KEYS, USAGE, PEPPER, PEPPER_PREVIOUS, STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION];
 
 /// One isolate's state. It is made once and never dropped.
 pub(crate) struct Isolate {
@@ -122,10 +115,9 @@ fn start(
     });
     let policy = Policy::from_json(&glue::variables(env, &NOT_VARIABLES.join("\n")));
     match (policy, secrets) {
-        (Ok(policy), Ok(secrets)) if faults.is_empty() => Ok(Box::leak(Box::new(Isolate::new(
-            env,
-            Gate { policy, secrets },
-        )))),
+        (Ok(policy), Ok(secrets)) if faults.is_empty() => {
+            Ok(Box::leak(Box::new(Isolate::new(env, Gate { policy, secrets }))))
+        }
         (policy, secrets) => {
             if let Err(list) = policy {
                 faults.extend(list.iter().map(ToString::to_string));
@@ -144,9 +136,8 @@ impl Isolate {
         let places = policy.places().header_names().iter().map(AsRef::as_ref);
         let names: Vec<&str> = HEADERS.into_iter().chain(places).collect();
         glue::read_headers(&names.join("\n"));
-        let on_origin_failure = glue::OnOriginFailure::new(|request, text: String| {
-            answer::origin_failed(&request, &text)
-        });
+        let on_origin_failure =
+            glue::OnOriginFailure::new(|request, text: String| answer::origin_failed(&request, &text));
         let timeout_ms = policy.origin_timeout_secs().saturating_mul(1000);
         glue::on_origin_failure(timeout_ms, &on_origin_failure);
         log::set_cap(policy.rejection_logs_per_minute());

@@ -1,7 +1,7 @@
 //! The gate: a Cloudflare Worker that lets holders of a key through to an origin.
 //!
 //! Everything that decides is in `keygate-core`; here are bindings, KV, `fetch` and the log.
-//! Request and response are never rebuilt in Rust: bodies stream past, and WebSockets pass.
+//! Request and response are never rebuilt in Rust: bodies stream past, and web sockets pass.
 //!
 //! There is no code that writes KV, and `forward` takes a `Permit`, which only `decide` can make.
 
@@ -46,17 +46,12 @@ pub fn start() {
 #[wasm_bindgen]
 #[must_use]
 pub fn fetch(request: Request, env: Env, _ctx: JsValue) -> JsValue {
-    let text = RequestText::read(&request);
     match isolate::get(&env) {
-        Ok(isolate) => handle(isolate, request, env, text),
+        Ok(isolate) => handle(isolate, request, env),
         Err(Halt::Misconfigured(what)) => answer::misconfigured(&request, what).into(),
         Err(Halt::NeedsSecretsStore) => future_to_promise(async move {
             match isolate::get_with_store(&env).await {
-                Ok(isolate) => {
-                    // What was read before the first start lacks the configured headers.
-                    let text = RequestText::read(&request);
-                    Ok(handle(isolate, request, env, text))
-                }
+                Ok(isolate) => Ok(handle(isolate, request, env)),
                 Err(what) => Ok(answer::misconfigured(&request, &what).into()),
             }
         })
@@ -64,7 +59,9 @@ pub fn fetch(request: Request, env: Env, _ctx: JsValue) -> JsValue {
     }
 }
 
-fn handle(isolate: &'static Isolate, request: Request, env: Env, text: RequestText) -> JsValue {
+fn handle(isolate: &'static Isolate, request: Request, env: Env) -> JsValue {
+    // Not before the isolate has started: only then is it known which headers hold credentials.
+    let text = RequestText::read(&request);
     match at_once(isolate, &request, &env, &text) {
         Ok(Some(answer)) => answer,
         Ok(None) => future_to_promise(async move {
@@ -104,9 +101,7 @@ fn at_once(
         },
     };
     match decide(&isolate.gate, admitted, found, lookup::now())? {
-        Verdict::Permit(permit) => Ok(Some(forward::forward(
-            isolate, request, env, &head, &permit,
-        ))),
+        Verdict::Permit(permit) => Ok(Some(forward::forward(isolate, request, env, &head, &permit))),
         Verdict::Limited(_) => Ok(None),
     }
 }

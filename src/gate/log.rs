@@ -55,12 +55,7 @@ pub(crate) fn set_cap(per_minute: u32) {
 }
 
 /// Logs a rejection, unless the isolate has logged too many in this minute.
-pub(crate) fn denied(
-    isolate: Option<&Isolate>,
-    described: &Described,
-    head: &Head<'_>,
-    denial: &Denial,
-) {
+pub(crate) fn denied(isolate: Option<&Isolate>, described: &Described, head: &Head<'_>, denial: &Denial) {
     match BUDGET.with_borrow_mut(|budget| budget.ask(now_ms())) {
         Allowance::Suppress => return,
         Allowance::LogAfter { suppressed } => {
@@ -83,9 +78,7 @@ pub(crate) fn accepted(
 ) {
     let holder = permit.holder();
     if isolate.has_usage {
-        let id = holder
-            .as_ref()
-            .map_or("public", |holder| holder.id.as_str());
+        let id = holder.as_ref().map_or("public", |holder| holder.id.as_str());
         let subject = holder.map_or("", |holder| holder.subject);
         glue::usage(env, &[id, subject, head.method].join("\n"));
         return;

@@ -99,10 +99,7 @@ async fn read_kv(isolate: &Isolate, env: &Env, id: &KeyId) -> Answer {
     let (ttl, timeout) = (policy.kv_cache_ttl_secs(), policy.kv_timeout_ms());
     match glue::awaited(glue::read_kv(env, KEYS, &id.kv_name(), ttl, timeout)).await {
         Ok(value) if value.is_undefined() => Answer::TimedOut,
-        Ok(value) => match value
-            .as_string()
-            .map(|json| Record::parse_entry(*id, &json))
-        {
+        Ok(value) => match value.as_string().map(|json| Record::parse_entry(*id, &json)) {
             None => Answer::Unknown,
             Some(Ok(record)) => Answer::Found(Rc::new(record)),
             Some(Err(fault)) => Answer::Invalid(fault),

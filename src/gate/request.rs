@@ -8,12 +8,8 @@ use zeroize::Zeroizing;
 use crate::glue;
 
 /// The headers that are read of every request, in this order; the configured places of a credential follow.
-pub(crate) const HEADERS: [&str; 4] = [
-    "cf-connecting-ip",
-    "origin",
-    "access-control-request-method",
-    "authorization",
-];
+pub(crate) const HEADERS: [&str; 4] =
+    ["cf-connecting-ip", "origin", "access-control-request-method", "authorization"];
 
 /// `CREDENTIALS` has at most 8 entries.
 const PLACES_MAX: usize = 8;

@@ -72,7 +72,7 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
     } else {
         DevVars::read(config.folder(), config.environment())?
     };
-    let secret = |name| local.as_ref().and_then(|file| file.value(name));
+    let secret = |name| local.as_ref().filter(|_| config.takes_secret(name))?.value(name);
     let policy = Policy::from_json(&config.vars().to_string());
     let secrets = Secrets::parse(&SecretTexts {
         pepper: Some(&texts.current),

@@ -52,9 +52,7 @@ const BASIC_READINGS_MAX: usize = 4;
 
 /// What a lenient origin could read in a basic `Authorization`, or in several that were joined.
 fn basic_readings(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
-    basic_starts(value)
-        .take(BASIC_READINGS_MAX)
-        .map(lenient_base64)
+    basic_starts(value).take(BASIC_READINGS_MAX).map(lenient_base64)
 }
 
 /// What follows each word `basic`.

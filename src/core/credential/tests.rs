@@ -51,17 +51,9 @@ fn frozen_vectors() {
         } else {
             places(&case.credentials)
         };
-        let headers: Vec<Option<&str>> = places
-            .header_names()
-            .iter()
-            .map(|name| case.headers.get(&**name).map(String::as_str))
-            .collect();
-        assert_eq!(
-            headers.iter().flatten().count(),
-            case.headers.len(),
-            "{}",
-            case.name
-        );
+        let headers: Vec<Option<&str>> =
+            places.header_names().iter().map(|name| case.headers.get(&**name).map(String::as_str)).collect();
+        assert_eq!(headers.iter().flatten().count(), case.headers.len(), "{}", case.name);
         let presented = Presented {
             authorization: case.authorization.as_deref(),
             headers: &headers,
@@ -76,18 +68,8 @@ fn frozen_vectors() {
                     "{}",
                     case.name
                 );
-                assert_eq!(
-                    Some(std::format!("{:?}", found.authorization)),
-                    case.fate,
-                    "{}",
-                    case.name
-                );
-                assert_eq!(
-                    found.query.as_deref(),
-                    case.forwarded_query.as_deref(),
-                    "{}",
-                    case.name
-                );
+                assert_eq!(Some(std::format!("{:?}", found.authorization)), case.fate, "{}", case.name);
+                assert_eq!(found.query.as_deref(), case.forwarded_query.as_deref(), "{}", case.name);
                 assert!(
                     !std::format!("{:?} {presented:?}", found.credential).contains("acme_live_4"),
                     "{}",
@@ -108,19 +90,9 @@ fn a_public_route_hands_on_what_is_the_origins_and_nothing_else() {
         ("Bearer acme_live_k", None, false, AuthorizationFate::Strip),
         ("Bearer token", None, false, AuthorizationFate::Keep),
         ("Bearer token", None, true, AuthorizationFate::Strip),
-        (
-            "Bearer token",
-            Some("token"),
-            false,
-            AuthorizationFate::Strip,
-        ),
+        ("Bearer token", Some("token"), false, AuthorizationFate::Strip),
         ("Bearer a, Bearer b", None, false, AuthorizationFate::Strip),
-        (
-            "Basic dXNlcjpwYXNzd29yZA==",
-            None,
-            false,
-            AuthorizationFate::Keep,
-        ),
+        ("Basic dXNlcjpwYXNzd29yZA==", None, false, AuthorizationFate::Keep),
         ("Digest a=b", None, true, AuthorizationFate::Keep),
         ("Token acme_live_k", None, false, AuthorizationFate::Strip),
         ("Digest a=b", Some("a,b"), false, AuthorizationFate::Strip),
@@ -133,17 +105,10 @@ fn a_public_route_hands_on_what_is_the_origins_and_nothing_else() {
         };
         // Twice in the query is a fault, and a fault keeps nothing.
         let released = places.release(&prefix(), &presented, imported_keys);
-        assert_eq!(
-            released.authorization,
-            AuthorizationFate::Strip,
-            "{authorization}"
-        );
+        assert_eq!(released.authorization, AuthorizationFate::Strip, "{authorization}");
         assert_eq!(released.query.as_deref(), Some("a=1"));
 
-        let presented = Presented {
-            query: None,
-            ..presented
-        };
+        let presented = Presented { query: None, ..presented };
         let released = places.release(&prefix(), &presented, imported_keys);
         assert_eq!(released.authorization, fate, "{authorization}");
     }
@@ -220,13 +185,7 @@ fn places_that_cannot_be() {
         assert!(Places::default().add(place).is_err(), "{place:?}");
     }
     let mut twice = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
-    for place in [
-        "bearer",
-        "basic",
-        "header:X-API-Key",
-        "query:k",
-        "query:other",
-    ] {
+    for place in ["bearer", "basic", "header:X-API-Key", "query:k", "query:other"] {
         assert!(twice.add(place).is_err(), "{place:?}");
     }
     for place in ["header:a", "header:b", "header:c", "header:d"] {
@@ -238,15 +197,7 @@ fn places_that_cannot_be() {
 }
 
 fn credential() -> impl Strategy<Value = String> {
-    let known = [
-        "acme_live_one",
-        "acme_live_two",
-        "one",
-        "two",
-        "",
-        " ",
-        "a,b",
-    ];
+    let known = ["acme_live_one", "acme_live_two", "one", "two", "", " ", "a,b"];
     prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(String::from), 1 => any::<String>()]
 }
 

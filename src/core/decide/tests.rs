@@ -68,11 +68,7 @@ fn issued() -> (String, Record) {
 fn json_record(id: &str, digest: &str, more: &str) -> Record {
     let json = format!(
         r#"{{"v":1,"id":"{id}","subject":"acme","digest":"{digest}","created":1764000000{}{more}}}"#,
-        if more.contains("state") {
-            ""
-        } else {
-            r#","state":"active""#
-        },
+        if more.contains("state") { "" } else { r#","state":"active""# },
     );
     Record::parse(&json).unwrap()
 }
@@ -126,16 +122,10 @@ fn outcome<T>(
     let Admission::Proceed(admitted) = gate.admit(&head)? else {
         panic!("a preflight was answered");
     };
-    let found = if admitted.key_id().is_none() {
-        Lookup::NotNeeded
-    } else {
-        found
-    };
+    let found = if admitted.key_id().is_none() { Lookup::NotNeeded } else { found };
     match decide(gate, admitted, found, UnixSeconds::new(now).unwrap())? {
         Verdict::Permit(permit) => Ok(check(&permit)),
-        Verdict::Limited(limited) => limited
-            .settle(LimiterAnswer::Within)
-            .map(|permit| check(&permit)),
+        Verdict::Limited(limited) => limited.settle(LimiterAnswer::Within).map(|permit| check(&permit)),
     }
 }
 
@@ -153,10 +143,7 @@ fn every_cause_of_a_bad_key_has_one_identical_answer() {
     let other = Record::new(
         record.id,
         record.subject.clone(),
-        Digest::Keyed {
-            pepper: Pepper::parse(PEPPER).unwrap().id(),
-            mac: [7; 32],
-        },
+        Digest::Keyed { pepper: Pepper::parse(PEPPER).unwrap().id(), mac: [7; 32] },
         record.created,
     );
     let foreign = "acme_test_".to_string() + &key["acme_live_".len()..];
@@ -170,56 +157,37 @@ fn every_cause_of_a_bad_key_has_one_identical_answer() {
         (&key, Lookup::Unknown),
         (&key, Lookup::Found(&other)),
     ] {
-        let ask = Ask {
-            x_api_key: Some(key),
-            ..ASK
-        };
+        let ask = Ask { x_api_key: Some(key), ..ASK };
         let denial = outcome(&gate, &ask, found, NOW, |_| ()).unwrap_err();
         assert_eq!(denial.cause.code(), Code::KeyInvalid);
         assert!(denial.subject.is_none());
         answers.push(denial.answer("api", "r"));
     }
-    assert!(
-        answers.windows(2).all(|pair| pair[0] == pair[1]),
-        "{answers:?}"
-    );
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
 }
 
 #[test]
 fn after_the_digest_has_matched_the_holder_is_told_the_truth() {
     let (key, record) = issued();
     let gate = gate(&[], &SecretTexts::default());
-    let ask = Ask {
-        authorization: Some(&format!("Bearer {key}")),
-        ..ASK
-    };
+    let ask = Ask { authorization: Some(&format!("Bearer {key}")), ..ASK };
     for (more, expected) in [
         ("", "permit"),
         (r#","state":"disabled""#, "key_disabled"),
         (r#","state":"revoked""#, "key_revoked"),
-        (
-            r#","state":"revoked","not_after":1764000001"#,
-            "key_revoked",
-        ),
+        (r#","state":"revoked","not_after":1764000001"#, "key_revoked"),
         (r#","not_after":1800000000"#, "key_expired"),
         (r#","not_after":1800000001"#, "permit"),
         (r#","not_before":1800000001"#, "key_not_yet_valid"),
         (r#","not_before":1800000000"#, "permit"),
         (r#","ips":["203.0.113.0/24"]"#, "permit"),
-        (
-            r#","ips":["198.51.100.0/24","2001:db8::/32"]"#,
-            "ip_not_allowed",
-        ),
+        (r#","ips":["198.51.100.0/24","2001:db8::/32"]"#, "ip_not_allowed"),
         (r#","ips":[]"#, "permit"),
         (r#","ips":null"#, "permit"),
         (r#","plan":"free""#, "permit"),
         (r#","plan":"gold""#, "key_record_invalid"),
     ] {
-        assert_eq!(
-            code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW),
-            expected,
-            "{more}"
-        );
+        assert_eq!(code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW), expected, "{more}");
     }
 }
 
@@ -237,16 +205,8 @@ fn an_unknown_client_address_fails_every_address_rule() {
         (Some("198.51.100.1, 198.51.100.2"), "ip_not_allowed"),
         (Some("198.51.100.1:443"), "ip_not_allowed"),
     ] {
-        let ask = Ask {
-            client_ip,
-            x_api_key: Some(&key),
-            ..ASK
-        };
-        assert_eq!(
-            code(&gate, &ask, Lookup::Found(&record), NOW),
-            expected,
-            "{client_ip:?}"
-        );
+        let ask = Ask { client_ip, x_api_key: Some(&key), ..ASK };
+        assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), expected, "{client_ip:?}");
     }
 }
 
@@ -257,49 +217,22 @@ fn routes_ask_for_all_scopes_and_for_named_subjects() {
     for (path, more, expected) in [
         ("/admin", "", "scope_missing"),
         ("/admin/x", r#","scopes":["admin"]"#, "scope_missing"),
-        (
-            "/admin/x",
-            r#","scopes":["Admin","audit"]"#,
-            "scope_missing",
-        ),
+        ("/admin/x", r#","scopes":["Admin","audit"]"#, "scope_missing"),
         ("/admin/x", r#","scopes":["audit","x","admin"]"#, "permit"),
         ("/acme/x", "", "permit"),
-        (
-            "/closed/x",
-            r#","scopes":["admin","audit"]"#,
-            "route_denied",
-        ),
+        ("/closed/x", r#","scopes":["admin","audit"]"#, "route_denied"),
         ("/read/x", "", "permit"),
     ] {
-        let ask = Ask {
-            url: &format!("https://gate.example{path}"),
-            x_api_key: Some(&key),
-            ..ASK
-        };
-        assert_eq!(
-            code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW),
-            expected,
-            "{path} {more}"
-        );
+        let ask = Ask { url: &format!("https://gate.example{path}"), x_api_key: Some(&key), ..ASK };
+        assert_eq!(code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW), expected, "{path} {more}");
     }
     let mut stranger = record.clone();
     stranger.subject = crate::token::Subject::parse("other").unwrap();
-    let ask = Ask {
-        url: "https://gate.example/acme/x",
-        x_api_key: Some(&key),
-        ..ASK
-    };
-    assert_eq!(
-        code(&gate, &ask, Lookup::Found(&stranger), NOW),
-        "subject_not_allowed"
-    );
+    let ask = Ask { url: "https://gate.example/acme/x", x_api_key: Some(&key), ..ASK };
+    assert_eq!(code(&gate, &ask, Lookup::Found(&stranger), NOW), "subject_not_allowed");
     let denial = outcome(
         &gate,
-        &Ask {
-            url: "https://gate.example/admin",
-            x_api_key: Some(&key),
-            ..ASK
-        },
+        &Ask { url: "https://gate.example/admin", x_api_key: Some(&key), ..ASK },
         Lookup::Found(&record),
         NOW,
         |_| (),
@@ -317,111 +250,29 @@ fn what_needs_no_record_is_refused_before_it_is_read() {
     let (key, _) = issued();
     let gate = gate(&[], &SecretTexts::default());
     for (ask, expected) in [
+        (Ask { url: "http://gate.example/v1", x_api_key: Some(&key), ..ASK }, "https_required"),
+        (Ask { method: "PROPFIND", ..ASK }, "method_not_allowed"),
+        (Ask { method: "get", x_api_key: Some(&key), ..ASK }, "method_not_allowed"),
         (
-            Ask {
-                url: "http://gate.example/v1",
-                x_api_key: Some(&key),
-                ..ASK
-            },
-            "https_required",
-        ),
-        (
-            Ask {
-                method: "PROPFIND",
-                ..ASK
-            },
+            Ask { method: "POST", url: "https://gate.example/read/x", x_api_key: Some(&key), ..ASK },
             "method_not_allowed",
         ),
-        (
-            Ask {
-                method: "get",
-                x_api_key: Some(&key),
-                ..ASK
-            },
-            "method_not_allowed",
-        ),
-        (
-            Ask {
-                method: "POST",
-                url: "https://gate.example/read/x",
-                x_api_key: Some(&key),
-                ..ASK
-            },
-            "method_not_allowed",
-        ),
-        (
-            Ask {
-                url: "https://gate.example/a%2fb",
-                x_api_key: Some(&key),
-                ..ASK
-            },
-            "path_ambiguous",
-        ),
-        (
-            Ask {
-                url: "https://gate.example//a",
-                x_api_key: Some(&key),
-                ..ASK
-            },
-            "path_ambiguous",
-        ),
-        (
-            Ask {
-                url: "https://gate.example/closed/x",
-                ..ASK
-            },
-            "route_denied",
-        ),
+        (Ask { url: "https://gate.example/a%2fb", x_api_key: Some(&key), ..ASK }, "path_ambiguous"),
+        (Ask { url: "https://gate.example//a", x_api_key: Some(&key), ..ASK }, "path_ambiguous"),
+        (Ask { url: "https://gate.example/closed/x", ..ASK }, "route_denied"),
         (ASK, "credential_missing"),
+        (Ask { method: "OPTIONS", ..ASK }, "credential_missing"),
+        (Ask { authorization: Some("Bearer"), ..ASK }, "credential_missing"),
+        (Ask { authorization: Some("Basic dXNlcjpwYXNz"), ..ASK }, "credential_missing"),
+        (Ask { authorization: Some("Bearer foreign.token"), ..ASK }, "key_invalid"),
         (
-            Ask {
-                method: "OPTIONS",
-                ..ASK
-            },
-            "credential_missing",
-        ),
-        (
-            Ask {
-                authorization: Some("Bearer"),
-                ..ASK
-            },
-            "credential_missing",
-        ),
-        (
-            Ask {
-                authorization: Some("Basic dXNlcjpwYXNz"),
-                ..ASK
-            },
-            "credential_missing",
-        ),
-        (
-            Ask {
-                authorization: Some("Bearer foreign.token"),
-                ..ASK
-            },
-            "key_invalid",
-        ),
-        (
-            Ask {
-                authorization: Some(&format!("Bearer {key}")),
-                x_api_key: Some("another"),
-                ..ASK
-            },
+            Ask { authorization: Some(&format!("Bearer {key}")), x_api_key: Some("another"), ..ASK },
             "credential_ambiguous",
         ),
-        (
-            Ask {
-                x_api_key: Some(&format!("{key}, {key}")),
-                ..ASK
-            },
-            "credential_ambiguous",
-        ),
+        (Ask { x_api_key: Some(&format!("{key}, {key}")), ..ASK }, "credential_ambiguous"),
     ] {
         // Were the record looked at, the answer would be a 503.
-        assert_eq!(
-            code(&gate, &ask, Lookup::Failed("not asked".into()), NOW),
-            expected
-        );
+        assert_eq!(code(&gate, &ask, Lookup::Failed("not asked".into()), NOW), expected);
     }
 }
 
@@ -439,16 +290,8 @@ fn plain_http_is_for_loopback_and_only_where_it_is_allowed() {
         ("false", "localhost:8787", "https_required"),
     ] {
         let gate = gate(&[("ALLOW_HTTP", allow)], &SecretTexts::default());
-        let ask = Ask {
-            url: &format!("http://{host}/v1"),
-            x_api_key: Some(&key),
-            ..ASK
-        };
-        assert_eq!(
-            code(&gate, &ask, Lookup::Found(&record), NOW),
-            expected,
-            "{allow} {host}"
-        );
+        let ask = Ask { url: &format!("http://{host}/v1"), x_api_key: Some(&key), ..ASK };
+        assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), expected, "{allow} {host}");
     }
 }
 
@@ -463,18 +306,7 @@ fn a_failing_store_is_never_a_401_and_never_open() {
         (Lookup::Invalid(fault), "key_record_invalid"),
         (Lookup::NotNeeded, "key_invalid"),
     ] {
-        assert_eq!(
-            code(
-                &gate,
-                &Ask {
-                    x_api_key: Some(&key),
-                    ..ASK
-                },
-                found,
-                NOW
-            ),
-            expected
-        );
+        assert_eq!(code(&gate, &Ask { x_api_key: Some(&key), ..ASK }, found, NOW), expected);
     }
 }
 
@@ -484,60 +316,26 @@ fn the_record_of_another_id_is_no_answer() {
     let gate = gate(&[], &SecretTexts::default());
     let mut other = record;
     other.id = crate::key::KeyId::parse("000000000000").unwrap();
-    assert_eq!(
-        code(
-            &gate,
-            &Ask {
-                x_api_key: Some(&key),
-                ..ASK
-            },
-            Lookup::Found(&other),
-            NOW
-        ),
-        "key_invalid"
-    );
+    assert_eq!(code(&gate, &Ask { x_api_key: Some(&key), ..ASK }, Lookup::Found(&other), NOW), "key_invalid");
 }
 
 #[test]
 fn peppers_rotate_and_an_unknown_one_is_loud() {
     let (key, record) = issued();
-    let ask = Ask {
-        x_api_key: Some(&key),
-        ..ASK
-    };
+    let ask = Ask { x_api_key: Some(&key), ..ASK };
     let rotated = gate(
         &[],
-        &SecretTexts {
-            pepper: Some(OTHER_PEPPER),
-            pepper_previous: Some(PEPPER),
-            ..SecretTexts::default()
-        },
+        &SecretTexts { pepper: Some(OTHER_PEPPER), pepper_previous: Some(PEPPER), ..SecretTexts::default() },
     );
     assert_eq!(code(&rotated, &ask, Lookup::Found(&record), NOW), "permit");
-    let dropped = gate(
-        &[],
-        &SecretTexts {
-            pepper: Some(OTHER_PEPPER),
-            ..SecretTexts::default()
-        },
-    );
-    assert_eq!(
-        code(&dropped, &ask, Lookup::Found(&record), NOW),
-        "key_invalid"
-    );
+    let dropped = gate(&[], &SecretTexts { pepper: Some(OTHER_PEPPER), ..SecretTexts::default() });
+    assert_eq!(code(&dropped, &ask, Lookup::Found(&record), NOW), "key_invalid");
     // A key whose tag is right, with a record that names a pepper that is not here.
     let prefix = KeyPrefix::parse("acme_live").unwrap();
     let mut elsewhere = record;
-    elsewhere.digest = Pepper::parse(OTHER_PEPPER)
-        .unwrap()
-        .digest(&Key::parse(&key, &prefix).unwrap());
+    elsewhere.digest = Pepper::parse(OTHER_PEPPER).unwrap().digest(&Key::parse(&key, &prefix).unwrap());
     assert_eq!(
-        code(
-            &gate(&[], &SecretTexts::default()),
-            &ask,
-            Lookup::Found(&elsewhere),
-            NOW
-        ),
+        code(&gate(&[], &SecretTexts::default()), &ask, Lookup::Found(&elsewhere), NOW),
         "key_record_invalid"
     );
 }
@@ -546,21 +344,9 @@ fn peppers_rotate_and_an_unknown_one_is_loud() {
 fn a_denied_id_is_refused_as_revoked_but_only_told_to_its_holder() {
     let (key, record) = issued();
     let id = record.id.to_string();
-    let gate = gate(
-        &[],
-        &SecretTexts {
-            denied_ids: Some(&id),
-            ..SecretTexts::default()
-        },
-    );
-    let ask = Ask {
-        x_api_key: Some(&key),
-        ..ASK
-    };
-    assert_eq!(
-        code(&gate, &ask, Lookup::Found(&record), NOW),
-        "key_revoked"
-    );
+    let gate = gate(&[], &SecretTexts { denied_ids: Some(&id), ..SecretTexts::default() });
+    let ask = Ask { x_api_key: Some(&key), ..ASK };
+    assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), "key_revoked");
     let mut other = record;
     other.digest = Digest::Imported([0; 32]);
     assert_eq!(code(&gate, &ask, Lookup::Found(&other), NOW), "key_invalid");
@@ -569,32 +355,16 @@ fn a_denied_id_is_refused_as_revoked_but_only_told_to_its_holder() {
 #[test]
 fn imported_keys_work_where_they_are_enabled() {
     let imported = ImportedKey::parse(IMPORTED).unwrap();
-    let record = json_record(
-        imported.id().as_str(),
-        &Digest::of_imported(&imported).to_string(),
-        "",
-    );
+    let record = json_record(imported.id().as_str(), &Digest::of_imported(&imported).to_string(), "");
     for (enabled, key, expected) in [
         ("true", IMPORTED, "permit"),
         ("false", IMPORTED, "key_invalid"),
         ("true", "tooshort", "key_invalid"),
-        (
-            "true",
-            "sixty-four characters, but with blanks and a comma in between",
-            "credential_ambiguous",
-        ),
+        ("true", "sixty-four characters, but with blanks and a comma in between", "credential_ambiguous"),
     ] {
         let gate = gate(&[("IMPORTED_KEYS", enabled)], &SecretTexts::default());
         assert_eq!(
-            code(
-                &gate,
-                &Ask {
-                    x_api_key: Some(key),
-                    ..ASK
-                },
-                Lookup::Found(&record),
-                NOW
-            ),
+            code(&gate, &Ask { x_api_key: Some(key), ..ASK }, Lookup::Found(&record), NOW),
             expected,
             "{enabled} {key}"
         );
@@ -602,18 +372,7 @@ fn imported_keys_work_where_they_are_enabled() {
     // The stored digest is no key, of either kind.
     let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretTexts::default());
     let stored = record.digest.to_string();
-    assert_eq!(
-        code(
-            &gate,
-            &Ask {
-                x_api_key: Some(&stored),
-                ..ASK
-            },
-            Lookup::Unknown,
-            NOW
-        ),
-        "key_invalid"
-    );
+    assert_eq!(code(&gate, &Ask { x_api_key: Some(&stored), ..ASK }, Lookup::Unknown, NOW), "key_invalid");
 }
 
 #[test]
@@ -624,10 +383,7 @@ fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
     for (answer, expected) in [
         (LimiterAnswer::Within, "permit"),
         (LimiterAnswer::Exceeded, "rate_limited"),
-        (
-            LimiterAnswer::Failed("no binding".into()),
-            "gate_misconfigured",
-        ),
+        (LimiterAnswer::Failed("no binding".into()), "gate_misconfigured"),
     ] {
         let headers = [Some(&*key)];
         let head = Head {
@@ -636,38 +392,19 @@ fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
             client_ip: None,
             origin: None,
             preflight_method: None,
-            presented: Presented {
-                authorization: None,
-                headers: &headers,
-                query: None,
-            },
+            presented: Presented { authorization: None, headers: &headers, query: None },
         };
-        let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else {
-            panic!()
-        };
-        let Verdict::Limited(limited) = decide(
-            &gate,
-            admitted,
-            Lookup::Found(&record),
-            UnixSeconds::new(NOW).unwrap(),
-        )
-        .unwrap() else {
+        let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else { panic!() };
+        let Verdict::Limited(limited) =
+            decide(&gate, admitted, Lookup::Found(&record), UnixSeconds::new(NOW).unwrap()).unwrap()
+        else {
             panic!("no limiter was asked");
         };
-        assert_eq!(
-            (limited.limiter(), limited.counted()),
-            ("RATE_FREE", "acme")
-        );
+        assert_eq!((limited.limiter(), limited.counted()), ("RATE_FREE", "acme"));
         let got = match limited.settle(answer) {
             Ok(_) => "permit",
             Err(denial) => {
-                assert!(
-                    denial
-                        .answer("api", "r")
-                        .headers
-                        .iter()
-                        .any(|(name, _)| *name == "retry-after")
-                );
+                assert!(denial.answer("api", "r").headers.iter().any(|(name, _)| *name == "retry-after"));
                 denial.cause.code().row().code
             }
         };
@@ -680,41 +417,18 @@ fn a_permitted_request_goes_to_the_routes_origin_on_the_judged_path_without_its_
     let (key, record) = issued();
     let gate = gate(&[], &SecretTexts::default());
     let url = |text: &str| Destination::Url(text.into());
-    let service = Destination::Service {
-        binding: "BACKEND",
-        url: "https://gate.example/service/x".into(),
-    };
+    let service = Destination::Service { binding: "BACKEND", url: "https://gate.example/service/x".into() };
     for (path, expected, no_store) in [
-        (
-            "/v1/x?a=%2f&b=+&c=%31",
-            url("https://origin.example/base/v1/x?a=%2f&b=+&c=%31"),
-            true,
-        ),
+        ("/v1/x?a=%2f&b=+&c=%31", url("https://origin.example/base/v1/x?a=%2f&b=+&c=%31"), true),
         ("/v1/x?", url("https://origin.example/base/v1/x?"), true),
         ("/v1/%78", url("https://origin.example/base/v1/x"), true),
-        (
-            &format!("/v1/x?a=1&api_key={key}&b=2"),
-            url("https://origin.example/base/v1/x?a=1&b=2"),
-            true,
-        ),
-        (
-            &format!("/v1/x?api%5Fkey={key}"),
-            url("https://origin.example/base/v1/x"),
-            true,
-        ),
+        (&format!("/v1/x?a=1&api_key={key}&b=2"), url("https://origin.example/base/v1/x?a=1&b=2"), true),
+        (&format!("/v1/x?api%5Fkey={key}"), url("https://origin.example/base/v1/x"), true),
         ("/zone/x?y", url("https://gate.example/zone/x?y"), false),
         ("/service/x", service, true),
-        (
-            &format!("/public/x?api_key={key}"),
-            url("https://origin.example/base/public/x"),
-            false,
-        ),
+        (&format!("/public/x?api_key={key}"), url("https://origin.example/base/public/x"), false),
     ] {
-        let ask = Ask {
-            url: &format!("https://gate.example{path}"),
-            x_api_key: Some(&key),
-            ..ASK
-        };
+        let ask = Ask { url: &format!("https://gate.example{path}"), x_api_key: Some(&key), ..ASK };
         outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
             assert_eq!(permit.destination(), expected);
             assert_eq!(permit.no_store(), no_store, "{path}");
@@ -728,70 +442,28 @@ fn a_permitted_request_goes_to_the_routes_origin_on_the_judged_path_without_its_
 fn authorization_is_kept_for_the_origin_only_if_it_is_the_origins() {
     let (key, record) = issued();
     let bearer = format!("Bearer {key}");
-    let own = SecretTexts {
-        origin_authorization: Some("Bearer provider"),
-        ..SecretTexts::default()
-    };
+    let own = SecretTexts { origin_authorization: Some("Bearer provider"), ..SecretTexts::default() };
     let none = SecretTexts::default();
     let public = "https://gate.example/public/x";
     for (secrets, url, authorization, expected) in [
         (&none, ASK.url, None, Authorization::Strip),
         (&none, ASK.url, Some(&*bearer), Authorization::Strip),
-        (
-            &none,
-            ASK.url,
-            Some("Bearer origins.token"),
-            Authorization::Keep,
-        ),
-        (
-            &none,
-            ASK.url,
-            Some("Digest a=\"b\", c=d"),
-            Authorization::Keep,
-        ),
-        (
-            &own,
-            ASK.url,
-            Some("Bearer origins.token"),
-            Authorization::Replace("Bearer provider"),
-        ),
-        (
-            &own,
-            ASK.url,
-            None,
-            Authorization::Replace("Bearer provider"),
-        ),
-        (
-            &none,
-            public,
-            Some("Bearer origins.token"),
-            Authorization::Keep,
-        ),
+        (&none, ASK.url, Some("Bearer origins.token"), Authorization::Keep),
+        (&none, ASK.url, Some("Digest a=\"b\", c=d"), Authorization::Keep),
+        (&own, ASK.url, Some("Bearer origins.token"), Authorization::Replace("Bearer provider")),
+        (&own, ASK.url, None, Authorization::Replace("Bearer provider")),
+        (&none, public, Some("Bearer origins.token"), Authorization::Keep),
         (&none, public, Some(&*bearer), Authorization::Strip),
-        (
-            &own,
-            public,
-            Some("Bearer origins.token"),
-            Authorization::Keep,
-        ),
+        (&own, public, Some("Bearer origins.token"), Authorization::Keep),
     ] {
-        let ask = Ask {
-            url,
-            authorization,
-            x_api_key: Some(&key),
-            ..ASK
-        };
-        let got = outcome(
-            &gate(&[], secrets),
-            &ask,
-            Lookup::Found(&record),
-            NOW,
-            |permit| match permit.authorization() {
+        let ask = Ask { url, authorization, x_api_key: Some(&key), ..ASK };
+        let got = outcome(&gate(&[], secrets), &ask, Lookup::Found(&record), NOW, |permit| {
+            match permit.authorization() {
                 Authorization::Keep => "keep".to_string(),
                 Authorization::Strip => "strip".to_string(),
                 Authorization::Replace(with) => with.to_string(),
-            },
-        );
+            }
+        });
         let expected = match expected {
             Authorization::Keep => "keep",
             Authorization::Strip => "strip",
@@ -811,31 +483,16 @@ fn debug_output_of_a_permit_holds_no_key() {
     let (key, record) = issued();
     let gate = gate(
         &[],
-        &SecretTexts {
-            origin_authorization: Some("Bearer provider-canary"),
-            ..SecretTexts::default()
-        },
+        &SecretTexts { origin_authorization: Some("Bearer provider-canary"), ..SecretTexts::default() },
     );
-    let ask = Ask {
-        authorization: Some(&format!("Bearer {key}")),
-        ..ASK
-    };
-    let debug = outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
-        format!("{permit:?}")
-    })
-    .unwrap();
-    assert!(
-        !debug.contains(&key[22..]) && !debug.contains("canary") && !debug.contains(PEPPER),
-        "{debug}"
-    );
+    let ask = Ask { authorization: Some(&format!("Bearer {key}")), ..ASK };
+    let debug = outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| format!("{permit:?}")).unwrap();
+    assert!(!debug.contains(&key[22..]) && !debug.contains("canary") && !debug.contains(PEPPER), "{debug}");
 }
 
 #[test]
 fn codes_and_statuses_are_those_of_the_contract() {
-    let table: Vec<(&str, u16)> = Code::ALL
-        .iter()
-        .map(|code| (code.row().code, code.row().status))
-        .collect();
+    let table: Vec<(&str, u16)> = Code::ALL.iter().map(|code| (code.row().code, code.row().status)).collect();
     assert_eq!(
         table,
         [

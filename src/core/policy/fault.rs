@@ -72,10 +72,7 @@ impl Faults {
     /// Notes what is wrong with a field.
     pub(super) fn add(&mut self, field: &str, problem: impl fmt::Display) {
         if self.0.len() < FAULTS_MAX {
-            self.0.push(PolicyFault {
-                field: field.to_owned(),
-                problem: problem.to_string(),
-            });
+            self.0.push(PolicyFault { field: field.to_owned(), problem: problem.to_string() });
         }
     }
 
@@ -98,12 +95,7 @@ impl Faults {
     }
 
     /// Reads a text.
-    pub(super) fn text<'v>(
-        &mut self,
-        field: &str,
-        value: &'v Value<'v>,
-        allowed: &str,
-    ) -> Option<&'v str> {
+    pub(super) fn text<'v>(&mut self, field: &str, value: &'v Value<'v>, allowed: &str) -> Option<&'v str> {
         let text = value.as_str();
         if text.is_none() {
             self.add_value(field, value, format_args!("is not {allowed}"));
@@ -138,15 +130,9 @@ impl Faults {
         };
         // Not only `parse`, which takes `+5`.
         let digits = read.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        let read = digits
-            .and_then(|digits| digits.parse().ok())
-            .filter(|number| range.contains(number));
+        let read = digits.and_then(|digits| digits.parse().ok()).filter(|number| range.contains(number));
         if read.is_none() {
-            let problem = format_args!(
-                "is not a whole number from {} to {}",
-                range.start(),
-                range.end()
-            );
+            let problem = format_args!("is not a whole number from {} to {}", range.start(), range.end());
             self.add_value(field, value, problem);
         }
         read
@@ -160,11 +146,7 @@ impl Faults {
             _ => None,
         };
         if read.is_none() {
-            self.add_value(
-                field,
-                value,
-                "is not a number from 0.0 to 1.0 with at most 6 decimals",
-            );
+            self.add_value(field, value, "is not a number from 0.0 to 1.0 with at most 6 decimals");
         }
         read.map(|millionths| f64::from(millionths) / 1e6)
     }
@@ -182,10 +164,7 @@ impl Faults {
             return Vec::new();
         };
         if list.len() > max {
-            self.add(
-                field,
-                format_args!("has {} elements; at most {max} are allowed", list.len()),
-            );
+            self.add(field, format_args!("has {} elements; at most {max} are allowed", list.len()));
         }
         let named = |(at, element)| (alloc::format!("{field}[{at}]"), element);
         list.iter().take(max).enumerate().map(named).collect()
@@ -209,12 +188,7 @@ impl Faults {
     }
 
     /// Reads a table.
-    pub(super) fn table<'v>(
-        &mut self,
-        field: &str,
-        value: &'v Value<'v>,
-        of: &str,
-    ) -> Option<&'v Table<'v>> {
+    pub(super) fn table<'v>(&mut self, field: &str, value: &'v Value<'v>, of: &str) -> Option<&'v Table<'v>> {
         if let Value::Object(table) = value {
             return Some(table);
         }
@@ -226,10 +200,7 @@ impl Faults {
     pub(super) fn unknown_fields(&mut self, field: &str, table: &Table<'_>, known: &[&str]) {
         for (name, _) in table.iter().filter(|(name, _)| !known.contains(&&**name)) {
             let field = alloc::format!("{field}.{}", shown_text(name));
-            self.add(
-                &field,
-                format_args!("is not a field; there are {}", known.join(", ")),
-            );
+            self.add(&field, format_args!("is not a field; there are {}", known.join(", ")));
         }
     }
 
@@ -254,9 +225,7 @@ pub(super) type Table<'v> = [(Cow<'v, str>, Value<'v>)];
 
 /// A field of a table.
 pub(super) fn get<'v>(table: &'v Table<'v>, name: &str) -> Option<&'v Value<'v>> {
-    table
-        .iter()
-        .find_map(|(other, value)| (other == name).then_some(value))
+    table.iter().find_map(|(other, value)| (other == name).then_some(value))
 }
 
 /// Reads `0`, `1`, `0.25`: the only floating-point number here, read without the standard parser, which is 10 KB of wasm.
@@ -282,11 +251,7 @@ fn shown(value: &Value<'_>) -> String {
 
 /// A text as an error shows it: on one line, and bounded.
 pub(super) fn shown_text(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN_MAX_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut shown: String = text.chars().take(SHOWN_MAX_CHARS).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_MAX_CHARS).is_some() {
         shown.push('…');
     }

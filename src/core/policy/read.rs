@@ -26,19 +26,14 @@ const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
 /// The field of faults that are in no one variable.
 const WHOLE: &str = "vars";
-const ROUTE_FIELDS: &[&str] = &[
-    "path", "access", "methods", "scopes", "subjects", "origin", "cache",
-];
+const ROUTE_FIELDS: &[&str] = &["path", "access", "methods", "scopes", "subjects", "origin", "cache"];
 const PLAN_FIELDS: &[&str] = &["limiter", "period"];
 
 /// Reads the variables.
 pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
     let mut faults = Faults::default();
     let policy = parse_object(json, &mut faults).and_then(|vars| {
-        let mut reader = Reader {
-            vars: &vars,
-            faults: &mut faults,
-        };
+        let mut reader = Reader { vars: &vars, faults: &mut faults };
         reader.policy()
     });
     faults.or(policy)
@@ -47,19 +42,13 @@ pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
 /// The variables as they are set, and the defaults of the others.
 fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, str>, Value<'j>)>> {
     if json.len() > POLICY_MAX_BYTES {
-        faults.add(
-            WHOLE,
-            format_args!("are longer than {POLICY_MAX_BYTES} bytes"),
-        );
+        faults.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
         return None;
     }
     let mut vars = match Value::parse(json) {
         Ok(Value::Object(vars)) => vars,
         Ok(other) => {
-            faults.add(
-                WHOLE,
-                format_args!("are {}, not a JSON object", other.kind()),
-            );
+            faults.add(WHOLE, format_args!("are {}, not a JSON object", other.kind()));
             return None;
         }
         Err(fault) => {
@@ -80,10 +69,7 @@ fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, s
             match Value::parse(variable.default) {
                 Ok(default) => vars.push((variable.name.into(), default)),
                 // `required` is no JSON.
-                Err(_) => faults.add(
-                    variable.name,
-                    format_args!("is not set; it is {}", variable.form),
-                ),
+                Err(_) => faults.add(variable.name, format_args!("is not set; it is {}", variable.form)),
             }
         }
     }
@@ -140,31 +126,24 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn boolean(&mut self, name: &str) -> bool {
-        let read = self
-            .var(name)
-            .and_then(|value| self.faults.boolean(name, value));
+        let read = self.var(name).and_then(|value| self.faults.boolean(name, value));
         read.unwrap_or_default()
     }
 
     fn integer(&mut self, name: &str, range: &RangeInclusive<u32>) -> u32 {
-        let read = self
-            .var(name)
-            .and_then(|value| self.faults.integer(name, value, range));
+        let read = self.var(name).and_then(|value| self.faults.integer(name, value, range));
         read.unwrap_or_default()
     }
 
     fn share(&mut self, name: &str) -> f64 {
-        let read = self
-            .var(name)
-            .and_then(|value| self.faults.share(name, value));
+        let read = self.var(name).and_then(|value| self.faults.share(name, value));
         read.unwrap_or_default()
     }
 
     /// The texts of a list that must not be empty.
     fn filled(&mut self, field: &str, value: &'v Value<'v>, of: &str) -> Vec<Element<'v>> {
         if matches!(value, Value::Array(list) if list.is_empty()) {
-            self.faults
-                .add(field, format_args!("is empty; name {of}, or leave it out"));
+            self.faults.add(field, format_args!("is empty; name {of}, or leave it out"));
         }
         self.faults.texts(field, value, LIST_MAX, of)
     }
@@ -181,25 +160,18 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn key_prefix(&mut self) -> Option<KeyPrefix> {
-        let text = self
-            .faults
-            .text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
+        let text = self.faults.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
         let parsed = KeyPrefix::parse(text);
-        parsed
-            .map_err(|fault| self.faults.add("KEY_PREFIX", fault))
-            .ok()
+        parsed.map_err(|fault| self.faults.add("KEY_PREFIX", fault)).ok()
     }
 
     fn realm(&mut self) -> Box<str> {
         let allowed = "1 to 64 printable ASCII characters without `\"` and `\\`";
         let value = self.var("REALM");
-        let text = value
-            .and_then(|value| self.faults.text("REALM", value, allowed))
-            .unwrap_or("api");
+        let text = value.and_then(|value| self.faults.text("REALM", value, allowed)).unwrap_or("api");
         let printable = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
         if !(1..=64).contains(&text.len()) || !text.bytes().all(printable) {
-            self.faults
-                .add_text("REALM", text, format_args!("is not {allowed}"));
+            self.faults.add_text("REALM", text, format_args!("is not {allowed}"));
         }
         text.into()
     }
@@ -207,9 +179,9 @@ impl<'v> Reader<'v, '_> {
     fn places(&mut self) -> Places {
         let mut places = Places::default();
         let value = self.var("CREDENTIALS");
-        for (field, text) in value.map_or_else(Vec::new, |value| {
-            self.filled("CREDENTIALS", value, "places for credentials")
-        }) {
+        for (field, text) in
+            value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "places for credentials"))
+        {
             if let Err(fault) = places.add(text) {
                 self.faults.add_text(&field, text, fault);
             }
@@ -220,18 +192,13 @@ impl<'v> Reader<'v, '_> {
     fn methods(&mut self) -> Methods {
         let mut methods = Methods::default();
         let value = self.var("METHODS");
-        for (field, name) in
-            value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods"))
-        {
+        for (field, name) in value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods")) {
             if let Err(fault) = methods.add(name) {
                 self.faults.add_text(&field, name, fault);
             }
         }
         if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
-            self.faults.add(
-                "METHODS",
-                "has `HEAD` without `GET`; what holds for GET holds for HEAD",
-            );
+            self.faults.add("METHODS", "has `HEAD` without `GET`; what holds for GET holds for HEAD");
         }
         methods
     }
@@ -239,8 +206,7 @@ impl<'v> Reader<'v, '_> {
     fn cors(&mut self, methods: &Methods) -> Cors {
         let value = self.var("CORS_ORIGINS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.faults
-                .texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
+            self.faults.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
         });
         let origins = if let [(_, "*")] = list.as_slice() {
             WebOrigins::Any
@@ -257,13 +223,11 @@ impl<'v> Reader<'v, '_> {
         };
         let allowed = "`answer` or `forward`";
         let value = self.var("PREFLIGHT");
-        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed))
-        {
+        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed)) {
             Some("forward") => Preflight::Forward,
             Some("answer") | None => Preflight::Answer,
             Some(other) => {
-                self.faults
-                    .add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
+                self.faults.add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
                 Preflight::Answer
             }
         };
@@ -271,9 +235,7 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn plans(&mut self) -> BTreeMap<Box<str>, Limiter> {
-        let table = self
-            .var("PLANS")
-            .and_then(|value| self.faults.table("PLANS", value, "plans"));
+        let table = self.var("PLANS").and_then(|value| self.faults.table("PLANS", value, "plans"));
         let mut plans = BTreeMap::new();
         for (name, value) in table.unwrap_or_default() {
             let field = alloc::format!("PLANS.{}", shown_text(name));
@@ -285,10 +247,8 @@ impl<'v> Reader<'v, '_> {
             }
         }
         if plans.len() > PLANS_MAX {
-            self.faults.add(
-                "PLANS",
-                format_args!("has {} plans; at most {PLANS_MAX} are allowed", plans.len()),
-            );
+            self.faults
+                .add("PLANS", format_args!("has {} plans; at most {PLANS_MAX} are allowed", plans.len()));
         }
         plans
     }
@@ -301,8 +261,7 @@ impl<'v> Reader<'v, '_> {
         let binding = limiter.and_then(|(field, value)| {
             let text = self.faults.text(&field, value, allowed)?;
             if !is_binding_name(text) {
-                self.faults
-                    .add_text(&field, text, format_args!("is not {allowed}"));
+                self.faults.add_text(&field, text, format_args!("is not {allowed}"));
             }
             Some(text.into())
         });
@@ -311,18 +270,11 @@ impl<'v> Reader<'v, '_> {
             let period = value.as_u64().and_then(|period| u32::try_from(period).ok());
             let period = period.filter(|period| matches!(period, 10 | 60));
             if period.is_none() {
-                self.faults.add_value(
-                    &field,
-                    value,
-                    "is not 10 or 60, the periods that the platform has",
-                );
+                self.faults.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
             }
             period
         });
-        Some(Limiter {
-            binding: binding?,
-            period_secs: period_secs?,
-        })
+        Some(Limiter { binding: binding?, period_secs: period_secs? })
     }
 
     fn routes(&mut self, methods: &Methods, rules: PathRules, allow_http: bool) -> RouteTable {
@@ -340,7 +292,10 @@ impl<'v> Reader<'v, '_> {
         }
         let (table, unreachable) = RouteTable::compile(routes, rules);
         for field in unreachable.into_iter().filter_map(|at| fields.get(at)) {
-            self.faults.add(field, "is never reached: earlier routes match all that it matches; move it up, or take it out");
+            self.faults.add(
+                field,
+                "is never reached: earlier routes match all that it matches; move it up, or take it out",
+            );
         }
         table
     }
@@ -355,24 +310,19 @@ impl<'v> Reader<'v, '_> {
     ) -> Option<Route> {
         let table = self.faults.table(field, value, "route fields")?;
         self.faults.unknown_fields(field, table, ROUTE_FIELDS);
-        let place =
-            |name: &str| get(table, name).map(|value| (alloc::format!("{field}.{name}"), value));
+        let place = |name: &str| get(table, name).map(|value| (alloc::format!("{field}.{name}"), value));
 
         let path = self.faults.field(field, table, "path");
         let pattern = path.and_then(|(field, value)| self.pattern(&field, value, rules));
-        let access =
-            place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
-        let methods = place("methods").map_or(methods.all(), |(field, value)| {
-            self.route_methods(&field, value, methods)
-        });
-        let scopes = place("scopes").map_or_else(Vec::new, |(field, value)| {
-            self.tokens(&field, value, Scope::ALLOWED, Scope::parse)
-        });
+        let access = place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
+        let methods = place("methods")
+            .map_or(methods.all(), |(field, value)| self.route_methods(&field, value, methods));
+        let scopes = place("scopes")
+            .map_or_else(Vec::new, |(field, value)| self.tokens(&field, value, Scope::ALLOWED, Scope::parse));
         let subjects = place("subjects").map_or_else(Vec::new, |(field, value)| {
             self.tokens(&field, value, Subject::ALLOWED, Subject::parse)
         });
-        let origin =
-            place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
+        let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
         let cache = place("cache").and_then(|(field, value)| self.faults.boolean(&field, value));
 
         let (idle, kind): (&[&str], &str) = match access {
@@ -381,8 +331,7 @@ impl<'v> Reader<'v, '_> {
             Access::Deny => (&["scopes", "subjects", "origin", "cache"], "deny"),
         };
         for (field, _) in idle.iter().filter_map(|name| place(name)) {
-            let problem =
-                format_args!("means nothing on a route with access = \"{kind}\"; take it out");
+            let problem = format_args!("means nothing on a route with access = \"{kind}\"; take it out");
             self.faults.add(&field, problem);
         }
         if methods.is_empty() {
@@ -401,17 +350,13 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn pattern(&mut self, field: &str, value: &Value<'_>, rules: PathRules) -> Option<Pattern> {
-        let text = self
-            .faults
-            .text(field, value, "a path pattern such as /v1/reports/*")?;
+        let text = self.faults.text(field, value, "a path pattern such as /v1/reports/*")?;
         if rules.case_insensitive && !text.is_ascii() {
             let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
             self.faults.add_text(field, text, problem);
         }
         let parsed = Pattern::parse(text);
-        parsed
-            .map_err(|fault| self.faults.add_text(field, text, fault))
-            .ok()
+        parsed.map_err(|fault| self.faults.add_text(field, text, fault)).ok()
     }
 
     fn access(&mut self, field: &str, value: &Value<'_>) -> Access {
@@ -420,8 +365,7 @@ impl<'v> Reader<'v, '_> {
             Some("key") => Access::Key,
             Some("deny") => Access::Deny,
             _ => {
-                self.faults
-                    .add_value(field, value, "is not `public`, `key` or `deny`");
+                self.faults.add_value(field, value, "is not `public`, `key` or `deny`");
                 Access::Key
             }
         }
@@ -442,11 +386,7 @@ impl<'v> Reader<'v, '_> {
                 Some(meant) => set = set.union(meant),
                 None => {
                     let allowed = methods.allow_header(methods.all());
-                    self.faults.add_text(
-                        field,
-                        name,
-                        format_args!("is not one of METHODS: {allowed}"),
-                    );
+                    self.faults.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));
                 }
             }
         }

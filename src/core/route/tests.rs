@@ -20,10 +20,7 @@ fn methods() -> Methods {
 
 fn route(path: &str, names: &[&str]) -> Route {
     let methods = methods();
-    let set = names
-        .iter()
-        .map(|name| methods.meant_by(name).unwrap())
-        .reduce(MethodSet::union);
+    let set = names.iter().map(|name| methods.meant_by(name).unwrap()).reduce(MethodSet::union);
     Route {
         pattern: Pattern::parse(path).unwrap(),
         access: Access::Key,
@@ -47,10 +44,7 @@ fn found(table: &RouteTable, path: &str, method: &str, rules: PathRules) -> Stri
 }
 
 fn table(routes: &[(&str, &[&str])]) -> RouteTable {
-    let routes = routes
-        .iter()
-        .map(|(path, methods)| route(path, methods))
-        .collect();
+    let routes = routes.iter().map(|(path, methods)| route(path, methods)).collect();
     RouteTable::compile(routes, PathRules::default()).0
 }
 
@@ -87,11 +81,7 @@ fn patterns_match_whole_segments_and_a_trailing_slash() {
         ("/caf%C3%A9", "/café"),
         ("/other", "default"),
     ] {
-        assert_eq!(
-            found(&table, path, "GET", PathRules::default()),
-            pattern,
-            "{path}"
-        );
+        assert_eq!(found(&table, path, "GET", PathRules::default()), pattern, "{path}");
     }
 }
 
@@ -113,21 +103,13 @@ fn the_first_route_that_matches_path_and_method_wins() {
         ("/a", "GET", "405 POST"),
         ("/b", "GET", "default"),
     ] {
-        assert_eq!(
-            found(&table, path, method, PathRules::default()),
-            pattern,
-            "{method} {path}"
-        );
+        assert_eq!(found(&table, path, method, PathRules::default()), pattern, "{method} {path}");
     }
 }
 
 #[test]
 fn parameters_that_change_the_outcome_are_ambiguous() {
-    let table = table(&[
-        ("/admin/*", &[]),
-        ("/users/*/keys", &[]),
-        ("/post", &["POST"]),
-    ]);
+    let table = table(&[("/admin/*", &[]), ("/users/*/keys", &[]), ("/post", &["POST"])]);
     for (path, pattern) in [
         ("/admin;x/users", "400"),
         ("/admin/;x", "/admin/*"),
@@ -140,24 +122,14 @@ fn parameters_that_change_the_outcome_are_ambiguous() {
         ("/post", "405 POST"),
         ("/;x", "default"),
     ] {
-        assert_eq!(
-            found(&table, path, "GET", PathRules::default()),
-            pattern,
-            "{path}"
-        );
+        assert_eq!(found(&table, path, "GET", PathRules::default()), pattern, "{path}");
     }
 }
 
 #[test]
 fn rules_of_the_path_hold_for_patterns_too() {
-    let rules = PathRules {
-        allow_encoded_slash: true,
-        case_insensitive: true,
-    };
-    let (table, _) = RouteTable::compile(
-        [route("/Admin/*", &[]), route("/files/*/meta", &[])].into(),
-        rules,
-    );
+    let rules = PathRules { allow_encoded_slash: true, case_insensitive: true };
+    let (table, _) = RouteTable::compile([route("/Admin/*", &[]), route("/files/*/meta", &[])].into(), rules);
     for (path, pattern) in [
         ("/aDMIN/x", "/Admin/*"),
         ("/adm%C4%B1n", "/Admin/*"),
@@ -173,86 +145,43 @@ fn rules_of_the_path_hold_for_patterns_too() {
 fn a_route_that_nothing_reaches_is_told() {
     for (routes, unreachable) in [
         (&[("/a", &[][..]), ("/b", &[])][..], &[][..]),
-        (
-            &[
-                ("/a", &["GET"]),
-                ("/a", &["POST"]),
-                ("/a", &["GET", "POST"]),
-            ],
-            &[2],
-        ),
+        (&[("/a", &["GET"]), ("/a", &["POST"]), ("/a", &["GET", "POST"])], &[2]),
         (&[("/a", &["GET"]), ("/a", &["GET", "POST"])], &[]),
-        (
-            &[("/*", &[]), ("/healthz", &[]), ("/", &[]), ("/a/*", &[])],
-            &[1, 2, 3],
-        ),
-        (
-            &[
-                ("/a/*", &[]),
-                ("/a", &[]),
-                ("/a/b", &[]),
-                ("/a/*/c", &[]),
-                ("/*", &[]),
-            ],
-            &[1, 2, 3],
-        ),
-        (
-            &[("/*/c", &[]), ("/a/c", &[]), ("/*/*", &[]), ("/a/b", &[])],
-            &[1, 3],
-        ),
+        (&[("/*", &[]), ("/healthz", &[]), ("/", &[]), ("/a/*", &[])], &[1, 2, 3]),
+        (&[("/a/*", &[]), ("/a", &[]), ("/a/b", &[]), ("/a/*/c", &[]), ("/*", &[])], &[1, 2, 3]),
+        (&[("/*/c", &[]), ("/a/c", &[]), ("/*/*", &[]), ("/a/b", &[])], &[1, 3]),
         (&[("/a/b", &[]), ("/*/b", &[]), ("/a/*", &[])], &[]),
         (&[("/a/*/*", &[]), ("/a", &[]), ("/a/*", &[])], &[]),
     ] {
-        let routes = routes
-            .iter()
-            .map(|(path, methods)| route(path, methods))
-            .collect();
-        assert_eq!(
-            RouteTable::compile(routes, PathRules::default()).1,
-            unreachable
-        );
+        let routes = routes.iter().map(|(path, methods)| route(path, methods)).collect();
+        assert_eq!(RouteTable::compile(routes, PathRules::default()).1, unreachable);
     }
 }
 
 /// The rule as it is documented, one route after the other.
 fn reference(routes: &[(String, Vec<&str>)], path: &str, method: &str) -> String {
     let first = |segments: &[String]| {
-        let matching: Vec<_> = routes
-            .iter()
-            .filter(|(pattern, _)| naive_match(pattern, segments))
-            .collect();
+        let matching: Vec<_> = routes.iter().filter(|(pattern, _)| naive_match(pattern, segments)).collect();
         let allowed = |names: &[&str]| {
-            names.is_empty()
-                || names.contains(&method)
-                || (method == "HEAD" && names.contains(&"GET"))
+            names.is_empty() || names.contains(&method) || (method == "HEAD" && names.contains(&"GET"))
         };
         match matching.iter().find(|(_, names)| allowed(names)) {
-            Some(route) => routes
-                .iter()
-                .position(|other| core::ptr::eq(other, *route))
-                .unwrap()
-                .to_string(),
+            Some(route) => routes.iter().position(|other| core::ptr::eq(other, *route)).unwrap().to_string(),
             None if matching.is_empty() => "default".into(),
             None => {
                 let is_allowed = |name: &str| {
                     let meant = if name == "HEAD" { "GET" } else { name };
                     matching.iter().any(|(_, names)| names.contains(&meant))
                 };
-                let names: Vec<&str> = ["GET", "HEAD", "POST", "DELETE"]
-                    .into_iter()
-                    .filter(|name| is_allowed(name))
-                    .collect();
+                let names: Vec<&str> =
+                    ["GET", "HEAD", "POST", "DELETE"].into_iter().filter(|name| is_allowed(name)).collect();
                 std::format!("405 {}", names.join(", "))
             }
         }
     };
     let segments = |cut: bool| -> Vec<String> {
         let text = |segment: &str| {
-            if cut {
-                segment.split(';').next().unwrap().into()
-            } else {
-                String::from(segment)
-            }
+            if cut { segment.split(';').next().unwrap().into() } else { String::from(segment) }
         };
         let mut segments: Vec<String> = path[1..].split('/').map(text).collect();
         if segments.last().is_some_and(String::is_empty) {
@@ -261,43 +190,22 @@ fn reference(routes: &[(String, Vec<&str>)], path: &str, method: &str) -> String
         segments
     };
     let plain = first(&segments(false));
-    if plain == first(&segments(true)) {
-        plain
-    } else {
-        "400".into()
-    }
+    if plain == first(&segments(true)) { plain } else { "400".into() }
 }
 
 fn naive_match(pattern: &str, path: &[String]) -> bool {
-    let pattern: Vec<&str> = pattern[1..]
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .collect();
+    let pattern: Vec<&str> = pattern[1..].split('/').filter(|segment| !segment.is_empty()).collect();
     let (pattern, is_open) = match pattern.split_last() {
         Some((&"*", before)) => (before, true),
         _ => (&pattern[..], false),
     };
-    let has_length = if is_open {
-        path.len() >= pattern.len()
-    } else {
-        path.len() == pattern.len()
-    };
-    has_length
-        && pattern
-            .iter()
-            .zip(path)
-            .all(|(wanted, found)| *wanted == "*" || wanted == found)
+    let has_length = if is_open { path.len() >= pattern.len() } else { path.len() == pattern.len() };
+    has_length && pattern.iter().zip(path).all(|(wanted, found)| *wanted == "*" || wanted == found)
 }
 
 fn routes() -> impl Strategy<Value = Vec<(String, Vec<&'static str>)>> {
     let names = proptest::sample::subsequence(vec!["GET", "POST", "DELETE"], 0..=2);
-    let path = "(/(a|b|\\*)){0,4}".prop_map(|path| {
-        if path.is_empty() {
-            String::from("/")
-        } else {
-            path
-        }
-    });
+    let path = "(/(a|b|\\*)){0,4}".prop_map(|path| if path.is_empty() { String::from("/") } else { path });
     proptest::collection::vec((path, names), 0..12)
 }
 

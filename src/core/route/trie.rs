@@ -43,11 +43,7 @@ pub(super) struct Matches {
 
 impl Matches {
     pub(super) fn new(method: MethodIndex) -> Self {
-        Self {
-            method,
-            first: None,
-            methods: MethodSet::default(),
-        }
+        Self { method, first: None, methods: MethodSet::default() }
     }
 
     fn add(&mut self, rules: &[Rule]) {
@@ -107,9 +103,7 @@ impl Node {
             [] => return push_rule(&mut self.exact, route, methods),
             [Segment::Any] => return push_rule(&mut self.rest, route, methods),
             [Segment::Any, rest @ ..] => (&mut **self.any.get_or_insert_default(), rest),
-            [Segment::Literal(text), rest @ ..] => {
-                (self.literals.entry(text.clone()).or_default(), rest)
-            }
+            [Segment::Literal(text), rest @ ..] => (self.literals.entry(text.clone()).or_default(), rest),
         };
         next.insert(segments, route, methods);
     }
@@ -169,7 +163,5 @@ fn push_rule(rules: &mut Vec<Rule>, route: RouteIndex, methods: MethodSet) {
 }
 
 fn union(rules: &[Rule]) -> MethodSet {
-    rules
-        .iter()
-        .fold(MethodSet::default(), |set, rule| set.union(rule.methods))
+    rules.iter().fold(MethodSet::default(), |set, rule| set.union(rule.methods))
 }
