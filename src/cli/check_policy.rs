@@ -54,7 +54,10 @@ fn check_bindings(config: &WranglerToml, policy: &Policy, findings: &mut Finding
         if let Origin::Service(name) = origin {
             let name: &str = name;
             if bound(config.setting("services"), "binding", name).is_none() {
-                let problem = format!("names the service binding `{name}`, which `{}` does not have", config.place("services"));
+                let problem = format!(
+                    "names the service binding `{name}`, which `{}` does not have",
+                    config.place("services")
+                );
                 findings.add(Level::Error, file, field, problem);
             }
         }
@@ -96,7 +99,9 @@ fn check_limiter(
     let period = limiter.get("simple").and_then(|simple| simple.get("period"));
     if period.and_then(Value::as_u64) != Some(period_secs.into()) {
         let found = period.map_or_else(|| "none".to_owned(), Value::to_string);
-        let problem = format!("is {period_secs}, but the limiter `{binding}` in `{place}` has {found}; Retry-After would be wrong");
+        let problem = format!(
+            "is {period_secs}, but the limiter `{binding}` in `{place}` has {found}; Retry-After would be wrong"
+        );
         findings.add(Level::Error, file, format!("{field}.period"), problem);
     }
 }

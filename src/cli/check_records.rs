@@ -38,7 +38,12 @@ fn check_bulk(file: &str, list: &[Value], findings: &mut Findings) {
         let entry: Entry = match serde_json::from_value(value.clone()) {
             Ok(entry) => entry,
             Err(e) => {
-                findings.add(Level::Error, file, format!("[{at}]"), format!("is no entry as keygate writes them: {e}"));
+                findings.add(
+                    Level::Error,
+                    file,
+                    format!("[{at}]"),
+                    format!("is no entry as keygate writes them: {e}"),
+                );
                 continue;
             }
         };
@@ -67,9 +72,19 @@ fn check_entry(file: &str, at: usize, entry: &Entry, findings: &mut Findings) {
     };
     let field = format!("[{at}].metadata");
     match &entry.metadata {
-        None => findings.add(Level::Warning, file, field, "is missing; `keygate list` would show the key without subject and state"),
+        None => findings.add(
+            Level::Warning,
+            file,
+            field,
+            "is missing; `keygate list` would show the key without subject and state",
+        ),
         Some(metadata) if *metadata != Metadata::of(&record) => {
-            findings.add(Level::Warning, file, field, "does not say the same as the record; `keygate list` would show it wrongly");
+            findings.add(
+                Level::Warning,
+                file,
+                field,
+                "does not say the same as the record; `keygate list` would show it wrongly",
+            );
         }
         Some(_) => {}
     }

@@ -53,11 +53,7 @@ impl Context {
 /// # Errors
 /// As [`WranglerKv::new`].
 pub(crate) fn store(config: &WranglerToml, args: &StoreArgs) -> Outcome<WranglerKv> {
-    let reach = if args.remote {
-        Reach::Remote
-    } else {
-        Reach::Local(args.persist_to.as_deref())
-    };
+    let reach = if args.remote { Reach::Remote } else { Reach::Local(args.persist_to.as_deref()) };
     WranglerKv::new(config, reach)
 }
 

@@ -49,10 +49,7 @@ impl DevVars {
 
     /// The value; an empty one is none, as it is to the gate.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.values
-            .get(name)
-            .map(|value| value.as_str())
-            .filter(|value| !value.is_empty())
+        self.values.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
 }
 

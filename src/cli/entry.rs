@@ -43,9 +43,9 @@ fn state<'de, D: Deserializer<'de>>(value: D) -> Result<State, D::Error> {
 fn not_after<'de, D: Deserializer<'de>>(value: D) -> Result<Option<UnixSeconds>, D::Error> {
     match Option::<u64>::deserialize(value)? {
         None => Ok(None),
-        Some(seconds) => UnixSeconds::new(seconds)
-            .map(Some)
-            .ok_or_else(|| D::Error::custom("`not_after` is not a time in Unix seconds before the year 10000")),
+        Some(seconds) => UnixSeconds::new(seconds).map(Some).ok_or_else(|| {
+            D::Error::custom("`not_after` is not a time in Unix seconds before the year 10000")
+        }),
     }
 }
 

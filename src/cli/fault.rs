@@ -24,19 +24,12 @@ pub(crate) type Outcome<T> = Result<T, Fault>;
 impl Fault {
     /// The world was not as needed: exit code 1.
     pub(crate) fn failed(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Failed,
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
+        Self { kind: Kind::Failed, problem: problem.into(), remedy: remedy.into() }
     }
 
     /// The command line asks for something that cannot be: exit code 2, as for clap's own errors.
     pub(crate) fn usage(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Usage,
-            ..Self::failed(problem, remedy)
-        }
+        Self { kind: Kind::Usage, ..Self::failed(problem, remedy) }
     }
 
     /// The same fault, with what it brought about and what is to be done about that.

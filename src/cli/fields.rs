@@ -17,7 +17,10 @@ use crate::time::{When, utc};
 /// It is none; of a whole key that was given in its place, no more than an id's length is repeated.
 pub(crate) fn id(text: &str) -> Outcome<KeyId> {
     KeyId::parse(text).map_err(|e| {
-        Fault::usage(e.to_string(), "give the 12 characters after the key's prefix; `keygate list` shows them")
+        Fault::usage(
+            e.to_string(),
+            "give the 12 characters after the key's prefix; `keygate list` shows them",
+        )
     })
 }
 
@@ -52,10 +55,9 @@ pub(crate) fn ips(texts: &[String]) -> Outcome<Option<Bounded<Network>>> {
 pub(crate) fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
     let mut notes: BTreeMap<String, String> = old.as_map().clone();
     for text in texts {
-        let (name, value) = text
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty())
-            .ok_or_else(|| Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing"))?;
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+            Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing")
+        })?;
         notes.insert(name.to_owned(), value.to_owned());
     }
     Meta::try_from(notes).map_err(|e| wrong("--meta", e))

@@ -28,13 +28,14 @@ struct Finding {
 pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
-    pub(crate) fn add(&mut self, level: Level, file: &str, field: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Finding {
-            level,
-            file: file.to_owned(),
-            field: field.into(),
-            problem: problem.into(),
-        });
+    pub(crate) fn add(
+        &mut self,
+        level: Level,
+        file: &str,
+        field: impl Into<String>,
+        problem: impl Into<String>,
+    ) {
+        self.0.push(Finding { level, file: file.to_owned(), field: field.into(), problem: problem.into() });
     }
 
     pub(crate) fn count(&self, level: Level) -> usize {

@@ -49,7 +49,10 @@ pub(crate) fn read_line(input: impl Read) -> Outcome<Zeroizing<String>> {
 pub(crate) fn import(text: &str, prefix: &KeyPrefix) -> Outcome<ImportedKey> {
     if prefix.strip(text).is_some() {
         return Err(Fault::failed(
-            format!("the key begins with this gate's own prefix `{}_`, so the gate would never look it up as an imported one", prefix.as_str()),
+            format!(
+                "the key begins with this gate's own prefix `{}_`, so the gate would never look it up as an imported one",
+                prefix.as_str()
+            ),
             "issue a key instead: leave --import-stdin out",
         ));
     }
@@ -62,7 +65,9 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix) -> Outcome<ImportedKey> {
     let bits = strength(text);
     if bits < MIN_BITS {
         return Err(Fault::failed(
-            format!("the key is too easy to guess: about {bits:.0} bits by its length and characters, {MIN_BITS} are needed because it is stored as a plain SHA-256"),
+            format!(
+                "the key is too easy to guess: about {bits:.0} bits by its length and characters, {MIN_BITS} are needed because it is stored as a plain SHA-256"
+            ),
             "issue a new key for this client instead",
         ));
     }

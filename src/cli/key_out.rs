@@ -41,10 +41,7 @@ impl KeyOut {
                 "name a file that is not there yet, in a folder that you can write to",
             )
         })?;
-        Ok(Self {
-            file: Some((path.to_owned(), file)),
-            filled: false,
-        })
+        Ok(Self { file: Some((path.to_owned(), file)), filled: false })
     }
 
     /// The file's name, if the key goes into a file.

@@ -1,13 +1,6 @@
 //! The `keygate` command: issues, rotates and revokes the keys of a gate, and checks its policy.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::panic,
-        reason = "tests fail by panicking"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod args;
 mod check_policy;

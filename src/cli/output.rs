@@ -27,10 +27,7 @@ impl Output {
     }
 
     /// Says something to the reader.
-    #[expect(
-        clippy::unused_self,
-        reason = "who may write is said by who was given an Output"
-    )]
+    #[expect(clippy::unused_self, reason = "who may write is said by who was given an Output")]
     pub(crate) fn note(self, text: impl Display) {
         // A closed standard error must not stop a command half way through its writes.
         let _ = writeln!(io::stderr(), "{text}");
@@ -77,9 +74,7 @@ pub(crate) fn printable(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars()
-        .map(|c| if steers(c) { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// `text` with every run of 40 or more key characters taken out.

@@ -37,11 +37,7 @@ pub(crate) struct FoundPepper {
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
-pub(crate) fn pepper(
-    file: Option<&Path>,
-    config: &WranglerToml,
-    remote: bool,
-) -> Outcome<FoundPepper> {
+pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
     let PepperTexts { current, source, .. } = pepper_texts(file, config, remote)?;
     let pepper = Pepper::parse(&current).map_err(|e| {
         Fault::failed(
@@ -49,11 +45,7 @@ pub(crate) fn pepper(
             "use the text that the gate has as its secret PEPPER, whole and unchanged",
         )
     })?;
-    let local = if remote {
-        None
-    } else {
-        DevVars::read(config.folder(), config.environment())?
-    };
+    let local = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let local = local.and_then(|file| Pepper::parse(file.value("PEPPER")?).ok());
     Ok(FoundPepper {
         not_the_local_one: local.is_some_and(|local| local.id() != pepper.id()),
@@ -66,11 +58,7 @@ pub(crate) fn pepper(
 ///
 /// # Errors
 /// There is no current one.
-pub(crate) fn pepper_texts(
-    file: Option<&Path>,
-    config: &WranglerToml,
-    remote: bool,
-) -> Outcome<PepperTexts> {
+pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
     let previous = variable(PREVIOUS_VARIABLE)?;
     if let Some(file) = file {
         let text = fs::read_to_string(file).map_err(|e| {
@@ -86,11 +74,7 @@ pub(crate) fn pepper_texts(
         });
     }
     if let Some(current) = variable(PEPPER_VARIABLE)? {
-        return Ok(PepperTexts {
-            current,
-            previous,
-            source: PEPPER_VARIABLE.to_owned(),
-        });
+        return Ok(PepperTexts { current, previous, source: PEPPER_VARIABLE.to_owned() });
     }
     if remote {
         // Not .dev.vars, because a key made with the local pepper is dead at the deployed gate.

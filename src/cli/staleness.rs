@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn the_worst_case_is_the_sum_of_the_caches_on_the_way() {
         let bounds = Some(Bounds { isolate_secs: 30, location_secs: 60 });
-        for (remote, bounds, worst) in [(true, bounds, Some(90)), (false, bounds, Some(30)), (true, None, None)] {
+        for (remote, bounds, worst) in
+            [(true, bounds, Some(90)), (false, bounds, Some(30)), (true, None, None)]
+        {
             assert_eq!(Staleness { remote, bounds }.worst_secs(), worst);
         }
     }

@@ -94,9 +94,7 @@ pub(crate) mod fake {
                     return Err(Fault::failed("the store failed", "try again"));
                 }
                 self.written.borrow_mut().push(entry.key.clone());
-                self.entries
-                    .borrow_mut()
-                    .insert(entry.key.clone(), entry.clone());
+                self.entries.borrow_mut().insert(entry.key.clone(), entry.clone());
             }
             Ok(())
         }

@@ -49,8 +49,10 @@ impl FromStr for Span {
 
     /// Reads `90d`, `2w`, `12h`, `30m`, `45s` or `0`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let allowed =
-            || "a length of time is a whole number and a unit: 45s, 30m (minutes), 12h, 90d or 2w; or 0".to_owned();
+        let allowed = || {
+            "a length of time is a whole number and a unit: 45s, 30m (minutes), 12h, 90d or 2w; or 0"
+                .to_owned()
+        };
         if text == "0" {
             return Ok(Self(0));
         }
@@ -127,8 +129,8 @@ fn date(text: &str) -> Option<Timestamp> {
 
 fn rfc3339(text: &str) -> Option<Timestamp> {
     // jiff reads more than RFC 3339: a bracketed zone, `T` left out.
-    let shaped = text.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b't' | b' '))
-        && !text.contains('[');
+    let shaped =
+        text.as_bytes().get(10).is_some_and(|b| matches!(b, b'T' | b't' | b' ')) && !text.contains('[');
     shaped.then(|| text.parse().ok())?
 }
 
@@ -179,17 +181,26 @@ mod tests {
 
     #[test]
     fn spans_are_a_number_and_one_unit() {
-        for (text, seconds) in [
-            ("0", 0),
-            ("45s", 45),
-            ("30m", 1800),
-            ("12h", 43_200),
-            ("90d", 7_776_000),
-            ("2w", 1_209_600),
-        ] {
+        for (text, seconds) in
+            [("0", 0), ("45s", 45), ("30m", 1800), ("12h", 43_200), ("90d", 7_776_000), ("2w", 1_209_600)]
+        {
             assert_eq!(text.parse(), Ok(Span(seconds)), "{text}");
         }
-        for bad in ["", "d", "90", "90 d", "+90d", "-1d", "1.5h", "1h30m", "90D", "999999999999999999999d", "400000d", "1y", "٣d"] {
+        for bad in [
+            "",
+            "d",
+            "90",
+            "90 d",
+            "+90d",
+            "-1d",
+            "1.5h",
+            "1h30m",
+            "90D",
+            "999999999999999999999d",
+            "400000d",
+            "1y",
+            "٣d",
+        ] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?}");
         }
     }
@@ -208,8 +219,18 @@ mod tests {
             assert_eq!(text.parse(), Ok(when), "{text}");
         }
         for bad in [
-            "", "tomorrow", "Never", "2027-02-30", "2027-1-31", "20270131", "1969-12-31", "2027-01-31T00:00:00",
-            "2027-01-31T00:00:00Z[UTC]", "2027-01-31T25:00:00Z", "1771776000", "+002027-01-31",
+            "",
+            "tomorrow",
+            "Never",
+            "2027-02-30",
+            "2027-1-31",
+            "20270131",
+            "1969-12-31",
+            "2027-01-31T00:00:00",
+            "2027-01-31T00:00:00Z[UTC]",
+            "2027-01-31T25:00:00Z",
+            "1771776000",
+            "+002027-01-31",
         ] {
             assert!(bad.parse::<When>().is_err(), "{bad:?}");
         }

@@ -135,10 +135,7 @@ impl WranglerKv {
         } else {
             "check wrangler.toml and the folder of the local store (`--persist-to`)"
         };
-        Fault::failed(
-            format!("`wrangler kv {command}` failed for {}: {reason}", self.place),
-            remedy,
-        )
+        Fault::failed(format!("`wrangler kv {command}` failed for {}: {reason}", self.place), remedy)
     }
 }
 
@@ -166,10 +163,8 @@ impl Store for WranglerKv {
         }
         let said = self.wrangler(&["key", "list", "--prefix", prefix], None)?;
         let rows: Vec<Row> = json(&said, "kv key list")?;
-        let listed = |row: Row| Listed {
-            name: row.name,
-            metadata: serde_json::from_value(row.metadata).ok(),
-        };
+        let listed =
+            |row: Row| Listed { name: row.name, metadata: serde_json::from_value(row.metadata).ok() };
         Ok(rows.into_iter().map(listed).collect())
     }
 
@@ -210,10 +205,7 @@ fn json<T: for<'de> Deserialize<'de>>(said: &[u8], command: &str) -> Outcome<T> 
 /// A file that only this user can read, gone when it is dropped.
 fn temporary_json<T: Serialize>(list: &[T]) -> Outcome<NamedTempFile> {
     let write = || -> io::Result<NamedTempFile> {
-        let mut file = tempfile::Builder::new()
-            .prefix("keygate-")
-            .suffix(".json")
-            .tempfile()?;
+        let mut file = tempfile::Builder::new().prefix("keygate-").suffix(".json").tempfile()?;
         serde_json::to_writer(&mut file, list)?;
         file.flush()?;
         Ok(file)
@@ -240,23 +232,18 @@ fn search_path(folder: &Path) -> Outcome<OsString> {
 
 fn find_wrangler(path: &OsString) -> Outcome<PathBuf> {
     let name = if cfg!(windows) { "wrangler.cmd" } else { "wrangler" };
-    env::split_paths(path)
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
-        .ok_or_else(|| {
+    env::split_paths(path).map(|folder| folder.join(name)).find(|program| program.is_file()).ok_or_else(
+        || {
             Fault::failed(
                 "wrangler was found neither in node_modules beside wrangler.toml nor on PATH",
                 "install the gate's npm packages: `npm ci` beside wrangler.toml (or `cargo xtask setup`)",
             )
-        })
+        },
+    )
 }
 
 /// What wrangler adds to its messages, and is of no help here.
-const AFTERWORDS: [&str; 3] = [
-    "🪵",
-    "If you think this is a bug",
-    "To continue without logging in",
-];
+const AFTERWORDS: [&str; 3] = ["🪵", "If you think this is a bug", "To continue without logging in"];
 
 /// The message in what wrangler wrote to standard error, without its decoration, on one line.
 fn reason(said: &str) -> String {

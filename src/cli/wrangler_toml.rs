@@ -48,8 +48,7 @@ impl WranglerToml {
             )
         })?;
         let file = Self {
-            whole: parse(&text)
-                .map_err(|e| Fault::failed(format!("{name} {e}"), "correct the file"))?,
+            whole: parse(&text).map_err(|e| Fault::failed(format!("{name} {e}"), "correct the file"))?,
             environment: environment.map(str::to_owned),
             name,
             path,
@@ -113,11 +112,7 @@ impl WranglerToml {
             return self.whole.get(name);
         };
         let own = self.whole.get("env")?.get(environment)?.get(name);
-        if INHERITED.contains(&name) {
-            own.or_else(|| self.whole.get(name))
-        } else {
-            own
-        }
+        if INHERITED.contains(&name) { own.or_else(|| self.whole.get(name)) } else { own }
     }
 
     /// The path of a setting as it is written in the file, for messages.
@@ -156,9 +151,8 @@ impl WranglerToml {
     pub(crate) fn key_prefix(&self) -> Outcome<KeyPrefix> {
         let place = self.place("vars.KEY_PREFIX");
         match self.vars().get("KEY_PREFIX") {
-            Some(Value::String(text)) => KeyPrefix::parse(text).map_err(|e| {
-                Fault::failed(format!("{}: `{place}`: {e}", self.name), "correct it")
-            }),
+            Some(Value::String(text)) => KeyPrefix::parse(text)
+                .map_err(|e| Fault::failed(format!("{}: `{place}`: {e}", self.name), "correct it")),
             _ => Err(Fault::failed(
                 format!("{} has no `{place}`", self.name),
                 format!("set it to {}", KeyPrefix::ALLOWED),
@@ -169,10 +163,7 @@ impl WranglerToml {
 
 /// The element of a list of tables whose `field` is `name`.
 pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Option<&'v Value> {
-    list?
-        .as_array()?
-        .iter()
-        .find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
+    list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
 fn parse(text: &str) -> Result<Map<String, Value>, String> {

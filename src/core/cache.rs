@@ -1,7 +1,7 @@
 //! The isolate's cache of records: bounded, and honest about what it does not know.
 
 use alloc::rc::Rc;
-use core::num::NonZeroUsize;
+use core::num::{NonZeroU32, NonZeroUsize};
 
 use lru::LruCache;
 
@@ -34,15 +34,15 @@ pub struct RecordCache {
 }
 
 impl RecordCache {
-    /// A cache of at most `entries` records (0: none are kept), fresh for `fresh_secs`, and usable
-    /// for `stale_secs` more while KV fails.
+    /// A cache of at most `entries` records, fresh for `fresh_secs`, and usable for `stale_secs` more
+    /// while KV fails. 0 entries or 0 seconds of freshness: nothing is kept.
     #[must_use]
     pub fn new(entries: u32, fresh_secs: u32, stale_secs: u32) -> Self {
         Self {
-            // Not `LruCache::new`, because that allocates the whole table at once.
-            entries: usize::try_from(entries).ok().and_then(NonZeroUsize::new).map(|max| {
+            entries: NonZeroU32::new(entries).filter(|_| fresh_secs > 0).map(|max| {
+                // Not `LruCache::new`, because that allocates the whole table at once.
                 let mut entries = LruCache::unbounded();
-                entries.resize(max);
+                entries.resize(NonZeroUsize::try_from(max).unwrap_or(NonZeroUsize::MAX));
                 entries
             }),
             fresh_ms: u64::from(fresh_secs) * 1000,
@@ -155,7 +155,7 @@ mod tests {
         let mut off = RecordCache::new(0, 30, 300);
         off.keep(&record, 0);
         assert_eq!(seen(&mut off, record.id, 0), "miss");
-        let mut no_time = RecordCache::new(10, 0, 0);
+        let mut no_time = RecordCache::new(10, 0, 300);
         no_time.keep(&record, 0);
         assert_eq!(seen(&mut no_time, record.id, 0), "miss");
         let mut cache = RecordCache::new(10, 30, 300);

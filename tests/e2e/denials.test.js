@@ -262,16 +262,14 @@ test("origin_unreachable: an origin at which nobody listens, and nothing interna
 
 test("origin_unreachable: an origin that resets the connection", async () => {
   await assertRefused(gates.gate, { target: "/v1/things", key: keys.good.key }, "origin_unreachable", {
-    answerWith: (request) => request.socket.resetAndDestroy(),
-    originCalls: 1,
+    originAnswer: (request) => request.socket.resetAndDestroy(),
     log: { key_id: keys.good.id, subject: "acme" },
   });
 });
 
 test("origin_timeout: an origin that does not answer in time", async () => {
   await assertRefused(gates.impatient, { target: "/v1/things", key: keys.good.key }, "origin_timeout", {
-    answerWith: () => new Promise(() => {}),
-    originCalls: 1,
+    originAnswer: () => new Promise(() => {}),
     log: { key_id: keys.good.id, subject: "acme" },
   });
 });

@@ -55,9 +55,8 @@ test("hop-by-hop headers stay on their hop", async () => {
     "Proxy-Connection": "keep-alive", Upgrade: "h2c",
   };
   const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers }, scoped);
-  for (const name of ["keep-alive", "te", "proxy-authorization", "proxy-connection", "upgrade", "x-hop"]) {
-    assert.deepEqual(valuesOf(seen, name), [], name);
-  }
+  const hopByHop = ["keep-alive", "te", "proxy-authorization", "proxy-connection", "upgrade", "x-hop"];
+  assert.deepEqual(hopByHop.filter((name) => valuesOf(seen, name).length > 0), []);
 });
 
 test("X-Forwarded headers are the gate's, and what the client sent under those names is replaced", async () => {
@@ -101,7 +100,9 @@ test("the gate adds the headers that it documents, and no other", async () => {
   const added = [
     "x-keygate-key-id", "x-keygate-subject", "x-keygate-scopes", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
   ];
-  const expected = ["host", "accept", "user-agent", "cf-connecting-ip", ...added];
+  // The runtime's own, for a fetch that no cache may answer (unless the client sent them).
+  const uncached = ["cache-control", "pragma"];
+  const expected = ["host", "accept", "user-agent", "cf-connecting-ip", ...added, ...uncached];
   // `Connection` is that of the runtime's own hop.
   const names = seen.headers.map(([name]) => name).filter((name) => name !== "connection");
   assert.deepEqual(names.sort(), expected.sort());

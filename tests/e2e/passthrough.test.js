@@ -42,7 +42,7 @@ describe("status, headers and body pass unchanged:", () => {
     ["gzip", [200, ["content-encoding", "gzip"], gzipSync(text)]],
     ["br", [200, ["content-encoding", "br"], brotliCompressSync(text)]],
     ["two cookies", [200, ["set-cookie", "a=1; Path=/", "set-cookie", "b=2; HttpOnly"], "ok"]],
-    ["a cache header for everybody", [200, ["cache-control", "public, max-age=60", "vary", "accept"], "ok"]],
+    ["a cache header for everybody", [200, ["cache-control", "public, max-age=60"], "ok"]],
     ["a header with bytes above 0x7f", [200, ["x-odd", "caf\xe9"], "ok"]],
   ];
   const readers = { "": { gate: "gate", origin: {} }, ", for a page of another site": { gate: "cors", origin: { Origin: APP } } };

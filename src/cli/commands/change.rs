@@ -63,10 +63,7 @@ fn already(record: &Record) -> Fault {
 }
 
 fn final_state(record: &Record) -> Fault {
-    Fault::failed(
-        format!("key {} is revoked, which is for good", record.id),
-        "issue a new key",
-    )
+    Fault::failed(format!("key {} is revoked, which is for good", record.id), "issue a new key")
 }
 
 /// Updates a key's fields.

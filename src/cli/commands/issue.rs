@@ -56,7 +56,8 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
     let pepper = &found.pepper;
-    let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), args.write.dry_run, context.out.is_json())?;
+    let mut key_out =
+        KeyOut::open(args.key_out.key_out.as_deref(), args.write.dry_run, context.out.is_json())?;
 
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
@@ -89,9 +90,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     announce(context, &record, &store, args.write.dry_run);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
-        context.out.note(
-            "warning: PEPPER in .dev.vars is another one; the local gate will refuse this key",
-        );
+        context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
     Ok(())
 }
@@ -125,10 +124,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dy
         ));
     }
     context::write(store, &entries, args.write.dry_run)?;
-    let issued = Issued {
-        entries: args.write.dry_run.then_some(&entries),
-        ..issued(&record)
-    };
+    let issued = Issued { entries: args.write.dry_run.then_some(&entries), ..issued(&record) };
     if args.write.dry_run {
         context.out.result(&issued, context::bulk_json(&entries))?;
     } else {

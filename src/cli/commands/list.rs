@@ -28,11 +28,8 @@ struct Row<'l> {
 pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let store = context::store(&context.config()?, &args.store)?;
     let listed = store.list(KV_NAME_PREFIX)?;
-    let rows: Vec<Row<'_>> = listed
-        .iter()
-        .map(|entry| row(entry, context.now))
-        .filter(|row| is_wanted(row, args))
-        .collect();
+    let rows: Vec<Row<'_>> =
+        listed.iter().map(|entry| row(entry, context.now)).filter(|row| is_wanted(row, args)).collect();
     if context.out.is_json() {
         for row in &rows {
             context.out.result(row, "")?;
@@ -41,12 +38,7 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         context.out.result(&rows, table(&rows).trim_end())?;
     }
     let bare = rows.iter().filter(|row| row.state.is_none()).count();
-    context.out.note(format_args!(
-        "{} of {} keys in {}",
-        rows.len(),
-        listed.len(),
-        store.place()
-    ));
+    context.out.note(format_args!("{} of {} keys in {}", rows.len(), listed.len(), store.place()));
     if bare > 0 {
         context.out.note(format_args!(
             "{bare} without metadata of keygate's: see `keygate show ID`; any `keygate update ID` writes it"

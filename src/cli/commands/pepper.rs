@@ -22,7 +22,10 @@ pub(crate) fn run(out: Output) -> Outcome<()> {
     let text = Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()));
     let pepper = Pepper::parse(&text).map_err(|e| {
         // 32 random bytes with fewer than 10 different characters do not happen; a broken generator might.
-        Fault::failed(format!("the pepper {e}"), "the system's random number generator is broken; use another machine")
+        Fault::failed(
+            format!("the pepper {e}"),
+            "the system's random number generator is broken; use another machine",
+        )
     })?;
     let id = pepper.id();
     out.result(&Made { pepper: &text, id: id.as_str() }, text.as_str())?;

@@ -61,9 +61,9 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     announce(context, &succession, staleness, dry_run);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
-        context.out.note(
-            "warning: PEPPER in .dev.vars is another one; the local gate will refuse the new key",
-        );
+        context
+            .out
+            .note("warning: PEPPER in .dev.vars is another one; the local gate will refuse the new key");
     }
     Ok(())
 }
@@ -80,13 +80,7 @@ struct Succession {
 impl Succession {
     /// # Errors
     /// The old key is not in use, has been replaced before, or the new one would have no time to live.
-    fn of(
-        old: &Record,
-        id: KeyId,
-        digest: Digest,
-        args: &RotateArgs,
-        now: UnixSeconds,
-    ) -> Outcome<Self> {
+    fn of(old: &Record, id: KeyId, digest: Digest, args: &RotateArgs, now: UnixSeconds) -> Outcome<Self> {
         refuse_what_is_not_in_use(old, now)?;
         let not_after = match args.expires {
             Some(when) => fields::end(when, now)?,
@@ -129,8 +123,14 @@ impl Succession {
         context::write(store, &[old], dry_run).map_err(|fault| {
             let seconds = utc(self.ends);
             fault.and(
-                format!("the new key {} works, and the old key {} still has no new end", self.new.id, self.old.id),
-                format!("`keygate update {} --expires {seconds}` gives it the end that was meant", self.old.id),
+                format!(
+                    "the new key {} works, and the old key {} still has no new end",
+                    self.new.id, self.old.id
+                ),
+                format!(
+                    "`keygate update {} --expires {seconds}` gives it the end that was meant",
+                    self.old.id
+                ),
             )
         })
     }
@@ -147,8 +147,12 @@ fn refuse_what_is_not_in_use(old: &Record, now: UnixSeconds) -> Outcome<()> {
     let standing = Standing::of(old.state, old.not_before, old.not_after, now);
     let remedy = match standing {
         Standing::Active => return Ok(()),
-        Standing::Pending => format!("wait for its time, or let it begin now: `keygate update {id} --clear not-before`"),
-        Standing::Expired => format!("issue a new key, or let it live on first: `keygate update {id} --expires 24h`"),
+        Standing::Pending => {
+            format!("wait for its time, or let it begin now: `keygate update {id} --clear not-before`")
+        }
+        Standing::Expired => {
+            format!("issue a new key, or let it live on first: `keygate update {id} --expires 24h`")
+        }
         Standing::Disabled => format!("enable it first: `keygate enable {id}`"),
         Standing::Revoked => "issue a new key".to_owned(),
     };

@@ -29,11 +29,7 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     let store = context::store(&context.config()?, &args.store)?;
     let record = store::record(&store, id)?;
     let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
-    let shown = Shown {
-        record: &record,
-        state: standing,
-        good_now: standing == Standing::Active,
-    };
+    let shown = Shown { record: &record, state: standing, good_now: standing == Standing::Active };
     context.out.result(&shown, lines(&record, standing, context.now).trim_end())
 }
 
@@ -54,10 +50,13 @@ fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
     let ips = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
     line("ips", &list(ips, "from anywhere"));
     line("plan", &record.plan.as_ref().map_or("-", |plan| plan.as_str()));
-    line("digest", &match &record.digest {
-        Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
-        Digest::Imported(_) => "imported: SHA-256, no pepper".to_owned(),
-    });
+    line(
+        "digest",
+        &match &record.digest {
+            Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
+            Digest::Imported(_) => "imported: SHA-256, no pepper".to_owned(),
+        },
+    );
     for (name, id) in [("replaces", record.replaces), ("replaced_by", record.replaced_by)] {
         if let Some(id) = id {
             line(name, &id);
@@ -74,7 +73,9 @@ fn sentence(record: &Record, standing: Standing, now: UnixSeconds) -> String {
     match (standing, record.not_before, record.not_after) {
         (Standing::Active, _, Some(end)) => format!("active, for another {}", left(end)),
         (Standing::Pending, Some(start), _) => format!("pending, for another {}", left(start)),
-        (Standing::Expired, _, Some(end)) => format!("expired, {} ago", in_words(now.seconds().saturating_sub(end.seconds()))),
+        (Standing::Expired, _, Some(end)) => {
+            format!("expired, {} ago", in_words(now.seconds().saturating_sub(end.seconds())))
+        }
         _ => standing.as_str().to_owned(),
     }
 }

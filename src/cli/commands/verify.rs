@@ -59,7 +59,9 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
     };
     context.out.result(&judgement, text(&judgement))?;
     if args.store.remote {
-        context.out.note("not looked at: the deployed secrets STATIC_KEYS and DENIED_IDS, which cannot be read back");
+        context.out.note(
+            "not looked at: the deployed secrets STATIC_KEYS and DENIED_IDS, which cannot be read back",
+        );
     }
     Ok(ExitCode::from(u8::from(!judgement.permitted)))
 }
@@ -67,11 +69,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
 /// The gate as its configuration makes it; or why it would answer 503 to everything.
 fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String>> {
     let texts = pepper_texts(args.pepper.pepper_file.as_deref(), config, args.store.remote)?;
-    let local = if args.store.remote {
-        None
-    } else {
-        DevVars::read(config.folder(), config.environment())?
-    };
+    let local = if args.store.remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let secret = |name| local.as_ref().filter(|_| config.takes_secret(name))?.value(name);
     let policy = Policy::from_json(&config.vars().to_string());
     let secrets = Secrets::parse(&SecretTexts {
@@ -100,7 +98,8 @@ fn judge(
     key: &str,
 ) -> Outcome<Judgement> {
     let request = Request::carrying(key, gate.policy.places(), &args.path);
-    let headers: Vec<Option<&str>> = request.headers.iter().map(|value| value.as_ref().map(|v| v.as_str())).collect();
+    let headers: Vec<Option<&str>> =
+        request.headers.iter().map(|value| value.as_ref().map(|v| v.as_str())).collect();
     let head = Head {
         method: &args.method,
         url: &request.url,
@@ -123,7 +122,7 @@ fn judge(
     let (stored, fault);
     let found = match id {
         None => Lookup::NotNeeded,
-        Some(id) => match gate.static_key(&id) {
+        Some(id) => match gate.secrets.static_key(&id) {
             Some(record) => Lookup::Found(record),
             None => match store.value(&id.kv_name())?.map(|value| Record::parse_entry(id, &value)) {
                 None => Lookup::Unknown,
@@ -280,7 +279,19 @@ mod tests {
         for good in ["/", "/v1/reports", "/a%2Fb", "//a", "/a?x=../b&y=%zz", "/a/.../b", "/a;x=1/b"] {
             assert!(check_path(good).is_ok(), "{good}");
         }
-        for bad in ["", "v1", "/a/../b", "/a/.", "/%2e%2E/a", "/a b", "/é", "/a#b", "/a\\b", "https://gate.invalid/", "/a\nb"] {
+        for bad in [
+            "",
+            "v1",
+            "/a/../b",
+            "/a/.",
+            "/%2e%2E/a",
+            "/a b",
+            "/é",
+            "/a#b",
+            "/a\\b",
+            "https://gate.invalid/",
+            "/a\nb",
+        ] {
             assert!(check_path(bad).is_err(), "{bad}");
         }
     }

@@ -1,11 +1,7 @@
 //! The published JSON Schema, the frozen vectors and core's parser say the same of every record.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use keygate_core::record::Record;
+use keygate_core::record::{Record, RecordFault};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -27,10 +23,8 @@ struct Case {
 
 #[test]
 fn schema_vectors_and_parser_agree() {
-    let cases: Vec<Case> =
-        serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
-    let schema: Value =
-        serde_json::from_str(include_str!("../../../docs/record.schema.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/record.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     assert!(cases.len() > 100);
     let mut wrong = Vec::new();
@@ -42,7 +36,7 @@ fn schema_vectors_and_parser_agree() {
         };
         let parsed = Record::parse(&text);
         let fault = parsed.as_ref().err();
-        if (fault.is_none(), fault.map(|f| f.field())) != (case.ok, case.field.as_deref()) {
+        if (fault.is_none(), fault.map(RecordFault::field)) != (case.ok, case.field.as_deref()) {
             wrong.push(format!("{}: the parser says {fault:?}", case.name));
         }
         if let Some(record) = &case.record
@@ -56,8 +50,7 @@ fn schema_vectors_and_parser_agree() {
 
 #[test]
 fn what_was_written_reads_back_the_same() {
-    let cases: Vec<Case> =
-        serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
     for case in cases.iter().filter(|case| case.ok) {
         let text = case.record.as_ref().unwrap().to_string();
         let once = Record::parse(&text).unwrap().to_json().unwrap();

@@ -81,7 +81,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "CORS_ORIGINS",
         form: "list of `scheme://host[:port]`, or [\"*\"]",
         default: "[]",
-        meaning: "Whose pages may read the gate's answers; preflights are then answered.",
+        meaning: "Whose pages may read answers; the gate then answers preflights and adds the CORS headers that the origin does not.",
     },
     Variable {
         name: "PREFLIGHT",
@@ -111,7 +111,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "CACHE_SECONDS",
         form: "0 to 3600",
         default: "30",
-        meaning: "How long an isolate serves a record it keeps; 0 turns its cache off.",
+        meaning: "How long an isolate serves a record without asking KV; 0 turns its cache off.",
     },
     Variable {
         name: "STALE_SECONDS",
@@ -144,3 +144,28 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "The rate limiter of each plan; where there are any, a key with another plan is refused.",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::VARIABLES;
+    use std::format;
+    use std::vec::Vec;
+
+    #[test]
+    fn the_readme_has_the_same_table() {
+        let readme = include_str!("../../../README.md");
+        let (_, after) = readme.split_once("<!-- variables:").unwrap();
+        let rows: Vec<&str> = after.lines().skip(3).take_while(|line| line.starts_with('|')).collect();
+        let expected: Vec<_> = VARIABLES
+            .iter()
+            .map(|variable| {
+                let default = match variable.default {
+                    "required" => "required".into(),
+                    json => format!("`{json}`"),
+                };
+                format!("| `{}` | {} | {default} | {} |", variable.name, variable.form, variable.meaning)
+            })
+            .collect();
+        assert_eq!(rows, expected);
+    }
+}

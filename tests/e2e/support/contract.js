@@ -61,15 +61,19 @@ export function assertRefusal(answer, code, { allow, hasBody = true } = {}) {
 }
 
 /**
- * Sends `request` to `gate`, and holds the whole of the contract against what happens: the answer, no call of the origin,
- * and exactly one log record, whose fields `log` lists. Returns `{ answer, record }`.
+ * Sends `request` to `gate`, and holds the whole of the contract against what happens: the answer, no call of the origin
+ * (unless it is the origin that fails, by `originAnswer`), and exactly one log record, whose fields `log` lists.
+ * Returns `{ answer, record }`.
  */
-export async function assertRefused(gate, request, code, { allow, log = {}, answerWith, originCalls = 0 } = {}) {
+export async function assertRefused(gate, request, code, { allow, log = {}, originAnswer } = {}) {
   const { world } = gate;
-  world.origin.clear(answerWith);
+  world.origin.clear(originAnswer);
   const answer = await gate.send(request);
   assertRefusal(answer, code, { allow });
-  assert.equal(world.origin.requests.length, originCalls, "calls of the origin");
+  const calls = world.origin.requests.length;
+  // The runtime may try a GET again when its connection breaks.
+  assert.ok(originAnswer ? calls > 0 : calls === 0, `${calls} calls of the origin`);
+  world.origin.clear();
   const requestId = answer.json.request_id;
   await world.logs.until(() => world.logs.of(requestId).length > 0);
   await world.settle();

@@ -64,7 +64,6 @@ class World {
   #secrets = [];
   #answers = [];
   #settled = 0;
-  #first;
 
   async start(configurations, persistTo) {
     this.origin = await Origin.start();
@@ -75,7 +74,7 @@ class World {
     const workers = named.map(([name, overrides]) => this.#worker(name, overrides, project));
     this.runtime = new Miniflare(
       convertV4MiniflareOptions({
-        workers: [...workers, SENTINEL],
+        workers: [...workers, { ...SENTINEL, kvNamespaces: project.kvNamespaces }],
         host: "127.0.0.1",
         cf: false,
         log: new Log(LogLevel.NONE),
@@ -89,7 +88,6 @@ class World {
     for (const [name] of named) {
       this.gates[name] = new Gate(this, name, (await this.runtime.unsafeGetDirectURL(name)).origin);
     }
-    this.#first = named[0][0];
   }
 
   #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {} }, project) {
@@ -116,7 +114,7 @@ class World {
 
   /** The local KV, as `wrangler kv` and the running gates see it. */
   async kv() {
-    return this.runtime.getKVNamespace("KEYS", this.#first);
+    return this.runtime.getKVNamespace("KEYS", SENTINEL.name);
   }
 
   /** Issues a key, stores its record in both stores and returns `{ key, id, record }`. */
@@ -170,7 +168,7 @@ class World {
   }
 }
 
-/** Writes a line of its own into the runtime's log, after all others. */
+/** The tests' own Worker: it has the local KV, and writes a line into the runtime's log after all others. */
 const SENTINEL = {
   name: "sentinel",
   compatibilityDate: "2026-11-01",
