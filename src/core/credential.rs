@@ -216,12 +216,6 @@ impl Places {
         (!query.is_empty()).then_some(query.into())
     }
 
-    /// Whether a header that a client sent is not handed on, because an origin could take it for the gate's word.
-    #[must_use]
-    pub fn is_dropped(&self, name: &str) -> bool {
-        name.starts_with("x-keygate-") || self.is_lookalike(name)
-    }
-
     /// Whether an origin that writes header names as variable names could take the header `name` for one that the gate answers for.
     ///
     /// CGI and its heirs read `X_Api_Key` and `X-Api-Key` as the same variable, some do so with every other sign.

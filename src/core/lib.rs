@@ -26,6 +26,7 @@ pub mod decide;
 pub mod denial;
 pub mod digest;
 pub mod event;
+pub mod hygiene;
 pub mod json;
 pub mod key;
 pub mod log_budget;

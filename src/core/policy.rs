@@ -15,7 +15,7 @@ use crate::key::KeyPrefix;
 use crate::method::Methods;
 use crate::origin::Origin;
 use crate::path::PathRules;
-use crate::route::RouteTable;
+use crate::route::{Route, RouteTable};
 use crate::token::Plan;
 
 pub use fault::{PolicyFault, PolicyFaults};
@@ -182,6 +182,20 @@ impl Policy {
     #[must_use]
     pub fn rejection_logs_per_minute(&self) -> u32 {
         self.rejection_logs_per_minute
+    }
+
+    /// The service bindings that the policy sends requests to.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let routes = self.routes.as_slice().iter().filter_map(Route::origin);
+        core::iter::once(&self.origin).chain(routes).filter_map(|origin| match origin {
+            Origin::Service(binding) => Some(binding.as_ref()),
+            Origin::Url(_) | Origin::Zone => None,
+        })
+    }
+
+    /// The rate limiters' bindings that the policy counts with.
+    pub fn limiters(&self) -> impl Iterator<Item = &str> {
+        self.plans.values().map(|limiter| &*limiter.binding)
     }
 
     /// What holds for the keys of a plan.

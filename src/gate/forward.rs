@@ -2,6 +2,7 @@
 
 use keygate_core::admission::Head;
 use keygate_core::decide::{Authorization, Destination, Permit};
+use keygate_core::hygiene;
 use keygate_core::key::KeyId;
 use wasm_bindgen::JsValue;
 use web_sys::Request;
@@ -45,9 +46,8 @@ pub(crate) fn forward(
         allow_origin.unwrap_or_default(),
     ]
     .join("\n");
-    let doubtful = glue::doubtful(request);
-    let doubtful = doubtful.iter().flat_map(|names| names.split('\n'));
-    let dropped = doubtful.filter(|name| policy.places().is_dropped(name));
+    let doubtful = glue::doubtful(request).unwrap_or_default();
+    let dropped = hygiene::dropped(policy.places(), &doubtful);
     let places = policy.places().header_names().iter().map(AsRef::as_ref);
     for name in places.chain(dropped) {
         plan.push('\n');

@@ -32,17 +32,26 @@ export function describe(request) {
   return id + "\n" + new Date().toISOString() + "\n" + (headers.get("user-agent") ?? "");
 }
 
-// Names of headers that could be taken for the gate's own: those with another sign than a hyphen, which some origins
-// read as one, and those that begin as the gate's do. Almost always none.
+// Names of headers that may have to stay here: those with another sign than a hyphen, which some origins read as one,
+// those that begin as the gate's own do, and those for one hop only. Almost always none.
 export function doubtful(request) {
-  let names;
-  for (const name of request.headers.keys()) {
-    if (DOUBTFUL.test(name)) names = names === undefined ? name : names + "\n" + name;
+  const headers = request.headers;
+  let names = "";
+  for (const name of headers.keys()) {
+    if (!DOUBTFUL.test(name)) continue;
+    if (name === "connection" || name === "upgrade") {
+      const value = headers.get(name);
+      if (!ORDINARY_CONNECTION.test(value)) names += name + ":" + value + "\n";
+    } else {
+      names += name + "\n";
+    }
   }
-  return names;
+  return names === "" ? undefined : names;
 }
 
-const DOUBTFUL = /[^0-9a-z-]|^x-keygate-/;
+const DOUBTFUL =
+  /[^0-9a-z-]|^x-keygate-|^(?:connection|forwarded|keep-alive|proxy-authorization|proxy-connection|te|trailer|upgrade)$/;
+const ORDINARY_CONNECTION = /^(?:keep-alive|close)$/i;
 
 export function respond(status, headers, body) {
   const parts = headers.split("\n");
@@ -148,6 +157,11 @@ export function withinLimit(env, limiter, counted) {
 
 export function header(request, name) {
   return request.headers.get(name) ?? undefined;
+}
+
+// Whether a binding is there and has the method that the gate calls.
+export function can(env, name, method) {
+  return typeof env[name]?.[method] === "function";
 }
 
 export function has(env, name) {

@@ -46,6 +46,7 @@ extern "C" {
     #[wasm_bindgen(js_name = withinLimit, catch)]
     pub(crate) fn within_limit(env: &Env, limiter: &str, counted: &str) -> Result<Promise, JsValue>;
     pub(crate) fn header(request: &Request, name: &str) -> Option<String>;
+    pub(crate) fn can(env: &Env, name: &str, method: &str) -> bool;
     pub(crate) fn has(env: &Env, name: &str) -> bool;
     pub(crate) fn usage(env: &Env, parts: &str);
     pub(crate) fn now() -> String;

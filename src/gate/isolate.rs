@@ -101,8 +101,8 @@ fn start(
     previous: Option<&String>,
 ) -> Result<&'static Isolate, &'static str> {
     let mut faults: Vec<String> = Vec::new();
-    if !glue::has(env, KEYS) {
-        faults.push(format!("the KV binding {KEYS} is missing"));
+    if !glue::can(env, KEYS, "get") {
+        faults.push(format!("the KV binding {KEYS} is missing, or is no KV namespace"));
     }
     let [static_keys, denied_ids, origin_authorization] =
         [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION].map(|name| secret_text(env, name));
@@ -114,6 +114,12 @@ fn start(
         origin_authorization: origin_authorization.as_ref().map(|text| text.as_str()),
     });
     let policy = Policy::from_json(&glue::variables(env, &NOT_VARIABLES.join("\n")));
+    if let Ok(policy) = &policy {
+        let services = policy.services().filter(|name| !glue::can(env, name, "fetch"));
+        faults.extend(services.map(|name| format!("the service binding {name} is missing")));
+        let limiters = policy.limiters().filter(|name| !glue::can(env, name, "limit"));
+        faults.extend(limiters.map(|name| format!("the rate limiter's binding {name} is missing")));
+    }
     match (policy, secrets) {
         (Ok(policy), Ok(secrets)) if faults.is_empty() => {
             Ok(Box::leak(Box::new(Isolate::new(env, Gate { policy, secrets }))))

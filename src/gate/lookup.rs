@@ -110,9 +110,6 @@ async fn read_kv(isolate: &Isolate, env: &Env, id: &KeyId) -> Answer {
 
 /// Counts one request of `counted` at the limiter bound as `limiter`.
 pub(crate) async fn ask_limiter(env: &Env, limiter: &str, counted: &str) -> LimiterAnswer {
-    if !glue::has(env, limiter) {
-        return LimiterAnswer::Failed(format!("there is no binding {limiter}"));
-    }
     match glue::awaited(glue::within_limit(env, limiter, counted)).await {
         Ok(within) if within.is_truthy() => LimiterAnswer::Within,
         Ok(_) => LimiterAnswer::Exceeded,

@@ -1,12 +1,13 @@
 // Keys of another system: they have no tag, so each unknown one costs a read, and they work only where that is wanted.
 
+import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
 import { importKey, now, randomBase62 } from "./support/keys.js";
 import { boot } from "./support/world.js";
 
-const HEX = () => Array.from({ length: 8 }, () => Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0")).join("");
+const HEX = () => randomBytes(32).toString("hex");
 
 let world;
 let gates;

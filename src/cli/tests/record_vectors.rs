@@ -1,11 +1,12 @@
-//! The published JSON Schema, the frozen vectors and core's parser say the same of every record.
+//! The frozen records, and what the parser makes of them. `tests/e2e/record_schema.test.js` holds the published JSON
+//! Schema to the same cases.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use keygate_core::record::{Record, RecordFault};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One frozen case; exactly one of `record` and `json` is there.
+/// One case; exactly one of `record` and `json` is there.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -17,32 +18,28 @@ struct Case {
     /// The field that the parser names.
     field: Option<String>,
     /// The rule is one that a schema cannot say.
-    #[serde(default)]
-    beyond_schema: bool,
+    #[serde(default, rename = "beyond_schema")]
+    _beyond_schema: bool,
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap()
 }
 
 #[test]
-fn schema_vectors_and_parser_agree() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
-    let schema: Value = serde_json::from_str(include_str!("../../../docs/record.schema.json")).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
-    assert!(cases.len() > 100);
+fn every_case_is_read_or_refused_at_the_field_that_is_wrong() {
+    assert!(cases().len() > 100);
     let mut wrong = Vec::new();
-    for case in cases {
+    for case in cases() {
         let text = match (&case.record, &case.json) {
             (Some(record), None) => record.to_string(),
             (None, Some(json)) => json.clone(),
             _ => panic!("{}: not exactly one of `record` and `json`", case.name),
         };
         let parsed = Record::parse(&text);
-        let fault = parsed.as_ref().err();
-        if (fault.is_none(), fault.map(RecordFault::field)) != (case.ok, case.field.as_deref()) {
-            wrong.push(format!("{}: the parser says {fault:?}", case.name));
-        }
-        if let Some(record) = &case.record
-            && schema.is_valid(record) != (case.ok || case.beyond_schema)
-        {
-            wrong.push(format!("{}: the schema says otherwise", case.name));
+        let field = parsed.as_ref().err().map(RecordFault::field);
+        if (parsed.is_ok(), field) != (case.ok, case.field.as_deref()) {
+            wrong.push(format!("{}: {:?}", case.name, parsed.err()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -50,8 +47,7 @@ fn schema_vectors_and_parser_agree() {
 
 #[test]
 fn what_was_written_reads_back_the_same() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
-    for case in cases.iter().filter(|case| case.ok) {
+    for case in cases().iter().filter(|case| case.ok) {
         let text = case.record.as_ref().unwrap().to_string();
         let once = Record::parse(&text).unwrap().to_json().unwrap();
         let twice = Record::parse(&once).unwrap().to_json().unwrap();

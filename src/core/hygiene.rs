@@ -1,0 +1,84 @@
+//! Which of a client's headers are not handed on to the origin, besides the credential's own.
+
+use crate::credential::Places;
+
+/// Headers for one hop only (RFC 9110, section 7.6.1, and its predecessors'), and `Forwarded` (RFC 7239): the gate states the
+/// client's address in `X-Forwarded-For`, and an origin must not find the client's own claim beside it.
+const DROPPED: [&str; 6] =
+    ["forwarded", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer"];
+
+/// What `Connection` may not take away: the platform's word about the client, and what frames or routes the message.
+const NOT_BY_CONNECTION: [&str; 6] =
+    ["connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade"];
+
+/// The names to drop, of the headers that the shell found doubtful.
+///
+/// `doubtful` holds one header a line: its name in lower case, and for `connection` and `upgrade` also `:` and the value.
+pub fn dropped<'d>(places: &Places, doubtful: &'d str) -> impl Iterator<Item = &'d str> {
+    doubtful.split('\n').filter(|line| !line.is_empty()).flat_map(move |line| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let nominated = if name == "connection" { value } else { "" };
+        let nominated = nominated.split(',').map(str::trim_ascii).filter(|name| may_be_nominated(name));
+        let itself = match name {
+            "connection" => false,
+            "upgrade" => !value.eq_ignore_ascii_case("websocket"),
+            _ => is_dropped(places, name),
+        };
+        itself.then_some(name).into_iter().chain(nominated)
+    })
+}
+
+fn is_dropped(places: &Places, name: &str) -> bool {
+    name.starts_with("x-keygate-") || DROPPED.contains(&name) || places.is_lookalike(name)
+}
+
+/// Whether a sender may declare the header to be for this hop only. `name` is in the sender's spelling.
+fn may_be_nominated(name: &str) -> bool {
+    let is_token = |b: u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    };
+    let begins_with_cf = name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("cf-"));
+    !name.is_empty()
+        && name.bytes().all(is_token)
+        && !begins_with_cf
+        && !NOT_BY_CONNECTION.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dropped;
+    use crate::credential::Places;
+    use proptest::prelude::{any, proptest};
+    use std::string::String;
+    use std::vec::Vec;
+
+    #[test]
+    fn what_an_origin_could_take_for_the_gates_word_is_dropped() {
+        for (doubtful, expected) in [
+            ("", &[][..]),
+            ("x-keygate-subject", &["x-keygate-subject"]),
+            ("x-keygate-anything\nx_keygate_subject", &["x-keygate-anything", "x_keygate_subject"]),
+            ("x_custom", &[]),
+            ("te\ntrailer\nforwarded\nkeep-alive", &["te", "trailer", "forwarded", "keep-alive"]),
+            ("proxy-authorization\nproxy-connection", &["proxy-authorization", "proxy-connection"]),
+            ("connection:close, X-Hop ,x-other", &["close", "X-Hop", "x-other"]),
+            ("connection:CF-Connecting-IP, cf-ray, Host, content-length", &[]),
+            ("connection:,, bad name, é", &[]),
+            ("upgrade:websocket\nconnection:Upgrade", &[]),
+            ("upgrade:WebSocket", &[]),
+            ("upgrade:h2c", &["upgrade"]),
+            ("upgrade:", &["upgrade"]),
+        ] {
+            let got: Vec<&str> = dropped(&Places::default(), doubtful).collect();
+            assert_eq!(got, expected, "{doubtful}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic(doubtful in any::<String>()) {
+            let _ = dropped(&Places::default(), &doubtful).count();
+        }
+    }
+}
