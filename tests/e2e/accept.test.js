@@ -78,6 +78,7 @@ test("a wrong header is not outvoted by a right query", async () => {
 describe("method, path, query and body reach the origin unchanged:", () => {
   const rows = [
     ["GET", "/"],
+    ["GET", "/v1/search", '{"query":"a body that GET may have"}'],
     ["GET", "/v1/things?a=1&a=2&empty=&flag&enc=%2F%20%C3%A9&plus=+"],
     ["POST", "/v1/things", '{"name":"é"}'],
     ["PUT", "/v1/things/1", "x".repeat(70_000)],

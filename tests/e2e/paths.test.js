@@ -119,6 +119,11 @@ judges("a query or an escaped # moves no border:", "gate", [
   ["/v1/things?a=%2f%2e%2e//&b", "/v1/things?a=%2f%2e%2e//&b"],
 ]);
 
+judges("a fragment, which no client should send, is no part of the path:", "gate", [
+  ["/admin#/public", "scope_missing"],
+  ["/public/x#/../admin", "/public/x"],
+]);
+
 judges("path parameters must not change the outcome:", "gate", [
   ["/admin;x=1/users", "path_ambiguous"],
   ["/public;x=1/page", "path_ambiguous"],
@@ -152,6 +157,17 @@ judges("a base path of ORIGIN is never left:", "based", [
   ["/..%2fsecret", "path_ambiguous"],
 ]);
 
+describe("the runtime itself refuses what is no request target:", () => {
+  for (const target of ["v1/things", "?x=1", "/v1/a\tb", "/v1/a\x7fb", "/v1/caf\xe9", '/v1/a"b', "/v1/a<b>", "/v1/a{b}", "/v1/a^b", "/v1/a|b"]) {
+    test(JSON.stringify(target), async () => {
+      world.origin.clear();
+      const answer = await gates.gate.send({ target, key: issued.key });
+      assert.equal(answer.status, 400);
+      assert.equal(world.origin.requests.length, 0);
+    });
+  }
+});
+
 describe("whatever host a request names, it goes to our origin or nowhere:", () => {
   const rows = [
     ["a path that looks like a host", { target: "//evil.example/x" }, "path_ambiguous"],
@@ -160,6 +176,9 @@ describe("whatever host a request names, it goes to our origin or nowhere:", () 
     ["absolute form, which names another host than Host", { target: "http://evil.example/x" }, "/x"],
     // Over plain HTTP every name but loopback is refused.
     ["an odd Host", { target: "/x", headers: { Host: "evil.example" } }, "https_required"],
+    ["a Host with user information", { target: "/x", headers: { Host: "127.0.0.1@evil.example" } }, "https_required"],
+    ["a Host that begins like loopback", { target: "/x", headers: { Host: "127.0.0.1.evil.example" } }, "https_required"],
+    ["a Host with a path", { target: "/x", headers: { Host: "127.0.0.1/admin" } }, "scope_missing"],
     ["a loopback Host with another port", { target: "/x", headers: { Host: "localhost:1" } }, "/x"],
   ];
   for (const [name, request, outcome] of rows) {

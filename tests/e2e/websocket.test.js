@@ -57,3 +57,13 @@ test("a public route's WebSocket opens without a key", async () => {
   assert.equal(await socket.echo("hello"), "hello");
   assert.equal(await socket.close(), true);
 });
+
+// An upgrade is always a GET on the wire: what was judged as another method must not become one.
+for (const method of ["POST", "DELETE", "HEAD", "OPTIONS"]) {
+  test(`an upgrade by ${method} does not reach the origin as GET`, async () => {
+    world.origin.clear();
+    const headers = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
+    await gate.send({ method, target: "/v1/chat", key: issued.key, headers, body: "" });
+    assert.deepEqual(world.origin.requests.map((seen) => seen.method).filter((seen) => seen !== method), []);
+  });
+}

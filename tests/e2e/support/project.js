@@ -6,6 +6,9 @@ import { devNull } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+// Else wrangler tells of secrets that it misses in each file of tests: they are the tests' own.
+process.env.WRANGLER_LOG ??= "error";
+
 const require = createRequire(import.meta.url);
 const { unstable_getMiniflareWorkerOptions } = require("wrangler");
 
