@@ -104,6 +104,8 @@ impl WranglerKv {
             .env("PATH", &path)
             .env("NO_COLOR", "1")
             .env("FORCE_COLOR", "0")
+            // A quieter level in the caller's environment would silence the JSON that is read here.
+            .env("WRANGLER_LOG", "log")
             // The banner asks the npm registry for a newer version: a wait, and none of a reader's business here.
             .env("WRANGLER_HIDE_BANNER", "true")
             .env("WRANGLER_SEND_METRICS", "false")

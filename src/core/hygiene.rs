@@ -13,15 +13,19 @@ const NOT_BY_CONNECTION: [&str; 6] =
 
 /// The names to drop, of the headers that the shell found doubtful.
 ///
+/// An upgrade is handed on only if it is a WebSocket's, and those begin with GET (RFC 6455, section 4.1): the runtime would turn
+/// any other method into one, and what was judged would not be what is forwarded.
+///
 /// `doubtful` holds one header a line: its name in lower case, and for `connection` and `upgrade` also `:` and the value.
-pub fn dropped<'d>(places: &Places, doubtful: &'d str) -> impl Iterator<Item = &'d str> {
+pub fn dropped<'d>(places: &Places, method: &str, doubtful: &'d str) -> impl Iterator<Item = &'d str> {
+    let upgrades = method == "GET";
     doubtful.split('\n').filter(|line| !line.is_empty()).flat_map(move |line| {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let nominated = if name == "connection" { value } else { "" };
         let nominated = nominated.split(',').map(str::trim_ascii).filter(|name| may_be_nominated(name));
         let itself = match name {
             "connection" => false,
-            "upgrade" => !value.eq_ignore_ascii_case("websocket"),
+            "upgrade" => !(upgrades && value.eq_ignore_ascii_case("websocket")),
             _ => is_dropped(places, name),
         };
         itself.then_some(name).into_iter().chain(nominated)
@@ -70,15 +74,23 @@ mod tests {
             ("upgrade:h2c", &["upgrade"]),
             ("upgrade:", &["upgrade"]),
         ] {
-            let got: Vec<&str> = dropped(&Places::default(), doubtful).collect();
+            let got: Vec<&str> = dropped(&Places::default(), "GET", doubtful).collect();
             assert_eq!(got, expected, "{doubtful}");
+        }
+    }
+
+    #[test]
+    fn only_a_get_may_become_a_web_socket() {
+        for method in ["POST", "DELETE", "OPTIONS", "HEAD", "PUT"] {
+            let got: Vec<&str> = dropped(&Places::default(), method, "upgrade:websocket").collect();
+            assert_eq!(got, ["upgrade"], "{method}");
         }
     }
 
     proptest! {
         #[test]
         fn no_header_makes_it_panic(doubtful in any::<String>()) {
-            let _ = dropped(&Places::default(), &doubtful).count();
+            let _ = dropped(&Places::default(), "GET", &doubtful).count();
         }
     }
 }

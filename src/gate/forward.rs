@@ -47,7 +47,7 @@ pub(crate) fn forward(
     ]
     .join("\n");
     let doubtful = glue::doubtful(request).unwrap_or_default();
-    let dropped = hygiene::dropped(policy.places(), &doubtful);
+    let dropped = hygiene::dropped(policy.places(), head.method, &doubtful);
     let places = policy.places().header_names().iter().map(AsRef::as_ref);
     for name in places.chain(dropped) {
         plan.push('\n');

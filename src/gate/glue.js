@@ -74,8 +74,17 @@ export function forward(request, env, service, plan, keepAuthorization, noStore)
   headers.set("x-forwarded-host", host);
   headers.set("x-forwarded-proto", scheme);
   if (!keepAuthorization) put(headers, "authorization", authorization);
-  const init = { method: request.method, headers, body: request.body, redirect: "manual" };
+  const { method, body } = request;
+  const init = { headers, redirect: "manual" };
   if (noStore) init.cache = "no-store";
+  let target = url;
+  if (body !== null && (method === "GET" || method === "HEAD")) {
+    // Allowed in HTTP, but not in an init: such a request can only be made from another.
+    target = new Request(url, request);
+  } else {
+    init.method = method;
+    init.body = body;
+  }
 
   return new Promise((resolve) => {
     const fail = (reason) => resolve(originFailed(request, id + "\n" + subject + "\n" + reason));
@@ -89,7 +98,7 @@ export function forward(request, env, service, plan, keepAuthorization, noStore)
       fail(String(error).replaceAll("\n", " "));
     };
     try {
-      (service === "" ? fetch(url, init) : env[service].fetch(url, init)).then(settle, refuse);
+      (service === "" ? fetch(target, init) : env[service].fetch(target, init)).then(settle, refuse);
     } catch (error) {
       refuse(error);
     }
