@@ -21,7 +21,7 @@ before(async () => {
   ({ gates } = world);
   issued = await world.issue({ scopes: ["reports:read", "reports:write"] });
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 describe("a valid key is accepted by", () => {
   const rows = [

@@ -21,13 +21,13 @@ before(async () => {
     uncached: { kv: "scripted" },
     cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 } },
     crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 3 } },
-    slowStore: { kv: "scripted", vars: { KV_TIMEOUT_MS: 300 } },
+    slowStore: { kv: "scripted", vars: { KV_TIMEOUT_MS: 1000 } },
   }));
   ({ gates } = world);
   holders = await Promise.all(Array.from({ length: HOLDERS }, (_, at) => world.issue({ subject: `holder-${at}` })));
 });
 afterEach(() => world.store.clear());
-after(() => world.stop());
+after(() => world?.stop());
 
 const whoAmI = async (request, response) => {
   // Answers overtake each other.

@@ -67,7 +67,7 @@ before(async () => {
   world = await boot(() => Object.fromEntries([["sound", {}], ...[...FAULTS, ...EMPTY].map(([, overrides], at) => [nameOf(at), overrides])]));
   issued = await world.issue();
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 describe("every request is refused, and the log names the fault, when", () => {
   for (const [at, [what, , named]] of FAULTS.entries()) {

@@ -22,7 +22,7 @@ before(async () => {
   ({ gates } = world);
   issued = await world.issue();
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 const preflight = (origin, extra = {}) => ({
   method: "OPTIONS",
@@ -86,6 +86,13 @@ test("with PREFLIGHT = forward the origin answers it, and no key is needed", asy
 test("a forwarded preflight must be one: plain OPTIONS and other methods still need a key", async () => {
   await assertRefused(gates.forwarding, { method: "OPTIONS", target: "/v1/things" }, "credential_missing");
   await assertRefused(gates.forwarding, { ...preflight(APP), method: "POST" }, "credential_missing");
+});
+
+test("a forwarded preflight that asks for a WebSocket does not reach the origin as a GET without a key", async () => {
+  world.origin.clear();
+  const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
+  await gates.forwarding.send(preflight(APP, upgrade));
+  assert.deepEqual(world.origin.requests.map(({ method }) => method).filter((method) => method !== "OPTIONS"), []);
 });
 
 test("a closed route's preflight opens nothing", async () => {

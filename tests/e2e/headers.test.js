@@ -17,7 +17,7 @@ before(async () => {
   scoped = await world.issue({ scopes: ["reports:read", "reports:write"] });
   bare = await world.issue({ name: "No scopes" });
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 const SPOOFED = [
   "X-Keygate-Key-Id", "x-keygate-key-id", "X-KEYGATE-KEY-ID", "X_Keygate_Key_Id", "x-keygate_key-id",

@@ -15,7 +15,7 @@ before(async () => {
   world = await boot(() => ({ off: {}, on: { vars: { IMPORTED_KEYS: true } } }));
   ({ gates } = world);
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 describe("an imported key is accepted where IMPORTED_KEYS is on:", () => {
   const rows = [

@@ -20,7 +20,7 @@ before(async () => {
   ({ gates } = world);
   issued = await world.issue();
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 describe("hostile text stays inside its line:", () => {
   const utf8 = (text) => Buffer.from(text).toString("latin1");

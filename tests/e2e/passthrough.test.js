@@ -20,8 +20,8 @@ before(async () => {
   elsewhere = await Origin.start();
 });
 after(async () => {
-  await elsewhere.stop();
-  await world.stop();
+  await elsewhere?.stop();
+  await world?.stop();
 });
 
 describe("status, headers and body pass unchanged:", () => {

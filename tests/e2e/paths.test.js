@@ -22,7 +22,7 @@ before(async () => {
   ({ gates } = world);
   issued = await world.issue();
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 /** Rows of `[target, outcome]`: a path that the origin gets, or a code of the contract. */
 function judges(title, gate, rows) {
@@ -82,6 +82,12 @@ judges("escapes are decoded once:", "gate", [
   ["/v1/%7Euser", "/v1/~user"],
   ["/v1/a%2Bb%40c%3a", "/v1/a%2Bb%40c%3a"],
   ["/v1/caf%c3%a9", "/v1/caf%c3%a9"],
+  // Characters that a client should have escaped are escaped on the way out.
+  ['/v1/a"b', "/v1/a%22b"],
+  ["/v1/a{b}", "/v1/a%7Bb%7D"],
+  ["/v1/a^b", "/v1/a%5Eb"],
+  ["/v1/a|b", "/v1/a|b"],
+  ["/v1/[a]", "/v1/[a]"],
   ["/public/%252e%252e/admin/x", "/public/%252e%252e/admin/x"],
   ["/%2561dmin/x", "/%2561dmin/x"],
   ["/v1/%252f", "/v1/%252f"],
@@ -158,7 +164,7 @@ judges("a base path of ORIGIN is never left:", "based", [
 ]);
 
 describe("the runtime itself refuses what is no request target:", () => {
-  for (const target of ["v1/things", "?x=1", "/v1/a\tb", "/v1/a\x7fb", "/v1/caf\xe9", '/v1/a"b', "/v1/a<b>", "/v1/a{b}", "/v1/a^b", "/v1/a|b"]) {
+  for (const target of ["v1/things", "?x=1", "/v1/a\tb", "/v1/a\x7fb", "/v1/caf\xe9"]) {
     test(JSON.stringify(target), async () => {
       world.origin.clear();
       const answer = await gates.gate.send({ target, key: issued.key });

@@ -16,7 +16,7 @@ const imported = "0123456789abcdef".repeat(4);
 let world;
 let gates;
 before(async () => {
-  const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 200 } };
+  const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 1000 } };
   const withVars = (vars) => ({ ...scripted, vars: { ...scripted.vars, ...vars } });
   world = await boot(() => ({
     uncached: scripted,
@@ -30,7 +30,7 @@ before(async () => {
   world.watch(breakGlass.key);
 });
 afterEach(() => world.store.clear());
-after(() => world.stop());
+after(() => world?.stop());
 
 const use = ({ key }, target = "/v1/things") => ({ target, key });
 

@@ -21,7 +21,7 @@ before(async () => {
   ({ gate } = world.gates);
   issued = await world.issue();
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 /** Distinct chunks, so that one that is lost, repeated or moved changes the hash. */
 function* chunks() {

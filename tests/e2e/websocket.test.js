@@ -16,7 +16,7 @@ before(async () => {
   ({ gate } = world.gates);
   issued = await world.issue({ scopes: ["chat"] });
 });
-after(() => world.stop());
+after(() => world?.stop());
 
 for (const [name, headers] of [
   ["Bearer", (key) => ({ Authorization: `Bearer ${key}` })],

@@ -11,11 +11,14 @@ export class Origin {
   /** The heads of all requests ever, as text: where a leaked key would show. */
   everything = [];
   #answer = echo;
+  /** The server does not count these as its own connections. */
+  #upgraded = [];
   #server = http.createServer((request, response) => this.#serve(request, response));
 
   static async start() {
     const origin = new Origin();
     origin.#server.on("upgrade", (request, socket) => {
+      origin.#upgraded.push(socket);
       origin.#note(seen(request));
       acceptWebSocket(request, socket);
     });
@@ -49,6 +52,7 @@ export class Origin {
   }
 
   async stop() {
+    for (const socket of this.#upgraded) socket.destroy();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");

@@ -6,9 +6,6 @@ import { devNull } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-// Else wrangler tells of secrets that it misses in each file of tests: they are the tests' own.
-process.env.WRANGLER_LOG ??= "error";
-
 const require = createRequire(import.meta.url);
 const { unstable_getMiniflareWorkerOptions } = require("wrangler");
 
@@ -18,10 +15,22 @@ export const WRANGLER_TOML = path.join(ROOT, "wrangler.toml");
 /** The bindings of wrangler.toml, and the Worker's modules. */
 export async function readProject() {
   // Without an env file of ours the developer's .dev.vars would leak into the tests.
-  const { workerOptions, main } = unstable_getMiniflareWorkerOptions(WRANGLER_TOML, undefined, { envFiles: [devNull] });
+  const { workerOptions, main } = quietly(() => unstable_getMiniflareWorkerOptions(WRANGLER_TOML, undefined, { envFiles: [devNull] }));
   // modulesRules tell a bundler what is what; here that is settled.
   const { modulesRules: _, ...options } = workerOptions;
   return { ...options, modules: await readModules(path.resolve(ROOT, main)) };
+}
+
+/** Keeps wrangler from telling of secrets that it misses: they are the tests' own. */
+function quietly(work) {
+  const { WRANGLER_LOG } = process.env;
+  process.env.WRANGLER_LOG = "error";
+  try {
+    return work();
+  } finally {
+    if (WRANGLER_LOG === undefined) delete process.env.WRANGLER_LOG;
+    else process.env.WRANGLER_LOG = WRANGLER_LOG;
+  }
 }
 
 const TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };

@@ -43,7 +43,7 @@ export const BASE_VARS = {
  * - `vars`: over BASE_VARS; `undefined` removes one
  * - `secrets`: over `{ PEPPER }`; `undefined` removes one
  * - `kv`: "local" (default, one namespace for all), "scripted" or "none"
- * - `usage`: true keeps the Analytics Engine dataset, which replaces access lines
+ * - `usage`: true binds an Analytics Engine dataset, which replaces access lines
  * - `limiters`: rate limiters by binding name, `{ limit, period }`
  */
 export async function boot(configurations = () => ({ gate: {} }), { persistTo } = {}) {

@@ -1,0 +1,204 @@
+// The README's commands, as they stand there, in the order in which a reader meets them.
+//
+// They run in a copy of what git tracks, because they write keys, a pepper and a namespace's id. The copy has a fixed
+// place, so that cargo builds it once. Cloudflare's API is a stand-in; wrangler is real, and so is everything local.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+
+import { CloudflareApi } from "./support/cloudflare_api.js";
+import { run } from "./support/program.js";
+import { ROOT } from "./support/project.js";
+import { pythonWithFlask } from "./support/python.js";
+
+const COPY = path.join(ROOT, "target", "readme");
+/** A first build of the copy takes minutes on a slow machine. */
+const READY_WITHIN_MS = 15 * 60_000;
+
+/** What each command is expected to do. Every command of the README has a row here, in the README's order. */
+const COMMANDS = [
+  ["cargo xtask dev", startDev],
+  ["cargo xtask test", isTheTestCommand],
+  ['cargo run -q -p keygate-cli -- issue --subject acme --name "Acme production" --scope reports:read --expires 90d', issue],
+  ["cargo run -q -p keygate-cli -- list", listsTheKey],
+  ['cargo run -q -p keygate-cli -- rotate "$KEY_ID" --grace 24h', rotate],
+  ['cargo run -q -p keygate-cli -- revoke "$KEY_ID"', succeeds],
+  ["cargo run -q -p keygate-cli -- verify --path /v1/reports < key.txt", permits],
+  ["cargo run -q -p keygate-cli -- check", succeeds],
+  ["python3 examples/flask/client.py", clientIsServed],
+  ["npm exec wrangler -- kv namespace create KEYS", createsTheNamespace],
+  ["cargo run -q -p keygate-cli -- check", succeeds],
+  ["cargo run -q -p keygate-cli -- pepper | npm exec wrangler -- secret put PEPPER", setsThePepper],
+  ["npm exec wrangler -- deploy", deploys],
+  ['cargo run -q -p keygate-cli -- issue --remote --subject acme --name "Acme production" --expires 90d', issuesRemotely],
+];
+
+let api;
+let dev;
+let home;
+const env = {};
+
+before(async () => {
+  await copyProject();
+  api = await CloudflareApi.start();
+  // Wrangler writes its state and its log below HOME.
+  home = await mkdtemp(path.join(tmpdir(), "keygate-readme-"));
+  const python = await pythonWithFlask();
+  Object.assign(env, process.env, {
+    // A venv's folder first: `python3` is the one with the example's packages. No venv of the copy is built.
+    PATH: `${path.dirname(python)}:${process.env.PATH}`,
+    XDG_CONFIG_HOME: home,
+    CLOUDFLARE_API_BASE_URL: api.url,
+    CLOUDFLARE_API_TOKEN: "a-token",
+    CLOUDFLARE_ACCOUNT_ID: "0123456789abcdef0123456789abcdef",
+    WRANGLER_SEND_METRICS: "false",
+    CI: "true",
+  });
+  delete env.NODE_TEST_CONTEXT;
+}, { timeout: READY_WITHIN_MS });
+
+after(async () => {
+  await dev?.stop();
+  await api?.stop();
+  if (home) await rm(home, { recursive: true });
+});
+
+test("every command of the README is run by this test, in its order", async () => {
+  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
+  const blocks = [...readme.matchAll(/^ *```sh\n([\s\S]*?)^ *```$/gm)].map(([, block]) => block);
+  const commands = blocks.flatMap((block) => block.split("\n").map((line) => line.trim()).filter(Boolean));
+  assert.deepEqual(commands, COMMANDS.map(([command]) => command));
+});
+
+for (const [at, [command, check]] of COMMANDS.entries()) {
+  test(`README ${at + 1}: ${command}`, { timeout: READY_WITHIN_MS }, () => check(command));
+}
+
+/** What git tracks or would: the working tree, not the last commit. Untouched files keep their times, for cargo. */
+async function copyProject() {
+  const { stdout } = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT, maxBuffer: 1 << 24 });
+  await mkdir(COPY, { recursive: true });
+  for (const leftover of [".dev.vars", ".wrangler", "key.txt"]) await rm(path.join(COPY, leftover), { recursive: true, force: true });
+  for (const file of stdout.split("\0").filter(Boolean)) {
+    await cp(path.join(ROOT, file), path.join(COPY, file), { preserveTimestamps: true }).catch((error) => {
+      // Tracked, but deleted in the working tree.
+      if (error.code !== "ENOENT") throw error;
+    });
+  }
+}
+
+/** Runs a command line as the reader's shell would. */
+function shell(command, more = {}) {
+  return run("bash", ["-c", command], { cwd: COPY, env: { ...env, ...more }, timeout: READY_WITHIN_MS, maxBuffer: 1 << 24 });
+}
+
+async function succeeds(command, more) {
+  const result = await shell(command, more);
+  assert.equal(result.status, 0, `${result.stdout}\n${result.stderr}`);
+  return result;
+}
+
+async function startDev(command) {
+  const child = spawn("bash", ["-c", `exec ${command}`], { cwd: COPY, env, stdio: ["ignore", "pipe", "pipe"] });
+  const exited = new Promise((resolve) => child.once("exit", (code) => resolve(code)));
+  dev = {
+    async stop() {
+      // Ctrl-C.
+      if (child.exitCode === null) child.kill("SIGINT");
+      await exited;
+    },
+  };
+  let printed = "";
+  const curls = await new Promise((resolve, reject) => {
+    const read = (chunk) => {
+      printed += chunk;
+      const lines = printed.split("\n").filter((line) => line.startsWith("curl "));
+      if (lines.length === 3) resolve(lines);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", (chunk) => (printed += chunk));
+    exited.then((code) => reject(new Error(`ended with ${code}:\n${printed}`)));
+  });
+  const statuses = [];
+  for (const curl of curls) {
+    const { stdout } = await shell(`${curl} -s`);
+    statuses.push(stdout.split(" ")[1]);
+  }
+  assert.deepEqual(statuses, ["401", "200", "401"]);
+}
+
+/** This test is part of it; CI runs it as it stands in the README. */
+async function isTheTestCommand() {
+  assert.match(await readFile(path.join(ROOT, "xtask/src/main.rs"), "utf8"), /Task::Test => test::run/);
+  assert.match(await readFile(path.join(ROOT, "xtask/src/ci.rs"), "utf8"), /test::run/);
+}
+
+const ID_IN_KEY = /^acme_live_([0-9A-Za-z]{12})[0-9A-Za-z]{38}\n$/;
+
+async function issue(command) {
+  const { stdout } = await succeeds(command);
+  assert.match(stdout, ID_IN_KEY, "the key stands alone on standard output");
+  env.KEY_ID = ID_IN_KEY.exec(stdout)[1];
+}
+
+async function listsTheKey(command) {
+  const { stdout } = await succeeds(command);
+  assert.ok(stdout.includes(env.KEY_ID), stdout);
+}
+
+async function rotate(command) {
+  const { stdout } = await succeeds(command);
+  assert.match(stdout, ID_IN_KEY);
+  assert.notEqual(ID_IN_KEY.exec(stdout)[1], env.KEY_ID);
+  // The old key is revoked next; the new one goes on.
+  await writeFile(path.join(COPY, "key.txt"), stdout, { mode: 0o600 });
+}
+
+async function permits(command) {
+  const { stdout, stderr } = await succeeds(command);
+  assert.match(stdout + stderr, /200|permit|forward/i);
+}
+
+async function clientIsServed(command) {
+  const refused = await shell(command);
+  assert.equal(refused.status, 2, refused.stderr);
+  assert.match(refused.stderr, /API_KEY is not set/);
+  const key = (await readFile(path.join(COPY, "key.txt"), "utf8")).trim();
+  const { stdout } = await succeeds(command, { API_KEY: key });
+  assert.ok(!stdout.includes(key));
+}
+
+async function createsTheNamespace(command) {
+  const { stdout } = await succeeds(command);
+  assert.ok(stdout.includes(api.namespaceId), stdout);
+  const file = path.join(COPY, "wrangler.toml");
+  const toml = await readFile(file, "utf8");
+  const [id] = toml.match(/(?<=^id = ")[0-9a-f]{32}(?="$)/m);
+  await writeFile(file, toml.replace(id, api.namespaceId));
+}
+
+async function setsThePepper(command) {
+  await succeeds(command);
+  const [secret] = api.secrets;
+  assert.equal(secret.name, "PEPPER");
+  assert.match(secret.text, /^[\w-]{43}$/);
+  env.KEYGATE_PEPPER = secret.text;
+}
+
+async function deploys(command) {
+  await succeeds(command);
+  const [upload] = api.uploads;
+  assert.match(upload, /keygate_bg.*\.wasm/);
+  for (const setting of ['"KEYS"', '"KEY_PREFIX"', '"ORIGIN"']) assert.ok(upload.includes(setting), setting);
+}
+
+async function issuesRemotely(command) {
+  const { stdout } = await succeeds(command);
+  assert.match(stdout, ID_IN_KEY);
+  const [entry] = api.entries.values();
+  assert.equal(JSON.parse(entry.value).subject, "acme");
+}

@@ -1,0 +1,327 @@
+// RFC 9421: with ORIGIN_SIGNING_KEY set, the origin can tell that a request came through the gate. Here it is a real Flask,
+// which checks with PyPI's http-message-signatures; what the gate sends is also signed again by this file's own code.
+
+import assert from "node:assert/strict";
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { send } from "./support/client.js";
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { now } from "./support/keys.js";
+import { valuesOf } from "./support/origin.js";
+import { run, serve } from "./support/program.js";
+import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
+import { boot } from "./support/world.js";
+
+const newKey = (id) => ({ id, secret: randomBytes(32), get text() { return `${id}:${this.secret.toString("base64")}`; } });
+const OLD = newKey("2026-05");
+const NEW = newKey("2026-11");
+const OTHER = { ...newKey("2026-11"), get text() { return `${this.id}:${this.secret.toString("base64")}`; } };
+
+const ROUTES = [{ path: "/healthz", access: "public" }];
+const signing = (origin, ...keys) => ({
+  vars: { ORIGIN: origin, ROUTES },
+  secrets: { ORIGIN_SIGNING_KEY: keys.map((key) => key.text).join("\n") },
+});
+
+const GATE_SIGNATURE = path.join(FLASK_EXAMPLE, "gate_signature.py");
+const PYTHON_ENV = { ...process.env, PORT: "0", PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" };
+const FORBIDDEN = { error: "only the gate may call this server" };
+
+let python;
+let flask;
+let world;
+let gates;
+let issued;
+before(async () => {
+  python = await pythonWithFlask();
+  const env = { ...PYTHON_ENV, KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` };
+  flask = await serve(python, [GATE_SIGNATURE], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
+  const [, url] = flask.found;
+  world = await boot(({ origin }) => ({
+    signed: signing(url, NEW),
+    rotating: signing(url, OLD, NEW),
+    otherKey: signing(url, OTHER),
+    unsigned: { vars: { ORIGIN: url, ROUTES } },
+    captured: signing(`${origin.url}/base`, NEW),
+    plain: { vars: { ROUTES } },
+    badKey: { secrets: { ORIGIN_SIGNING_KEY: "2026-11:canary" } },
+    emptyKey: { secrets: { ORIGIN_SIGNING_KEY: "" } },
+    noText: { secrets: { ORIGIN_SIGNING_KEY: [NEW.text] } },
+    deniedNoText: { secrets: { DENIED_IDS: ["AAAAAAAAAAAA"] } },
+  }));
+  ({ gates } = world);
+  issued = await world.issue({ scopes: ["reports:read", "reports:write"] });
+});
+after(async () => {
+  await world?.stop();
+  await flask?.stop();
+});
+
+/** The value of the one header `name` of a request that an origin saw. */
+const only = (seen, name) => {
+  const values = valuesOf(seen, name);
+  assert.equal(values.length, 1, `${name}: ${values.join(" | ")}`);
+  return values[0];
+};
+
+/** The signature base of a request, read from its own Signature-Input (RFC 9421, section 2.5). */
+function baseOf(seen) {
+  const [, params, list] = /^keygate=(\(([^)]*)\).*)$/.exec(only(seen, "signature-input"));
+  const [target, query = ""] = seen.url.split(/\?(.*)/s);
+  const derived = { "@method": seen.method, "@authority": only(seen, "host"), "@path": target, "@query": `?${query}` };
+  const names = list.split(" ").map((quoted) => quoted.slice(1, -1));
+  return [...names.map((name) => `"${name}": ${derived[name] ?? only(seen, name)}`), `"@signature-params": ${params}`].join("\n");
+}
+
+const macOf = (seen, key) => `keygate=:${createHmac("sha256", key.secret).update(baseOf(seen)).digest("base64")}:`;
+
+const coveredBy = (seen) => [...only(seen, "signature-input").split(")")[0].matchAll(/"([^"]+)"/g)].map(([, name]) => name);
+
+/** A request that the gate `captured` sends on, as its origin saw it. */
+async function capture(request, holder = issued) {
+  const { seen } = await assertAccepted(gates.captured, { key: holder?.key, ...request }, holder);
+  return seen;
+}
+
+describe("what the gate signs:", () => {
+  const ALWAYS = ["@method", "@authority", "@path", "@query"];
+  const IDENTITY = ["x-keygate-key-id", "x-keygate-subject", "x-keygate-scopes"];
+  const digest = { "Content-Digest": `sha-256=:${createHash("sha256").update("{}").digest("base64")}:` };
+  const rows = [
+    ["a public route", () => undefined, { target: "/healthz" }, ALWAYS],
+    ["a holder", () => issued, { target: "/v1/reports?a=%2f&b=+&c=%31&&d" }, [...ALWAYS, ...IDENTITY]],
+    ["a body with a digest", () => issued, { method: "POST", target: "/v1/reports", body: "{}", headers: digest }, [...ALWAYS, "content-digest", ...IDENTITY]],
+    ["a digest on two lines", () => issued, { target: "/v1", headers: [["Content-Digest", "a=:AA==:"], ["Content-Digest", "b=:AA==:"]] }, [...ALWAYS, "content-digest", ...IDENTITY]],
+    ["an empty query", () => issued, { target: "/v1/reports?" }, [...ALWAYS, ...IDENTITY]],
+    ["brackets in the query", () => issued, { target: "/v1?filter[name]=a|b&x=^'{}" }, [...ALWAYS, ...IDENTITY]],
+    ["HEAD", () => issued, { method: "HEAD", target: "/v1" }, [...ALWAYS, ...IDENTITY]],
+  ];
+  for (const [name, holder, request, covered] of rows) {
+    test(name, async () => {
+      const seen = await capture(request, holder());
+      assert.deepEqual(coveredBy(seen), covered);
+      assert.equal(only(seen, "signature"), macOf(seen, NEW));
+      const [, created, nonce] = /\);created=(\d+);keyid="2026-11";alg="hmac-sha256";nonce="([\w-]{22})";tag="keygate"$/.exec(only(seen, "signature-input"));
+      assert.ok(Math.abs(now() - Number(created)) < 5);
+      assert.equal(Buffer.from(nonce, "base64url").length, 16);
+    });
+  }
+
+  test("every request has a nonce of its own", async () => {
+    const nonces = new Set();
+    for (let n = 0; n < 5; n++) nonces.add(/nonce="([^"]+)"/.exec(only(await capture({ target: "/v1" }), "signature-input"))[1]);
+    assert.equal(nonces.size, 5);
+  });
+
+  test("a holder without scopes", async () => {
+    const bare = await world.issue();
+    const seen = await capture({ target: "/v1" }, bare);
+    assert.deepEqual(coveredBy(seen), [...ALWAYS, "x-keygate-key-id", "x-keygate-subject"]);
+    assert.equal(only(seen, "signature"), macOf(seen, NEW));
+  });
+
+  test("the client's own signatures are replaced, in any case and number", async () => {
+    const headers = [
+      ["Signature", "keygate=:AAAA:"], ["signature", "sig1=:AAAA:"], ["Signature-Input", 'keygate=("@method");tag="keygate"'],
+      ["SIGNATURE-INPUT", 'sig1=("@method")'], ["Connection", "close, signature, signature-input, content-digest"],
+    ];
+    const seen = await capture({ target: "/v1", headers });
+    assert.equal(only(seen, "signature"), macOf(seen, NEW));
+  });
+
+  for (const [name, value] of [["is not ASCII", "sha-256=\xe9"], ["is longer than 1 KiB", `sha-256=:${"A".repeat(1024)}:`]]) {
+    test(`a Content-Digest that ${name} cannot be signed and stays here`, async () => {
+      const seen = await capture({ target: "/v1", headers: { "Content-Digest": value } });
+      assert.deepEqual(valuesOf(seen, "content-digest"), []);
+      assert.ok(!coveredBy(seen).includes("content-digest"));
+    });
+  }
+
+  test("without a signing key, nothing is signed and the client's signatures are the origin's business", async () => {
+    const headers = { Signature: "sig1=:AAAA:", "Signature-Input": 'sig1=("@method")', "Content-Digest": "sha-256=\xe9" };
+    const { seen } = await assertAccepted(gates.plain, { target: "/v1", key: issued.key, headers }, issued);
+    for (const [name, value] of Object.entries(headers)) assert.equal(only(seen, name.toLowerCase()), value);
+  });
+});
+
+describe("Flask answers what the gate has signed:", () => {
+  const rows = [
+    ["GET", { target: "/v1/reports" }],
+    ["a query", { target: "/v1/reports?a=%2f&b=+&&c=%31" }],
+    ["brackets in the query", { target: "/v1/reports?filter[name]=a|b" }],
+    ["an empty query", { target: "/v1/reports?" }],
+    ["percent-encoded bytes in the path", { target: "/v1/reports/%37%20%C3%A9", status: 404 }],
+    ["HEAD", { method: "HEAD", target: "/v1/reports" }],
+    ["POST", { method: "POST", target: "/v1/reports", body: '{"title":"x"}', headers: { "Content-Type": "application/json" }, status: 201 }],
+  ];
+  for (const [name, { status = 200, ...request }] of rows) {
+    test(name, async () => {
+      const answer = await gates.signed.send({ key: issued.key, ...request });
+      assert.equal(answer.status, status, answer.text);
+    });
+  }
+
+  test("and knows who called", async () => {
+    assert.equal((await gates.signed.get("/v1/reports", { key: issued.key })).json.caller, "acme");
+  });
+
+  test("a public route, without a caller", async () => {
+    const headers = { "X-Keygate-Subject": "root", "X-Keygate-Anything": "1" };
+    assert.deepEqual((await gates.signed.get("/healthz", { headers })).json, { status: "ok" });
+  });
+
+  test("a signature by either of its two keys", async () => {
+    assert.equal((await gates.rotating.get("/v1/reports", { key: issued.key })).status, 200);
+  });
+
+  test("a body that its Content-Digest fits, and no other", async () => {
+    const body = '{"title":"März"}';
+    const digest = `sha-256=:${createHash("sha256").update(body).digest("base64")}:`;
+    const post = (text) => gates.signed.send({
+      method: "POST", target: "/v1/reports", key: issued.key, body: text,
+      headers: { "Content-Type": "application/json", "Content-Digest": digest },
+    });
+    assert.equal((await post(body)).json.title, "März");
+    const other = await post(body.replace("März", "Juni"));
+    assert.deepEqual([other.status, other.json], [403, FORBIDDEN]);
+  });
+
+  for (const [name, gate] of [["signs with another key of the same name", "otherKey"], ["does not sign", "unsigned"]]) {
+    test(`but not what comes from a gate that ${name}`, async () => {
+      for (const target of ["/v1/reports", "/healthz"]) {
+        const answer = await gates[gate].get(target, { key: issued.key });
+        assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
+      }
+    });
+  }
+});
+
+describe("sent straight to Flask,", () => {
+  /** The captured request for Flask: signed again, as a holder of the key would. */
+  function signedFor(seen, { method = seen.method, url = seen.url, created = now(), headers = {}, key = NEW } = {}) {
+    const host = new URL(flask.found[1]).host;
+    const changed = Object.entries({ host, ...headers });
+    const kept = seen.headers.filter(([name]) => !changed.some(([other]) => other === name));
+    const request = { method, url, headers: [...kept, ...changed] };
+    const set = (name, value) => {
+      const line = request.headers.find(([other]) => other === name);
+      line[1] = value;
+    };
+    request.headers = request.headers.map(([name, value]) => [name, value]);
+    set("signature-input", only(request, "signature-input").replace(/created=\d+/, `created=${created}`));
+    set("signature", macOf(request, key));
+    return request;
+  }
+
+  const toFlask = ({ method, url, headers }, body) => send(flask.found[1], { method, target: url, headers, body });
+
+  const holder = () => capture({ target: "/v1/reports?a=1" }).then((seen) => ({ ...seen, url: seen.url.replace("/base", "") }));
+  const nobody = () => capture({ target: "/healthz" }, null).then((seen) => ({ ...seen, url: seen.url.replace("/base", "") }));
+
+  const without = (...names) => (request) => ({ ...request, headers: request.headers.filter(([name]) => !names.includes(name)) });
+  const withHeader = (name, value) => (request) => ({ ...request, headers: [...without(name)(request).headers, [name, value]] });
+  const edited = (name, from, to) => (request) => {
+    const value = only(request, name);
+    assert.match(value, from);
+    return withHeader(name, value.replace(from, to))(request);
+  };
+
+  test("a request that is signed with the key is answered, so that the refusals below are for the change alone", async () => {
+    const answer = await toFlask(signedFor(await holder()));
+    assert.deepEqual([answer.status, answer.json.caller], [200, "acme"]);
+    assert.equal((await toFlask(signedFor(await nobody()))).status, 200);
+  });
+
+  const refused = [
+    ["an altered method", (request) => ({ ...request, method: "POST" })],
+    ["an altered method that asks for the same", (request) => ({ ...request, method: "HEAD" })],
+    ["an altered path", (request) => ({ ...request, url: "/admin/users?a=1" })],
+    ["another spelling of the path", (request) => ({ ...request, url: "/v1/report%73?a=1" })],
+    ["an altered query", (request) => ({ ...request, url: "/v1/reports?a=2" })],
+    ["a query cut off", (request) => ({ ...request, url: "/v1/reports" })],
+    ["the target in absolute form", (request) => ({ ...request, url: `${flask.found[1]}/v1/reports?a=1` })],
+    ["a fragment behind the query", (request) => ({ ...request, url: "/v1/reports?a=1#x" })],
+    ["another Host", withHeader("host", "api.example.com")],
+    ["an altered subject", withHeader("x-keygate-subject", "root")],
+    ["a second subject", (request) => ({ ...request, headers: [...request.headers, ["x-keygate-subject", "root"]] })],
+    ["an altered key id", withHeader("x-keygate-key-id", "AAAAAAAAAAAA")],
+    ["more scopes", withHeader("x-keygate-scopes", "reports:read reports:write admin")],
+    ["the subject taken away", without("x-keygate-subject")],
+    ["an identity header of another name added", withHeader("x-keygate-role", "root")],
+    ["a Content-Digest added", withHeader("content-digest", "sha-256=:AAAA:")],
+    ["an older created under the same signature", edited("signature-input", /created=\d+/, "created=1764000000")],
+    ["a newer created under the same signature", edited("signature-input", /created=(\d+)/, (_, s) => `created=${Number(s) + 1}`)],
+    ["another nonce", edited("signature-input", /nonce="./, (start) => `${start.slice(0, -1)}${start.endsWith("A") ? "B" : "A"}`)],
+    ["another keyid", edited("signature-input", /2026-11/, "2026-05")],
+    ["an unknown keyid", edited("signature-input", /2026-11/, "2025-05")],
+    ["another alg", edited("signature-input", /hmac-sha256/, "ed25519")],
+    ["another tag", edited("signature-input", /tag="keygate"/, 'tag="other"')],
+    ["fewer components covered", edited("signature-input", / "x-keygate-subject"/, "")],
+    ["no signature", without("signature", "signature-input")],
+    ["no Signature", without("signature")],
+    ["no Signature-Input", without("signature-input")],
+    ["an empty signature", withHeader("signature", "keygate=::")],
+    ["a signature that is none", withHeader("signature", "keygate=1, =")],
+  ];
+  for (const [name, change] of refused) {
+    test(`${name} is refused`, async () => {
+      const answer = await toFlask(change(signedFor(await holder())));
+      assert.equal(answer.status, 403);
+      if (answer.text !== "") assert.deepEqual(answer.json, FORBIDDEN);
+    });
+  }
+
+  test("identity added to a signed request of nobody's is refused", async () => {
+    const answer = await toFlask(withHeader("x-keygate-subject", "root")(signedFor(await nobody())));
+    assert.equal(answer.status, 403);
+  });
+
+  for (const [name, seconds, status] of [["old", -62, 403], ["not old yet", -50, 200], ["of the future", 30, 403]]) {
+    test(`a signature with the right key that is ${name} gets ${status}`, async () => {
+      const answer = await toFlask(signedFor(await holder(), { created: now() + seconds }));
+      assert.equal(answer.status, status, answer.text);
+    });
+  }
+
+  test("a key is needed for each of the covered components: a signature over less is refused though it is right", async () => {
+    for (const name of ["@method", "@authority", "@path", "@query", "x-keygate-subject"]) {
+      const seen = await holder();
+      const less = only(seen, "signature-input").replace(new RegExp(`"${name}" ?`), "");
+      const answer = await toFlask(signedFor(seen, { headers: { "signature-input": less } }));
+      assert.equal(answer.status, 403, name);
+    }
+  });
+
+  test("a client with a good key and no gate is refused", async () => {
+    const answer = await send(flask.found[1], { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
+    assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
+  });
+});
+
+describe("without keys that can be used nothing starts:", () => {
+  for (const [name, gate, named] of [
+    ["a key that is too short", "badKey", "ORIGIN_SIGNING_KEY"],
+    ["an empty text", "emptyKey", "ORIGIN_SIGNING_KEY"],
+    ["a list", "noText", "ORIGIN_SIGNING_KEY"],
+    ["DENIED_IDS that are a list of [vars]", "deniedNoText", "DENIED_IDS"],
+  ]) {
+    test(`the gate, given ${name}`, async () => {
+      const { record } = await assertRefused(gates[gate], { target: "/v1/things", key: issued.key }, "gate_misconfigured");
+      assert.ok(record.reason.includes(named), record.reason);
+      for (const secret of ["canary", NEW.secret.toString("base64")]) assert.ok(!record.reason.includes(secret));
+    });
+  }
+
+  for (const [name, keys] of [["no key", undefined], ["an empty text", ""], ["no base64", "a:canary!"], ["a short key", "a:Y2FuYXJ5"]]) {
+    test(`Flask, given ${name}`, async () => {
+      const { KEYGATE_SIGNING_KEY: _, ...inherited } = PYTHON_ENV;
+      const env = { ...inherited, ...(keys === undefined ? {} : { KEYGATE_SIGNING_KEY: keys }) };
+      const { status, stdout, stderr } = await run(python, [GATE_SIGNATURE], { env });
+      assert.equal(status, 1);
+      assert.match(stderr, /^gate_signature\.py: KEYGATE_SIGNING_KEY: .*\n$/);
+      assert.ok(!/canary|Y2FuYXJ5/.test(stdout + stderr));
+    });
+  }
+});

@@ -1,0 +1,111 @@
+// keygate as an operator runs it: in a folder with a wrangler.toml.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { PEPPER } from "./keys.js";
+import { ROOT } from "./project.js";
+
+const KEYGATE = process.env.KEYGATE_BIN ?? path.join(ROOT, "target", "debug", "keygate");
+export const PATH = [path.join(ROOT, "node_modules", ".bin"), process.env.PATH].join(path.delimiter);
+export const ACCOUNT = "a".repeat(32);
+export const LIVE = "1".repeat(32);
+const TEST = "2".repeat(32);
+/** The API token of the tests' own server. */
+export const TOKEN = "e2e-token-Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2";
+const WRANGLER_TOML = `
+name = "gate"
+account_id = "${ACCOUNT}"
+workers_dev = false
+preview_urls = false
+compatibility_date = "2026-11-17"
+
+[vars]
+ORIGIN = "https://api.example.com"
+KEY_PREFIX = "acme_live"
+IMPORTED_KEYS = true
+[[vars.ROUTES]]
+path = "/reports/*"
+scopes = ["reports:read"]
+
+[[kv_namespaces]]
+binding = "KEYS"
+id = "${LIVE}"
+
+[env.test.vars]
+ORIGIN = "https://api.example.com"
+KEY_PREFIX = "acme_test"
+[[env.test.kv_namespaces]]
+binding = "KEYS"
+id = "${TEST}"
+`;
+
+/** The environment without what the developer's own gate and account are named by. */
+const clean = (env) => Object.fromEntries(Object.entries(env).filter(([name]) => !/^(KEYGATE|CLOUDFLARE|CF)_/.test(name)));
+
+/** Runs a program to its end. Without input its standard input is closed; `stdout` may be a file to write to. */
+export function run(program, args, { input, stdout = "pipe", ...options }) {
+  return new Promise((resolve, reject) => {
+    const stdin = input === undefined ? "ignore" : "pipe";
+    const child = spawn(program, args, { stdio: [stdin, stdout, "pipe"], ...options });
+    const said = { stdout: "", stderr: "" };
+    child.stdout?.setEncoding("utf8").on("data", (text) => (said.stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text) => (said.stderr += text));
+    child.on("error", reject);
+    child.on("close", (status) => resolve({ status, ...said }));
+    // A program may end before it has read what it was sent.
+    child.stdin?.on("error", () => {}).end(input);
+  });
+}
+
+/** A folder with a wrangler.toml, and keygate run in it. */
+export class Gate {
+  static async make() {
+    const gate = new Gate();
+    gate.folder = await mkdtemp(path.join(tmpdir(), "keygate-cli-"));
+    await writeFile(path.join(gate.folder, "wrangler.toml"), WRANGLER_TOML);
+    await writeFile(path.join(gate.folder, ".dev.vars"), `PEPPER="${PEPPER}"\n`);
+    return gate;
+  }
+
+  remove() {
+    return rm(this.folder, { recursive: true });
+  }
+
+  /** Runs keygate; asserts the exit code and that nothing secret was said to a reader. */
+  async keygate(args, { env = {}, status = 0, ...options } = {}) {
+    const ran = await run(KEYGATE, args, { cwd: this.folder, env: { ...clean(process.env), PATH, ...env }, ...options });
+    assert.equal(ran.status, status, `keygate ${args.join(" ")}\n${ran.stdout}${ran.stderr}`);
+    assert.ok(!ran.stderr.includes(PEPPER), "the pepper on standard error");
+    assert.ok(!ran.stderr.includes(TOKEN), "the API token on standard error");
+    assert.doesNotMatch(ran.stderr, /acme_\w+_[0-9A-Za-z]{50}/, "a key on standard error");
+    return ran;
+  }
+
+  async json(args, options) {
+    return JSON.parse((await this.keygate([...args, "--json"], options)).stdout);
+  }
+
+  /** Issues a key and returns it with its id. */
+  async issue(...args) {
+    const { stdout } = await this.keygate(["issue", ...args]);
+    return keyIn(stdout);
+  }
+
+  /** What the gate would answer: its code, or "permitted". */
+  async verify(key, ...args) {
+    const ran = await run(KEYGATE, ["verify", "--json", ...args], { cwd: this.folder, input: `${key}\n`, env: { ...process.env, PATH } });
+    const said = JSON.parse(ran.stdout);
+    assert.equal(ran.status, said.permitted ? 0 : 1);
+    return said.code ?? "permitted";
+  }
+}
+
+export function keyIn(stdout) {
+  const match = /^(acme_(?:live|test)_([0-9A-Za-z]{12})[0-9A-Za-z]{38})\n$/.exec(stdout);
+  assert.ok(match, "standard output holds the key alone");
+  return { key: match[1], id: match[2] };
+}
