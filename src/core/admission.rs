@@ -269,3 +269,6 @@ impl Gate {
         Cause::Method { allow }.into()
     }
 }
+
+#[cfg(test)]
+mod tests;

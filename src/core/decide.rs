@@ -12,6 +12,7 @@ use crate::pepper::DigestMatch;
 use crate::policy::PlanLimit;
 use crate::record::{Record, RecordFault, State, UnixSeconds};
 use crate::route::Route;
+use crate::signature::SigningKey;
 use crate::token::Scope;
 
 /// What the stores said of the presented key's id.
@@ -291,6 +292,19 @@ impl<'a> Permit<'a> {
                 AuthorizationFate::Strip => Authorization::Strip,
             },
         }
+    }
+
+    /// What the request is to be signed with on its way to the origin. Only who holds a permit can have a signature.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<&'a SigningKey> {
+        self.gate.secrets.origin_signing_key()
+    }
+
+    /// The refusal of a request that was permitted and yet cannot be sent.
+    #[must_use]
+    pub fn withdraw(&self, cause: Cause) -> Denial {
+        let subject = self.holder.map(|record| record.subject.clone());
+        Denial { cause, key_id: self.holder.map(|record| record.id), subject }
     }
 
     /// Whether shared caches must not store the answer: the credential that kept them off is stripped.

@@ -494,3 +494,6 @@ impl Denial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,6 @@ impl ImportedKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -304,6 +304,28 @@ mod tests {
     }
 
     #[test]
+    fn an_accepted_request_is_one_line_with_its_holder() {
+        let scene = Scene { request_id: "r-1", method: "GET", path: "/v1", ..Scene::default() };
+        let id = crate::key::KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let line = Event::access("2026-01-02T03:04:05.678Z", Some((id, "acme")), &scene, None).to_line();
+        assert_eq!(
+            line,
+            r#"{"time":"2026-01-02T03:04:05.678Z","level":"info","event":"authn_login_success","request_id":"r-1","key_id":"4fTz0Qw9Lr2K","subject":"acme","method":"GET","path":"/v1"}"#
+        );
+        let public = Event::access("2026-01-02T03:04:05.678Z", None, &scene, None).to_line();
+        assert!(!public.contains("key_id") && !public.contains("subject"), "{public}");
+    }
+
+    #[test]
+    fn a_panic_is_one_line_with_its_place() {
+        let line = Event::panicked("2026-01-02T03:04:05.678Z", "src/gate/lib.rs:1:2").to_line();
+        assert_eq!(
+            line,
+            r#"{"time":"2026-01-02T03:04:05.678Z","level":"error","event":"sys_crash","reason":"src/gate/lib.rs:1:2"}"#
+        );
+    }
+
+    #[test]
     fn suppressed_rejections_are_counted() {
         let line = Event::suppressed("2026-01-02T03:04:05.678Z", 7).to_line();
         assert_eq!(

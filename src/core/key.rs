@@ -333,7 +333,7 @@ fn base62_digit(value: u128) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE62, Key, KeyFault, KeyId, KeyPrefix, NewKey};
+    use super::{BASE62, KEY_MAX_LEN, Key, KeyFault, KeyId, KeyPrefix, NewKey};
     use crate::digest::{Digest, ImportedKey};
     use crate::pepper::{DigestMatch, Pepper, Peppers};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
@@ -513,6 +513,58 @@ mod tests {
             let prefix = KeyPrefix::parse("acme_live").unwrap();
             let _ = (Key::parse(&text, &prefix), KeyPrefix::parse(&text), KeyId::parse(&text), Digest::parse(&text));
             let _ = (Pepper::parse(&text), ImportedKey::parse(&text), Key::parse(&(String::from("acme_live_") + &body), &prefix));
+        }
+    }
+
+    #[test]
+    fn an_id_is_twelve_base62_digits_and_names_an_entry() {
+        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        assert_eq!(
+            (id.kv_name(), String::from(id)),
+            ("key/4fTz0Qw9Lr2K".to_string(), "4fTz0Qw9Lr2K".to_string())
+        );
+        assert_eq!(std::format!("{id} {id:?}"), "4fTz0Qw9Lr2K KeyId(4fTz0Qw9Lr2K)");
+        for text in ["", "4fTz0Qw9Lr2", "4fTz0Qw9Lr2K0", "4fTz0Qw9Lr2-", "4fTz0Qw9Lr2\n", "4fTz0Qw9Lré"] {
+            assert!(KeyId::parse(text).is_err(), "{text}");
+        }
+        // A whole key that was pasted comes back as no more than an id.
+        let fault = KeyId::parse("acme_live_4fTz0Qw9Lr2K").unwrap_err().to_string();
+        assert_eq!(fault, "`acme_live_4f` is not a key id: 12 characters of 0-9, A-Z and a-z");
+    }
+
+    #[test]
+    fn the_longest_key_has_the_longest_prefix() {
+        let vectors = vectors();
+        let pepper = Pepper::parse(text(&vectors, "pepper")).unwrap();
+        let prefix = KeyPrefix::parse(&"a".repeat(24)).unwrap();
+        let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
+            bytes.fill(7);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        assert_eq!(key.reveal().len(), KEY_MAX_LEN);
+        assert!(KeyPrefix::parse(&"a".repeat(25)).is_err());
+        assert_eq!(prefix.scanner_regex(), std::format!(r"\b{}_[0-9A-Za-z]{{50}}\b", prefix.as_str()));
+    }
+
+    #[test]
+    fn a_key_is_shown_by_its_id_and_a_fault_by_its_reason() {
+        let key = "acme_live_4fTz0Qw9Lr2K7hVabcdefghijklmnopqrstuvwxyzqQOeuefdP";
+        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        assert_eq!(std::format!("{:?}", Key::parse(key, &prefix).unwrap()), "Key(4fTz0Qw9Lr2K, ..)");
+        let pepper = Pepper::parse(text(&vectors(), "pepper")).unwrap();
+        let new = NewKey::from_entropy(&prefix, &pepper, |bytes| {
+            bytes.fill(7);
+            Ok::<(), ()>(())
+        });
+        assert_eq!(std::format!("{:?}", new.unwrap()), "NewKey(777777777777, ..)");
+        for (fault, part) in [
+            (KeyFault::Prefix, "prefix"),
+            (KeyFault::Length, "length"),
+            (KeyFault::Character, "not base62"),
+            (KeyFault::Tag, "tag"),
+        ] {
+            assert!(fault.as_str().contains(part), "{fault:?}");
         }
     }
 

@@ -31,6 +31,8 @@ pub mod json;
 pub mod key;
 pub mod log_budget;
 pub mod method;
+#[cfg(test)]
+mod model_tests;
 pub mod origin;
 pub mod path;
 mod pattern;
@@ -39,4 +41,5 @@ pub mod policy;
 pub mod record;
 pub mod route;
 pub mod secrets;
+pub mod signature;
 pub mod token;

@@ -338,6 +338,29 @@ mod tests {
     }
 
     #[test]
+    fn every_fault_has_a_reason_of_its_own() {
+        let faults = [
+            PathFault::TooLong,
+            PathFault::NotAbsolute,
+            PathFault::Delimiter,
+            PathFault::Unencoded,
+            PathFault::MalformedEscape,
+            PathFault::InvalidUtf8,
+            PathFault::Control,
+            PathFault::EncodedSlash,
+            PathFault::Backslash,
+            PathFault::EmptySegment,
+            PathFault::DotSegment,
+            PathFault::Parameters,
+        ];
+        let mut reasons: Vec<&str> = faults.iter().map(|fault| fault.as_str()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        assert_eq!(reasons.len(), faults.len());
+        assert!(reasons.iter().all(|reason| reason.starts_with("the path ")));
+    }
+
+    #[test]
     fn the_length_cap_is_exact() {
         let mut path = std::format!("/{}", "a".repeat(16 * 1024 - 1));
         assert!(CanonicalPath::parse(&path, PathRules::default()).is_ok());

@@ -134,6 +134,7 @@ mod tests {
             "/...",
             "/@",
             &"/a".repeat(32),
+            &std::format!("/{}", "a".repeat(1023)),
         ] {
             assert!(Pattern::parse(good).is_ok(), "{good}");
         }

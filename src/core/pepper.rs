@@ -211,3 +211,6 @@ fn pepper_id(pepper: &str) -> PepperId {
     }
     PepperId(id)
 }
+
+#[cfg(test)]
+mod tests;

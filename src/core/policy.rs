@@ -347,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn the_bindings_that_a_policy_needs_are_named() {
+        let policy = policy(&json!({
+            "ORIGIN": "service:API", "KEY_PREFIX": "acme_live",
+            "ROUTES": [
+                {"path": "/a", "origin": "service:OTHER"}, {"path": "/b", "origin": "zone"},
+                {"path": "/c", "origin": "https://c.example"}, {"path": "/d"},
+            ],
+            "PLANS": {"free": {"limiter": "FREE", "period": 10}, "paid": {"limiter": "PAID", "period": 60}},
+        }));
+        assert_eq!(policy.services().collect::<Vec<_>>(), ["API", "OTHER"]);
+        assert_eq!(policy.limiters().collect::<Vec<_>>(), ["FREE", "PAID"]);
+        let none = self::policy(&least());
+        assert_eq!((none.services().count(), none.limiters().count()), (0, 0));
+    }
+
+    #[test]
     fn a_long_list_of_faults_is_cut() {
         let faults =
             Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string()).unwrap_err();

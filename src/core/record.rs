@@ -536,3 +536,6 @@ impl From<Meta> for BTreeMap<String, String> {
         meta.0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use crate::json::Value;
 use crate::key::KeyId;
 use crate::pepper::{Pepper, Peppers};
 use crate::record::{Record, RecordFault};
+use crate::signature::SigningKey;
 
 /// The longest header value that is taken for `ORIGIN_AUTHORIZATION`; the platform's secrets end at 5 KB.
 const AUTHORIZATION_MAX: usize = 5 * 1024;
@@ -30,6 +31,8 @@ pub struct SecretTexts<'a> {
     pub denied_ids: Option<&'a str>,
     /// `ORIGIN_AUTHORIZATION`; empty is refused, because it would strip the header and put nothing in its place.
     pub origin_authorization: Option<&'a str>,
+    /// `ORIGIN_SIGNING_KEY`; empty is refused, because the origin would then turn every request away.
+    pub origin_signing_key: Option<&'a str>,
 }
 
 /// The secrets, read and checked.
@@ -39,6 +42,7 @@ pub struct Secrets {
     static_keys: Vec<Rc<Record>>, // a secret of 5 KB holds a dozen
     denied_ids: Vec<KeyId>, // a secret of 5 KB holds some 400; looking through them costs less than a hash
     origin_authorization: Option<HeaderSecret>,
+    origin_signing_key: Option<SigningKey>,
 }
 
 /// What is wrong with one secret binding. It never holds the value.
@@ -87,12 +91,16 @@ impl Secrets {
         let origin_authorization = texts
             .origin_authorization
             .and_then(|text| keep(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut faults));
+        let origin_signing_key = texts
+            .origin_signing_key
+            .and_then(|text| keep(SigningKey::parse(text), "ORIGIN_SIGNING_KEY", &mut faults));
         match current {
             Some(current) if faults.is_empty() => Ok(Self {
                 peppers: Peppers { current, previous },
                 static_keys,
                 denied_ids,
                 origin_authorization,
+                origin_signing_key,
             }),
             _ => Err(faults),
         }
@@ -120,6 +128,11 @@ impl Secrets {
     #[must_use]
     pub fn origin_authorization(&self) -> Option<&HeaderSecret> {
         self.origin_authorization.as_ref()
+    }
+
+    /// What requests to the origin are signed with; `Permit::signing_key` hands it out.
+    pub(crate) fn origin_signing_key(&self) -> Option<&SigningKey> {
+        self.origin_signing_key.as_ref()
     }
 }
 
@@ -216,11 +229,20 @@ mod tests {
             static_keys: Some("{\"canary\":1}"),
             denied_ids: Some("tooShort"),
             origin_authorization: Some(" "),
+            origin_signing_key: Some("canary:canary"),
         };
         let faults = faults(texts);
         let named: Vec<_> = faults.iter().map(|f| f.split(' ').nth(1).unwrap()).collect();
-        assert_eq!(named, ["PEPPER", "PEPPER_PREVIOUS", "STATIC_KEYS", "DENIED_IDS", "ORIGIN_AUTHORIZATION"]);
-        assert!(!faults[0].contains("canary") && !faults[1].contains("canary"), "{faults:?}");
+        let bindings = [
+            "PEPPER",
+            "PEPPER_PREVIOUS",
+            "STATIC_KEYS",
+            "DENIED_IDS",
+            "ORIGIN_AUTHORIZATION",
+            "ORIGIN_SIGNING_KEY",
+        ];
+        assert_eq!(named, bindings);
+        assert!([0, 1, 5].iter().all(|at| !faults[*at].contains("canary")), "{faults:?}");
     }
 
     #[test]
@@ -233,7 +255,7 @@ mod tests {
             pepper_previous: Some(""),
             static_keys: Some(""),
             denied_ids: Some("\n"),
-            origin_authorization: None,
+            ..SecretTexts::default()
         };
         assert!(faults(texts).is_empty());
     }
@@ -259,9 +281,12 @@ mod tests {
         let texts = SecretTexts {
             pepper: Some(PEPPER),
             origin_authorization: Some("Bearer canary"),
+            origin_signing_key: Some("2026-11:Y2FuYXJ5Y2FuYXJ5MDEyMzQ1Njc4OWFiY2RlZmdoaWo="),
             ..SecretTexts::default()
         };
         let debug = std::format!("{:?}", Secrets::parse(&texts).unwrap());
-        assert!(!debug.contains("canary") && !debug.contains("abcdefgh"), "{debug}");
+        for secret in ["canary", "abcdefgh", "Y2FuYXJ5", "99, 97, 110"] {
+            assert!(!debug.contains(secret), "{debug}");
+        }
     }
 }

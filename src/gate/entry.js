@@ -18,17 +18,18 @@ let alive = true;
 const waiting = new Set();
 const MAX_WAITING = 1024;
 
-// Constant, as a dead instance cannot be asked for a better answer.
+// Written as `denial.rs` writes its answers; constant, as a dead instance cannot be asked for a better answer.
 const FAILED_BODY = JSON.stringify({
-  type: "about:blank",
-  title: "Service Unavailable",
+  type: "urn:problem-type:keygate:gate_failed",
+  title: "Gate failed",
   status: 503,
-  detail: "the gate failed while it handled this request; try again",
+  detail: "The gate in front of this API failed while it handled the request. Try again.",
   code: "gate_failed",
 });
 const FAILED_HEADERS = {
   "Content-Type": "application/problem+json",
   "Cache-Control": "no-store",
+  "X-Content-Type-Options": "nosniff",
   "Retry-After": "1",
 };
 
@@ -37,7 +38,9 @@ export default {
     try {
       if (!alive) revive();
       const answer = gate(request, env, ctx);
-      return answer instanceof Promise ? outlive(answer) : answer;
+      if (!(answer instanceof Promise)) return answer;
+      // A promise of the runtime's own needs no instance but to say what went wrong.
+      return answer.mortal ? outlive(answer) : answer.catch(lost);
     } catch (error) {
       // Whatever the exception is: it passed through wasm frames, and they did not clean up behind them.
       bury(error);
@@ -68,6 +71,11 @@ function outlive(answer) {
       },
     );
   }).catch(failed);
+}
+
+function lost(error) {
+  if (isTrap(error)) bury(error);
+  return failed(error);
 }
 
 // V8 reports a stack overflow inside wasm as a RangeError. Other errors are not the instance's death: one of them is

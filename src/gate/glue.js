@@ -4,6 +4,7 @@
 let headerNames = [];
 let originTimeoutMs;
 let originFailed;
+let dropped;
 
 // The request headers that `read` reads, in its order.
 export function readHeaders(names) {
@@ -14,6 +15,11 @@ export function readHeaders(names) {
 export function onOriginFailure(timeoutMs, answer) {
   originTimeoutMs = timeoutMs;
   originFailed = answer;
+}
+
+// Which of a request's doubtful headers are dropped: from lines as `doubtful` makes them, to names.
+export function onDoubtfulHeaders(decide) {
+  dropped = decide;
 }
 
 // Method, URL, and the configured headers; an absent header is an empty part.
@@ -34,8 +40,7 @@ export function describe(request) {
 
 // Names of headers that may have to stay here: those with another sign than a hyphen, which some origins read as one,
 // those that begin as the gate's own do, and those for one hop only. Almost always none.
-export function doubtful(request) {
-  const headers = request.headers;
+function doubtful(headers) {
   let names = "";
   for (const name of headers.keys()) {
     if (!DOUBTFUL.test(name)) continue;
@@ -46,7 +51,7 @@ export function doubtful(request) {
       names += name + "\n";
     }
   }
-  return names === "" ? undefined : names;
+  return names;
 }
 
 const DOUBTFUL =
@@ -61,19 +66,32 @@ export function respond(status, headers, body) {
 }
 
 // Sends the request on. `service` is a binding's name or empty; `plan` holds, in this order: URL, key id, subject,
-// scopes, client address, host, scheme, Authorization, Access-Control-Allow-Origin; then the names of headers to drop.
-// An empty part means: do not send that header.
+// scopes, client address, host, scheme, Authorization, Access-Control-Allow-Origin, Signature-Input, Signature,
+// Content-Digest; then the names of the headers that hold credentials. An empty part means: do not send that header; but without a
+// signature the last three are the client's own.
 export function forward(request, env, service, plan, keepAuthorization, noStore) {
-  const [url, id, subject, scopes, ip, host, scheme, authorization, cors, ...drop] = plan.split("\n");
+  const [url, id, subject, scopes, ip, host, scheme, authorization, cors, input, signature, digest, ...drop] =
+    plan.split("\n");
   const headers = new Headers(request.headers);
   for (const name of drop) headers.delete(name);
-  put(headers, "x-keygate-key-id", id);
-  put(headers, "x-keygate-subject", subject);
-  put(headers, "x-keygate-scopes", scopes);
+  const names = doubtful(headers);
+  // Back into wasm only where there is something to decide on.
+  if (names !== "") {
+    for (const name of dropped(request.method, names).split("\n")) if (name !== "") headers.delete(name);
+  }
+  // What the client sent under these names is gone by now.
+  if (id !== "") headers.set("x-keygate-key-id", id);
+  if (subject !== "") headers.set("x-keygate-subject", subject);
+  if (scopes !== "") headers.set("x-keygate-scopes", scopes);
   put(headers, "x-forwarded-for", ip);
   headers.set("x-forwarded-host", host);
   headers.set("x-forwarded-proto", scheme);
   if (!keepAuthorization) put(headers, "authorization", authorization);
+  if (signature !== "") {
+    headers.set("signature-input", input);
+    headers.set("signature", signature);
+    put(headers, "content-digest", digest);
+  }
   const { method, body } = request;
   const init = { headers, redirect: "manual" };
   if (noStore) init.cache = "no-store";
@@ -86,8 +104,15 @@ export function forward(request, env, service, plan, keepAuthorization, noStore)
     init.body = body;
   }
 
-  return new Promise((resolve) => {
-    const fail = (reason) => resolve(originFailed(request, id + "\n" + subject + "\n" + reason));
+  return new Promise((resolve, reject) => {
+    const fail = (reason) => {
+      try {
+        resolve(originFailed(request, id + "\n" + subject + "\n" + reason));
+      } catch (error) {
+        // The instance that made this promise is gone.
+        reject(error);
+      }
+    };
     const timer = setTimeout(fail, originTimeoutMs, "");
     const settle = (response) => {
       clearTimeout(timer);
@@ -164,6 +189,19 @@ export function withinLimit(env, limiter, counted) {
   return env[limiter].limit({ key: counted }).then((outcome) => outcome.success === true);
 }
 
+// The URL as `fetch` writes it, which encodes characters that a request's own URL may hold, such as `{` and `'`.
+export function written(url) {
+  try {
+    return new URL(url).href;
+  } catch {
+    return undefined;
+  }
+}
+
+export function fillRandom(bytes) {
+  crypto.getRandomValues(bytes);
+}
+
 export function header(request, name) {
   return request.headers.get(name) ?? undefined;
 }
@@ -180,6 +218,12 @@ export function has(env, name) {
 export function usage(env, parts) {
   const [id, ...blobs] = parts.split("\n");
   env.USAGE.writeDataPoint({ indexes: [id], blobs, doubles: [1] });
+}
+
+// Marks a promise that only a living wasm instance can settle; the entry module gives it up when that one dies.
+export function mortal(promise) {
+  promise.mortal = true;
+  return promise;
 }
 
 export function now() {

@@ -9,6 +9,9 @@ use web_sys::{Request, Response};
 /// Called when an origin fails: the request, and `key id LF subject LF reason`; an empty reason is a timeout.
 pub(crate) type OnOriginFailure = Closure<dyn Fn(Request, String) -> Response>;
 
+/// Called where a request has headers that may have to stay here: the method and the headers, to the names to drop.
+pub(crate) type OnDoubtfulHeaders = Closure<dyn Fn(String, String) -> String>;
+
 #[wasm_bindgen(module = "/src/gate/glue.js")]
 extern "C" {
     /// The Worker's bindings. Opaque: what is asked of it is asked in `glue.js`.
@@ -21,7 +24,8 @@ extern "C" {
     pub(crate) fn on_origin_failure(timeout_ms: u32, answer: &OnOriginFailure);
     pub(crate) fn read(request: &Request) -> String;
     pub(crate) fn describe(request: &Request) -> String;
-    pub(crate) fn doubtful(request: &Request) -> Option<String>;
+    #[wasm_bindgen(js_name = onDoubtfulHeaders)]
+    pub(crate) fn on_doubtful_headers(decide: &OnDoubtfulHeaders);
     pub(crate) fn respond(status: u16, headers: &str, body: Option<&str>) -> Response;
     pub(crate) fn forward(
         request: &Request,
@@ -31,6 +35,9 @@ extern "C" {
         keep_authorization: bool,
         no_store: bool,
     ) -> Promise;
+    pub(crate) fn written(url: &str) -> Option<String>;
+    #[wasm_bindgen(js_name = fillRandom)]
+    pub(crate) fn fill_random(bytes: &mut [u8]);
     pub(crate) fn variables(env: &Env, secrets: &str) -> String;
     pub(crate) fn text(env: &Env, name: &str) -> Option<String>;
     #[wasm_bindgen(js_name = textFromStore, catch)]
@@ -49,6 +56,7 @@ extern "C" {
     pub(crate) fn can(env: &Env, name: &str, method: &str) -> bool;
     pub(crate) fn has(env: &Env, name: &str) -> bool;
     pub(crate) fn usage(env: &Env, parts: &str);
+    pub(crate) fn mortal(promise: Promise) -> Promise;
     pub(crate) fn now() -> String;
     pub(crate) fn log(line: &str);
 }

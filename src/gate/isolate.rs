@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 
 use keygate_core::admission::Gate;
 use keygate_core::cache::RecordCache;
+use keygate_core::hygiene;
 use keygate_core::policy::Policy;
 use keygate_core::secrets::{SecretTexts, Secrets};
 use zeroize::Zeroizing;
@@ -21,9 +22,10 @@ const PEPPER_PREVIOUS: &str = "PEPPER_PREVIOUS";
 const STATIC_KEYS: &str = "STATIC_KEYS";
 const DENIED_IDS: &str = "DENIED_IDS";
 const ORIGIN_AUTHORIZATION: &str = "ORIGIN_AUTHORIZATION";
+const ORIGIN_SIGNING_KEY: &str = "ORIGIN_SIGNING_KEY";
 /// Bindings that are no variables, whatever JavaScript type they have.
-const NOT_VARIABLES: [&str; 7] =
-    [KEYS, USAGE, PEPPER, PEPPER_PREVIOUS, STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION];
+const NOT_VARIABLES: [&str; 8] =
+    [KEYS, USAGE, PEPPER, PEPPER_PREVIOUS, STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY];
 
 /// One isolate's state. It is made once and never dropped.
 pub(crate) struct Isolate {
@@ -31,7 +33,8 @@ pub(crate) struct Isolate {
     /// Whether each accepted request is a data point; else it is a line.
     pub(crate) has_usage: bool,
     pub(crate) cache: RefCell<RecordCache>,
-    _on_origin_failure: glue::OnOriginFailure,
+    /// JavaScript calls these for as long as the instance lives.
+    _callbacks: (glue::OnOriginFailure, glue::OnDoubtfulHeaders),
 }
 
 /// What stands in the way of an isolate's start.
@@ -104,14 +107,22 @@ fn start(
     if !glue::can(env, KEYS, "get") {
         faults.push(format!("the KV binding {KEYS} is missing, or is no KV namespace"));
     }
-    let [static_keys, denied_ids, origin_authorization] =
-        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION].map(|name| secret_text(env, name));
+    let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
+        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(|name| {
+            let text = secret_text(env, name);
+            // A list in `[vars]`, or a Secrets Store binding: it must not count as not set.
+            if text.is_none() && glue::has(env, name) {
+                faults.push(format!("the secret {name} is no text"));
+            }
+            text
+        });
     let secrets = Secrets::parse(&SecretTexts {
         pepper: pepper.map(String::as_str),
         pepper_previous: previous.map(String::as_str),
         static_keys: static_keys.as_ref().map(|text| text.as_str()),
         denied_ids: denied_ids.as_ref().map(|text| text.as_str()),
         origin_authorization: origin_authorization.as_ref().map(|text| text.as_str()),
+        origin_signing_key: origin_signing_key.as_ref().map(|text| text.as_str()),
     });
     let policy = Policy::from_json(&glue::variables(env, &NOT_VARIABLES.join("\n")));
     if let Ok(policy) = &policy {
@@ -146,6 +157,11 @@ impl Isolate {
             glue::OnOriginFailure::new(|request, text: String| answer::origin_failed(&request, &text));
         let timeout_ms = policy.origin_timeout_secs().saturating_mul(1000);
         glue::on_origin_failure(timeout_ms, &on_origin_failure);
+        let places = policy.places().clone();
+        let on_doubtful_headers = glue::OnDoubtfulHeaders::new(move |method: String, headers: String| {
+            hygiene::dropped(&places, &method, &headers).collect::<Vec<_>>().join("\n")
+        });
+        glue::on_doubtful_headers(&on_doubtful_headers);
         log::set_cap(policy.rejection_logs_per_minute());
         Self {
             has_usage: glue::has(env, USAGE),
@@ -154,7 +170,7 @@ impl Isolate {
                 policy.cache_secs(),
                 policy.stale_secs(),
             )),
-            _on_origin_failure: on_origin_failure,
+            _callbacks: (on_origin_failure, on_doubtful_headers),
             gate,
         }
     }

@@ -29,7 +29,7 @@ use crate::request::RequestText;
 /// Runs once in each instance: a panic ends the instance, and its text goes to the log.
 #[wasm_bindgen(start)]
 pub fn start() {
-    std::panic::set_hook(Box::new(|info| log::panicked(&info.to_string())));
+    std::panic::set_hook(Box::new(log::panicked));
     glue::read_headers(&request::HEADERS.join("\n"));
 }
 
@@ -49,14 +49,18 @@ pub fn fetch(request: Request, env: Env, _ctx: JsValue) -> JsValue {
     match isolate::get(&env) {
         Ok(isolate) => handle(isolate, request, env),
         Err(Halt::Misconfigured(what)) => answer::misconfigured(&request, what).into(),
-        Err(Halt::NeedsSecretsStore) => future_to_promise(async move {
+        Err(Halt::NeedsSecretsStore) => promised(async move {
             match isolate::get_with_store(&env).await {
                 Ok(isolate) => Ok(handle(isolate, request, env)),
                 Err(what) => Ok(answer::misconfigured(&request, &what).into()),
             }
-        })
-        .into(),
+        }),
     }
+}
+
+/// A promise that the entry module gives up should this instance die before it is settled.
+fn promised(answer: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> JsValue {
+    glue::mortal(future_to_promise(answer)).into()
 }
 
 fn handle(isolate: &'static Isolate, request: Request, env: Env) -> JsValue {
@@ -64,12 +68,11 @@ fn handle(isolate: &'static Isolate, request: Request, env: Env) -> JsValue {
     let text = RequestText::read(&request);
     match at_once(isolate, &request, &env, &text) {
         Ok(Some(answer)) => answer,
-        Ok(None) => future_to_promise(async move {
+        Ok(None) => promised(async move {
             let answer = with_store(isolate, &request, &env, &text).await;
             let denied = |denial| answer::denied(isolate, &request, &text, &denial).into();
             Ok(answer.unwrap_or_else(denied))
-        })
-        .into(),
+        }),
         Err(denial) => answer::denied(isolate, &request, &text, &denial).into(),
     }
 }
@@ -101,7 +104,7 @@ fn at_once(
         },
     };
     match decide(&isolate.gate, admitted, found, lookup::now())? {
-        Verdict::Permit(permit) => Ok(Some(forward::forward(isolate, request, env, &head, &permit))),
+        Verdict::Permit(permit) => forward::forward(isolate, request, env, &head, &permit).map(Some),
         Verdict::Limited(_) => Ok(None),
     }
 }
@@ -133,5 +136,5 @@ async fn with_store(
             limited.settle(said)?
         }
     };
-    Ok(forward::forward(isolate, request, env, &head, &permit))
+    forward::forward(isolate, request, env, &head, &permit)
 }

@@ -1,6 +1,7 @@
 //! Step 11: a rejection is a line; an accepted request is a data point, or a line where no dataset is bound.
 
 use std::cell::RefCell;
+use std::panic::PanicHookInfo;
 
 use keygate_core::admission::{Head, UrlParts};
 use keygate_core::decide::Permit;
@@ -94,8 +95,8 @@ pub(crate) fn accepted(
     glue::log(&event.to_line());
 }
 
-/// Logs the panic that ends this instance. There is no request in it: the gate does not panic on request data, and
-/// what it would say is a place in the code.
-pub(crate) fn panicked(what: &str) {
-    glue::log(&Event::panicked(&glue::now(), what).to_line());
+/// Logs the panic that ends this instance: the place in the code, and not its message, which could quote a request.
+pub(crate) fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    glue::log(&Event::panicked(&glue::now(), &place).to_line());
 }

@@ -1,7 +1,7 @@
 // `keygate --remote`: Cloudflare's REST API, its failures, and two operators at one namespace.
 
 import assert from "node:assert/strict";
-import { readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 
@@ -206,5 +206,62 @@ describe("two operators", () => {
     assert.match(stderr, /changed in between: state "active" → "revoked" \(revision 1 → revision 2 by on-call\)/);
     assert.equal(api.record(id).state, "revoked");
     assert.equal(api.record(keyIn(stdout).id).state, "active");
+  });
+});
+
+describe("doctor", () => {
+  const SCRIPT = `GET /accounts/${ACCOUNT}/workers/scripts/gate`;
+  const binding = (name, more) => ({ name, type: "secret_text", ...more });
+  const well = () => ({
+    [`${SCRIPT}/settings`]: { compatibility_date: "2026-11-17", bindings: [binding("PEPPER"), binding("KEYS", { namespace_id: LIVE })] },
+    [`${SCRIPT}/subdomain`]: { enabled: false, previews_enabled: false },
+    "GET /zones": [{ id: "z" }],
+    "GET /zones/z/workers/routes": [{ id: "r", pattern: "api.example.com/*", script: "gate", request_limit_fail_open: false }],
+    "GET /zones/z/rulesets/phases/http_request_cache_settings/entrypoint": { rules: [] },
+  });
+  const toml = () => path.join(gate.folder, "doctor.toml");
+  const doctor = async (results, status) => {
+    api.results = results;
+    const { stdout } = await remote(["doctor", "--json", "--config", toml()], { status });
+    return JSON.parse(stdout).findings;
+  };
+  before(async () => {
+    const text = await readFile(path.join(gate.folder, "wrangler.toml"), "utf8");
+    const routes = `routes = [{ pattern = "api.example.com/*", zone_name = "example.com" }]\nsecrets = { required = ["PEPPER"] }\n`;
+    await writeFile(toml(), `${routes}observability = { logs = { invocation_logs = false } }\n${text}`);
+    api.entries.clear();
+  });
+
+  test("a gate that is deployed as it is meant to be has no findings", async () => {
+    await issue("--subject", "acme");
+    assert.deepEqual(await doctor(well(), 0), []);
+  });
+
+  test("each way in which a deployment can be wrong is a finding with a remedy", async () => {
+    const { id } = await issue("--subject", "acme", "--expires", "3d");
+    api.entries.set("key/000000000000", { key: "key/000000000000", value: "{}" });
+    const ill = well();
+    ill[`${SCRIPT}/settings`] = { compatibility_date: "2025-01-01", bindings: [binding("PEPPER_PREVIOUS"), binding("KEYS", { namespace_id: "x" })] };
+    ill[`${SCRIPT}/subdomain`] = { enabled: true, previews_enabled: true };
+    ill["GET /zones/z/workers/routes"][0].request_limit_fail_open = true;
+    ill["GET /zones/z/rulesets/phases/http_request_cache_settings/entrypoint"].rules = [
+      { action: "set_cache_settings", enabled: true, description: "all", action_parameters: { cache: true } },
+    ];
+    const findings = await doctor(ill, 1);
+    assert.deepEqual(
+      findings.map(({ level, field }) => `${level} ${field}`).sort(),
+      ["error KEYS", "error PEPPER", "error key/000000000000", "error preview_urls", "error routes", "error workers_dev",
+        "warning PEPPER_PREVIOUS", "warning cache rules", "warning compatibility_date", `warning key/${id}`].sort(),
+    );
+    assert.ok(findings.every(({ remedy }) => remedy));
+  });
+
+  test("what the token may not look at is said, and the rest is looked at", async () => {
+    api.entries.clear();
+    const fail = (call) => (call.startsWith("GET /zones") ? refuse(403) : undefined);
+    const [finding, ...others] = await api.failing(fail, () => doctor(well(), 0));
+    assert.match(finding.problem, /not looked at: .*may not do this/);
+    assert.match(finding.remedy, /Zone · Zone: Read/);
+    assert.deepEqual(others, []);
   });
 });

@@ -10,7 +10,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { CloudflareApi } from "./support/cloudflare_api.js";
+import { ACCOUNT, LIVE } from "./support/cli.js";
+import { Cloudflare } from "./support/cloudflare.js";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
 import { pythonWithFlask } from "./support/python.js";
@@ -44,7 +45,7 @@ const env = {};
 
 before(async () => {
   await copyProject();
-  api = await CloudflareApi.start();
+  api = await cloudflare();
   // Wrangler writes its state and its log below HOME.
   home = await mkdtemp(path.join(tmpdir(), "keygate-readme-"));
   const python = await pythonWithFlask();
@@ -52,9 +53,8 @@ before(async () => {
     // A venv's folder first: `python3` is the one with the example's packages. No venv of the copy is built.
     PATH: `${path.dirname(python)}:${process.env.PATH}`,
     XDG_CONFIG_HOME: home,
-    CLOUDFLARE_API_BASE_URL: api.url,
-    CLOUDFLARE_API_TOKEN: "a-token",
-    CLOUDFLARE_ACCOUNT_ID: "0123456789abcdef0123456789abcdef",
+    ...api.env,
+    CLOUDFLARE_ACCOUNT_ID: ACCOUNT,
     WRANGLER_SEND_METRICS: "false",
     CI: "true",
   });
@@ -76,6 +76,36 @@ test("every command of the README is run by this test, in its order", async () =
 
 for (const [at, [command, check]] of COMMANDS.entries()) {
   test(`README ${at + 1}: ${command}`, { timeout: READY_WITHIN_MS }, () => check(command));
+}
+
+/** Cloudflare as it is before anything was deployed; it keeps the bodies of what it is told in `told`. */
+async function cloudflare() {
+  const api = await Cloudflare.start();
+  const account = `/accounts/${ACCOUNT}`;
+  const script = `${account}/workers/scripts/keygate`;
+  const version = { id: "v", number: 1, metadata: {}, resources: { script: { etag: "e" } }, startup_time_ms: 1 };
+  api.results = {
+    [`GET ${account}/storage/kv/namespaces`]: [],
+    [`POST ${account}/storage/kv/namespaces`]: { id: LIVE, title: "KEYS", supports_url_encoding: true },
+    [`GET ${account}/workers/services/keygate`]: { default_environment: { environment: "production", script: { tag: "t", last_deployed_from: "wrangler" } } },
+    [`GET ${account}/workers/workers/keygate`]: { name: "keygate", subdomain: { enabled: false, previews_enabled: false } },
+    [`GET ${script}/secrets`]: [{ name: "PEPPER", type: "secret_text" }],
+    [`PUT ${script}/secrets`]: { name: "PEPPER", type: "secret_text" },
+    [`GET ${script}/settings`]: { bindings: [] },
+    [`GET ${script}/deployments`]: { deployments: [] },
+    [`POST ${script}/versions`]: version,
+    [`PUT ${script}`]: version,
+    [`POST ${script}/deployments`]: { id: "d" },
+    [`PATCH ${script}/script-settings`]: {},
+    [`POST ${script}/subdomain`]: { enabled: false, previews_enabled: false },
+    [`GET ${script}/subdomain`]: { enabled: false, previews_enabled: false },
+  };
+  api.told = { secrets: [], uploads: [] };
+  api.fail = (call, body) => {
+    if (call === `PUT ${script}/secrets`) api.told.secrets.push(JSON.parse(body));
+    if (call === `POST ${script}/versions` || call === `PUT ${script}`) api.told.uploads.push(body.toString("latin1"));
+  };
+  return api;
 }
 
 /** What git tracks or would: the working tree, not the last commit. Untouched files keep their times, for cargo. */
@@ -174,16 +204,16 @@ async function clientIsServed(command) {
 
 async function createsTheNamespace(command) {
   const { stdout } = await succeeds(command);
-  assert.ok(stdout.includes(api.namespaceId), stdout);
+  assert.ok(stdout.includes(LIVE), stdout);
   const file = path.join(COPY, "wrangler.toml");
   const toml = await readFile(file, "utf8");
   const [id] = toml.match(/(?<=^id = ")[0-9a-f]{32}(?="$)/m);
-  await writeFile(file, toml.replace(id, api.namespaceId));
+  await writeFile(file, toml.replace(id, LIVE));
 }
 
 async function setsThePepper(command) {
   await succeeds(command);
-  const [secret] = api.secrets;
+  const [secret] = api.told.secrets;
   assert.equal(secret.name, "PEPPER");
   assert.match(secret.text, /^[\w-]{43}$/);
   env.KEYGATE_PEPPER = secret.text;
@@ -191,7 +221,7 @@ async function setsThePepper(command) {
 
 async function deploys(command) {
   await succeeds(command);
-  const [upload] = api.uploads;
+  const [upload] = api.told.uploads;
   assert.match(upload, /keygate_bg.*\.wasm/);
   for (const setting of ['"KEYS"', '"KEY_PREFIX"', '"ORIGIN"']) assert.ok(upload.includes(setting), setting);
 }

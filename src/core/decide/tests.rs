@@ -9,7 +9,7 @@ use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use super::{Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
 use crate::admission::{Admission, Gate, Head};
 use crate::credential::Presented;
-use crate::denial::{Code, Denial};
+use crate::denial::{Cause, Code, Denial};
 use crate::digest::{Digest, ImportedKey};
 use crate::key::{Key, KeyPrefix, NewKey};
 use crate::pepper::Pepper;
@@ -479,6 +479,36 @@ fn authorization_is_kept_for_the_origin_only_if_it_is_the_origins() {
 }
 
 #[test]
+fn a_permit_has_the_signing_key_on_public_routes_too() {
+    let (key, record) = issued();
+    let bearer = format!("Bearer {key}");
+    let text = "2026-11:v3IBMFPq0jvVjfQtT0hZpWm1bPqk1bFqXyQy3R1zq2E=";
+    let signing = SecretTexts { origin_signing_key: Some(text), ..SecretTexts::default() };
+    for (secrets, expected) in [(signing, true), (SecretTexts::default(), false)] {
+        for url in [ASK.url, "https://gate.example/public/x"] {
+            let ask = Ask { url, authorization: Some(&bearer), ..ASK };
+            let has_key = |permit: &Permit<'_>| permit.signing_key().is_some();
+            let got = outcome(&gate(&[], &secrets), &ask, Lookup::Found(&record), NOW, has_key);
+            assert_eq!(got.unwrap(), expected, "{url}");
+        }
+    }
+}
+
+#[test]
+fn a_withdrawn_permit_names_its_holder() {
+    let (key, record) = issued();
+    let ask = Ask { authorization: Some(&format!("Bearer {key}")), ..ASK };
+    let withdraw = |permit: &Permit<'_>| permit.withdraw(Cause::Misconfigured("why".into()));
+    let gate = gate(&[], &SecretTexts::default());
+    let denial = outcome(&gate, &ask, Lookup::Found(&record), NOW, withdraw).unwrap();
+    assert_eq!(denial.cause.code(), Code::GateMisconfigured);
+    assert_eq!((denial.key_id, denial.subject.as_ref()), (Some(record.id), Some(&record.subject)));
+    let public = Ask { url: "https://gate.example/public/x", ..ASK };
+    let denial = outcome(&gate, &public, Lookup::Found(&record), NOW, withdraw).unwrap();
+    assert_eq!((denial.key_id, denial.subject), (None, None));
+}
+
+#[test]
 fn debug_output_of_a_permit_holds_no_key() {
     let (key, record) = issued();
     let gate = gate(
@@ -542,4 +572,58 @@ proptest! {
             prop_assert!(destination.contains("https://origin.example/base/public"), "{}", destination);
         }
     }
+}
+
+#[test]
+fn an_imported_key_needs_its_own_digest() {
+    let imported = ImportedKey::parse(IMPORTED).unwrap();
+    let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretTexts::default());
+    let ask = Ask { x_api_key: Some(IMPORTED), ..ASK };
+    let mut record = json_record(imported.id().as_str(), &Digest::of_imported(&imported).to_string(), "");
+    assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), "permit");
+    let (_, issued) = issued();
+    for digest in [Digest::Imported([0; 32]), issued.digest] {
+        record.digest = digest;
+        assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), "key_invalid");
+    }
+}
+
+#[test]
+fn a_plan_that_the_gate_does_not_know_is_loud() {
+    let (key, record) = issued();
+    let ask = Ask { x_api_key: Some(&key), ..ASK };
+    let record = with(&record, r#","plan":"paid""#);
+    let counting = gate(&[], &SecretTexts::default());
+    assert_eq!(code(&counting, &ask, Lookup::Found(&record), NOW), "key_record_invalid");
+    let no_limits = gate(&[("PLANS", "{}")], &SecretTexts::default());
+    assert_eq!(code(&no_limits, &ask, Lookup::Found(&record), NOW), "permit");
+}
+
+#[test]
+fn the_origin_is_told_who_asks_and_from_where() {
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    let record = with(&record, r#","scopes":["admin","reports:read"]"#);
+    for (client_ip, expected) in [
+        (Some("203.0.113.9"), Some("203.0.113.9")),
+        (Some("2001:db8::1"), Some("2001:db8::1")),
+        (Some("203.0.113.9, 10.0.0.1"), None),
+        (Some(""), None),
+        (None, None),
+    ] {
+        let ask = Ask { client_ip, x_api_key: Some(&key), ..ASK };
+        outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
+            assert_eq!(permit.client_ip(), expected, "{client_ip:?}");
+            assert_eq!((permit.forwarded_proto(), permit.forwarded_host()), ("https", "gate.example"));
+            let holder = permit.holder().unwrap();
+            assert_eq!((holder.id, holder.subject), (record.id, "acme"));
+            assert_eq!(holder.scopes_header().as_deref(), Some("admin reports:read"));
+        })
+        .unwrap();
+    }
+    let ask = Ask { x_api_key: Some(&key), ..ASK };
+    let none = outcome(&gate, &ask, Lookup::Found(&with(&record, "")), NOW, |permit| {
+        permit.holder().unwrap().scopes_header()
+    });
+    assert_eq!(none.unwrap(), None);
 }

@@ -25,7 +25,7 @@ async function hasPackages(python) {
   } catch {
     return false;
   }
-  return (await run(python, ["-c", "import flask, requests"])).status === 0;
+  return (await run(python, ["-c", "import flask, http_message_signatures, requests"])).status === 0;
 }
 
 async function succeed(program, args) {

@@ -45,6 +45,8 @@ export const BASE_VARS = {
  * - `kv`: "local" (default, one namespace for all), "scripted" or "none"
  * - `usage`: true binds an Analytics Engine dataset, which replaces access lines
  * - `limiters`: rate limiters by binding name, `{ limit, period }`
+ * - `services`: service bindings by name; the value is a Worker's module text
+ * - `stored`: secrets that come from a local Secrets Store, by binding name
  */
 export async function boot(configurations = () => ({ gate: {} }), { persistTo } = {}) {
   const world = new World();
@@ -71,7 +73,7 @@ class World {
     this.directory = await mkdtemp(path.join(tmpdir(), "keygate-e2e-"));
     const project = await readProject();
     const named = Object.entries(configurations(this));
-    const workers = named.map(([name, overrides]) => this.#worker(name, overrides, project));
+    const workers = named.flatMap(([name, overrides]) => [this.#worker(name, overrides, project), ...backends(name, overrides)]);
     this.runtime = new Miniflare(
       convertV4MiniflareOptions({
         workers: [...workers, { ...SENTINEL, kvNamespaces: project.kvNamespaces }],
@@ -85,12 +87,17 @@ class World {
       }),
     );
     await this.runtime.ready;
+    for (const [name, { stored = {} }] of named) {
+      for (const [binding, text] of Object.entries(stored)) {
+        await (await this.runtime.getSecretsStoreSecretAPI(binding, name))().create(text);
+      }
+    }
     for (const [name] of named) {
       this.gates[name] = new Gate(this, name, (await this.runtime.unsafeGetDirectURL(name)).origin);
     }
   }
 
-  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {} }, project) {
+  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {} }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -106,6 +113,10 @@ class World {
       analyticsEngineDatasets: usage ? { USAGE: { dataset: "keygate" } } : {},
       ratelimits: Object.fromEntries(
         Object.entries(limiters).map(([binding, simple], at) => [binding, { namespace_id: String(9000 + at), simple }]),
+      ),
+      serviceBindings: Object.fromEntries(Object.keys(services).map((binding) => [binding, `${name}-${binding}`])),
+      secretsStoreSecrets: Object.fromEntries(
+        Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
       unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
       stripCfConnectingIp: false,
@@ -166,6 +177,15 @@ class World {
       assert.ok(!this.#answers.some((text) => text.includes(secret)), "an answer holds a key");
     }
   }
+}
+
+/** The Workers behind a configuration's service bindings. */
+function backends(name, { services = {} }) {
+  return Object.entries(services).map(([binding, contents]) => ({
+    name: `${name}-${binding}`,
+    compatibilityDate: SENTINEL.compatibilityDate,
+    modules: [{ type: "ESModule", path: "backend.js", contents }],
+  }));
 }
 
 /** The tests' own Worker: it has the local KV, and writes a line into the runtime's log after all others. */

@@ -1,0 +1,103 @@
+use std::format;
+
+use super::{Admission, Gate, Head, UrlParts};
+use crate::credential::Presented;
+use crate::policy::Policy;
+use crate::secrets::{SecretTexts, Secrets};
+
+fn gate(preflight: &str) -> Gate {
+    let pepper = Some("Zk9wVGVzdFBlcHBlck5vdEZvclVzZTAxMjM0NTY3ODkrLw");
+    let vars = format!(
+        r#"{{"ORIGIN":"https://origin.example","KEY_PREFIX":"acme_live","PREFLIGHT":"{preflight}",
+            "CORS_ORIGINS":["https://app.example"],
+            "ROUTES":[{{"path":"/read/*","methods":["GET"]}},{{"path":"/closed/*","access":"deny"}}]}}"#
+    );
+    Gate {
+        policy: Policy::from_json(&vars).unwrap(),
+        secrets: Secrets::parse(&SecretTexts { pepper, ..SecretTexts::default() }).unwrap(),
+    }
+}
+
+/// What becomes of a request without a key: `answered`, `forwarded`, or the code of its refusal.
+fn outcome(gate: &Gate, method: &str, path: &str, origin: Option<&str>, asked: Option<&str>) -> &'static str {
+    let head = Head {
+        method,
+        url: &format!("https://gate.example{path}"),
+        client_ip: None,
+        origin,
+        preflight_method: asked,
+        presented: Presented::default(),
+    };
+    match gate.admit(&head) {
+        Ok(Admission::AnswerPreflight) => "answered",
+        Ok(Admission::Proceed(admitted)) => {
+            assert_eq!(admitted.key_id(), None);
+            "forwarded"
+        }
+        Err(denial) => denial.cause.code().row().code,
+    }
+}
+
+#[test]
+fn a_preflight_is_judged_by_the_method_that_it_asks_for() {
+    let app = Some("https://app.example");
+    let (answering, forwarding) = (gate("answer"), gate("forward"));
+    for (method, path, origin, asked, answered, forwarded) in [
+        ("OPTIONS", "/v1", app, Some("POST"), "answered", "forwarded"),
+        ("OPTIONS", "/v1", app, Some("PROPFIND"), "method_not_allowed", "method_not_allowed"),
+        ("OPTIONS", "/a%2fb", app, Some("POST"), "path_ambiguous", "path_ambiguous"),
+        // The route is the later request's business where the gate answers, and the preflight's where the origin does.
+        ("OPTIONS", "/closed/x", app, Some("POST"), "answered", "route_denied"),
+        ("OPTIONS", "/read/x", app, Some("POST"), "answered", "method_not_allowed"),
+        ("OPTIONS", "/read/x", app, Some("GET"), "answered", "forwarded"),
+        // Not one of these is a preflight; their own method counts, and they need a key.
+        ("OPTIONS", "/v1", None, Some("POST"), "credential_missing", "credential_missing"),
+        ("OPTIONS", "/v1", app, None, "credential_missing", "credential_missing"),
+        ("GET", "/v1", app, Some("PROPFIND"), "credential_missing", "credential_missing"),
+        ("PROPFIND", "/v1", app, Some("GET"), "method_not_allowed", "method_not_allowed"),
+        ("POST", "/read/x", app, Some("GET"), "method_not_allowed", "method_not_allowed"),
+    ] {
+        assert_eq!(outcome(&answering, method, path, origin, asked), answered, "{method} {path}");
+        assert_eq!(outcome(&forwarding, method, path, origin, asked), forwarded, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_url_falls_into_its_parts() {
+    let parts = |scheme, authority, path, query| UrlParts { scheme, authority, path, query };
+    for (url, expected) in [
+        ("https://a.example/b/c?d=e", parts("https", "a.example", "/b/c", Some("d=e"))),
+        ("https://a.example:8443/", parts("https", "a.example:8443", "/", None)),
+        ("http://[::1]:8787/x?", parts("http", "[::1]:8787", "/x", Some(""))),
+        ("https://a.example/b?c/d?e", parts("https", "a.example", "/b", Some("c/d?e"))),
+        ("https://a.example/b?c#d?e", parts("https", "a.example", "/b", Some("c"))),
+        ("https://a.example", parts("https", "a.example", "/", None)),
+        ("https://a.example?b", parts("https", "a.example", "/", Some("b"))),
+        ("nonsense", parts("", "nonsense", "/", None)),
+    ] {
+        assert_eq!(UrlParts::of(url), expected, "{url}");
+    }
+}
+
+#[test]
+fn loopback_is_an_address_or_the_one_name() {
+    for (authority, is_loopback) in [
+        ("localhost", true),
+        ("localhost:8787", true),
+        ("127.0.0.1", true),
+        ("127.255.255.254:1", true),
+        ("[::1]", true),
+        ("[::1]:8787", true),
+        ("[::ffff:127.0.0.1]", true),
+        ("[::2]", false),
+        ("[::1:1]", false),
+        ("127.0.0.1.example", false),
+        ("localhost.example", false),
+        ("localhost:x", false),
+        ("128.0.0.1", false),
+        ("", false),
+    ] {
+        let parts = UrlParts { scheme: "http", authority, path: "/", query: None };
+        assert_eq!(parts.is_loopback(), is_loopback, "{authority}");
+    }
+}

@@ -1,0 +1,64 @@
+use std::format;
+use std::string::{String, ToString};
+
+use super::{Digest, DigestFault, ImportedKey};
+
+/// 64 hex digits, as `secrets.token_hex(32)` prints them.
+const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+#[test]
+fn an_imported_key_matches_its_own_digest_and_no_other() {
+    let key = ImportedKey::parse(KEY).unwrap();
+    let Digest::Imported(hash) = Digest::of_imported(&key) else { panic!("it was imported") };
+    assert!(key.matches(&Digest::Imported(hash)));
+    for bit in 0..8 {
+        for at in [0, 1, 15, 30, 31] {
+            let mut other = hash;
+            other[at] ^= 1 << bit;
+            assert!(!key.matches(&Digest::Imported(other)), "{at} {bit}");
+        }
+    }
+    let keyed = format!("hs256.1a2b3c4d.{}", &Digest::Imported(hash).to_string()["sha256.".len()..]);
+    assert!(!key.matches(&Digest::parse(&keyed).unwrap()), "the same bytes, made in another way");
+}
+
+#[test]
+fn imported_keys_are_bounded_tokens() {
+    let of = |len: usize| "a".repeat(len);
+    for (text, is_one) in [
+        (of(19), false),
+        (of(20), true),
+        (of(512), true),
+        (of(513), false),
+        ("-._~+/=AZaz09-._~+/=".to_string(), true),
+        (of(20) + " ", false),
+        (of(20) + "\n", false),
+        (of(20) + ",", false),
+        (of(20) + "é", false),
+        (String::new(), false),
+    ] {
+        assert_eq!(ImportedKey::parse(&text).is_some(), is_one, "{text}");
+    }
+}
+
+#[test]
+fn a_digest_has_one_length() {
+    let whole = "A".repeat(43);
+    assert!(Digest::parse(&format!("sha256.{whole}")).is_ok());
+    // 32 bytes are 43 digits; 42 and 4 digits are well-formed, and hold fewer.
+    for text in ["", "AAAA", &whole[..42], &format!("{whole}A"), &format!("{whole}=")] {
+        assert_eq!(Digest::parse(&format!("sha256.{text}")).err(), Some(DigestFault), "{text}");
+        assert_eq!(Digest::parse(&format!("hs256.1a2b3c4d.{text}")).err(), Some(DigestFault), "{text}");
+    }
+}
+
+#[test]
+fn what_is_shown_is_the_kind_alone() {
+    let key = ImportedKey::parse(KEY).unwrap();
+    assert_eq!(format!("{key:?}"), format!("ImportedKey({}, ..)", key.id()));
+    assert_eq!(format!("{:?}", Digest::of_imported(&key)), "Digest(sha256, ..)");
+    let keyed = Digest::parse(&format!("hs256.1a2b3c4d.{}", "A".repeat(43))).unwrap();
+    assert_eq!(format!("{keyed:?}"), "Digest(hs256.1a2b3c4d, ..)");
+    assert_eq!(String::from(keyed.clone()), keyed.to_string());
+    assert!(DigestFault.to_string().starts_with("not a digest: `hs256."));
+}

@@ -1,0 +1,111 @@
+use alloc::collections::BTreeMap;
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use super::{Bounded, Meta, Record, State, UnixSeconds};
+use crate::key::KeyId;
+
+const LEAST: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","state":"active","created":1764000000,
+    "digest":"hs256.1a2b3c4d.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
+
+fn id(text: &str) -> KeyId {
+    KeyId::parse(text).unwrap()
+}
+
+/// The frozen records: the text, and the field that is wrong.
+fn vectors() -> Vec<(String, Option<String>)> {
+    let vectors: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
+    let text = |case: &serde_json::Value| match case.get("json") {
+        Some(json) => json.as_str().unwrap().to_string(),
+        None => case["record"].to_string(),
+    };
+    vectors.iter().map(|case| (text(case), case["field"].as_str().map(String::from))).collect()
+}
+
+#[test]
+fn frozen_vectors() {
+    for (text, field) in vectors() {
+        match Record::parse(&text) {
+            Ok(record) => {
+                assert_eq!(field, None, "{text}");
+                let json = record.to_json().unwrap();
+                assert_eq!(Record::parse(&json).unwrap().to_json().unwrap(), json);
+            }
+            Err(fault) => {
+                assert_eq!(Some(fault.field()), field.as_deref(), "{text}");
+                assert!(!fault.problem().is_empty() && fault.to_string().contains(fault.problem()));
+                assert_eq!(fault.to_string().starts_with('`'), fault.field() != ".", "{fault}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_entry_holds_the_record_of_its_own_key() {
+    assert!(Record::parse_entry(id("4fTz0Qw9Lr2K"), LEAST).is_ok());
+    let fault = Record::parse_entry(id("000000000000"), LEAST).unwrap_err();
+    assert_eq!(fault.to_string(), "`id`: `4fTz0Qw9Lr2K` stands in the entry of `000000000000`");
+}
+
+#[test]
+fn a_list_is_read_whole_or_refused_at_the_element_that_is_wrong() {
+    let other = LEAST.replace("4fTz0Qw9Lr2K", "000000000000");
+    let read =
+        |text: &str| Record::parse_list(text).map(|all| all.len()).map_err(|fault| fault.field().to_string());
+    for (text, expected) in [
+        ("[]".to_string(), Ok(0)),
+        (format!("[{LEAST},{other}]"), Ok(2)),
+        (format!("[{other},{LEAST},{LEAST}]"), Err("[2].id")),
+        (format!("[{LEAST},{}]", other.replace("active", "alive")), Err("[1].state")),
+        (format!("[{LEAST},1]"), Err("[1]")),
+        (LEAST.to_string(), Err(".")),
+        (format!("[{}]", " ".repeat(64 * 1024)), Err(".")),
+    ] {
+        assert_eq!(read(&text), expected.map_err(String::from), "{text}");
+    }
+}
+
+#[test]
+fn what_the_fields_types_do_not_hold_is_not_written() {
+    let mut record = Record::parse(LEAST).unwrap();
+    record.not_before = UnixSeconds::new(5);
+    record.not_after = UnixSeconds::new(5);
+    assert_eq!(record.to_json().unwrap_err().field(), "not_after");
+    record.not_after = UnixSeconds::new(6);
+    assert!(record.to_json().is_ok());
+}
+
+#[test]
+fn lists_and_notes_are_bounded() {
+    assert_eq!(Bounded::try_from(vec![0; 64]).unwrap().as_slice().len(), 64);
+    assert!(Bounded::try_from(vec![0; 65]).unwrap_err().starts_with("65 elements; at most 64"));
+    let notes = |count: usize, name: usize, value: usize| {
+        let note = |n: usize| (format!("{n:0name$}"), "x".repeat(value));
+        Meta::try_from((0..count).map(note).collect::<BTreeMap<_, _>>())
+    };
+    assert_eq!(notes(16, 64, 256).unwrap().as_map().len(), 16);
+    for (count, name, value) in [(17, 64, 256), (16, 65, 256), (16, 64, 257)] {
+        assert!(notes(count, name, value).is_err(), "{count} {name} {value}");
+    }
+    assert!(Meta::try_from(BTreeMap::from([("a\n".to_string(), String::new())])).is_err());
+}
+
+#[test]
+fn times_end_with_the_year_9999() {
+    let max = UnixSeconds::MAX.seconds();
+    assert_eq!(UnixSeconds::new(max), Some(UnixSeconds::MAX));
+    assert_eq!(UnixSeconds::new(max + 1), None);
+    assert_eq!(UnixSeconds::new(5).unwrap().plus(3), UnixSeconds::new(8).unwrap());
+    assert_eq!(UnixSeconds::new(5).unwrap().plus(u64::MAX), UnixSeconds::MAX);
+}
+
+#[test]
+fn a_state_reads_as_it_is_written() {
+    for state in [State::Active, State::Disabled, State::Revoked] {
+        assert_eq!(State::parse(state.as_str()), Ok(state));
+        assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
+    }
+}

@@ -1,0 +1,282 @@
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::strategy::{Just, Strategy};
+use serde::Deserialize;
+
+use super::{Base, ContentDigest, Sent, SigningKey, Unsignable};
+use crate::path::hex_byte;
+use crate::record::UnixSeconds;
+
+#[derive(Deserialize)]
+struct Vectors {
+    rfc: Example,
+    keys: Vec<KeyCase>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Example {
+    secret: String,
+    base: String,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct KeyCase {
+    name: String,
+    text: String,
+    fault: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    keys: String,
+    method: String,
+    url: String,
+    content_digest: Option<String>,
+    key_id: Option<String>,
+    subject: Option<String>,
+    scopes: Option<String>,
+    created: u64,
+    nonce: String,
+    base: String,
+    signature_input: String,
+    signature: String,
+}
+
+impl Case {
+    fn sent(&self) -> Sent<'_> {
+        Sent {
+            method: &self.method,
+            url: &self.url,
+            content_digest: self.content_digest.as_deref().map(|text| ContentDigest::parse(text).unwrap()),
+            key_id: self.key_id.as_deref(),
+            subject: self.subject.as_deref(),
+            scopes: self.scopes.as_deref(),
+        }
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        let bytes = self.nonce.as_bytes().chunks(2).map(|pair| hex_byte(pair[0], pair[1]).unwrap());
+        bytes.collect::<Vec<u8>>().try_into().unwrap()
+    }
+}
+
+fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("../../../tests/vectors/signature.json")).unwrap()
+}
+
+fn key() -> SigningKey {
+    SigningKey::parse(&vectors().cases[0].keys).unwrap()
+}
+
+const NOW: UnixSeconds = UnixSeconds::MAX;
+const PUBLIC: Sent<'static> = Sent {
+    method: "GET",
+    url: "https://api.example.com/v1",
+    content_digest: None,
+    key_id: None,
+    subject: None,
+    scopes: None,
+};
+
+#[test]
+fn the_example_of_the_rfc() {
+    let Example { secret, base, signature } = vectors().rfc;
+    let key = SigningKey::parse(&format!("test-shared-secret:{secret}")).unwrap();
+    let mut built = Base::default();
+    built.field("date", "Tue, 20 Apr 2021 02:07:55 GMT").unwrap();
+    built.derived("@authority", "example.com", "").unwrap();
+    built.field("content-type", "application/json").unwrap();
+    let (built, input) = built.finish(r#";created=1618884473;keyid="test-shared-secret""#);
+    assert_eq!(built, base);
+    assert_eq!(
+        input,
+        r#"("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret""#
+    );
+    assert_eq!(key.mac(&built), signature);
+}
+
+#[test]
+fn frozen_vectors() {
+    for case in vectors().cases {
+        let key = SigningKey::parse(&case.keys).unwrap();
+        let created = UnixSeconds::new(case.created).unwrap();
+        let signed = key.sign(&case.sent(), created, &case.nonce()).unwrap();
+        assert_eq!(signed.input, case.signature_input, "{}", case.name);
+        assert_eq!(signed.signature, case.signature, "{}", case.name);
+        assert_eq!(format!("keygate=:{}:", key.mac(&case.base)), case.signature, "{}", case.name);
+    }
+}
+
+#[test]
+fn frozen_keys() {
+    for case in vectors().keys {
+        let fault = SigningKey::parse(&case.text).err();
+        assert_eq!(fault.map(|fault| format!("{fault:?}")), case.fault, "{}", case.name);
+        // What is long enough to be a secret is in no message.
+        let said = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        let parts = case.text.split([' ', ':']).filter(|part| part.len() > 10);
+        assert!(parts.into_iter().all(|part| !said.contains(part)), "{}: {said}", case.name);
+    }
+}
+
+#[test]
+fn one_changed_value_is_another_signature() {
+    let sent = Sent {
+        method: "POST",
+        url: "https://api.example.com/v1?a=1",
+        content_digest: ContentDigest::parse("sha-256=:AA==:"),
+        key_id: Some("4fTz0Qw9Lr2K"),
+        subject: Some("acme"),
+        scopes: Some("a b"),
+    };
+    let changes: [fn(Sent<'static>) -> Sent<'static>; 14] = [
+        |sent| sent,
+        |sent| Sent { method: "PUT", ..sent },
+        |sent| Sent { url: "https://api.example.org/v1?a=1", ..sent },
+        |sent| Sent { url: "https://api.example.com:8443/v1?a=1", ..sent },
+        |sent| Sent { url: "https://api.example.com/v2?a=1", ..sent },
+        |sent| Sent { url: "https://api.example.com/v1/?a=1", ..sent },
+        |sent| Sent { url: "https://api.example.com/v1?a=2", ..sent },
+        |sent| Sent { url: "https://api.example.com/v1", ..sent },
+        |sent| Sent { content_digest: None, ..sent },
+        |sent| Sent { content_digest: ContentDigest::parse("sha-256=:AB==:"), ..sent },
+        |sent| Sent { key_id: Some("4fTz0Qw9Lr2L"), ..sent },
+        |sent| Sent { subject: Some("acme2"), ..sent },
+        |sent| Sent { scopes: Some("a b c"), ..sent },
+        |sent| Sent { scopes: None, ..sent },
+    ];
+    let key = key();
+    let macs = changes.map(|change| key.sign(&change(sent), NOW, &[0; 16]).unwrap().signature);
+    for (at, mac) in macs.iter().enumerate() {
+        assert_eq!(macs.iter().position(|other| other == mac), Some(at));
+    }
+    let later = key.sign(&sent, UnixSeconds::new(1).unwrap(), &[0; 16]).unwrap();
+    let nonce = key.sign(&sent, NOW, &[1; 16]).unwrap();
+    assert!(!macs.contains(&later.signature) && !macs.contains(&nonce.signature));
+}
+
+#[test]
+fn what_is_not_printable_ascii_is_not_signed() {
+    let unsignable = |component| Err(Unsignable { component });
+    for (component, sent) in [
+        ("@method", Sent { method: "GET\n\"@path\": /admin", ..PUBLIC }),
+        ("@method", Sent { method: "GET /", ..PUBLIC }),
+        ("@authority", Sent { url: "https://ex\nample/", ..PUBLIC }),
+        ("@authority", Sent { url: "https://éxample/", ..PUBLIC }),
+        ("@path", Sent { url: "https://example/a\n\"@method\": GET", ..PUBLIC }),
+        ("@path", Sent { url: "https://example/a b", ..PUBLIC }),
+        ("@path", Sent { url: "https://example/é", ..PUBLIC }),
+        ("@query", Sent { url: "https://example/?a\nb", ..PUBLIC }),
+        ("@query", Sent { url: "https://example/?a\u{7f}", ..PUBLIC }),
+        ("@query", Sent { url: "https://example/?a\u{2028}b", ..PUBLIC }),
+        ("x-keygate-key-id", Sent { key_id: Some("a\r\nb"), ..PUBLIC }),
+        ("x-keygate-subject", Sent { subject: Some("a\nb"), ..PUBLIC }),
+        ("x-keygate-subject", Sent { subject: Some(" a"), ..PUBLIC }),
+        ("x-keygate-subject", Sent { subject: Some("a\t"), ..PUBLIC }),
+        ("x-keygate-subject", Sent { subject: Some("a\0b"), ..PUBLIC }),
+        ("x-keygate-scopes", Sent { scopes: Some("a\u{85}b"), ..PUBLIC }),
+    ] {
+        let got = key().sign(&sent, NOW, &[0; 16]).map(|_| ());
+        assert_eq!(got, unsignable(component), "{sent:?}");
+        assert!(got.unwrap_err().to_string().contains(component));
+    }
+}
+
+#[test]
+fn a_digest_that_cannot_be_signed_is_none() {
+    assert!(ContentDigest::parse(&"a".repeat(1024)).is_some());
+    for text in ["", " ", " a", "a ", "a\nb", "a\rb", "é", "a\u{7f}", "\u{feff}a", &"a".repeat(1025)] {
+        assert_eq!(ContentDigest::parse(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn debug_output_holds_no_key() {
+    let keys = vectors().cases[0].keys.clone();
+    let debug = format!("{:?}", SigningKey::parse(&keys).unwrap());
+    assert!(debug.contains("2026-11") && !debug.contains(keys.split_once(':').unwrap().1), "{debug}");
+}
+
+/// Texts of what an attack on a base would be made of.
+fn value() -> impl Strategy<Value = String> {
+    const PIECES: [&str; 16] = [
+        "a",
+        "/",
+        "?",
+        "#",
+        "://",
+        "\n",
+        "\r\n",
+        "\"",
+        "\": ",
+        "\"@path\": /admin",
+        "\"@signature-params\": ()",
+        ";created=1",
+        "\t",
+        " ",
+        "é",
+        "\u{2028}",
+    ];
+    let piece =
+        prop_oneof![8 => proptest::sample::select(&PIECES).prop_map(String::from), 1 => any::<String>()];
+    let pieces = proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
+    prop_oneof![4 => pieces, 1 => Just(String::from("/v1"))]
+}
+
+proptest! {
+    #[test]
+    fn no_value_begins_a_line(derived in value(), rest in value(), field in value()) {
+        let mut base = Base::default();
+        let mut names = Vec::new();
+        if base.derived("@path", &derived, &rest).is_ok() {
+            names.push("@path");
+        }
+        if base.field("x-keygate-subject", &field).is_ok() {
+            names.push("x-keygate-subject");
+        }
+        let (base, input) = base.finish(";created=1");
+        let lines: Vec<&str> = base.split('\n').collect();
+        prop_assert_eq!(lines.len(), names.len() + 1);
+        for (line, name) in lines.iter().zip(&names) {
+            let expected = format!("\"{name}\": ");
+            prop_assert!(line.starts_with(&expected), "{}", line);
+        }
+        let covered: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        prop_assert_eq!(&input, &format!("({});created=1", covered.join(" ")));
+        prop_assert_eq!(lines.last().unwrap(), &format!("\"@signature-params\": {input}"));
+        prop_assert!(base.bytes().all(|b| b == b'\n' || b == b'\t' || matches!(b, b' '..=b'~')));
+    }
+
+    #[test]
+    fn a_signature_is_two_header_values_or_nothing(
+        method in value(), url in value(), digest in value(), subject in value(), nonce in any::<[u8; 16]>(),
+    ) {
+        let sent = Sent {
+            method: &method,
+            url: &url,
+            content_digest: ContentDigest::parse(&digest),
+            subject: Some(&subject),
+            ..PUBLIC
+        };
+        let Ok(signed) = key().sign(&sent, NOW, &nonce) else { return Ok(()) };
+        prop_assert!(signed.input.bytes().all(|b| matches!(b, b' '..=b'~')));
+        let mac = signed.signature.strip_prefix("keygate=:").and_then(|rest| rest.strip_suffix(':'));
+        prop_assert_eq!(Base64::decode_vec(mac.unwrap()).unwrap().len(), 32);
+        let text = signed.input.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
+        prop_assert_eq!(Base64UrlUnpadded::decode_vec(text.unwrap()).unwrap(), nonce);
+        prop_assert_eq!(signed.input.contains("content-digest"), sent.content_digest.is_some());
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in any::<String>(), id in "[a-z:]{0,3}", base64 in "[A-Za-z0-9+/=]{0,100}") {
+        let _ = SigningKey::parse(&text);
+        let _ = SigningKey::parse(&format!("{id}:{base64} {text}"));
+    }
+}

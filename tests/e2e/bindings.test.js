@@ -1,0 +1,74 @@
+// Bindings other than KV: Secrets Store peppers, services and the zone as origins.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { PEPPER } from "./support/keys.js";
+import { valuesOf } from "./support/origin.js";
+import { boot } from "./support/world.js";
+
+/** Answers with what it was asked, by the name that the gate told it. */
+const BACKEND = `export default { async fetch(request) {
+  const { method, url, headers } = request;
+  return Response.json({ method, url, subject: headers.get("x-keygate-subject"), key: headers.get("authorization"), body: await request.text() });
+} };`;
+
+let world;
+let holder;
+
+before(async () => {
+  world = await boot(({ origin }) => ({
+    stored: { secrets: { PEPPER: undefined }, stored: { PEPPER } },
+    storedBad: { secrets: { PEPPER: undefined }, stored: { PEPPER: "too short" } },
+    service: { vars: { ORIGIN: "service:BACKEND" }, services: { BACKEND } },
+    routed: {
+      vars: { ORIGIN: "service:BACKEND", ROUTES: [{ path: "/elsewhere/cached", origin: origin.url, cache: true }, { path: "/elsewhere/*", origin: `${origin.url}/base` }] },
+      services: { BACKEND },
+    },
+    zone: { vars: { ORIGIN: "zone" } },
+  }));
+  holder = await world.issue({ subject: "acme" });
+});
+after(() => world?.stop());
+
+test("a pepper from a Secrets Store works as one from a secret", async () => {
+  for (let round = 0; round < 2; round += 1) await assertAccepted(world.gates.stored, { target: "/v1/x", key: holder.key }, holder);
+  await assertRefused(world.gates.stored, { target: "/v1/x" }, "credential_missing");
+});
+
+test("a bad pepper in a Secrets Store opens nothing", async () => {
+  await assertRefused(world.gates.storedBad, { target: "/v1/x", key: holder.key }, "gate_misconfigured");
+});
+
+test("a service binding as origin gets method, path, query, body and holder, and no key", async () => {
+  const answer = await world.gates.service.send({ method: "POST", target: "/v1/x?a=%2f", key: holder.key, body: "hello" });
+  assert.equal(answer.status, 200, answer.text);
+  const { method, url, subject, key, body } = answer.json;
+  assert.deepEqual({ method, subject, key, body }, { method: "POST", subject: "acme", key: null, body: "hello" });
+  assert.ok(url.endsWith("/v1/x?a=%2f"), url);
+});
+
+test("a route's own origin takes its requests, and the others stay", async () => {
+  const { seen } = await assertAccepted(world.gates.routed, { target: "/elsewhere/x?y", key: holder.key }, holder);
+  assert.equal(seen.url, "/base/elsewhere/x?y");
+  assert.equal((await world.gates.routed.send({ target: "/v1/x", key: holder.key })).json.subject, "acme");
+});
+
+test("only a route that says so lets shared caches store its answers", async () => {
+  // `no-store` shows as these two headers.
+  const cacheHeaders = (seen) => [...valuesOf(seen, "cache-control"), ...valuesOf(seen, "pragma")];
+  for (const [target, expected] of [["/elsewhere/x", ["no-cache", "no-cache"]], ["/elsewhere/cached", []]]) {
+    const { seen } = await assertAccepted(world.gates.routed, { target, key: holder.key }, holder);
+    assert.deepEqual(cacheHeaders(seen), expected, target);
+  }
+});
+
+test("the zone as origin gets the request on its own URL", async () => {
+  // On this machine the request's own host is the origin's, so the zone is the origin.
+  const host = new URL(world.origin.url).host;
+  const headers = { Host: host };
+  const { seen } = await assertAccepted(world.gates.zone, { target: "/v1/x?a=%2f&b=+", key: holder.key, headers }, holder);
+  assert.equal(seen.url, "/v1/x?a=%2f&b=+");
+  assert.deepEqual(valuesOf(seen, "host"), [host]);
+});

@@ -1,0 +1,135 @@
+// `keygate import` and `export`: every format, a second run, faults by number, and many keys at once.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+
+import { Gate } from "./support/cli.js";
+import { Cloudflare } from "./support/cloudflare.js";
+import { importedDigestOf, importedIdOf, randomBase62 } from "./support/keys.js";
+
+let gate;
+let api;
+before(async () => ([gate, api] = [await Gate.make(), await Cloudflare.start()]));
+after(async () => {
+  await api.stop();
+  await gate.remove();
+});
+beforeEach(() => {
+  api.entries.clear();
+  api.log.length = 0;
+});
+
+const remote = (args, { env, ...options } = {}) => gate.keygate([...args, "--remote"], { ...options, env: { ...api.env, ...env } });
+const rows = ({ stdout }) => stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+const snapshot = () => JSON.stringify([...api.entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
+const key = () => randomBase62(32);
+
+describe("import", () => {
+  const [a, b, c] = [key(), key(), key()];
+  const hash = (text, encoding) => createHash("sha256").update(text).digest(encoding);
+  const sources = {
+    keys: `${a} s1\n\n# a note\n${b}\ts2\n${c}\n`,
+    sha256: `${hash(a, "hex")} s1\n${hash(b, "base64")} s2\n${hash(c, "base64url")}\n`,
+    csv: `key,subject,sha256,name\n${a},s1,,"A, 1"\n,s2,${hash(b, "hex")},\n${c},,,\n`,
+    jsonl: [{ key: a, subject: "s1" }, { sha256: hash(b, "hex"), subject: "s2" }, { key: c }].map((row) => JSON.stringify(row)).join("\n"),
+    kong: `consumers:\n- username: s1\n  keyauth_credentials: [{key: ${a}}]\n- {username: s2, keyauth_credentials: [{key: ${b}}, {key: ${c}}]}\n`,
+    apisix: JSON.stringify({ consumers: [["s1", a], ["s2", b], ["rest", c]].map(([username, text]) => ({ username, plugins: { "key-auth": { key: text } } })) }),
+  };
+  for (const [format, source] of Object.entries(sources)) {
+    test(`${format}: keys become digests, and a second run changes nothing`, async () => {
+      const args = ["import", "--format", format, "--subject", "rest", "--expires", "90d", "--json"];
+      const first = rows(await remote(args, { input: source }));
+      assert.deepEqual(first.map(({ fate }) => fate), ["new", "new", "new"]);
+      assert.deepEqual(first.map(({ id }) => id), [a, b, c].map(importedIdOf));
+      assert.equal(api.record(importedIdOf(a)).digest, importedDigestOf(a));
+      assert.deepEqual([a, b].map((text) => api.record(importedIdOf(text)).subject), ["s1", "s2"]);
+      const before = snapshot();
+      assert.ok(![a, b, c].some((text) => before.includes(text)), "a key was stored");
+      const again = rows(await remote(args, { input: source }));
+      assert.deepEqual(again.map(({ fate }) => fate), ["same", "same", "same"]);
+      assert.equal(snapshot(), before);
+      assert.equal(api.log.filter((call) => call === "PUT /bulk").length, 1);
+    });
+  }
+
+  test("lines that cannot be taken are named by number, none is repeated, all others are taken", async () => {
+    const weak = "1234567890".repeat(2);
+    const source = `${a} s1\n${weak} s2\ntoo-short s3\nacme_live_${key()} s4\n${b}\n${a} s5\n\xff\n${c} s7`;
+    const { stderr, stdout } = await remote(["import", "--format", "keys"], { input: Buffer.from(source, "latin1"), status: 1 });
+    assert.equal(stdout, "");
+    for (const said of [/line 2: .*too easy to guess/, /line 3: .*cannot be imported/, /line 4: .*own prefix/, /line 5: .*no `subject`/, /line 6: .*same key as line 1/, /line 7: .*not UTF-8/]) {
+      assert.match(stderr, said);
+    }
+    assert.match(stderr, /^2 written to .*, 6 not taken$/m);
+    for (const text of [weak, "too-short", a, b]) assert.ok(!stderr.includes(text));
+    assert.equal(api.entries.size, 2);
+    await remote(["import", "--format", "keys", "--allow-weak"], { input: `${weak} s2` });
+    assert.ok(api.entries.has(`key/${importedIdOf(weak)}`));
+  });
+
+  test("a key that was changed since is left as it is, and how it differs is said", async () => {
+    await remote(["import", "--format", "keys"], { input: `${a} s1` });
+    await remote(["revoke", importedIdOf(a)]);
+    const before = snapshot();
+    const { stderr } = await remote(["import", "--format", "keys"], { input: `${a} s1`, status: 1 });
+    assert.match(stderr, /line 1: key \w{12} is there already and is left as it is: state "active" → "revoked"/);
+    assert.equal(snapshot(), before);
+  });
+
+  test("a dry run says what would happen, and writes nothing", async () => {
+    const { stdout, stderr } = await remote(["import", "--format", "keys", "--dry-run"], { input: `${a} s1\nx y` , status: 1 });
+    assert.equal(stdout, `new        ${importedIdOf(a)}  s1\n`);
+    assert.match(stderr, /line 2: .*\n1 would be written to .*\nnothing was written/);
+    assert.equal(api.entries.size, 0);
+  });
+
+  test("without a heading the first key is not repeated", async () => {
+    const { stderr } = await remote(["import", "--format", "csv"], { input: `${a},s1\n`, status: 1 });
+    assert.match(stderr, /the first line names a column that is no field/);
+    assert.ok(!stderr.includes(a));
+  });
+});
+
+test("import of an export is the identity", async () => {
+  const { id } = JSON.parse((await remote(["issue", "--json", "--subject", "acme", "--name", "Büro \"1\"", "--scope", "a", "--ip", "::1", "--expires", "9d", "--meta", "x=y"], { env: { KEYGATE_PEPPER: randomBase62(43) } })).stdout);
+  await remote(["disable", id]);
+  await remote(["import", "--format", "keys"], { input: Array.from({ length: 120 }, (_, at) => `${key()} s${at}`).join("\n") });
+  const values = () => Object.fromEntries([...api.entries.values()].map(({ key: name, value }) => [name, value]));
+  const before = values();
+  api.page = 50;
+  const { stdout } = await remote(["export"]);
+  assert.doesNotMatch(stdout, /acme_live_/);
+  assert.match((await remote(["import", "--format", "jsonl"], { input: stdout })).stderr, /^0 written to .*, 121 there already and the same/m);
+  api.entries.clear();
+  await remote(["import", "--format", "jsonl"], { input: stdout });
+  assert.deepEqual(values(), before);
+  api.entries.get(`key/${id}`).value = "{}";
+  assert.match((await remote(["export"], { status: 1 })).stderr, new RegExp(`key/${id}: is not a valid record`));
+});
+
+test("many keys go into bulk files, and from there into the store, and are listed from metadata alone", async () => {
+  const COUNT = 25_000;
+  const folder = await mkdtemp(path.join(tmpdir(), "keygate-bulk-"));
+  try {
+    const file = path.join(folder, "keys");
+    await writeFile(file, Array.from({ length: COUNT }, (_, at) => `${key()} s${at % 10}`).join("\n"));
+    const bulk = path.join(folder, "bulk");
+    await gate.keygate(["import", "--format", "keys", "--expires", "5d", "--bulk-dir", bulk, file]);
+    const files = (await readdir(bulk)).sort();
+    assert.deepEqual(files, ["keys-0001.json", "keys-0002.json", "keys-0003.json"]);
+    for (const name of files) {
+      for (const entry of JSON.parse(await readFile(path.join(bulk, name), "utf8"))) api.entries.set(entry.key, entry);
+    }
+    assert.equal(api.entries.size, COUNT);
+    await gate.keygate(["import", "--format", "keys", "--bulk-dir", bulk, file], { status: 1 });
+    api.page = 1000;
+    assert.equal(rows(await remote(["list", "--json", "--subject", "s3", "--expiring", "6d"])).length, COUNT / 10);
+    assert.deepEqual([...new Set(api.log)], ["GET /keys"]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
