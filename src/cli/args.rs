@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::standing::Standing;
 use crate::time::{Span, When};
@@ -50,7 +51,7 @@ pub(crate) enum Command {
     Issue(IssueArgs),
     /// List keys
     #[command(
-        after_help = "Reads the entries' metadata alone, not the records. With --json: one object a line.\n\nExample:\n  keygate list --subject acme --state active"
+        after_help = "Reads the entries' metadata alone, not the records. With --json: one object a line. An entry whose metadata does not say what a filter asks for is listed.\n\nExamples:\n  keygate list --subject acme --state active\n  keygate list --remote --expiring 14d --json"
     )]
     List(ListArgs),
     /// Show a key's record, and what it amounts to now
@@ -72,9 +73,19 @@ pub(crate) enum Command {
     Enable(ChangeArgs),
     /// Change what a key may do, how long, or what it is called
     #[command(
-        after_help = "A list that is given replaces the whole list.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
+        after_help = "A list that is given replaces the whole list.\n\nTwo operators: the entry is read right before it is written, and --if-rev refuses when somebody wrote it since you looked. KV has no compare-and-set: of two writes within the same moment, or within the minute or more in which KV shows an earlier entry elsewhere, the later one wins. KEYGATE_OPERATOR, where set, is stored as who wrote the entry.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
     )]
     Update(UpdateArgs),
+    /// Take in many keys of another system, or the records of an export
+    #[command(
+        after_help = "A plaintext key is digested and never stored. A key that is there already is left as it is: a second import changes nothing. Lines that cannot be taken are named by number, and the exit code is then 1; all others are taken.\n\nFormats:\n  keys    one key a line; a blank and its subject may follow\n  sha256  one SHA-256 a line, in hex or base64; a blank and its subject may follow\n  csv     a heading of field names: key or sha256, subject, name, scopes, ips, plan, state, created, not_before, not_after, meta.<name>; lists separated by blanks\n  jsonl   one object a line: those fields, or a record as `keygate export` writes it\n  kong    Kong's declarative file: consumers, keyauth_credentials; ACL groups become scopes\n  apisix  APISIX's declarative file, or ADC's: the key-auth of consumers and credentials\n\nExamples:\n  keygate import --format kong --dry-run kong.yaml\n  keygate import --format keys --subject acme --remote < keys.txt\n  keygate import --format jsonl --bulk-dir bulk export.jsonl"
+    )]
+    Import(ImportArgs),
+    /// Write all records to standard output, one JSON object a line
+    #[command(
+        after_help = "Holds digests, never keys. `keygate import --format jsonl` makes the same records of it.\n\nExample:\n  keygate export --remote > records.jsonl"
+    )]
+    Export(ExportArgs),
     /// Say what the gate would answer to a key, which is read from standard input
     #[command(
         after_help = "Exit code 0 when the gate would forward the request, 1 when not.\n\nExample:\n  keygate verify --path /v1/reports < key-file"
@@ -85,6 +96,19 @@ pub(crate) enum Command {
         after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml is read as wrangler.toml. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
     )]
     Check(CheckArgs),
+    /// Look at wrangler.toml, the keys and (with --remote) the deployment, and say what is wrong with the remedy
+    #[command(
+        after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"
+    )]
+    Doctor(DoctorArgs),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Example:\n  keygate completions bash > ~/.local/share/bash-completion/completions/keygate"
+    )]
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder
+    #[command(after_help = "Example:\n  keygate man ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 /// Which store a command works on.
@@ -93,9 +117,15 @@ pub(crate) struct StoreArgs {
     /// Work on the local KV of `wrangler dev` (the default)
     #[arg(long, conflicts_with = "remote")]
     pub(crate) local: bool,
-    /// Work on the deployed KV namespace
+    /// Work on the deployed KV namespace, with the API token in `CLOUDFLARE_API_TOKEN`
     #[arg(long)]
     pub(crate) remote: bool,
+    /// The Cloudflare account [default: wrangler.toml's `account_id`, then the variable `CLOUDFLARE_ACCOUNT_ID`]
+    #[arg(long, value_name = "ID", requires = "remote")]
+    pub(crate) account: Option<String>,
+    /// The KV namespace [default: the one that wrangler.toml binds as KEYS]
+    #[arg(long, value_name = "ID", requires = "remote")]
+    pub(crate) namespace: Option<String>,
     /// The folder of the local KV, as given to `wrangler dev`
     #[arg(long, value_name = "DIR", conflicts_with = "remote")]
     pub(crate) persist_to: Option<PathBuf>,
@@ -177,6 +207,12 @@ pub(crate) struct ListArgs {
     /// Only keys in this state
     #[arg(long, value_enum)]
     pub(crate) state: Option<ListedState>,
+    /// Only keys with this permission
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// Only keys in use that end within this time: 14d, 12h
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) expiring: Option<Span>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
@@ -231,10 +267,20 @@ pub(crate) struct RotateArgs {
     pub(crate) write: WriteArgs,
 }
 
+/// What a change is decided on.
+#[derive(Args, Debug)]
+pub(crate) struct GuardArgs {
+    /// Change nothing unless the entry is at this revision still, as `keygate show` printed it
+    #[arg(long, value_name = "N", requires = "remote")]
+    pub(crate) if_rev: Option<u64>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ChangeArgs {
     /// The key's id: the 12 characters after the prefix
     pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) guard: GuardArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
@@ -266,6 +312,8 @@ pub(crate) struct UpdateArgs {
     /// A field to empty first; may be repeated
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(crate) clear: Vec<Clearable>,
+    #[command(flatten)]
+    pub(crate) guard: GuardArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
@@ -305,6 +353,76 @@ pub(crate) struct VerifyArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// The file to read; without one standard input is read
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// What the file holds
+    #[arg(long, value_enum)]
+    pub(crate) format: ImportFormat,
+    /// Who holds the keys for which the file names nobody
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// A permission of the keys for which the file says none; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+    /// Which limits hold for the keys for which the file says none
+    #[arg(long)]
+    pub(crate) plan: Option<String>,
+    /// When the keys end for which the file says nothing: 90d, 2027-01-31, an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<When>,
+    /// Take keys that are too easy to guess: who reads the KV namespace can then find them by trial
+    #[arg(long)]
+    pub(crate) allow_weak: bool,
+    /// Write files for `wrangler kv bulk put` into this folder, and nothing to the store; it is not asked either
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "remote", "persist_to"])]
+    pub(crate) bulk_dir: Option<PathBuf>,
+    /// Write nothing; print what would become of each key
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// What an imported file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    Keys,
+    Sha256,
+    Csv,
+    Jsonl,
+    Kong,
+    Apisix,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// The folder; it is made when it is not there
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
     /// wrangler.toml files and files of records
     #[arg(value_name = "FILES")]
@@ -319,5 +437,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("keygate {}", command.get_name())), "{}", command.get_name());
+        }
     }
 }

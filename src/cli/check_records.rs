@@ -6,7 +6,7 @@ use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use serde_json::Value;
 
-use crate::entry::{Entry, Metadata};
+use crate::entry::Entry;
 use crate::findings::{Findings, Level};
 
 /// Checks the text of one file.
@@ -78,7 +78,7 @@ fn check_entry(file: &str, at: usize, entry: &Entry, findings: &mut Findings) {
             field,
             "is missing; `keygate list` would show the key without subject and state",
         ),
-        Some(metadata) if *metadata != Metadata::of(&record) => {
+        Some(metadata) if !metadata.agrees_with(&record) => {
             findings.add(
                 Level::Warning,
                 file,

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use keygate_core::record::UnixSeconds;
 
 use crate::args::{GateArgs, StoreArgs};
+use crate::cloudflare::{self, Api, RemoteKv};
 use crate::entry::Entry;
 use crate::fault::Outcome;
 use crate::output::Output;
+use crate::revision;
 use crate::store::Store;
 use crate::time;
-use crate::wrangler_kv::{Reach, WranglerKv};
+use crate::wrangler_kv::WranglerKv;
 use crate::wrangler_toml::WranglerToml;
 
 /// The ground a command stands on.
@@ -18,17 +20,20 @@ use crate::wrangler_toml::WranglerToml;
 pub(crate) struct Context {
     pub(crate) out: Output,
     pub(crate) now: UnixSeconds,
+    /// Who the entries are written by, if they want it known.
+    pub(crate) operator: Option<String>,
     config: PathBuf,
     environment: Option<String>,
 }
 
 impl Context {
     /// # Errors
-    /// This machine's clock is unusable.
+    /// This machine's clock is unusable, or `KEYGATE_OPERATOR` is no name.
     pub(crate) fn new(gate: GateArgs) -> Outcome<Self> {
         Ok(Self {
             out: Output::new(gate.json),
             now: time::now()?,
+            operator: revision::operator()?,
             config: gate.config,
             environment: gate.env.filter(|name| !name.is_empty()),
         })
@@ -51,10 +56,15 @@ impl Context {
 /// The store that the options name.
 ///
 /// # Errors
-/// As [`WranglerKv::new`].
-pub(crate) fn store(config: &WranglerToml, args: &StoreArgs) -> Outcome<WranglerKv> {
-    let reach = if args.remote { Reach::Remote } else { Reach::Local(args.persist_to.as_deref()) };
-    WranglerKv::new(config, reach)
+/// Those of [`WranglerKv::new`], [`Api::from_environment`], [`cloudflare::account`] and [`cloudflare::namespace`].
+pub(crate) fn store(config: &WranglerToml, args: &StoreArgs) -> Outcome<Box<dyn Store>> {
+    if !args.remote {
+        return Ok(Box::new(WranglerKv::new(config, args.persist_to.as_deref())?));
+    }
+    let namespace = cloudflare::namespace(args.namespace.as_deref(), config)?;
+    let account = cloudflare::account(args.account.as_deref(), config)?;
+    let api = Api::from_environment()?;
+    Ok(Box::new(RemoteKv::new(api, &account, &namespace, config.environment())))
 }
 
 /// Writes the entries, unless this is a dry run.

@@ -1,11 +1,13 @@
 //! One KV entry, as it is written: name, value and metadata, in the form of wrangler's bulk files.
 
+use keygate_core::digest::Digest;
 use keygate_core::key::KeyId;
 use keygate_core::record::{Record, State, UnixSeconds};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::fault::{Fault, Outcome};
+use crate::revision::{REVISION_MAX_BYTES, Revision};
 
 /// An element of the array that `wrangler kv bulk put` reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,10 +19,10 @@ pub(crate) struct Entry {
     pub(crate) metadata: Option<Metadata>,
 }
 
-/// What a listing shows without reading the record.
+/// What a listing shows without reading the record, and who wrote it last.
 ///
-/// The longest there can be (a subject of 128 bytes, a name of 128 characters of 4 bytes each) is under 800 bytes,
-/// below the 1024 that KV allows, so nothing is ever cut off.
+/// KV allows 1024 bytes. All but the scopes are under 900 at their longest (a subject of 128 bytes, a name of 128
+/// characters of 4 bytes each); the scopes, which may be 64 of 64 bytes, are there when they fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Metadata {
@@ -28,35 +30,83 @@ pub(crate) struct Metadata {
     pub(crate) name: String,
     #[serde(deserialize_with = "state")]
     pub(crate) state: State,
-    #[serde(deserialize_with = "not_after")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    pub(crate) created: Option<UnixSeconds>,
+    #[serde(deserialize_with = "time")]
     pub(crate) not_after: Option<UnixSeconds>,
+    /// The pepper that the digest names; none for an imported key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pepper: Option<String>,
+    /// `None` when they did not fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scopes: Option<Vec<String>>,
+    /// How often the entry has been written; none in the local KV, and in what other programs wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rev: Option<u64>,
+    /// Who wrote it last, if they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
 }
 
+const METADATA_MAX_BYTES: usize = 1024;
+
 fn state<'de, D: Deserializer<'de>>(value: D) -> Result<State, D::Error> {
-    let text = String::deserialize(value)?;
-    [State::Active, State::Disabled, State::Revoked]
-        .into_iter()
-        .find(|state| state.as_str() == text)
+    parse_state(&String::deserialize(value)?)
         .ok_or_else(|| D::Error::custom("`state` is not active, disabled or revoked"))
 }
 
-fn not_after<'de, D: Deserializer<'de>>(value: D) -> Result<Option<UnixSeconds>, D::Error> {
+/// The state, as it stands in a record.
+pub(crate) fn parse_state(text: &str) -> Option<State> {
+    [State::Active, State::Disabled, State::Revoked].into_iter().find(|state| state.as_str() == text)
+}
+
+fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<UnixSeconds>, D::Error> {
     match Option::<u64>::deserialize(value)? {
         None => Ok(None),
-        Some(seconds) => UnixSeconds::new(seconds).map(Some).ok_or_else(|| {
-            D::Error::custom("`not_after` is not a time in Unix seconds before the year 10000")
-        }),
+        Some(seconds) => UnixSeconds::new(seconds)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("a time is not in Unix seconds before the year 10000")),
     }
 }
 
 impl Metadata {
+    /// What follows from the record. The rest, [`Revision`], does not.
     pub(crate) fn of(record: &Record) -> Self {
-        Self {
+        let scopes = record.scopes.as_slice().iter().map(|scope| scope.as_str().to_owned());
+        let mut metadata = Self {
             subject: record.subject.as_str().to_owned(),
             name: record.name.as_str().to_owned(),
             state: record.state,
+            created: Some(record.created),
             not_after: record.not_after,
+            pepper: match &record.digest {
+                Digest::Keyed { pepper, .. } => Some(pepper.to_string()),
+                Digest::Imported(_) => None,
+            },
+            scopes: Some(scopes.collect()),
+            rev: None,
+            by: None,
+        };
+        if metadata.bytes() > METADATA_MAX_BYTES - REVISION_MAX_BYTES {
+            metadata.scopes = None;
         }
+        metadata
+    }
+
+    /// Whether nothing that it says contradicts the record; earlier versions said less.
+    pub(crate) fn agrees_with(&self, record: &Record) -> bool {
+        let record = Self::of(record);
+        let agrees = |said: bool, same: bool| !said || same;
+        (&self.subject, &self.name, self.state, self.not_after)
+            == (&record.subject, &record.name, record.state, record.not_after)
+            && agrees(self.created.is_some(), self.created == record.created)
+            && agrees(self.pepper.is_some(), self.pepper == record.pepper)
+            && agrees(self.scopes.is_some(), self.scopes == record.scopes)
+    }
+
+    fn bytes(&self) -> usize {
+        // INVARIANT: strings and numbers always serialize.
+        serde_json::to_string(self).map_or(usize::MAX, |json| json.len())
     }
 }
 
@@ -65,14 +115,23 @@ impl Entry {
     ///
     /// # Errors
     /// The gate would not read the record; nothing may be written that it refuses.
-    pub(crate) fn of(record: &Record) -> Outcome<Self> {
-        Ok(Self {
-            key: record.id.kv_name(),
-            value: record.to_json().map_err(|e| {
-                Fault::usage(format!("the record would not be valid: {e}"), "give other values")
-            })?,
-            metadata: Some(Metadata::of(record)),
-        })
+    pub(crate) fn of(record: &Record, revision: Option<Revision>) -> Outcome<Self> {
+        let value = record
+            .to_json()
+            .map_err(|e| Fault::usage(format!("the record would not be valid: {e}"), "give other values"))?;
+        let (rev, by) = match revision {
+            Some(Revision { number, by }) => (Some(number), by),
+            None => (None, None),
+        };
+        let metadata = Metadata { rev, by, ..Metadata::of(record) };
+        Ok(Self { key: record.id.kv_name(), value, metadata: Some(metadata) })
+    }
+
+    /// A bound of the entry's length in a bulk file.
+    pub(crate) fn bulk_bytes(&self) -> usize {
+        // A quote or a backslash takes two bytes, and records hold no control characters.
+        const AROUND: usize = 64;
+        self.key.len() + 2 * self.value.len() + METADATA_MAX_BYTES + AROUND
     }
 }
 
@@ -91,28 +150,52 @@ pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Metadata};
+    use super::{Entry, METADATA_MAX_BYTES, Metadata};
+    use crate::revision::Revision;
     use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Name, Record, State, UnixSeconds};
-    use keygate_core::token::Subject;
+    use keygate_core::record::{Bounded, Name, Record, State, UnixSeconds};
+    use keygate_core::token::{Scope, Subject};
+
+    fn longest(name: &str) -> Record {
+        let mut record = Record::new(
+            KeyId::parse("4fTz0Qw9Lr2K").unwrap(),
+            Subject::parse(&"s".repeat(128)).unwrap(),
+            Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap(),
+            UnixSeconds::MAX,
+        );
+        record.name = Name::parse(name).unwrap();
+        record.state = State::Disabled;
+        record.not_after = Some(UnixSeconds::MAX);
+        record
+    }
 
     #[test]
     fn the_longest_metadata_fits_into_kv() {
-        const METADATA_MAX_BYTES: usize = 1024;
         for name in ["😀".repeat(128), "\"".repeat(128), "\\".repeat(128)] {
-            let mut record = Record::new(
-                KeyId::parse("4fTz0Qw9Lr2K").unwrap(),
-                Subject::parse(&"s".repeat(128)).unwrap(),
-                Digest::Imported([0; 32]),
-                UnixSeconds::MAX,
-            );
-            record.name = Name::parse(&name).unwrap();
-            record.state = State::Disabled;
-            record.not_after = Some(UnixSeconds::MAX);
-            let json = serde_json::to_string(&Metadata::of(&record)).unwrap();
-            assert!(json.len() <= METADATA_MAX_BYTES, "{}", json.len());
+            let last = Revision { number: u64::MAX, by: Some("o".repeat(64)) };
+            let entry = Entry::of(&longest(&name), Some(last)).unwrap();
+            let metadata = entry.metadata.unwrap();
+            assert!(metadata.bytes() <= METADATA_MAX_BYTES, "{}", metadata.bytes());
         }
+    }
+
+    #[test]
+    fn scopes_that_do_not_fit_are_left_out_whole() {
+        let scopes = |count: usize| {
+            let mut record = longest("");
+            let all = (0..count).map(|n| Scope::parse(&format!("{n:064}")).unwrap()).collect::<Vec<_>>();
+            record.scopes = Bounded::try_from(all).unwrap();
+            Metadata::of(&record).scopes.map(|scopes| scopes.len())
+        };
+        assert_eq!([scopes(0), scopes(5), scopes(64)], [Some(0), Some(5), None]);
+    }
+
+    #[test]
+    fn metadata_of_an_earlier_version_is_read() {
+        let old = r#"{"subject":"acme","name":"","state":"active","not_after":null}"#;
+        let metadata: Metadata = serde_json::from_str(old).unwrap();
+        assert_eq!((metadata.scopes, metadata.rev), (None, None));
     }
 
     #[test]
@@ -124,6 +207,6 @@ mod tests {
             Digest::Imported([0; 32]),
             UnixSeconds::MAX,
         );
-        assert!(Entry::of(&record).is_err());
+        assert!(Entry::of(&record, None).is_err());
     }
 }

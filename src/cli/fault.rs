@@ -41,6 +41,16 @@ impl Fault {
         }
     }
 
+    /// What was wrong, without what to do about it.
+    pub(crate) fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
     /// What the process ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {

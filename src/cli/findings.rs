@@ -1,8 +1,11 @@
-//! What `keygate check` found: where, and what is wrong there.
+//! What `keygate check` and `keygate doctor` found: where, and what is wrong there.
+
+use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::output::printable;
+use crate::fault::Outcome;
+use crate::output::{Output, printable};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +24,8 @@ struct Finding {
     /// `vars.ROUTES[2].methods[0]`; `.` is the whole file.
     field: String,
     problem: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
 }
 
 /// All findings, in the order in which they were made.
@@ -35,7 +40,35 @@ impl Findings {
         field: impl Into<String>,
         problem: impl Into<String>,
     ) {
-        self.0.push(Finding { level, file: file.to_owned(), field: field.into(), problem: problem.into() });
+        let (file, field, problem) = (file.to_owned(), field.into(), problem.into());
+        self.0.push(Finding { level, file, field, problem, remedy: None });
+    }
+
+    /// As [`Findings::add`], with what to do about it.
+    pub(crate) fn advise(
+        &mut self,
+        level: Level,
+        file: &str,
+        field: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: &str,
+    ) {
+        let (file, field, problem) = (file.to_owned(), field.into(), problem.into());
+        self.0.push(Finding { level, file, field, problem, remedy: Some(remedy.to_owned()) });
+    }
+
+    /// Prints them with their number.
+    ///
+    /// # Errors
+    /// Standard output is closed or full.
+    pub(crate) fn print(&self, out: Output) -> Outcome<ExitCode> {
+        let (errors, warnings) = (self.count(Level::Error), self.count(Level::Warning));
+        if out.is_json() || !self.is_empty() {
+            out.result(&self.to_json(), self.to_text())?;
+        }
+        let count = |number: usize, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        out.note(format_args!("{}, {}", count(errors, "error"), count(warnings, "warning")));
+        Ok(ExitCode::from(u8::from(errors > 0)))
     }
 
     pub(crate) fn count(&self, level: Level) -> usize {
@@ -50,14 +83,19 @@ impl Findings {
         serde_json::json!({ "ok": self.count(Level::Error) == 0, "findings": self.0 })
     }
 
-    /// One line each.
+    /// One line each, and one for each remedy.
     pub(crate) fn to_text(&self) -> String {
         let line = |finding: &Finding| {
             let level = match finding.level {
                 Level::Error => "error",
                 Level::Warning => "warning",
             };
-            printable(&format!("{level}: {}: {}: {}", finding.file, finding.field, finding.problem))
+            let line =
+                printable(&format!("{level}: {}: {}: {}", finding.file, finding.field, finding.problem));
+            match &finding.remedy {
+                Some(remedy) => format!("{line}\n help: {}", printable(remedy)),
+                None => line,
+            }
         };
         self.0.iter().map(line).collect::<Vec<_>>().join("\n")
     }

@@ -6,7 +6,9 @@ use keygate_core::digest::ImportedKey;
 use keygate_core::key::KeyPrefix;
 use zeroize::Zeroizing;
 
+use crate::context::Context;
 use crate::fault::{Fault, Outcome};
+use crate::wrangler_toml::WranglerToml;
 
 /// NIST SP 800-131A's floor for a secret that is stored as a plain hash and must not be guessed.
 const MIN_BITS: f64 = 112.0;
@@ -45,8 +47,8 @@ pub(crate) fn read_line(input: impl Read) -> Outcome<Zeroizing<String>> {
 /// Takes a foreign key in.
 ///
 /// # Errors
-/// It is not of a form that the gate reads, is one of the gate's own, or is too easy to guess.
-pub(crate) fn import(text: &str, prefix: &KeyPrefix) -> Outcome<ImportedKey> {
+/// It is not of a form that the gate reads, is one of the gate's own, or is too easy to guess and not allowed to be.
+pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcome<ImportedKey> {
     if prefix.strip(text).is_some() {
         return Err(Fault::failed(
             format!(
@@ -63,7 +65,7 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix) -> Outcome<ImportedKey> {
         )
     })?;
     let bits = strength(text);
-    if bits < MIN_BITS {
+    if bits < MIN_BITS && !allow_weak {
         return Err(Fault::failed(
             format!(
                 "the key is too easy to guess: about {bits:.0} bits by its length and characters, {MIN_BITS} are needed because it is stored as a plain SHA-256"
@@ -72,6 +74,16 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix) -> Outcome<ImportedKey> {
         ));
     }
     Ok(key)
+}
+
+/// Says so when the gate would not look at imported keys.
+pub(crate) fn warn_unless_read(context: &Context, config: &WranglerToml) {
+    if config.vars().get("IMPORTED_KEYS").is_none_or(|on| on != true && on != "true") {
+        context.out.note(format_args!(
+            "warning: the gate reads imported keys only with `{} = true`",
+            config.place("vars.IMPORTED_KEYS"),
+        ));
+    }
 }
 
 /// An upper bound of the key's bits, if its characters were drawn at random; 0 when they plainly were not.
@@ -120,8 +132,9 @@ mod tests {
             "Zk3vQ9xLr2K7-hVbT1_mWc",
             "2f1c7a52-6f0e-4b6a-9d55-0b7f3d1c9e42",
         ] {
-            assert!(import(good, &prefix).is_ok(), "{good}");
+            assert!(import(good, &prefix, false).is_ok(), "{good}");
         }
+        assert!(import("12345678901234567890", &prefix, true).is_ok());
         for bad in [
             "9f86d081884c7d659a2feaa0c55",
             "12345678901234567890123456789012",
@@ -131,7 +144,7 @@ mod tests {
             "short",
             "acme_live_Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc",
         ] {
-            let fault = import(bad, &prefix).unwrap_err().to_string();
+            let fault = import(bad, &prefix, false).unwrap_err().to_string();
             assert!(!fault.contains(bad), "{fault}");
         }
     }

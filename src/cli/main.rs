@@ -3,19 +3,26 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod args;
+mod bulk_files;
 mod check_policy;
 mod check_records;
+mod cloudflare;
 mod commands;
 mod context;
 mod dev_vars;
+mod doctor;
 mod entry;
 mod fault;
 mod fields;
 mod findings;
+mod import;
 mod imported;
 mod key_out;
 mod key_source;
 mod output;
+mod percent;
+mod progress;
+mod revision;
 mod secrets;
 mod staleness;
 mod standing;
@@ -57,6 +64,8 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
     let context = Context::new(cli.gate)?;
     match &cli.command {
         Command::Pepper => commands::pepper::run(context.out),
+        Command::Completions(args) => commands::manual::completions(args),
+        Command::Man(args) => commands::manual::man(context.out, args),
         Command::Issue(args) => commands::issue::run(&context, args),
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
@@ -65,6 +74,9 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),
         Command::Update(args) => commands::change::update(&context, args),
+        Command::Doctor(args) => return commands::doctor::run(&context, args),
+        Command::Export(args) => return commands::export::run(&context, args),
+        Command::Import(args) => return commands::import::run(&context, args),
         Command::Verify(args) => return commands::verify::run(&context, args),
         Command::Check(args) => return commands::check::run(&context, args),
     }?;

@@ -1,7 +1,7 @@
 //! Where the words go: results to standard output, everything meant for a reader's eyes to standard error.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -50,12 +50,13 @@ impl Output {
             stdout.write_all(&line)?;
             stdout.flush()
         })
-        .map_err(|e| {
-            Fault::failed(
-                format!("cannot write to standard output: {e}"),
-                "check where standard output is sent to",
-            )
-        })
+        .map_err(|e| not_written(&e))
+    }
+
+    /// Standard output for results without number: one JSON object a line.
+    #[expect(clippy::unused_self, reason = "who may write is said by who was given an Output")]
+    pub(crate) fn lines(self) -> Lines {
+        Lines(BufWriter::new(io::stdout().lock()))
     }
 
     /// Says why the command failed; as a JSON object under `--json`.
@@ -66,6 +67,39 @@ impl Output {
             self.note(fault);
         }
     }
+}
+
+/// Results, a line each; on their way out when [`Lines::finish`] returns.
+pub(crate) struct Lines(BufWriter<StdoutLock<'static>>);
+
+impl Lines {
+    /// # Errors
+    /// Standard output is closed or full.
+    pub(crate) fn add(&mut self, value: &impl Serialize) -> Outcome<()> {
+        serde_json::to_writer(&mut self.0, value)
+            .map_err(io::Error::from)
+            .and_then(|()| self.0.write_all(b"\n"))
+            .map_err(|e| not_written(&e))
+    }
+
+    /// # Errors
+    /// As [`Lines::add`].
+    pub(crate) fn add_text(&mut self, text: impl Display) -> Outcome<()> {
+        writeln!(self.0, "{text}").map_err(|e| not_written(&e))
+    }
+
+    /// # Errors
+    /// As [`Lines::add`].
+    pub(crate) fn finish(mut self) -> Outcome<()> {
+        self.0.flush().map_err(|e| not_written(&e))
+    }
+}
+
+pub(crate) fn not_written(error: &io::Error) -> Fault {
+    Fault::failed(
+        format!("cannot write to standard output: {error}"),
+        "check where standard output is sent to",
+    )
 }
 
 /// `text` without what would steer a terminal or turn the reading direction: others wrote it.

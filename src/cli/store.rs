@@ -8,11 +8,19 @@ use crate::fault::{Fault, Outcome};
 
 /// A KV namespace that holds records.
 pub(crate) trait Store {
-    /// The text that stands under `name`; `None` when nothing does.
+    /// What stands under each of `names`, in their order; `None` where nothing does.
     ///
     /// # Errors
     /// The store could not be asked; this is never the same as `None`.
-    fn value(&self, name: &str) -> Outcome<Option<String>>;
+    fn entries(&self, names: &[String]) -> Outcome<Vec<Option<Stored>>>;
+
+    /// What stands under `name`.
+    ///
+    /// # Errors
+    /// As [`Store::entries`].
+    fn entry(&self, name: &str) -> Outcome<Option<Stored>> {
+        Ok(self.entries(&[name.to_owned()])?.pop().flatten())
+    }
 
     /// Writes the entries, over what stood there.
     ///
@@ -20,17 +28,25 @@ pub(crate) trait Store {
     /// Some or all may not have been written.
     fn write(&self, entries: &[Entry]) -> Outcome<()>;
 
-    /// Every entry whose name begins with `prefix`, without its value.
+    /// Gives every entry whose name begins with `prefix`, without its value, to `page`, some at a time.
     ///
     /// # Errors
-    /// The store could not be asked.
-    fn list(&self, prefix: &str) -> Outcome<Vec<Listed>>;
+    /// The store could not be asked, or `page` failed.
+    fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()>;
 
     /// What the store is, for messages.
     fn place(&self) -> &str;
 
     /// Whether it is the store of a deployed gate.
     fn is_remote(&self) -> bool;
+}
+
+/// An entry as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) value: String,
+    /// `None` when there is none, none that Keygate wrote, or none to be had: wrangler reads local values without it.
+    pub(crate) metadata: Option<Metadata>,
 }
 
 /// An entry as a listing shows it.
@@ -48,13 +64,13 @@ impl Listed {
     }
 }
 
-/// The record of a key that must be there.
+/// The record of a key that must be there, and the entry that it was read from.
 ///
 /// # Errors
 /// There is no such key, its record cannot be read, or the store could not be asked.
-pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<Record> {
-    match store.value(&id.kv_name())? {
-        Some(value) => entry::read(id, &value),
+pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<(Record, Stored)> {
+    match store.entry(&id.kv_name())? {
+        Some(stored) => Ok((entry::read(id, &stored.value)?, stored)),
         None => Err(Fault::failed(
             format!("there is no key {id} in {}", store.place()),
             if store.is_remote() {
@@ -72,7 +88,7 @@ pub(crate) mod fake {
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
 
-    use super::{Listed, Store};
+    use super::{Listed, Store, Stored};
     use crate::entry::Entry;
     use crate::fault::{Fault, Outcome};
 
@@ -81,11 +97,15 @@ pub(crate) mod fake {
         pub(crate) entries: RefCell<BTreeMap<String, Entry>>,
         pub(crate) written: RefCell<Vec<String>>,
         pub(crate) fails_after: Cell<Option<usize>>,
+        pub(crate) remote: Cell<bool>,
     }
 
     impl Store for FakeStore {
-        fn value(&self, name: &str) -> Outcome<Option<String>> {
-            Ok(self.entries.borrow().get(name).map(|e| e.value.clone()))
+        fn entries(&self, names: &[String]) -> Outcome<Vec<Option<Stored>>> {
+            let entries = self.entries.borrow();
+            let stored =
+                |entry: &Entry| Stored { value: entry.value.clone(), metadata: entry.metadata.clone() };
+            Ok(names.iter().map(|name| entries.get(name).map(stored)).collect())
         }
 
         fn write(&self, entries: &[Entry]) -> Outcome<()> {
@@ -99,14 +119,14 @@ pub(crate) mod fake {
             Ok(())
         }
 
-        fn list(&self, prefix: &str) -> Outcome<Vec<Listed>> {
+        fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()> {
             let entries = self.entries.borrow();
             let listed = |(name, entry): (&String, &Entry)| Listed {
                 name: name.clone(),
                 metadata: entry.metadata.clone(),
             };
             let begins = |(name, _): &(&String, _)| name.starts_with(prefix);
-            Ok(entries.iter().filter(begins).map(listed).collect())
+            page(entries.iter().filter(begins).map(listed).collect())
         }
 
         fn place(&self) -> &'static str {
@@ -114,7 +134,7 @@ pub(crate) mod fake {
         }
 
         fn is_remote(&self) -> bool {
-            false
+            self.remote.get()
         }
     }
 }

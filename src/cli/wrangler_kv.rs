@@ -1,4 +1,4 @@
-//! The store behind wrangler's own `kv` commands: the local KV of `wrangler dev`, or a deployed namespace.
+//! The store behind wrangler's own `kv` commands: the local KV of `wrangler dev`.
 //!
 //! Values go in and out through files that only this user can read, and names of keys with them: arguments
 //! have a limit, and stand in process lists. Nothing that wrangler says reaches standard output.
@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use crate::cloudflare::TOKEN_VARIABLE;
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
 use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
-use crate::store::{Listed, Store};
+use crate::store::{Listed, Store, Stored};
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
 /// The namespace bound as `KEYS`.
@@ -27,59 +28,34 @@ pub(crate) struct WranglerKv {
     target: Vec<OsString>,
     folder: PathBuf,
     place: String,
-    remote: bool,
-}
-
-/// Which of the two stores a wrangler.toml names.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reach<'p> {
-    /// That of `wrangler dev`, in its own folder or another.
-    Local(Option<&'p Path>),
-    /// That of the deployed gate.
-    Remote,
 }
 
 impl WranglerKv {
-    /// The store of the gate that `config` describes.
+    /// The store of the gate that `config` describes, in its own folder or in that of `wrangler dev --persist-to`.
     ///
     /// # Errors
-    /// wrangler.toml does not bind `KEYS`, or the folder of the local store cannot be named.
-    pub(crate) fn new(config: &WranglerToml, reach: Reach<'_>) -> Outcome<Self> {
+    /// wrangler.toml does not bind `KEYS`, or the folder cannot be named.
+    pub(crate) fn new(config: &WranglerToml, persist_to: Option<&Path>) -> Outcome<Self> {
         let Some(namespace) = config.keys_namespace() else {
-            return Err(Fault::failed(
-                format!(
-                    "{} has no KV namespace bound as `{KEYS_BINDING}` in `{}`",
-                    config.name(),
-                    config.place("kv_namespaces"),
-                ),
-                "add one: `[[kv_namespaces]]`, `binding = \"KEYS\"`, `id = \"…\"` (`wrangler kv namespace create KEYS` prints the id)",
-            ));
+            return Err(config.no_namespace());
         };
         let mut target: Vec<OsString> = vec!["--binding".into(), KEYS_BINDING.into()];
         target.extend(["--config".into(), config.path().into()]);
         // Said even when it is the top, because wrangler would else look at CLOUDFLARE_ENV.
         target.push(format!("--env={}", config.environment().unwrap_or_default()).into());
-        let place = match reach {
-            Reach::Local(folder) => {
-                // `wrangler dev` prefers the preview namespace, where there is one.
-                let preview = namespace.get("preview_id").is_some();
-                target.extend(["--local".into(), format!("--preview={preview}").into()]);
-                if let Some(folder) = folder {
-                    let folder = std::path::absolute(folder).map_err(|e| {
-                        Fault::usage(
-                            format!("cannot use `--persist-to {}`: {e}", folder.display()),
-                            "name the folder that `wrangler dev --persist-to` was given",
-                        )
-                    })?;
-                    target.extend(["--persist-to".into(), folder.into()]);
-                }
-                "the local KV of `wrangler dev`"
-            }
-            Reach::Remote => {
-                target.extend(["--remote".into(), "--preview=false".into()]);
-                "the deployed KV namespace"
-            }
-        };
+        // `wrangler dev` prefers the preview namespace, where there is one.
+        let preview = namespace.get("preview_id").is_some();
+        target.extend(["--local".into(), format!("--preview={preview}").into()]);
+        if let Some(folder) = persist_to {
+            let folder = std::path::absolute(folder).map_err(|e| {
+                Fault::usage(
+                    format!("cannot use `--persist-to {}`: {e}", folder.display()),
+                    "name the folder that `wrangler dev --persist-to` was given",
+                )
+            })?;
+            target.extend(["--persist-to".into(), folder.into()]);
+        }
+        let place = "the local KV of `wrangler dev`";
         Ok(Self {
             target,
             folder: config.folder().to_owned(),
@@ -87,7 +63,6 @@ impl WranglerKv {
                 Some(name) => format!("{place} (environment {name})"),
                 None => place.to_owned(),
             },
-            remote: matches!(reach, Reach::Remote),
         })
     }
 
@@ -111,6 +86,7 @@ impl WranglerKv {
             .env("WRANGLER_SEND_METRICS", "false")
             .env_remove(PEPPER_VARIABLE)
             .env_remove(PREVIOUS_VARIABLE)
+            .env_remove(TOKEN_VARIABLE)
             // Closed, so that wrangler fails instead of asking whether to log in.
             .stdin(Stdio::null())
             .output()
@@ -128,12 +104,8 @@ impl WranglerKv {
 
     fn failure(&self, said: &str, command: &str) -> Fault {
         let reason = reason(said);
-        let remedy = if reason.contains("CLOUDFLARE_API_TOKEN") || reason.contains("not authenticated") {
-            "run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN to a token with the permission Workers KV Storage: Edit"
-        } else if reason.contains("Node.js") {
+        let remedy = if reason.contains("Node.js") {
             "wrangler needs Node.js 22 or later: `npm ci` beside wrangler.toml installs it"
-        } else if self.remote {
-            "check the network, the token's permission (Workers KV Storage: Edit) and the namespace's id in wrangler.toml"
         } else {
             "check wrangler.toml and the folder of the local store (`--persist-to`)"
         };
@@ -142,12 +114,13 @@ impl WranglerKv {
 }
 
 impl Store for WranglerKv {
-    fn value(&self, name: &str) -> Outcome<Option<String>> {
+    fn entries(&self, names: &[String]) -> Outcome<Vec<Option<Stored>>> {
         // Not `kv key get`: for a missing local key it prints "Value not found" where the value goes, and succeeds.
-        let names = temporary_json(&[name])?;
-        let said = self.wrangler(&["bulk", "get"], Some(names.path()))?;
-        let mut values: BTreeMap<String, Found> = json(&said, "kv bulk get")?;
-        Ok(values.remove(name).and_then(Found::value))
+        let file = temporary_json(names)?;
+        let said = self.wrangler(&["bulk", "get"], Some(file.path()))?;
+        let mut found: BTreeMap<String, Found> = json(&said, "kv bulk get")?;
+        let stored = |name| Some(Stored { value: found.remove(name)?.value?, metadata: None });
+        Ok(names.iter().map(stored).collect())
     }
 
     fn write(&self, entries: &[Entry]) -> Outcome<()> {
@@ -155,7 +128,7 @@ impl Store for WranglerKv {
         self.wrangler(&["bulk", "put"], Some(file.path())).map(drop)
     }
 
-    fn list(&self, prefix: &str) -> Outcome<Vec<Listed>> {
+    fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()> {
         /// What `kv key list` prints of each entry, all pages together.
         #[derive(Deserialize)]
         struct Row {
@@ -167,7 +140,7 @@ impl Store for WranglerKv {
         let rows: Vec<Row> = json(&said, "kv key list")?;
         let listed =
             |row: Row| Listed { name: row.name, metadata: serde_json::from_value(row.metadata).ok() };
-        Ok(rows.into_iter().map(listed).collect())
+        page(rows.into_iter().map(listed).collect())
     }
 
     fn place(&self) -> &str {
@@ -175,24 +148,14 @@ impl Store for WranglerKv {
     }
 
     fn is_remote(&self) -> bool {
-        self.remote
+        false
     }
 }
 
-/// A value as `kv bulk get` prints it: bare from the deployed namespace, in an object from the local one.
+/// A value as `kv bulk get` prints it.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Found {
-    Bare(Option<String>),
-    Wrapped { value: Option<String> },
-}
-
-impl Found {
-    fn value(self) -> Option<String> {
-        match self {
-            Self::Bare(value) | Self::Wrapped { value } => value,
-        }
-    }
+struct Found {
+    value: Option<String>,
 }
 
 fn json<T: for<'de> Deserialize<'de>>(said: &[u8], command: &str) -> Outcome<T> {
@@ -291,17 +254,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn a_missing_value_is_none_in_both_forms() {
+    fn a_missing_value_is_none() {
         for (said, value) in [
-            (r#"{"key/a":"x"}"#, Some("x")),
-            (r#"{"key/a":null}"#, None),
             (r#"{"key/a":{"value":"x"}}"#, Some("x")),
             (r#"{"key/a":{"value":null}}"#, None),
             (r#"{"key/a":{"value":"x","metadata":{"state":"active"}}}"#, Some("x")),
             ("{}", None),
         ] {
             let mut found: BTreeMap<String, Found> = json(said.as_bytes(), "kv bulk get").unwrap();
-            assert_eq!(found.remove("key/a").and_then(Found::value).as_deref(), value, "{said}");
+            assert_eq!(found.remove("key/a").and_then(|found| found.value).as_deref(), value, "{said}");
         }
         for other in ["", "Value not found", "[]", r#"{"key/a":7}"#] {
             assert!(json::<BTreeMap<String, Found>>(other.as_bytes(), "kv bulk get").is_err(), "{other}");

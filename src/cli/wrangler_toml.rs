@@ -23,7 +23,8 @@ pub(crate) struct WranglerToml {
 }
 
 /// Settings that an environment takes from the top when it has none of its own; all others it must repeat.
-const INHERITED: [&str; 4] = ["name", "workers_dev", "preview_urls", "compatibility_date"];
+const INHERITED: [&str; 7] =
+    ["account_id", "name", "route", "routes", "workers_dev", "preview_urls", "compatibility_date"];
 
 impl WranglerToml {
     /// Reads the file.
@@ -123,6 +124,27 @@ impl WranglerToml {
         }
     }
 
+    /// The name under which the Worker is deployed: an environment without a name of its own adds its own to the top's.
+    pub(crate) fn worker_name(&self) -> Option<String> {
+        let name = self.setting("name")?.as_str()?;
+        let environment = self.environment.as_deref();
+        let own = environment.and_then(|environment| self.whole.get("env")?.get(environment)?.get("name"));
+        Some(match environment {
+            Some(environment) if own.is_none() => format!("{name}-{environment}"),
+            _ => name.to_owned(),
+        })
+    }
+
+    /// The zones that the routes name.
+    pub(crate) fn zones(&self) -> Vec<String> {
+        let several = self.setting("routes").and_then(Value::as_array).into_iter().flatten();
+        let zone = |route: &Value| Some(route.get("zone_name")?.as_str()?.to_owned());
+        let mut zones: Vec<String> = several.chain(self.setting("route")).filter_map(zone).collect();
+        zones.sort_unstable();
+        zones.dedup();
+        zones
+    }
+
     /// The gate's variables; empty when there are none.
     pub(crate) fn vars(&self) -> Value {
         match self.setting("vars") {
@@ -142,6 +164,18 @@ impl WranglerToml {
     /// The entry that binds `KEYS`.
     pub(crate) fn keys_namespace(&self) -> Option<&Value> {
         bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
+    }
+
+    /// The fault that [`WranglerToml::keys_namespace`] is `None`.
+    pub(crate) fn no_namespace(&self) -> Fault {
+        Fault::failed(
+            format!(
+                "{} has no KV namespace bound as `{KEYS_BINDING}` in `{}`",
+                self.name,
+                self.place("kv_namespaces"),
+            ),
+            "add one: `[[kv_namespaces]]`, `binding = \"KEYS\"`, `id = \"…\"` (`wrangler kv namespace create KEYS` prints the id)",
+        )
     }
 
     /// What every key of this gate begins with.

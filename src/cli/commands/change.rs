@@ -3,14 +3,15 @@
 use keygate_core::record::{Bounded, Meta, Record, State};
 use serde::Serialize;
 
-use crate::args::{ChangeArgs, Clearable, UpdateArgs};
+use crate::args::{ChangeArgs, Clearable, GuardArgs, StoreArgs, UpdateArgs};
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
 use crate::fields;
+use crate::revision;
 use crate::staleness::Staleness;
 use crate::standing::Standing;
-use crate::store::{self, Store};
+use crate::store;
 use crate::time::utc_or_never;
 
 /// The result, as `--json` prints it.
@@ -81,8 +82,8 @@ pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
             "give at least one of --name, --scope, --ip, --expires, --plan, --meta, --clear",
         ));
     }
-    let UpdateArgs { id, store, write, .. } = args;
-    apply(context, id, store, write.dry_run, |old| {
+    let UpdateArgs { id, store, write, guard, .. } = args;
+    apply(context, id, store, guard, write.dry_run, |old| {
         if old.state == State::Revoked {
             return Err(final_state(&old));
         }
@@ -125,13 +126,14 @@ fn change(
     args: &ChangeArgs,
     changed: impl FnOnce(Record) -> Outcome<Record>,
 ) -> Outcome<()> {
-    apply(context, &args.id, &args.store, args.write.dry_run, changed)
+    apply(context, &args.id, &args.store, &args.guard, args.write.dry_run, changed)
 }
 
 fn apply(
     context: &Context,
     id: &str,
-    store: &crate::args::StoreArgs,
+    store: &StoreArgs,
+    guard: &GuardArgs,
     dry_run: bool,
     changed: impl FnOnce(Record) -> Outcome<Record>,
 ) -> Outcome<()> {
@@ -139,9 +141,13 @@ fn apply(
     let config = context.config()?;
     let staleness = Staleness::of(&config, store.remote);
     let store = context::store(&config, store)?;
-    let record = changed(store::record(&store, id)?)?;
-    let entries = [Entry::of(&record)?];
-    context::write(&store, &entries, dry_run)?;
+    // Read and written with nothing in between, so a second look before the write would see no more than this one.
+    let (old, seen) = store::record(&*store, id)?;
+    revision::expected(&*store, &id.kv_name(), &seen, guard.if_rev)?;
+    let record = changed(old)?;
+    let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
+    let entries = [Entry::of(&record, revision)?];
+    context::write(&*store, &entries, dry_run)?;
 
     let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
     let result = Changed {

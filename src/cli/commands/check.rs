@@ -10,7 +10,7 @@ use crate::check_policy::check_policy;
 use crate::check_records::check_records;
 use crate::context::Context;
 use crate::fault::{Fault, Outcome};
-use crate::findings::{Findings, Level};
+use crate::findings::Findings;
 use crate::wrangler_toml::WranglerToml;
 
 /// Checks the files.
@@ -28,13 +28,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
             check_records(&name, &text(path)?, &mut findings);
         }
     }
-    let (errors, warnings) = (findings.count(Level::Error), findings.count(Level::Warning));
-    if context.out.is_json() || !findings.is_empty() {
-        context.out.result(&findings.to_json(), findings.to_text())?;
-    }
-    let count = |number: usize, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    context.out.note(format_args!("{}, {}", count(errors, "error"), count(warnings, "warning")));
-    Ok(ExitCode::from(u8::from(errors > 0)))
+    findings.print(context.out)
 }
 
 /// The chosen environment, or the top of the file and every environment in it.

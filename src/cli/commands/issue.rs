@@ -16,6 +16,7 @@ use crate::fields;
 use crate::imported;
 use crate::key_out::KeyOut;
 use crate::key_source::new_key;
+use crate::revision;
 use crate::secrets;
 use crate::store::Store;
 use crate::time::{utc, utc_or_never};
@@ -51,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let config = context.config()?;
     let store = context::store(&config, &args.store)?;
     if args.import_stdin {
-        return import(context, args, &config, &store);
+        return import(context, args, &config, &*store);
     }
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
@@ -63,8 +64,8 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let digest = pepper.digest(&key.as_presented());
     let subject = fields::subject(&args.subject)?;
     let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
-    let entries = [Entry::of(&record)?];
-    context::write(&store, &entries, args.write.dry_run)?;
+    let entries = [Entry::of(&record, revision::next(&*store, None, context.operator.as_deref()))?];
+    context::write(&*store, &entries, args.write.dry_run)?;
 
     let id = key.id();
     let mut say = || {
@@ -87,7 +88,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     };
     say().map_err(|fault| lost(fault, id.as_str(), args.write.dry_run))?;
 
-    announce(context, &record, &store, args.write.dry_run);
+    announce(context, &record, &*store, args.write.dry_run);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
@@ -110,14 +111,14 @@ pub(crate) fn lost(fault: Fault, id: &str, dry_run: bool) -> Fault {
 fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dyn Store) -> Outcome<()> {
     let key: ImportedKey = {
         let text = imported::read_line(io::stdin().lock())?;
-        imported::import(&text, &config.key_prefix()?)?
+        imported::import(&text, &config.key_prefix()?, false)?
     };
     let subject = fields::subject(&args.subject)?;
     let digest = Digest::of_imported(&key);
     let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
-    let entries = [Entry::of(&record)?];
+    let entries = [Entry::of(&record, revision::next(store, None, context.operator.as_deref()))?];
     // The id of an imported key follows from the key, so its record may be there, revoked even.
-    if !args.write.dry_run && store.value(&key.id().kv_name())?.is_some() {
+    if !args.write.dry_run && store.entry(&key.id().kv_name())?.is_some() {
         return Err(Fault::failed(
             format!("this key has a record already: {}", key.id()),
             format!("see `keygate show {0}`; change it with `keygate update {0}`", key.id()),
@@ -131,12 +132,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dy
         context.out.result(&issued, key.id())?;
     }
     announce(context, &record, store, args.write.dry_run);
-    if config.vars().get("IMPORTED_KEYS").is_none_or(|on| on != true && on != "true") {
-        context.out.note(format_args!(
-            "warning: the gate reads imported keys only with `{} = true`",
-            config.place("vars.IMPORTED_KEYS"),
-        ));
-    }
+    imported::warn_unless_read(context, config);
     Ok(())
 }
 

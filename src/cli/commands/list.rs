@@ -10,35 +10,59 @@ use crate::args::ListArgs;
 use crate::context::{self, Context};
 use crate::fault::Outcome;
 use crate::output::printable;
+use crate::progress::Progress;
 use crate::standing::Standing;
-use crate::store::{Listed, Store as _};
+use crate::store::Listed;
 use crate::time::utc_or_never;
 
 /// One line of the listing; as JSON under `--json`. The fields are null for an entry without metadata of ours.
 #[derive(Serialize)]
-struct Row<'l> {
-    id: &'l str,
-    subject: Option<&'l str>,
-    name: Option<&'l str>,
+struct Row {
+    id: String,
+    subject: Option<String>,
+    name: Option<String>,
     state: Option<Standing>,
+    created: Option<u64>,
     not_after: Option<u64>,
+    /// Null as well when there are so many that the metadata does not hold them.
+    scopes: Option<Vec<String>>,
+    /// The pepper that the key depends on; null for an imported one.
+    pepper: Option<String>,
+    rev: Option<u64>,
+    by: Option<String>,
 }
 
 /// Lists keys.
 pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let store = context::store(&context.config()?, &args.store)?;
-    let listed = store.list(KV_NAME_PREFIX)?;
-    let rows: Vec<Row<'_>> =
-        listed.iter().map(|entry| row(entry, context.now)).filter(|row| is_wanted(row, args)).collect();
-    if context.out.is_json() {
-        for row in &rows {
-            context.out.result(row, "")?;
+    let progress = Progress::counting("listed", None);
+    let mut lines = context.out.lines();
+    // A table is as wide as its widest cell, so its rows wait for the last page.
+    let mut rows: Vec<Row> = Vec::new();
+    let (mut all, mut wanted, mut bare) = (0, 0, 0);
+    store.list(KV_NAME_PREFIX, &mut |page| {
+        all += page.len();
+        progress.add(page.len());
+        for row in page.into_iter().map(|entry| row(entry, context.now)) {
+            if !is_wanted(&row, args, context.now) {
+                continue;
+            }
+            wanted += 1;
+            bare += usize::from(row.state.is_none());
+            if context.out.is_json() {
+                lines.add(&row)?;
+            } else {
+                rows.push(row);
+            }
         }
-    } else if !rows.is_empty() {
-        context.out.result(&rows, table(&rows).trim_end())?;
+        Ok(())
+    })?;
+    lines.finish()?;
+    progress.finish();
+    if !rows.is_empty() {
+        context.out.result(&(), table(&rows).trim_end())?;
     }
-    let bare = rows.iter().filter(|row| row.state.is_none()).count();
-    context.out.note(format_args!("{} of {} keys in {}", rows.len(), listed.len(), store.place()));
+    context.out.note(format_args!("{wanted} of {all} keys in {}", store.place()));
     if bare > 0 {
         context.out.note(format_args!(
             "{bare} without metadata of keygate's: see `keygate show ID`; any `keygate update ID` writes it"
@@ -47,47 +71,71 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     Ok(())
 }
 
-fn row(entry: &Listed, now: UnixSeconds) -> Row<'_> {
-    let metadata = entry.metadata.as_ref();
+fn row(entry: Listed, now: UnixSeconds) -> Row {
+    let id = entry.id().to_owned();
+    let Some(metadata) = entry.metadata else {
+        return Row {
+            id,
+            subject: None,
+            name: None,
+            state: None,
+            created: None,
+            not_after: None,
+            scopes: None,
+            pepper: None,
+            rev: None,
+            by: None,
+        };
+    };
     Row {
-        id: entry.id(),
-        subject: metadata.map(|m| m.subject.as_str()),
-        name: metadata.map(|m| m.name.as_str()),
-        state: metadata.map(|m| Standing::of(m.state, None, m.not_after, now)),
-        not_after: metadata.and_then(|m| m.not_after).map(Into::into),
+        id,
+        state: Some(Standing::of(metadata.state, None, metadata.not_after, now)),
+        subject: Some(metadata.subject),
+        name: Some(metadata.name),
+        created: metadata.created.map(Into::into),
+        not_after: metadata.not_after.map(Into::into),
+        scopes: metadata.scopes,
+        pepper: metadata.pepper,
+        rev: metadata.rev,
+        by: metadata.by,
     }
 }
 
-/// An entry without metadata passes every filter: what cannot be told must not be hidden.
-fn is_wanted(row: &Row<'_>, args: &ListArgs) -> bool {
-    let subject = match (&args.subject, row.subject) {
-        (Some(wanted), Some(subject)) => wanted == subject,
+/// What the metadata does not say passes the filter: what cannot be told must not be hidden.
+fn is_wanted(row: &Row, args: &ListArgs, now: UnixSeconds) -> bool {
+    let Some(standing) = row.state else {
+        return true;
+    };
+    let subject = args.subject.is_none() || args.subject == row.subject;
+    let state = args.state.is_none_or(|state| state.is(standing));
+    let scope = match (&args.scope, &row.scopes) {
+        (Some(wanted), Some(scopes)) => scopes.contains(wanted),
         _ => true,
     };
-    let state = match (args.state, row.state) {
-        (Some(wanted), Some(standing)) => wanted.is(standing),
-        _ => true,
-    };
-    subject && state
+    let expiring = args.expiring.is_none_or(|span| {
+        let by = now.plus(span.seconds()).seconds();
+        standing == Standing::Active && row.not_after.is_some_and(|end| end <= by)
+    });
+    subject && state && scope && expiring
 }
 
-fn table(rows: &[Row<'_>]) -> String {
-    let width = |cell: fn(&Row<'_>) -> String, head: &str| {
+fn table(rows: &[Row]) -> String {
+    let width = |cell: fn(&Row) -> String, head: &str| {
         let widest = rows.iter().map(|row| cell(row).chars().count()).max();
         widest.unwrap_or_default().max(head.len())
     };
-    let subject = |row: &Row<'_>| printable(row.subject.unwrap_or("?"));
-    let end = |row: &Row<'_>| utc_or_never(row.not_after.and_then(UnixSeconds::new));
+    let subject = |row: &Row| printable(row.subject.as_deref().unwrap_or("?"));
+    let end = |row: &Row| utc_or_never(row.not_after.and_then(UnixSeconds::new));
     let wide = width(subject, "SUBJECT");
     let mut text = format!("{:<12}  {:<8}  {:<wide$}  {:<20}  NAME\n", "ID", "STATE", "SUBJECT", "NOT AFTER");
     for row in rows {
         let state = row.state.map_or("?", Standing::as_str);
-        let name = printable(row.name.unwrap_or("?"));
+        let name = printable(row.name.as_deref().unwrap_or("?"));
         // Writing to a String does not fail.
         let _ = writeln!(
             text,
             "{:<12}  {state:<8}  {:<wide$}  {:<20}  {name}",
-            printable(row.id),
+            printable(&row.id),
             subject(row),
             end(row),
         );
@@ -97,27 +145,40 @@ fn table(rows: &[Row<'_>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{row, table};
+    use super::{is_wanted, row, table};
+    use crate::args::{Cli, Command};
     use crate::entry::Metadata;
     use crate::store::Listed;
+    use clap::Parser as _;
     use keygate_core::record::{State, UnixSeconds};
 
-    #[test]
-    fn a_table_shows_what_the_metadata_says_and_a_mark_where_there_is_none() {
-        let metadata = |state, not_after| Metadata {
+    fn listed(id: &str, metadata: Option<Metadata>) -> Listed {
+        Listed { name: format!("key/{id}"), metadata }
+    }
+
+    fn metadata(state: State, not_after: u64) -> Metadata {
+        Metadata {
             subject: "acme".into(),
             name: "Acme\u{1b}[2J".into(),
             state,
+            created: None,
             not_after: UnixSeconds::new(not_after),
-        };
-        let listed = |name: &str, metadata| Listed { name: format!("key/{name}"), metadata };
+            pepper: None,
+            scopes: Some(vec!["read".into()]),
+            rev: None,
+            by: None,
+        }
+    }
+
+    #[test]
+    fn a_table_shows_what_the_metadata_says_and_a_mark_where_there_is_none() {
         let entries = [
             listed("4fTz0Qw9Lr2K", Some(metadata(State::Active, 100))),
             listed("7hVbT1mWcZk3", Some(metadata(State::Revoked, u64::MAX))),
             listed("000000000000", None),
         ];
         let now = UnixSeconds::new(100).unwrap();
-        let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
+        let rows: Vec<_> = entries.into_iter().map(|entry| row(entry, now)).collect();
         assert_eq!(
             table(&rows),
             "ID            STATE     SUBJECT  NOT AFTER             NAME\n\
@@ -125,5 +186,36 @@ mod tests {
              7hVbT1mWcZk3  revoked   acme     never                 Acme\u{fffd}[2J\n\
              000000000000  ?         ?        never                 ?\n"
         );
+    }
+
+    #[test]
+    fn filters_go_by_the_metadata_and_never_hide_what_it_does_not_say() {
+        let now = UnixSeconds::new(100).unwrap();
+        let wanted = |options: &[&str], metadata: Option<Metadata>| {
+            let line = ["keygate", "list"].iter().chain(options);
+            let Command::List(args) = Cli::parse_from(line).command else { panic!("not list") };
+            is_wanted(&row(listed("4fTz0Qw9Lr2K", metadata), now), &args, now)
+        };
+        let active = |not_after| Some(metadata(State::Active, not_after));
+        for (options, entry, expected) in [
+            (&[][..], active(200), true),
+            (&["--subject", "acme"], active(200), true),
+            (&["--subject", "other"], active(200), false),
+            (&["--scope", "read"], active(200), true),
+            (&["--scope", "rea"], active(200), false),
+            (&["--state", "active"], active(200), true),
+            (&["--state", "active"], active(100), false),
+            (&["--expiring", "100s"], active(200), true),
+            (&["--expiring", "99s"], active(200), false),
+            (&["--expiring", "99s"], active(100), false),
+            (&["--expiring", "99s"], active(u64::MAX), false),
+            (&["--expiring", "99s"], Some(metadata(State::Disabled, 101)), false),
+            (&["--subject", "x", "--scope", "y", "--state", "revoked", "--expiring", "0"], None, true),
+        ] {
+            assert_eq!(wanted(options, entry), expected, "{options:?}");
+        }
+        let mut many = metadata(State::Active, 200);
+        many.scopes = None;
+        assert!(wanted(&["--scope", "read"], Some(many)));
     }
 }

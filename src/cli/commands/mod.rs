@@ -2,8 +2,12 @@
 
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod list;
+pub(crate) mod manual;
 pub(crate) mod pepper;
 pub(crate) mod rotate;
 pub(crate) mod show;

@@ -1,5 +1,7 @@
 //! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
 
+use std::slice;
+
 use keygate_core::digest::Digest;
 use keygate_core::key::KeyId;
 use keygate_core::record::{Record, UnixSeconds};
@@ -12,10 +14,11 @@ use crate::fault::{Fault, Outcome};
 use crate::fields;
 use crate::key_out::KeyOut;
 use crate::key_source::new_key;
+use crate::revision;
 use crate::secrets;
 use crate::staleness::Staleness;
 use crate::standing::Standing;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Stored};
 use crate::time::{in_words, utc, utc_or_never};
 
 /// Rotates a key.
@@ -30,14 +33,18 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     let dry_run = args.write.dry_run;
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
 
-    let old = store::record(&store, old_id)?;
+    let (old, seen) = store::record(&*store, old_id)?;
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let succession = Succession::of(&old, key.id(), digest, args, context.now)?;
-    let show = |succession: &Succession| {
+    let operator = context.operator.as_deref();
+    let entries = [
+        Entry::of(&succession.new, revision::next(&*store, None, operator))?,
+        Entry::of(&succession.old, revision::next(&*store, Some(&seen), operator))?,
+    ];
+    let mut show = || {
         key_out.fill(key.reveal())?;
         let in_file = key_out.path().is_some();
-        let entries = [Entry::of(&succession.new)?, Entry::of(&succession.old)?];
         let result = Issued {
             key: (!in_file).then(|| key.reveal()),
             key_file: key_out.path(),
@@ -57,7 +64,11 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
             context.out.result(&result, key.reveal())
         }
     };
-    succession.carry_out(&store, dry_run, show)?;
+    if dry_run {
+        show()?;
+    } else {
+        succession.carry_out(&*store, &entries, &seen, show)?;
+    }
     announce(context, &succession, staleness, dry_run);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
@@ -108,19 +119,25 @@ impl Succession {
         Ok(Self { new, old, ends })
     }
 
-    /// Writes the new record, shows the new key, gives the old record its end, in this order: whatever
-    /// stops it half way, the old key still works until the new one has been handed over.
+    /// Writes the new entry, shows the new key, gives the old entry its end, in this order: whatever stops it
+    /// half way, the old key still works until the new one has been handed over.
+    ///
+    /// The old entry is looked at again before it is overwritten: handing over takes its time, and a key that
+    /// somebody revoked meanwhile must not come back to life.
     fn carry_out(
         &self,
         store: &dyn Store,
-        dry_run: bool,
-        show: impl FnOnce(&Self) -> Outcome<()>,
+        [new, old]: &[Entry; 2],
+        seen: &Stored,
+        show: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<()> {
-        // Both before anything is written, so that a record which the gate would refuse stops all of it.
-        let (new, old) = (Entry::of(&self.new)?, Entry::of(&self.old)?);
-        context::write(store, &[new], dry_run)?;
-        show(self).map_err(|fault| lost(fault, self.new.id.as_str(), dry_run))?;
-        context::write(store, &[old], dry_run).map_err(|fault| {
+        store.write(slice::from_ref(new))?;
+        show().map_err(|fault| lost(fault, self.new.id.as_str(), false))?;
+        let end = || {
+            revision::unchanged(store, &old.key, seen)?;
+            store.write(slice::from_ref(old))
+        };
+        end().map_err(|fault| {
             let seconds = utc(self.ends);
             fault.and(
                 format!(
@@ -128,7 +145,7 @@ impl Succession {
                     self.new.id, self.old.id
                 ),
                 format!(
-                    "`keygate update {} --expires {seconds}` gives it the end that was meant",
+                    "see `keygate show {0}`; `keygate update {0} --expires {seconds}` gives it the end that was meant",
                     self.old.id
                 ),
             )
@@ -194,7 +211,7 @@ fn announce(context: &Context, succession: &Succession, staleness: Staleness, dr
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::slice;
 
     use clap::Parser as _;
     use keygate_core::digest::Digest;
@@ -282,7 +299,7 @@ mod tests {
     fn a_key_that_began_this_very_second_can_end_at_once() {
         let old = old_with(|old| old.not_before = Some(at(NOW)));
         let made = succession(&old, &["--grace", "0"]).unwrap();
-        assert!(Entry::of(&made.old).is_ok());
+        assert!(Entry::of(&made.old, None).is_ok());
     }
 
     #[test]
@@ -299,22 +316,43 @@ mod tests {
         }
     }
 
-    /// A store that holds the old key, and what came of the rotation.
-    fn rotated(fails_after: Option<usize>, shown: Outcome<()>) -> (FakeStore, Outcome<()>, Vec<String>) {
+    /// What came of a rotation: the store, the outcome, and the order of the steps.
+    type Rotated = (FakeStore, Outcome<()>, Vec<String>);
+
+    fn rotated(fails_after: Option<usize>, shown: Outcome<()>) -> Rotated {
+        rotated_while(fails_after, |_| shown)
+    }
+
+    /// Rotates the old key; `meanwhile` is what happens while the new key is shown.
+    fn rotated_while(
+        fails_after: Option<usize>,
+        meanwhile: impl FnOnce(&FakeStore) -> Outcome<()>,
+    ) -> Rotated {
         let store = FakeStore::default();
-        store.write(&[Entry::of(&old()).unwrap()]).unwrap();
+        let entry = Entry::of(&old(), None).unwrap();
+        store.write(slice::from_ref(&entry)).unwrap();
         store.written.borrow_mut().clear();
         store.fails_after.set(fails_after);
-        let order = RefCell::new(Vec::new());
-        let outcome = succession(&old(), &[]).unwrap().carry_out(&store, false, |_| {
-            order.borrow_mut().extend(store.written.borrow().iter().cloned());
-            order.borrow_mut().push("shown".to_owned());
-            shown
+        let seen = store.entry(&entry.key).unwrap().unwrap();
+        let succession = succession(&old(), &[]).unwrap();
+        let entries = [&succession.new, &succession.old].map(|record| Entry::of(record, None).unwrap());
+        let outcome = succession.carry_out(&store, &entries, &seen, || {
+            store.written.borrow_mut().push("shown".to_owned());
+            meanwhile(&store)
         });
-        let seen = order.borrow().len().saturating_sub(1);
-        let mut steps = order.into_inner();
-        steps.extend(store.written.borrow().iter().skip(seen).cloned());
+        let steps = store.written.take();
         (store, outcome, steps)
+    }
+
+    #[test]
+    fn a_key_that_is_revoked_while_the_new_one_is_handed_over_stays_revoked() {
+        let (store, outcome, _) = rotated_while(None, |store| {
+            let revoked = old_with(|old| old.state = State::Revoked);
+            store.write(&[Entry::of(&revoked, None).unwrap()])
+        });
+        let fault = outcome.unwrap_err().to_string();
+        assert!(fault.contains(r#"changed in between: state "active" → "revoked""#), "{fault}");
+        assert_eq!(record(&store, id(OLD)).unwrap().0.state, State::Revoked);
     }
 
     #[test]
@@ -329,12 +367,12 @@ mod tests {
         let (store, outcome, steps) = rotated(Some(0), Ok(()));
         assert!(outcome.is_err());
         assert!(steps.is_empty());
-        assert_eq!(record(&store, id(OLD)).unwrap().not_after, None);
+        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
 
-        let (store, outcome, _) = rotated(Some(1), Ok(()));
+        let (store, outcome, _) = rotated(Some(2), Ok(()));
         let fault = outcome.unwrap_err().to_string();
         assert!(fault.contains("keygate update 4fTz0Qw9Lr2K --expires 1970-01-13T13:46:40Z"), "{fault}");
-        assert_eq!(record(&store, id(OLD)).unwrap().not_after, None);
+        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
     }
 
     #[test]
@@ -342,6 +380,6 @@ mod tests {
         let (store, outcome, _) = rotated(None, Err(Fault::failed("closed", "open")));
         let fault = outcome.unwrap_err().to_string();
         assert!(fault.contains(&format!("keygate revoke {NEW}")), "{fault}");
-        assert_eq!(record(&store, id(OLD)).unwrap().not_after, None);
+        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
     }
 }

@@ -21,16 +21,32 @@ struct Shown<'s> {
     record: &'s Record,
     state: Standing,
     good_now: bool,
+    /// Which writing of the entry this is; null in the local KV.
+    rev: Option<u64>,
+    by: Option<&'s str>,
 }
 
 /// Shows a key's record.
 pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     let id = fields::id(&args.id)?;
     let store = context::store(&context.config()?, &args.store)?;
-    let record = store::record(&store, id)?;
+    let (record, stored) = store::record(&*store, id)?;
+    let (rev, by) = stored.metadata.map_or((None, None), |metadata| (metadata.rev, metadata.by));
     let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
-    let shown = Shown { record: &record, state: standing, good_now: standing == Standing::Active };
-    context.out.result(&shown, lines(&record, standing, context.now).trim_end())
+    let shown = Shown {
+        record: &record,
+        state: standing,
+        good_now: standing == Standing::Active,
+        rev,
+        by: by.as_deref(),
+    };
+    let mut text = lines(&record, standing, context.now);
+    if let Some(rev) = rev {
+        let by = by.as_deref().map(|by| format!(" by {}", printable(by))).unwrap_or_default();
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{:<12}{rev}{by}", "revision");
+    }
+    context.out.result(&shown, text.trim_end())
 }
 
 fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {

@@ -1,6 +1,5 @@
 //! `keygate verify`: what the gate would answer to a key, by the gate's own code.
 
-use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
@@ -21,6 +20,7 @@ use crate::dev_vars::DevVars;
 use crate::fault::{Fault, Outcome};
 use crate::imported::read_line;
 use crate::output::printable;
+use crate::percent::encoded;
 use crate::secrets::pepper_texts;
 use crate::store::Store;
 use crate::wrangler_toml::WranglerToml;
@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
     let judgement = match gate(&config, args)? {
         Ok(gate) => {
             let key = read_line(io::stdin().lock())?;
-            judge(context, &gate, &store, args, &key)?
+            judge(context, &gate, &*store, args, &key)?
         }
         Err(faults) => refused(&Cause::Misconfigured(faults).into()),
     };
@@ -78,6 +78,7 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
         static_keys: secret("STATIC_KEYS"),
         denied_ids: secret("DENIED_IDS"),
         origin_authorization: secret("ORIGIN_AUTHORIZATION"),
+        origin_signing_key: secret("ORIGIN_SIGNING_KEY"),
     });
     Ok(match (policy, secrets) {
         (Ok(policy), Ok(secrets)) => Ok(Gate { policy, secrets }),
@@ -124,7 +125,7 @@ fn judge(
         None => Lookup::NotNeeded,
         Some(id) => match gate.secrets.static_key(&id) {
             Some(record) => Lookup::Found(record),
-            None => match store.value(&id.kv_name())?.map(|value| Record::parse_entry(id, &value)) {
+            None => match store.entry(&id.kv_name())?.map(|entry| Record::parse_entry(id, &entry.value)) {
                 None => Lookup::Unknown,
                 Some(Ok(record)) => {
                     stored = record;
@@ -179,20 +180,6 @@ impl Request {
         }
         request
     }
-}
-
-/// The key as the value of a query parameter.
-fn encoded(key: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(3 * key.len()));
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 /// The runtime has resolved and encoded a URL before the gate sees it; so must who asks about one.
@@ -272,7 +259,7 @@ fn text(judgement: &Judgement) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_path, encoded};
+    use super::check_path;
 
     #[test]
     fn a_path_is_taken_only_as_the_runtime_would_write_it() {
@@ -294,10 +281,5 @@ mod tests {
         ] {
             assert!(check_path(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_foreign_key_is_encoded_for_the_query() {
-        assert_eq!(encoded("a+b/c=_-.~").as_str(), "a%2Bb%2Fc%3D_-.~");
     }
 }

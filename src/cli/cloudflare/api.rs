@@ -1,0 +1,286 @@
+//! The client of the API: one place that knows the token, the waits and the form of an answer.
+
+use std::env;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustls::crypto::ring;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{RootCerts, TlsConfig};
+use zeroize::Zeroizing;
+
+use crate::cloudflare::fault::{Permission, Said, refusal};
+use crate::cloudflare::retry::{Retries, retry_after};
+use crate::fault::{Fault, Outcome};
+
+pub(crate) const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
+/// wrangler reads the same one.
+const BASE_URL_VARIABLE: &str = "CLOUDFLARE_API_BASE_URL";
+const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For one attempt, body and all: 100 MB, the most that one call may send, in two minutes is 7 Mbit/s.
+const CALL_TIMEOUT: Duration = Duration::from_mins(2);
+/// Above any honest answer: 1,000 names with 1 KB of metadata each are 2 MB, 100 records of 16 KB are 2 MB.
+const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Cloudflare's API, with one token.
+// Absent on purpose: Debug; it holds the token.
+pub(crate) struct Api {
+    agent: Agent,
+    base: String,
+    authorization: Zeroizing<String>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'c> {
+    pub(crate) method: &'static str,
+    /// Below the base URL, with its query.
+    pub(crate) path: &'c str,
+    /// JSON.
+    pub(crate) body: Option<&'c [u8]>,
+    /// What the token needs for it.
+    pub(crate) needs: Permission,
+    /// What failed if it fails: `cannot …`.
+    pub(crate) doing: &'c str,
+}
+
+/// The part of every answer that is alike.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Answer<T> {
+    #[serde(default)]
+    success: bool,
+    #[serde(default)]
+    errors: Vec<Said>,
+    pub(crate) result: Option<T>,
+    #[serde(default)]
+    pub(crate) result_info: Option<ResultInfo>,
+}
+
+/// Where a listing goes on.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct ResultInfo {
+    /// Empty or absent on the last page.
+    #[serde(default)]
+    pub(crate) cursor: Option<String>,
+}
+
+impl Api {
+    /// The API as the environment describes it.
+    ///
+    /// # Errors
+    /// There is no token, or a variable cannot be used.
+    pub(crate) fn from_environment() -> Outcome<Self> {
+        let token = Zeroizing::new(env::var(TOKEN_VARIABLE).unwrap_or_default());
+        if token.is_empty() {
+            return Err(Fault::usage(
+                format!("there is no Cloudflare API token: {TOKEN_VARIABLE} is not set"),
+                "make one (dash.cloudflare.com/profile/api-tokens) with the permission Account · Workers KV Storage: Edit, and set the variable to it; what `wrangler login` keeps is not read",
+            ));
+        }
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Fault::usage(
+                format!("{TOKEN_VARIABLE} holds a blank or another character that no token has"),
+                "use the token as it was shown, without quotes, blanks or `Bearer`",
+            ));
+        }
+        let base = env::var(BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
+        let base = base.unwrap_or_else(|| BASE_URL.to_owned());
+        Ok(Self {
+            agent: agent(),
+            base: base_url(&base)?,
+            authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
+        })
+    }
+
+    /// Asks, as often as it makes sense, and returns the answer of a success.
+    ///
+    /// Every call that the program makes may be repeated: it reads, or it writes what it would write again.
+    ///
+    /// # Errors
+    /// Cloudflare refused, could not be reached, or answered something else than its API does.
+    pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Outcome<Answer<T>> {
+        let mut retries = Retries::default();
+        loop {
+            let (fault, after) = match self.attempt(call) {
+                Ok((status, after, body)) => match answer(status, &body, call) {
+                    Ok(answer) => return Ok(answer),
+                    Err(fault) if status == 429 || status >= 500 => (fault, after),
+                    Err(fault) => return Err(fault),
+                },
+                Err(e) if is_passing(&e) => (unreachable(call.doing, &self.base, &e), None),
+                Err(e) => return Err(unreachable(call.doing, &self.base, &e)),
+            };
+            match retries.next_wait(after) {
+                Some(wait) => thread::sleep(wait),
+                None => return Err(fault),
+            }
+        }
+    }
+
+    fn attempt(&self, call: Call<'_>) -> Result<(u16, Option<Duration>, Vec<u8>), ureq::Error> {
+        let Call { method, path, body, .. } = call;
+        let request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap_or_default())
+            .uri(format!("{}{path}", self.base))
+            .header("Authorization", self.authorization.as_str())
+            .header("Content-Type", "application/json")
+            .body(body.unwrap_or_default());
+        let mut response = self.agent.run(request?)?;
+        let after = retry_after(header(&response, "retry-after"));
+        let body = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec()?;
+        Ok((response.status().as_u16(), after, body))
+    }
+}
+
+fn header<'r>(response: &'r Response<ureq::Body>, name: &str) -> Option<&'r str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+fn agent() -> Agent {
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        // What the operator's machine trusts, so that a company's own proxy works as it does for wrangler.
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        // The API has no redirects, and the token is for nobody else.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("keygate/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(CALL_TIMEOUT))
+        .build()
+        .into()
+}
+
+/// A token is not sent in the clear, but to this machine.
+fn base_url(text: &str) -> Outcome<String> {
+    let loopback = |rest: &str| {
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+    };
+    let safe = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
+        || text.strip_prefix("http://").is_some_and(loopback);
+    if safe && !text.contains(['?', '#', '@']) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(Fault::usage(
+        format!("{BASE_URL_VARIABLE} is not the address of an API that a token may be sent to"),
+        format!(
+            "unset it, or give an https:// URL without user, query and fragment (http:// to this machine alone); the default is {BASE_URL}"
+        ),
+    ))
+}
+
+/// Whether the same request may fare better in a moment.
+fn is_passing(error: &ureq::Error) -> bool {
+    matches!(
+        error,
+        ureq::Error::Timeout(_)
+            | ureq::Error::Io(_)
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Protocol(_)
+    ) && !is_tls(error)
+}
+
+/// Whether the two sides did not come to trust each other; rustls's errors come wrapped in those of the socket.
+fn is_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
+        ureq::Error::Io(error) => {
+            error.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
+        }
+        _ => false,
+    }
+}
+
+fn unreachable(doing: &str, base: &str, error: &ureq::Error) -> Fault {
+    let (problem, remedy) = match error {
+        ureq::Error::Timeout(_) => (
+            "did not answer in time",
+            "check the network, then run the command again; a change that was sent may have been made",
+        ),
+        ureq::Error::HostNotFound => {
+            ("has no address that this machine can find", "check the network and its name service")
+        }
+        _ if is_tls(error) => (
+            "does not prove who it is",
+            "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there",
+        ),
+        ureq::Error::Io(_) | ureq::Error::ConnectionFailed => {
+            ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again")
+        }
+        ureq::Error::BodyExceedsLimit(_) => {
+            ("sent more than its API does", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY")
+        }
+        _ => ("did not answer as HTTP wants it", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY"),
+    };
+    Fault::failed(format!("{doing}: {base} {problem} ({error})"), remedy)
+}
+
+/// The answer of a success, or the fault that another one amounts to.
+fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: Call<'_>) -> Outcome<Answer<T>> {
+    #[derive(Deserialize)]
+    struct Refused {
+        #[serde(default)]
+        errors: Vec<Said>,
+    }
+    if !(200..300).contains(&status) {
+        // A proxy's page has no list of errors; the status says enough.
+        let said =
+            serde_json::from_slice(body).map_or_else(|_| Vec::new(), |refused: Refused| refused.errors);
+        return Err(refusal(status, &said, call.needs, call.doing));
+    }
+    match serde_json::from_slice::<Answer<T>>(body) {
+        Ok(answer) if answer.success => Ok(answer),
+        Ok(answer) => Err(refusal(status, &answer.errors, call.needs, call.doing)),
+        Err(e) => Err(Fault::failed(
+            // Where, not what: an answer may hold values.
+            format!(
+                "{}: the answer is not one of Cloudflare's API (line {}, column {})",
+                call.doing,
+                e.line(),
+                e.column()
+            ),
+            "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY; if neither is set, look for a newer keygate",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base_url;
+
+    #[test]
+    fn a_token_goes_to_https_or_to_this_machine() {
+        for (good, base) in [
+            ("https://api.example.com/v4/", "https://api.example.com/v4"),
+            ("http://127.0.0.1:8080/client/v4", "http://127.0.0.1:8080/client/v4"),
+            ("http://[::1]:80", "http://[::1]:80"),
+            ("http://localhost", "http://localhost"),
+        ] {
+            assert_eq!(base_url(good).unwrap(), base);
+        }
+        for bad in [
+            "",
+            "https://",
+            "http://api.example.com",
+            "http://127.0.0.1.example.com",
+            "http://127.0.0.1@example.com/",
+            "ftp://localhost",
+            "api.example.com",
+            "https://a?b",
+            "http://localhost@example.com:1",
+        ] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A deployed KV namespace.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cloudflare::api::{Api, Call};
+use crate::cloudflare::fault::Permission;
+use crate::cloudflare::retry::Retries;
+use crate::entry::Entry;
+use crate::fault::{Fault, Outcome};
+use crate::percent::encoded;
+use crate::store::{Listed, Store, Stored};
+
+/// Names that one bulk read may ask for.
+const READ_MAX: usize = 100;
+/// Pairs that one bulk write may hold.
+pub(crate) const WRITE_MAX: usize = 10_000;
+/// One bulk write may have 100 MB; escaping and commas are within the rest.
+pub(crate) const WRITE_MAX_BYTES: usize = 90_000_000;
+
+/// The namespace of one deployed gate.
+// Absent on purpose: Debug; the API holds the token.
+pub(crate) struct RemoteKv {
+    api: Api,
+    /// `/accounts/…/storage/kv/namespaces/…`
+    path: String,
+    place: String,
+}
+
+impl RemoteKv {
+    pub(crate) fn new(api: Api, account: &str, namespace: &str, environment: Option<&str>) -> Self {
+        let place = "the deployed KV namespace";
+        Self {
+            api,
+            path: format!("/accounts/{account}/storage/kv/namespaces/{namespace}"),
+            place: match environment {
+                Some(name) => format!("{place} (environment {name})"),
+                None => place.to_owned(),
+            },
+        }
+    }
+
+    fn read(&self, names: &[String]) -> Outcome<BTreeMap<String, Option<Found>>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Question<'q> {
+            keys: &'q [String],
+            with_metadata: bool,
+        }
+        #[derive(Deserialize)]
+        struct Values {
+            #[serde(default)]
+            values: BTreeMap<String, Option<Found>>,
+        }
+        let answer = self.api.ask::<Values>(Call {
+            method: "POST",
+            path: &format!("{}/bulk/get", self.path),
+            body: Some(&json(&Question { keys: names, with_metadata: true })?),
+            needs: Permission::KvRead,
+            doing: &format!("cannot read {}", self.place),
+        })?;
+        Ok(answer.result.map(|result| result.values).unwrap_or_default())
+    }
+
+    /// One call, repeated for the names that Cloudflare says it did not write.
+    fn put(&self, entries: &[Entry]) -> Outcome<()> {
+        #[derive(Default, Deserialize)]
+        struct Written {
+            #[serde(default)]
+            unsuccessful_keys: Vec<String>,
+        }
+        let mut retries = Retries::default();
+        let mut body = json(&entries)?;
+        loop {
+            let answer = self.api.ask::<Written>(Call {
+                method: "PUT",
+                path: &format!("{}/bulk", self.path),
+                body: Some(&body),
+                needs: Permission::KvWrite,
+                doing: &format!("cannot write to {}", self.place),
+            })?;
+            let failed = answer.result.unwrap_or_default().unsuccessful_keys;
+            if failed.is_empty() {
+                return Ok(());
+            }
+            let Some(wait) = retries.next_wait(None) else {
+                return Err(Fault::failed(
+                    format!(
+                        "{} of {} entries were not written to {}",
+                        failed.len(),
+                        entries.len(),
+                        self.place
+                    ),
+                    "run the command again: what has been written is left as it is",
+                ));
+            };
+            std::thread::sleep(wait);
+            let again: Vec<&Entry> = entries.iter().filter(|entry| failed.contains(&entry.key)).collect();
+            body = json(&again)?;
+        }
+    }
+}
+
+/// A value with its metadata, or bare where there is none of ours to be had.
+#[derive(Deserialize)]
+struct Found {
+    value: Option<String>,
+    #[serde(default)]
+    metadata: Value,
+}
+
+impl Store for RemoteKv {
+    fn entries(&self, names: &[String]) -> Outcome<Vec<Option<Stored>>> {
+        let mut all = Vec::with_capacity(names.len());
+        for names in names.chunks(READ_MAX) {
+            let mut found = self.read(names)?;
+            all.extend(names.iter().map(|name| {
+                let found = found.remove(name)??;
+                let metadata = serde_json::from_value(found.metadata).ok();
+                Some(Stored { value: found.value?, metadata })
+            }));
+        }
+        Ok(all)
+    }
+
+    fn write(&self, entries: &[Entry]) -> Outcome<()> {
+        for chunk in bulks(entries) {
+            self.put(chunk)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()> {
+        #[derive(Deserialize)]
+        struct Row {
+            name: String,
+            #[serde(default)]
+            metadata: Value,
+        }
+        let mut cursor = String::new();
+        loop {
+            let from = if cursor.is_empty() {
+                String::new()
+            } else {
+                format!("&cursor={}", encoded(&cursor).as_str())
+            };
+            let answer = self.api.ask::<Vec<Row>>(Call {
+                method: "GET",
+                path: &format!("{}/keys?limit=1000&prefix={}{from}", self.path, encoded(prefix).as_str()),
+                body: None,
+                needs: Permission::KvRead,
+                doing: &format!("cannot list {}", self.place),
+            })?;
+            let listed =
+                |row: Row| Listed { name: row.name, metadata: serde_json::from_value(row.metadata).ok() };
+            page(answer.result.unwrap_or_default().into_iter().map(listed).collect())?;
+            // By the cursor alone: a page may be empty and not the last.
+            let next = answer.result_info.and_then(|info| info.cursor).unwrap_or_default();
+            if next.is_empty() {
+                return Ok(());
+            }
+            if next == cursor {
+                return Err(Fault::failed(
+                    format!("cannot list {}: the listing does not go on", self.place),
+                    "run the command again",
+                ));
+            }
+            cursor = next;
+        }
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+}
+
+/// The entries in as many parts as there have to be bulk writes.
+pub(crate) fn bulks(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+    let mut rest = entries;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest.iter().take(WRITE_MAX).take_while(|entry| {
+            bytes += entry.bulk_bytes();
+            bytes <= WRITE_MAX_BYTES
+        });
+        // One at least: an entry is far smaller than a bulk write.
+        let count = fits.count().max(1);
+        let (head, tail) = rest.split_at_checked(count)?;
+        rest = tail;
+        Some(head)
+    })
+}
+
+fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|e| Fault::failed(format!("cannot write JSON: {e}"), "report this; it should not happen"))
+}

@@ -1,0 +1,77 @@
+//! Cloudflare's REST API: who asks, of which account, and what the answers mean.
+
+mod api;
+mod fault;
+mod kv;
+mod retry;
+
+pub(crate) use api::{Api, Call, TOKEN_VARIABLE};
+pub(crate) use fault::Permission;
+pub(crate) use kv::{RemoteKv, WRITE_MAX, WRITE_MAX_BYTES};
+
+use std::env;
+
+use crate::fault::{Fault, Outcome};
+use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
+
+const ACCOUNT_VARIABLE: &str = "CLOUDFLARE_ACCOUNT_ID";
+
+/// The account that the gate is deployed in: `--account`, wrangler.toml, `CLOUDFLARE_ACCOUNT_ID`; the last two in wrangler's
+/// own order, so that both programs mean the same account.
+///
+/// # Errors
+/// None is named, or what is named is no id.
+pub(crate) fn account(flag: Option<&str>, config: &WranglerToml) -> Outcome<String> {
+    let from_toml = config.setting("account_id").and_then(|id| id.as_str());
+    let variable = env::var(ACCOUNT_VARIABLE).ok();
+    let places = [
+        (flag, "--account".to_owned()),
+        (from_toml, format!("{}: `{}`", config.name(), config.place("account_id"))),
+        (variable.as_deref(), ACCOUNT_VARIABLE.to_owned()),
+    ];
+    let named = places.into_iter().find_map(|(id, place)| Some((id.filter(|id| !id.is_empty())?, place)));
+    let Some((id, place)) = named else {
+        return Err(Fault::usage(
+            format!("the Cloudflare account is not named in {}", config.name()),
+            format!(
+                "set `account_id` there, or {ACCOUNT_VARIABLE}, or give `--account ID`; the dashboard shows the id in its address, after dash.cloudflare.com/"
+            ),
+        ));
+    };
+    identifier(id, &place)
+}
+
+/// The KV namespace that holds the records: `--namespace`, or the one that wrangler.toml binds.
+///
+/// # Errors
+/// None is named, or what is named is no id.
+pub(crate) fn namespace(flag: Option<&str>, config: &WranglerToml) -> Outcome<String> {
+    if let Some(id) = flag {
+        return identifier(id, "--namespace");
+    }
+    let place = format!("{}: `{}`", config.name(), config.place("kv_namespaces"));
+    let Some(namespace) = config.keys_namespace() else {
+        return Err(config.no_namespace());
+    };
+    match namespace.get("id").and_then(|id| id.as_str()) {
+        // What this repository's wrangler.toml holds until a namespace is made.
+        Some(id) if !id.is_empty() && !id.bytes().all(|b| b == b'0') => identifier(id, &place),
+        _ => Err(Fault::failed(
+            format!("{place} binds `{KEYS_BINDING}` to no namespace yet"),
+            "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there",
+        )),
+    }
+}
+
+/// An id of Cloudflare's, which becomes part of a URL.
+fn identifier(text: &str, place: &str) -> Outcome<String> {
+    const LENGTH: usize = 32;
+    if text.len() == LENGTH && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(text.to_owned());
+    }
+    // The text is not repeated: somebody may have put a token there.
+    Err(Fault::usage(
+        format!("{place} is not an id of Cloudflare's: {LENGTH} hexadecimal digits"),
+        "copy the id from the dashboard, or from `wrangler whoami` and `wrangler kv namespace list`",
+    ))
+}

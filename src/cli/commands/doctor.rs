@@ -1,0 +1,40 @@
+//! `keygate doctor`: is the gate deployed as it is meant to be, and do its keys want a hand?
+
+use std::process::ExitCode;
+
+use keygate_core::pepper::Pepper;
+
+use crate::args::DoctorArgs;
+use crate::check_policy::check_policy;
+use crate::cloudflare::{self, Api};
+use crate::context::{self, Context};
+use crate::doctor::{check_deployment, check_keys, check_settings};
+use crate::fault::Outcome;
+use crate::findings::Findings;
+use crate::secrets;
+
+/// Looks at the gate.
+pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
+    let config = context.config()?;
+    let mut findings = Findings::default();
+    check_policy(&config, &mut findings);
+    check_settings(&config, context.now, &mut findings);
+    if args.store.remote {
+        let namespace = cloudflare::namespace(args.store.namespace.as_deref(), &config)?;
+        let account = cloudflare::account(args.store.account.as_deref(), &config)?;
+        check_deployment(&config, &Api::from_environment()?, &account, &namespace, &mut findings);
+    }
+    let peppers = match secrets::pepper_texts(None, &config, args.store.remote) {
+        Ok(texts) => [Some(&texts.current), texts.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|text| Some(Pepper::parse(text).ok()?.id().to_string()))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    if peppers.is_empty() {
+        context.out.note("not looked at: whether keys depend on peppers that the gate does not have; set KEYGATE_PEPPER for that");
+    }
+    check_keys(&*context::store(&config, &args.store)?, &peppers, context.now, &mut findings)?;
+    findings.print(context.out)
+}

@@ -1,0 +1,50 @@
+//! `keygate export`: every record, one a line.
+
+use std::process::ExitCode;
+
+use keygate_core::key::{KV_NAME_PREFIX, KeyId};
+use keygate_core::record::Record;
+
+use crate::args::ExportArgs;
+use crate::context::{self, Context};
+use crate::fault::Outcome;
+use crate::output::printable;
+use crate::progress::Progress;
+use crate::store::Listed;
+
+/// Exports all records.
+pub(crate) fn run(context: &Context, args: &ExportArgs) -> Outcome<ExitCode> {
+    let store = context::store(&context.config()?, &args.store)?;
+    let progress = Progress::counting("exported", None);
+    let mut lines = context.out.lines();
+    let (mut written, mut bad) = (0_usize, 0_usize);
+    store.list(KV_NAME_PREFIX, &mut |page: Vec<Listed>| {
+        let names: Vec<String> = page.into_iter().map(|listed| listed.name).collect();
+        for (name, entry) in names.iter().zip(store.entries(&names)?) {
+            // What was deleted since it was listed is no longer there to be exported.
+            let Some(entry) = entry else { continue };
+            match record(name, &entry.value) {
+                Ok(record) => {
+                    lines.add(&record)?;
+                    written += 1;
+                }
+                Err(problem) => {
+                    progress.aside(|| context.out.note(printable(&format!("{name}: {problem}"))));
+                    bad += 1;
+                }
+            }
+        }
+        progress.add(names.len());
+        Ok(())
+    })?;
+    lines.finish()?;
+    progress.finish();
+    context.out.note(format_args!("{written} records from {}, {bad} that are none", store.place()));
+    Ok(ExitCode::from(u8::from(bad > 0)))
+}
+
+fn record(name: &str, value: &str) -> Result<Record, String> {
+    let id = name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name);
+    let id = KeyId::parse(id).map_err(|e| e.to_string())?;
+    Record::parse_entry(id, value).map_err(|fault| format!("is not a valid record: {fault}"))
+}

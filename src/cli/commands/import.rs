@@ -1,0 +1,306 @@
+//! `keygate import`: many keys of another system, or the records of an export.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::process::ExitCode;
+
+use keygate_core::digest::Digest;
+use keygate_core::key::{KV_NAME_PREFIX, KeyId};
+use keygate_core::record::Record;
+use serde::Serialize;
+
+use crate::args::ImportArgs;
+use crate::bulk_files::BulkFiles;
+use crate::cloudflare::WRITE_MAX;
+use crate::context::{self, Context};
+use crate::entry::Entry;
+use crate::fault::{Fault, Outcome};
+use crate::import::{self, Candidate, Rules};
+use crate::imported;
+use crate::output::{Lines, printable};
+use crate::progress::Progress;
+use crate::revision;
+use crate::store::{Store, Stored};
+
+/// Imports keys.
+pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
+    let config = context.config()?;
+    let rules = Rules {
+        prefix: config.key_prefix()?,
+        now: context.now,
+        allow_weak: args.allow_weak,
+        subject: args.subject.clone(),
+        scopes: args.scopes.clone(),
+        plan: args.plan.clone(),
+        expires: args.expires,
+    };
+    let target = match &args.bulk_dir {
+        Some(folder) => Target::Files(BulkFiles::new(folder)?),
+        None => Target::store(context::store(&config, &args.store)?, args.dry_run)?,
+    };
+    let mut import = Import {
+        context,
+        target,
+        lines: (context.out.is_json() || args.dry_run).then(|| context.out.lines()),
+        progress: Progress::counting("read", None),
+        waiting: Vec::new(),
+        seen: HashMap::new(),
+        counts: Counts::default(),
+    };
+    import::read(args.format, source(args)?, &mut |line, read| {
+        import.progress.add(1);
+        match read.and_then(|draft| draft.candidate(&rules)) {
+            Ok(candidate) => import.take(line, candidate),
+            Err(problem) => import.report(&Row::bad(line, problem)),
+        }
+    })?;
+    let (counts, place) = import.finish()?;
+    announce(context, &counts, &place, args.dry_run);
+    if counts.imported > 0 {
+        imported::warn_unless_read(context, &config);
+    }
+    Ok(ExitCode::from(u8::from(counts.bad + counts.different > 0)))
+}
+
+fn source(args: &ImportArgs) -> Outcome<Box<dyn BufRead>> {
+    match args.file.as_deref().filter(|path| path.as_os_str() != "-") {
+        None => Ok(Box::new(io::stdin().lock())),
+        Some(path) => match File::open(path) {
+            Ok(file) => Ok(Box::new(BufReader::new(file))),
+            Err(e) => Err(Fault::failed(
+                format!("cannot read {}: {e}", path.display()),
+                "name a readable file, or send the keys to standard input",
+            )),
+        },
+    }
+}
+
+/// Where the records go.
+enum Target {
+    Store {
+        store: Box<dyn Store>,
+        /// The names that are taken, so that only their values have to be read.
+        names: HashSet<String>,
+        dry_run: bool,
+    },
+    Files(BulkFiles),
+}
+
+impl Target {
+    fn store(store: Box<dyn Store>, dry_run: bool) -> Outcome<Self> {
+        let mut names = HashSet::new();
+        store.list(KV_NAME_PREFIX, &mut |page| {
+            names.extend(page.into_iter().map(|listed| listed.name));
+            Ok(())
+        })?;
+        Ok(Self::Store { store, names, dry_run })
+    }
+}
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Fate {
+    /// Its record is written.
+    New,
+    /// Its record is there, and says the same.
+    Same,
+    /// Its record is there and says something else; it stays as it is.
+    Different,
+    /// It cannot be taken.
+    Bad,
+}
+
+/// One key of the source, as `--json` and `--dry-run` print it.
+#[derive(Serialize)]
+struct Row {
+    line: u64,
+    id: Option<KeyId>,
+    subject: Option<String>,
+    fate: Fate,
+    problem: Option<String>,
+}
+
+impl Row {
+    fn bad(line: u64, problem: String) -> Self {
+        Self { line, id: None, subject: None, fate: Fate::Bad, problem: Some(problem) }
+    }
+
+    fn of(line: u64, record: &Record, fate: Fate) -> Self {
+        let subject = Some(record.subject.to_string());
+        Self { line, id: Some(record.id), subject, fate, problem: None }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    new: usize,
+    same: usize,
+    different: usize,
+    bad: usize,
+    /// Of the new ones, those without a pepper.
+    imported: usize,
+}
+
+/// An import on its way.
+struct Import<'c> {
+    context: &'c Context,
+    target: Target,
+    lines: Option<Lines>,
+    progress: Progress,
+    /// Candidates that wait for a bulk write.
+    waiting: Vec<(u64, Candidate)>,
+    /// The line on which each key was first seen.
+    seen: HashMap<KeyId, u64>,
+    counts: Counts,
+}
+
+impl Import<'_> {
+    fn take(&mut self, line: u64, candidate: Candidate) -> Outcome<()> {
+        if let Some(first) = self.seen.get(&candidate.record.id) {
+            let problem = format!("is the same key as line {first}");
+            let row = Row::of(line, &candidate.record, Fate::Bad);
+            return self.report(&Row { problem: Some(problem), ..row });
+        }
+        self.seen.insert(candidate.record.id, line);
+        self.waiting.push((line, candidate));
+        if self.waiting.len() == WRITE_MAX { self.settle() } else { Ok(()) }
+    }
+
+    /// Writes what waits and is new.
+    fn settle(&mut self) -> Outcome<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut stored = self.stored(&waiting)?;
+        let mut entries = Vec::new();
+        let mut rows = Vec::with_capacity(waiting.len());
+        for (line, candidate) in waiting {
+            if let Some(stored) = stored.remove(&candidate.record.id) {
+                rows.push(compared(line, candidate, &stored));
+                continue;
+            }
+            let revision = match &self.target {
+                Target::Store { store, .. } => {
+                    revision::next(&**store, None, self.context.operator.as_deref())
+                }
+                Target::Files(_) => None,
+            };
+            match Entry::of(&candidate.record, revision) {
+                Ok(entry) => {
+                    self.counts.imported +=
+                        usize::from(matches!(candidate.record.digest, Digest::Imported(_)));
+                    entries.push(entry);
+                    rows.push(Row::of(line, &candidate.record, Fate::New));
+                }
+                Err(fault) => rows.push(Row::bad(line, fault.problem().to_owned())),
+            }
+        }
+        match &mut self.target {
+            Target::Store { dry_run: true, .. } => {}
+            Target::Store { store, .. } => store.write(&entries).map_err(|fault| {
+                fault.and(
+                    "not all keys were written",
+                    "run the command again: keys that were written are left as they are",
+                )
+            })?,
+            Target::Files(files) => entries.iter().try_for_each(|entry| files.add(entry))?,
+        }
+        rows.iter().try_for_each(|row| self.report(row))
+    }
+
+    /// The entries that are there already.
+    fn stored(&self, waiting: &[(u64, Candidate)]) -> Outcome<HashMap<KeyId, Stored>> {
+        let Target::Store { store, names, .. } = &self.target else {
+            return Ok(HashMap::new());
+        };
+        let ids = waiting.iter().map(|(_, candidate)| candidate.record.id);
+        let taken: Vec<(KeyId, String)> =
+            ids.map(|id| (id, id.kv_name())).filter(|(_, name)| names.contains(name)).collect();
+        if taken.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (ids, names): (Vec<KeyId>, Vec<String>) = taken.into_iter().unzip();
+        let entries = store.entries(&names)?;
+        Ok(ids.into_iter().zip(entries).filter_map(|(id, entry)| Some((id, entry?))).collect())
+    }
+
+    fn report(&mut self, row: &Row) -> Outcome<()> {
+        match row.fate {
+            Fate::New => self.counts.new += 1,
+            Fate::Same => self.counts.same += 1,
+            Fate::Different => self.counts.different += 1,
+            Fate::Bad => self.counts.bad += 1,
+        }
+        if self.context.out.is_json()
+            && let Some(lines) = &mut self.lines
+        {
+            return lines.add(row);
+        }
+        let Row { line, id, subject, problem, .. } = row;
+        if let Some(problem) = problem {
+            self.progress.aside(|| {
+                self.context.out.note(printable(&format!(
+                    "line {line}: {}{problem}",
+                    id.map(|id| format!("key {id} ")).unwrap_or_default()
+                )));
+            });
+        }
+        if let (Some(lines), Some(id), Some(subject)) = (&mut self.lines, id, subject) {
+            let fate = match row.fate {
+                Fate::New => "new",
+                Fate::Same => "same",
+                Fate::Different => "different",
+                Fate::Bad => "bad",
+            };
+            return lines.add_text(format_args!("{fate:<9}  {id}  {subject}"));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Outcome<(Counts, String)> {
+        self.settle()?;
+        self.progress.finish();
+        if let Some(lines) = self.lines {
+            lines.finish()?;
+        }
+        let place = match self.target {
+            Target::Store { store, .. } => store.place().to_owned(),
+            Target::Files(files) => match files.finish()? {
+                1 => "1 bulk file".to_owned(),
+                count => format!("{count} bulk files"),
+            },
+        };
+        Ok((self.counts, place))
+    }
+}
+
+fn compared(line: u64, candidate: Candidate, stored: &Stored) -> Row {
+    let Ok(there) = Record::parse_entry(candidate.record.id, &stored.value) else {
+        let problem = "has an entry that is no valid record; it is left as it is".to_owned();
+        return Row { problem: Some(problem), ..Row::of(line, &candidate.record, Fate::Different) };
+    };
+    let record = candidate.counted_as_first(&there);
+    match (record.to_json(), there.to_json()) {
+        (Ok(wanted), Ok(found)) if wanted == found => Row::of(line, &record, Fate::Same),
+        (Ok(wanted), Ok(found)) => {
+            let of = |value| Stored { value, metadata: None };
+            let problem = format!(
+                "is there already and is left as it is: {}",
+                revision::difference(&of(wanted), &of(found))
+            );
+            Row { problem: Some(problem), ..Row::of(line, &record, Fate::Different) }
+        }
+        (Err(e), _) | (_, Err(e)) => Row::bad(line, format!("makes no valid record: {e}")),
+    }
+}
+
+fn announce(context: &Context, counts: &Counts, place: &str, dry_run: bool) {
+    let Counts { new, same, different, bad, .. } = counts;
+    let written = if dry_run { "would be written to" } else { "written to" };
+    context.out.note(format_args!(
+        "{new} {written} {place}, {same} there already and the same, {different} there and different, {bad} not taken"
+    ));
+    if dry_run {
+        context.out.note("nothing was written");
+    }
+}

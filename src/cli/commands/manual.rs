@@ -1,0 +1,34 @@
+//! `keygate completions` and `keygate man`: the command line, for shells and for readers.
+
+use std::fs;
+use std::io::{self, Write as _};
+
+use clap::CommandFactory as _;
+
+use crate::args::{Cli, CompletionsArgs, ManArgs};
+use crate::fault::{Fault, Outcome};
+use crate::output::{Output, not_written};
+
+/// Prints a shell's completions.
+pub(crate) fn completions(args: &CompletionsArgs) -> Outcome<()> {
+    // Into memory first: the generator panics where standard output is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "keygate", &mut script);
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&script).and_then(|()| stdout.flush()).map_err(|e| not_written(&e))
+}
+
+/// Writes a page for the program and one for each of its commands.
+pub(crate) fn man(out: Output, args: &ManArgs) -> Outcome<()> {
+    let folder = &args.folder;
+    fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder)).map_err(
+        |e| {
+            Fault::failed(
+                format!("cannot write man pages into {}: {e}", folder.display()),
+                "name a folder that you can write to",
+            )
+        },
+    )?;
+    out.note(format_args!("wrote keygate.1 and a page for each command into {}", folder.display()));
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The records and their metadata.
+
+use std::collections::BTreeMap;
+
+use keygate_core::digest::Digest;
+use keygate_core::key::{KV_NAME_PREFIX, KeyId};
+use keygate_core::record::{Record, UnixSeconds};
+
+use crate::fault::Outcome;
+use crate::findings::{Findings, Level};
+use crate::progress::Progress;
+use crate::standing::Standing;
+use crate::store::{Listed, Store};
+use crate::time::utc;
+
+const DAY_SECS: u64 = 24 * 60 * 60;
+/// Time enough for a holder to put a new key in place.
+const SOON_SECS: u64 = 14 * DAY_SECS;
+/// How old a key may get before it should be rotated.
+const OLD_SECS: u64 = 90 * DAY_SECS;
+
+/// Checks every key of the store. `peppers` are the ids of those that the gate is known to have; empty, none is known.
+///
+/// # Errors
+/// The store could not be asked.
+pub(crate) fn check_keys(
+    store: &dyn Store,
+    peppers: &[String],
+    now: UnixSeconds,
+    findings: &mut Findings,
+) -> Outcome<()> {
+    let progress = Progress::counting("looked at", None);
+    let mut check =
+        Check { place: store.place().to_owned(), peppers, now, findings, foreign: BTreeMap::new() };
+    store.list(KV_NAME_PREFIX, &mut |page| {
+        let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
+        for (listed, entry) in page.iter().zip(store.entries(&names)?) {
+            if let Some(entry) = entry {
+                check.entry(listed, &entry.value, store.is_remote());
+            }
+        }
+        progress.add(names.len());
+        Ok(())
+    })?;
+    progress.finish();
+    for (pepper, count) in check.foreign {
+        findings.advise(
+            Level::Error,
+            store.place(),
+            format!("pepper {pepper}"),
+            format!("{count} keys in use depend on a pepper that is neither KEYGATE_PEPPER nor KEYGATE_PEPPER_PREVIOUS; a gate without it answers 503 to them"),
+            "if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it; else issue these keys anew (`keygate list --json` shows each key's pepper)",
+        );
+    }
+    Ok(())
+}
+
+struct Check<'c> {
+    place: String,
+    peppers: &'c [String],
+    now: UnixSeconds,
+    findings: &'c mut Findings,
+    /// How many keys in use depend on each unknown pepper.
+    foreign: BTreeMap<String, usize>,
+}
+
+impl Check<'_> {
+    fn entry(&mut self, listed: &Listed, value: &str, has_revision: bool) {
+        let id = listed.id();
+        let record = match KeyId::parse(id)
+            .map_err(|e| e.to_string())
+            .and_then(|id| Record::parse_entry(id, value).map_err(|fault| fault.to_string()))
+        {
+            Ok(record) => record,
+            Err(problem) => {
+                return self.say(Level::Error, &listed.name, format!("is not a valid record: {problem}; the gate answers 503 for this key"), "correct the entry (docs/record.schema.json), or overwrite it with a record that is revoked");
+            }
+        };
+        let stale = !listed.metadata.as_ref().is_some_and(|metadata| metadata.agrees_with(&record));
+        if stale && has_revision {
+            self.say(
+                Level::Warning,
+                &listed.name,
+                "its metadata is missing or does not say the same; `keygate list` shows it wrongly"
+                    .to_owned(),
+                "any change by keygate writes it anew: `keygate update ID --name …`",
+            );
+        }
+        if Standing::of(record.state, record.not_before, record.not_after, self.now) == Standing::Active {
+            self.in_use(&listed.name, &record);
+        }
+    }
+
+    fn in_use(&mut self, name: &str, record: &Record) {
+        let age = self.now.seconds().saturating_sub(record.created.seconds());
+        match record.not_after {
+            Some(_) if record.replaced_by.is_some() => {}
+            Some(end) if end <= self.now.plus(SOON_SECS) => {
+                self.say(
+                    Level::Warning,
+                    name,
+                    format!("ends soon, at {}", utc(end)),
+                    "`keygate rotate ID`, and hand the new key over in time",
+                );
+            }
+            _ if age > OLD_SECS && matches!(record.digest, Digest::Keyed { .. }) => {
+                self.say(
+                    Level::Warning,
+                    name,
+                    format!("was issued {} days ago and not rotated since", age / DAY_SECS),
+                    "`keygate rotate ID`",
+                );
+            }
+            _ => {}
+        }
+        if let Digest::Keyed { pepper, .. } = &record.digest {
+            let pepper = pepper.to_string();
+            if !self.peppers.is_empty() && !self.peppers.contains(&pepper) {
+                *self.foreign.entry(pepper).or_default() += 1;
+            }
+        }
+    }
+
+    fn say(&mut self, level: Level, name: &str, problem: String, remedy: &str) {
+        self.findings.advise(level, &self.place, name, problem, remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY_SECS, check_keys};
+    use crate::entry::Entry;
+    use crate::findings::{Findings, Level};
+    use crate::store::Store as _;
+    use crate::store::fake::FakeStore;
+    use keygate_core::digest::Digest;
+    use keygate_core::key::KeyId;
+    use keygate_core::record::{Record, State, UnixSeconds};
+    use keygate_core::token::Subject;
+
+    const NOW: u64 = 1000 * DAY_SECS;
+
+    fn at(seconds: u64) -> UnixSeconds {
+        UnixSeconds::new(seconds).unwrap()
+    }
+
+    fn record(change: impl FnOnce(&mut Record)) -> Record {
+        let digest = Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
+        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let mut record = Record::new(id, Subject::parse("acme").unwrap(), digest, at(NOW));
+        change(&mut record);
+        record
+    }
+
+    fn findings(entry: Entry, peppers: &[String]) -> Findings {
+        let store = FakeStore::default();
+        store.remote.set(true);
+        store.write(&[entry]).unwrap();
+        let mut findings = Findings::default();
+        check_keys(&store, peppers, at(NOW), &mut findings).unwrap();
+        findings
+    }
+
+    #[test]
+    fn each_key_that_wants_a_hand_is_named_with_what_to_do() {
+        for (made, said) in [
+            (record(|_| {}), ""),
+            (record(|r| r.not_after = Some(at(NOW + 14 * DAY_SECS))), "ends soon"),
+            (record(|r| r.not_after = Some(at(NOW + 15 * DAY_SECS))), ""),
+            (record(|r| r.created = at(NOW - 91 * DAY_SECS)), "was issued 91 days ago"),
+            (record(|r| (r.created, r.state) = (at(NOW - 91 * DAY_SECS), State::Revoked)), ""),
+            (record(|r| (r.not_after, r.replaced_by) = (Some(at(NOW + 1)), Some(r.id))), ""),
+        ] {
+            let text = findings(Entry::of(&made, None).unwrap(), &["01234567".to_owned()]).to_text();
+            assert!(text.contains(said) && text.is_empty() == said.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_gate_would_refuse_is_an_error() {
+        let entry = Entry::of(&record(|_| {}), None).unwrap();
+        let spoilt = Entry { value: "{}".into(), ..entry.clone() };
+        assert_eq!(findings(spoilt, &[]).count(Level::Error), 1);
+        let bare = Entry { metadata: None, ..entry.clone() };
+        assert_eq!(findings(bare, &[]).count(Level::Warning), 1);
+        assert!(findings(entry.clone(), &[]).is_empty());
+        let text = findings(entry, &["89abcdef".to_owned()]).to_text();
+        assert!(text.contains("pepper 01234567: 1 keys in use depend on a pepper"), "{text}");
+    }
+}

@@ -1,0 +1,52 @@
+//! wrangler.toml beyond the policy: what makes a deployment leak, drift, or fail late.
+
+use keygate_core::record::UnixSeconds;
+use serde_json::Value;
+
+use crate::findings::{Findings, Level};
+use crate::time::When;
+use crate::wrangler_toml::WranglerToml;
+
+/// Cloudflare keeps old dates working; a year without a look at what changed is long enough.
+const COMPATIBILITY_MAX_AGE_SECS: u64 = 365 * 24 * 60 * 60;
+
+/// Checks `config`, seen through its environment.
+pub(crate) fn check_settings(config: &WranglerToml, now: UnixSeconds, findings: &mut Findings) {
+    let mut warn = |setting: &str, problem: &str, remedy: &str| {
+        findings.advise(Level::Warning, config.name(), config.place(setting), problem, remedy);
+    };
+    let date = config.setting("compatibility_date").and_then(Value::as_str);
+    match date.and_then(|date| date.parse().ok()) {
+        Some(When::At(date)) if now.seconds().saturating_sub(date.seconds()) > COMPATIBILITY_MAX_AGE_SECS => {
+            warn(
+                "compatibility_date",
+                "is more than a year old",
+                "read what changed since (developers.cloudflare.com/workers/configuration/compatibility-dates), set a newer one, run the tests",
+            );
+        }
+        Some(When::At(_)) => {}
+        _ => warn(
+            "compatibility_date",
+            "is not a date",
+            "set it to the day on which the gate was tested last, such as \"2026-11-17\"",
+        ),
+    }
+    let secrets = config.setting("secrets").and_then(|secrets| secrets.get("required"));
+    let requires =
+        |name: &str| secrets.and_then(Value::as_array).is_some_and(|all| all.iter().any(|one| one == name));
+    if !requires("PEPPER") {
+        warn(
+            "secrets.required",
+            "does not name PEPPER, so a gate without it can be deployed; it would answer 503 to everything",
+            "set `required = [\"PEPPER\"]`, and add the other secrets that you use",
+        );
+    }
+    let logs = config.setting("observability").and_then(|observability| observability.get("logs"));
+    if logs.and_then(|logs| logs.get("invocation_logs")) != Some(&Value::Bool(false)) {
+        warn(
+            "observability.logs.invocation_logs",
+            "is not `false`; Cloudflare's own logs would hold whole URLs, and so keys that clients send in them",
+            "set it to false; the gate writes its own lines",
+        );
+    }
+}

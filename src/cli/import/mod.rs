@@ -1,0 +1,146 @@
+//! Keys of other systems, and records, on their way in: what a source says of each key, and the record that follows.
+
+mod csv;
+mod declarative;
+mod foreign;
+mod json_lines;
+mod lines;
+
+use std::io::BufRead;
+
+use keygate_core::key::KeyPrefix;
+use keygate_core::record::{Record, UnixSeconds};
+
+use crate::args::ImportFormat;
+use crate::fault::Outcome;
+use crate::import::foreign::Foreign;
+use crate::time::When;
+
+/// What holds for a whole import.
+pub(crate) struct Rules {
+    pub(crate) prefix: KeyPrefix,
+    pub(crate) now: UnixSeconds,
+    /// Whether a key may be taken that could be guessed from its hash.
+    pub(crate) allow_weak: bool,
+    pub(crate) subject: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) plan: Option<String>,
+    pub(crate) expires: Option<When>,
+}
+
+/// One key as a source describes it.
+pub(crate) enum Draft {
+    /// A record of Keygate's own, whole.
+    Record(Box<Record>),
+    /// A key or a digest of another system, with what is known of it.
+    Foreign(Box<Foreign>),
+}
+
+/// The record that a draft makes, and which of its times were counted from now.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) record: Record,
+    created_now: bool,
+    ends_from_now: bool,
+}
+
+/// What a source's reader found at a line: a draft, or why there is none. The reason never repeats what stands there.
+pub(crate) type Read = Result<Draft, String>;
+
+/// What is done with each of them.
+pub(crate) type Each<'e> = dyn FnMut(u64, Read) -> Outcome<()> + 'e;
+
+/// Reads a source to its end; each key of it is given to `each`, with the line that it stands on.
+///
+/// # Errors
+/// The source cannot be read on, or `each` failed.
+pub(crate) fn read(format: ImportFormat, input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
+    match format {
+        ImportFormat::Keys => lines::read(input, lines::Kind::Key, each),
+        ImportFormat::Sha256 => lines::read(input, lines::Kind::Sha256, each),
+        ImportFormat::Csv => csv::read(input, each),
+        ImportFormat::Jsonl => json_lines::read(input, each),
+        ImportFormat::Kong => declarative::read_kong(input, each),
+        ImportFormat::Apisix => declarative::read_apisix(input, each),
+    }
+}
+
+impl Draft {
+    /// The record.
+    ///
+    /// # Errors
+    /// Why there can be none; the text never holds the key.
+    pub(crate) fn candidate(self, rules: &Rules) -> Result<Candidate, String> {
+        match self {
+            Self::Record(record) => {
+                Ok(Candidate { record: *record, created_now: false, ends_from_now: false })
+            }
+            Self::Foreign(foreign) => foreign.candidate(rules),
+        }
+    }
+}
+
+impl Candidate {
+    /// The same, with the times that were counted from now as they were counted by the import that wrote `stored`.
+    ///
+    /// So a second import of a source changes nothing.
+    pub(crate) fn counted_as_first(mut self, stored: &Record) -> Record {
+        if self.created_now {
+            self.record.created = stored.created;
+        }
+        if self.ends_from_now && self.record.not_after.is_some() && stored.not_after.is_some() {
+            self.record.not_after = stored.not_after;
+        }
+        self.record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use crate::args::ImportFormat;
+    use clap::ValueEnum as _;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn no_source_makes_a_reader_panic_or_repeat_a_key(
+            text in "(key|sha256|subject|v|meta\\.x|[,;:\"'{}\\[\\]\\r\\n \t#]|[a-z0-9]{1,8}){0,30}",
+            at in 0..8_usize,
+        ) {
+            const CANARY: &str = "Canary7hVbT1mWcZk3vQ9x";
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.insert(at.min(lines.len()), CANARY);
+            for format in ImportFormat::value_variants() {
+                let outcome = read(*format, lines.join("\n").as_bytes(), &mut |_, read| {
+                    let problem = read.err().unwrap_or_default();
+                    assert!(!problem.contains(CANARY), "{problem}");
+                    Ok(())
+                });
+                let fault = outcome.err().map(|fault| fault.to_string()).unwrap_or_default();
+                prop_assert!(!fault.contains(CANARY), "{fault}");
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_text_are_a_fault_or_bad_lines(bytes in vec(any::<u8>(), 0..80)) {
+            for format in ImportFormat::value_variants() {
+                let _ = read(*format, &*bytes, &mut |_, _| Ok(()));
+            }
+        }
+
+        #[test]
+        fn every_line_with_something_on_it_is_accounted_for(lines in vec("[!-\"$-~]{1,12}|", 0..20)) {
+            let text = lines.join("\n");
+            let mut found = Vec::new();
+            read(ImportFormat::Keys, text.as_bytes(), &mut |line, _| {
+                found.push(line);
+                Ok(())
+            })
+            .unwrap();
+            let expected: Vec<u64> = (1_u64..).zip(&lines).filter(|(_, line)| !line.is_empty()).map(|(at, _)| at).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
