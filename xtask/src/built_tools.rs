@@ -32,12 +32,17 @@ pub(crate) fn wasm_bindgen(workspace: &Workspace) -> Result<BuiltTool, Failure> 
 
 /// Checks what deny.toml says.
 pub(crate) fn cargo_deny() -> BuiltTool {
-    BuiltTool {
-        name: "cargo-deny",
-        package: "cargo-deny",
-        version: "0.20.2".to_owned(),
-        locked: true,
-    }
+    BuiltTool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2".to_owned(), locked: true }
+}
+
+/// Breaks the code in one place at a time, for `cargo xtask mutants`.
+pub(crate) fn cargo_mutants() -> BuiltTool {
+    BuiltTool { name: "cargo-mutants", package: "cargo-mutants", version: "27.1.0".to_owned(), locked: true }
+}
+
+/// Runs tests with counters and reads them, for `cargo xtask coverage`.
+pub(crate) fn cargo_llvm_cov() -> BuiltTool {
+    BuiltTool { name: "cargo-llvm-cov", package: "cargo-llvm-cov", version: "0.9.1".to_owned(), locked: true }
 }
 
 impl BuiltTool {
@@ -52,12 +57,7 @@ impl BuiltTool {
 
     pub(crate) fn description(&self) -> Result<String, Failure> {
         let folder = self.folder()?;
-        Ok(format!(
-            "{} {}, built into {}",
-            self.name,
-            self.version,
-            folder.display()
-        ))
+        Ok(format!("{} {}, built into {}", self.name, self.version, folder.display()))
     }
 
     /// Builds the tool beside its place and then moves it there: who finds the folder finds all of it.

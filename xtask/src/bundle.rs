@@ -49,19 +49,10 @@ const WASM_OPT_FLAGS: [&str; 7] = [
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     setup::for_building(workspace)?;
     program::run(
-        workspace.command("cargo").args([
-            "build",
-            "--release",
-            "--package=keygate",
-            "--target",
-            WASM_TARGET,
-        ]),
+        workspace.command("cargo").args(["build", "--release", "--package=keygate", "--target", WASM_TARGET]),
         "see the compiler's errors above",
     )?;
-    let wasm = workspace
-        .target()
-        .join(WASM_TARGET)
-        .join("release/keygate.wasm");
+    let wasm = workspace.target().join(WASM_TARGET).join("release/keygate.wasm");
     let stamp = stamp(workspace, &wasm)?;
     let stamp_file = workspace.bundle().join(".stamp");
     if fs::read_to_string(&stamp_file).ok().as_ref() != Some(&stamp) {
@@ -100,12 +91,7 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
     )?;
     let bound = staging.join("keygate_bg.wasm");
     program::run(
-        workspace
-            .command("wasm-opt")
-            .args(WASM_OPT_FLAGS)
-            .arg(&bound)
-            .arg("-o")
-            .arg(&bound),
+        workspace.command("wasm-opt").args(WASM_OPT_FLAGS).arg(&bound).arg("-o").arg(&bound),
         "run `cargo xtask setup`, then build again",
     )?;
     let entry = staging.join("entry.js");
@@ -131,8 +117,7 @@ fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
     let mut found = BTreeSet::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(inner) = folders.pop() {
-        let entries =
-            fs::read_dir(folder.join(&inner)).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = fs::read_dir(folder.join(&inner)).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         for entry in entries.map_err(|error| not_read(folder, &error))? {
             let path = inner.join(entry.file_name());
             if entry.file_name().to_string_lossy().starts_with('.') {
@@ -159,16 +144,10 @@ fn check_size(workspace: &Workspace) -> Result<(), Failure> {
         total.raw += size.raw;
         total.gzip += size.gzip;
     }
-    println!(
-        "{total}  in all, of at most {} KB after gzip",
-        MAX_BUNDLE_GZIP_BYTES / 1000
-    );
+    println!("{total}  in all, of at most {} KB after gzip", MAX_BUNDLE_GZIP_BYTES / 1000);
     if total.gzip > MAX_BUNDLE_GZIP_BYTES {
         return Err(Failure::new(
-            format!(
-                "the bundle has {} bytes after gzip; {MAX_BUNDLE_GZIP_BYTES} are allowed",
-                total.gzip
-            ),
+            format!("the bundle has {} bytes after gzip; {MAX_BUNDLE_GZIP_BYTES} are allowed", total.gzip),
             "take out what made it grow: look for a new dependency, or for formatting of floats and Debug output",
         ));
     }
@@ -185,12 +164,8 @@ impl Size {
         let bytes = read(file)?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let gzip = encoder.write_all(&bytes).and_then(|()| encoder.finish());
-        let gzip =
-            gzip.map_err(|error| Failure::new(format!("gzip failed: {error}"), "build again"))?;
-        Ok(Self {
-            raw: bytes.len(),
-            gzip: gzip.len(),
-        })
+        let gzip = gzip.map_err(|error| Failure::new(format!("gzip failed: {error}"), "build again"))?;
+        Ok(Self { raw: bytes.len(), gzip: gzip.len() })
     }
 }
 
@@ -207,15 +182,9 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn not_read(file: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        format!("cannot read `{}`: {error}", file.display()),
-        "delete `build/` and build again",
-    )
+    Failure::new(format!("cannot read `{}`: {error}", file.display()), "delete `build/` and build again")
 }
 
 fn not_written(file: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        format!("cannot write `{}`: {error}", file.display()),
-        "make `build/` writable",
-    )
+    Failure::new(format!("cannot write `{}`: {error}", file.display()), "make `build/` writable")
 }

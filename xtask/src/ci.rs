@@ -43,10 +43,7 @@ fn setup(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn format(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(
-        workspace.command("cargo").args(["fmt", "--all", "--check"]),
-        "run `cargo fmt --all`",
-    )
+    program::run(workspace.command("cargo").args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
 }
 
 fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
@@ -54,13 +51,7 @@ fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
         // Not the gate: it only exists for wasm32.
         workspace
             .command("cargo")
-            .args([
-                "clippy",
-                "--quiet",
-                "--workspace",
-                "--exclude=keygate",
-                "--all-targets",
-            ])
+            .args(["clippy", "--quiet", "--workspace", "--exclude=keygate", "--all-targets"])
             .args(["--", "--deny=warnings"]),
         "see the lints above",
     )
@@ -70,13 +61,7 @@ fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
     program::run(
         workspace
             .command("cargo")
-            .args([
-                "clippy",
-                "--quiet",
-                "--package=keygate",
-                "--target",
-                WASM_TARGET,
-            ])
+            .args(["clippy", "--quiet", "--package=keygate", "--target", WASM_TARGET])
             .args(["--", "--deny=warnings"]),
         "see the lints above",
     )
@@ -86,7 +71,8 @@ fn licences(workspace: &Workspace) -> Result<(), Failure> {
     program::run(
         workspace
             .command(built_tools::cargo_deny().program()?)
-            .args(["check", "bans", "licenses", "sources"]),
+            // Not the root package alone, which is the gate.
+            .args(["--workspace", "check", "bans", "licenses", "sources"]),
         "see deny.toml for what is allowed and why",
     )
 }
@@ -100,9 +86,7 @@ fn advisories(workspace: &Workspace) -> Result<(), Failure> {
         return Ok(());
     }
     program::run(
-        workspace
-            .command(cargo_deny)
-            .args(["check", "--disable-fetch", "advisories"]),
+        workspace.command(cargo_deny).args(["--workspace", "check", "--disable-fetch", "advisories"]),
         "update the crate, or name the advisory in deny.toml with the reason why it does not matter here",
     )
 }

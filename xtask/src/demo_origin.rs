@@ -11,10 +11,7 @@ use crate::failure::Failure;
 /// Answers on the listener until the process ends.
 pub(crate) fn serve(listener: TcpListener) -> Result<(), Failure> {
     let server = Server::from_listener(listener, None).map_err(|error| {
-        Failure::new(
-            format!("the demo origin does not start: {error}"),
-            "run the command again",
-        )
+        Failure::new(format!("the demo origin does not start: {error}"), "run the command again")
     })?;
     thread::spawn(move || {
         for request in server.incoming_requests() {
@@ -36,14 +33,7 @@ fn seen(request: &Request) -> Value {
     let identity: Map<String, Value> = request
         .headers()
         .iter()
-        .filter(|header| {
-            header
-                .field
-                .as_str()
-                .as_str()
-                .to_ascii_lowercase()
-                .starts_with("x-keygate-")
-        })
+        .filter(|header| header.field.as_str().as_str().to_ascii_lowercase().starts_with("x-keygate-"))
         .map(|header| (header.field.to_string(), Value::from(header.value.as_str())))
         .collect();
     let credential = request

@@ -43,8 +43,9 @@ const SECRETS_FILE: &str = ".dev.vars";
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     // First of all, as a first run takes minutes before it comes to the ports.
-    drop(listen(options.port, "--port")?);
+    let gate_port = listen(options.port, "--port")?;
     let origin = listen(options.origin_port, "--origin-port")?;
+    drop(gate_port);
     setup::for_building(workspace)?;
     bundle::build(workspace)?;
     let keygate = keygate::build(workspace)?;
@@ -55,10 +56,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let (events, inbox) = mpsc::channel();
     let interrupt = events.clone();
     ctrlc::set_handler(move || drop(interrupt.send(Event::Interrupted))).map_err(|error| {
-        Failure::new(
-            format!("Ctrl-C cannot be watched: {error}"),
-            "run the command again",
-        )
+        Failure::new(format!("Ctrl-C cannot be watched: {error}"), "run the command again")
     })?;
     let mut gate = GateProcess::start(wrangler_dev(workspace, options), &events)?;
 
@@ -71,12 +69,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
 }
 
 /// Waits until the gate lets the key through: false when the person ended it before.
-fn is_ready(
-    gate: &mut GateProcess,
-    inbox: &Receiver<Event>,
-    port: u16,
-    key: &str,
-) -> Result<bool, Failure> {
+fn is_ready(gate: &mut GateProcess, inbox: &Receiver<Event>, port: u16, key: &str) -> Result<bool, Failure> {
     let deadline = Instant::now() + READY_WITHIN;
     // What wrangler says while it starts is of interest only when it does not.
     let mut held_back = Vec::new();
@@ -141,22 +134,13 @@ fn make_pepper(workspace: &Workspace, keygate: &Path) -> Result<(), Failure> {
         }
     };
     let is_pepper = |line: &str| {
-        line.trim_start()
-            .strip_prefix("PEPPER")
-            .is_some_and(|rest| rest.trim_start().starts_with('='))
+        line.trim_start().strip_prefix("PEPPER").is_some_and(|rest| rest.trim_start().starts_with('='))
     };
     if present.lines().any(is_pepper) {
         return Ok(());
     }
-    let pepper = program::output(
-        workspace.command(keygate).arg("pepper"),
-        "see what `keygate` said above",
-    )?;
-    let separator = if present.is_empty() || present.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
+    let pepper = program::output(workspace.command(keygate).arg("pepper"), "see what `keygate` said above")?;
+    let separator = if present.is_empty() || present.ends_with('\n') { "" } else { "\n" };
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -168,10 +152,7 @@ fn make_pepper(workspace: &Workspace, keygate: &Path) -> Result<(), Failure> {
             writeln!(opened, "{separator}PEPPER=\"{}\"", pepper.trim())
         })
         .map_err(|error| {
-            Failure::new(
-                format!("cannot write `{SECRETS_FILE}`: {error}"),
-                "make it writable",
-            )
+            Failure::new(format!("cannot write `{SECRETS_FILE}`: {error}"), "make it writable")
         })?;
     eprintln!("dev: made a pepper in {SECRETS_FILE}");
     Ok(())
@@ -193,11 +174,7 @@ fn wrangler_dev(workspace: &Workspace, options: &Options) -> Command {
     let Options { port, origin_port } = options;
     let mut command = workspace.command("wrangler");
     command
-        .args([
-            "dev",
-            "--ip=127.0.0.1",
-            "--show-interactive-dev-session=false",
-        ])
+        .args(["dev", "--ip=127.0.0.1", "--show-interactive-dev-session=false"])
         .arg(format!("--port={port}"))
         // With a route in wrangler.toml the gate would else see requests to the route's host, over plain HTTP.
         .arg(format!("--local-upstream=127.0.0.1:{port}"))
@@ -211,10 +188,7 @@ fn not_ready(ended: bool, status: Option<u16>) -> Failure {
     let problem = match (ended, status) {
         (true, _) => "the gate did not start".to_owned(),
         (false, Some(status)) => format!("the gate answers {status} to the demo key"),
-        (false, None) => format!(
-            "the gate did not answer within {} s",
-            READY_WITHIN.as_secs()
-        ),
+        (false, None) => format!("the gate did not answer within {} s", READY_WITHIN.as_secs()),
     };
     Failure::new(problem, "see what wrangler said above")
 }
@@ -229,10 +203,7 @@ fn print_ready(options: &Options, key: &str) {
     println!("# the demo key, good for a day: 200");
     println!("curl -i {url} -H 'Authorization: Bearer {key}'");
     println!("# the same with one character changed: 401, and the key store was not asked");
-    println!(
-        "curl -i {url} -H 'Authorization: Bearer {}'",
-        with_one_character_changed(key)
-    );
+    println!("curl -i {url} -H 'Authorization: Bearer {}'", with_one_character_changed(key));
     println!();
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 /// For whatever downloads.
-pub(crate) const NETWORK_REMEDY: &str = "see what it said above, check that this machine reaches its package registries, then try again";
+pub(crate) const NETWORK_REMEDY: &str =
+    "see what it said above, check that this machine reaches its package registries, then try again";
 
 /// What went wrong and what the person can do about it, one line in all.
 #[derive(Debug)]
@@ -14,10 +15,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
+        Self { problem: problem.into(), remedy: remedy.into() }
     }
 }
 

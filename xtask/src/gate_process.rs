@@ -72,18 +72,14 @@ impl Drop for GateProcess {
 /// The status that the gate answers a request with the key, if it answers.
 pub(crate) fn status_of(port: u16, key: &str) -> Option<u16> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    connection
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .ok()?;
+    connection.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     write!(
         connection,
         "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
     )
     .ok()?;
     let mut status_line = String::new();
-    BufReader::new(connection)
-        .read_line(&mut status_line)
-        .ok()?;
+    BufReader::new(connection).read_line(&mut status_line).ok()?;
     status_line.split(' ').nth(1)?.parse().ok()
 }
 

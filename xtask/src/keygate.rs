@@ -9,9 +9,7 @@ use crate::workspace::Workspace;
 /// Builds it, and says where it is.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
     program::run(
-        workspace
-            .command("cargo")
-            .args(["build", "--package=keygate-cli"]),
+        workspace.command("cargo").args(["build", "--package=keygate-cli"]),
         "see the compiler's errors above",
     )?;
     Ok(workspace.target().join("debug/keygate"))

@@ -22,10 +22,7 @@ pub(crate) fn is_installed(workspace: &Workspace) -> Result<bool, Failure> {
     let record = fs::read_to_string(workspace.root().join("node_modules/.package-lock.json"));
     let record = parse(&record.unwrap_or_default());
     let Some(locked) = lock.get("packages").and_then(Value::as_object) else {
-        return Err(Failure::new(
-            "`package-lock.json` lists no packages",
-            "restore it with `git checkout`",
-        ));
+        return Err(Failure::new("`package-lock.json` lists no packages", "restore it with `git checkout`"));
     };
     let is_installed = |(path, wanted): (&String, &Value)| {
         let found = record.get("packages").and_then(|found| found.get(path));
@@ -40,10 +37,7 @@ pub(crate) fn is_installed(workspace: &Workspace) -> Result<bool, Failure> {
 
 pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
     // npm is itself a Node program, and says less clearly that Node is missing.
-    program::output(
-        Command::new("node").arg("--version"),
-        "install Node 20 or later, with npm",
-    )?;
+    program::output(Command::new("node").arg("--version"), "install Node 20 or later, with npm")?;
     program::run(
         workspace
             .command("npm")
@@ -55,11 +49,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(
-        format!(
-            "npm has no Node 22 for {} on {}",
-            env::consts::OS,
-            env::consts::ARCH
-        ),
+        format!("npm has no Node 22 for {} on {}", env::consts::OS, env::consts::ARCH),
         "use Linux or macOS on x86-64 or ARM64, as the Workers runtime also needs one of them",
     ))
 }

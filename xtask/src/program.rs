@@ -7,15 +7,8 @@ use crate::failure::Failure;
 
 /// Runs a program that shows its own output.
 pub(crate) fn run(command: &mut Command, remedy: &str) -> Result<(), Failure> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| not_started(command, &error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("`{}` failed", line(command)), remedy))
-    }
+    let status = command.stdin(Stdio::null()).status().map_err(|error| not_started(command, &error))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("`{}` failed", line(command)), remedy)) }
 }
 
 /// Runs a program for what it prints; its standard error is the person's.
@@ -43,16 +36,11 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure {
     let name = command.get_program().to_string_lossy().into_owned();
     if error.kind() != ErrorKind::NotFound {
-        return Failure::new(
-            format!("`{name}` does not start: {error}"),
-            "check that it is installed whole",
-        );
+        return Failure::new(format!("`{name}` does not start: {error}"), "check that it is installed whole");
     }
     let remedy = match name.as_str() {
         "npm" | "node" => "install Node 20 or later, with npm",
-        "rustup" => {
-            "install Rust with rustup, or add the wasm32-unknown-unknown target to your Rust"
-        }
+        "rustup" => "install Rust with rustup, or add the wasm32-unknown-unknown target to your Rust",
         "python3" => "install Python 3.11 or later, with venv",
         _ => "install it, or run `cargo xtask setup`",
     };

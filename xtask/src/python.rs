@@ -30,25 +30,18 @@ pub(crate) fn is_installed(workspace: &Workspace) -> Result<bool, Failure> {
 pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
     let venv = venv(workspace);
     program::run(
-        workspace
-            .command("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&venv),
+        workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&venv),
         "install Python 3.11 or later with its venv module (Debian: python3-venv)",
     )?;
     program::run(
-        workspace
-            .command(interpreter(workspace))
-            .args(["-m", "pip", "install", "--quiet"])
-            .args(["--disable-pip-version-check", "-r", REQUIREMENTS]),
+        workspace.command(interpreter(workspace)).args(["-m", "pip", "install", "--quiet"]).args([
+            "--disable-pip-version-check",
+            "-r",
+            REQUIREMENTS,
+        ]),
         NETWORK_REMEDY,
     )?;
-    fs::copy(workspace.root().join(REQUIREMENTS), venv.join(INSTALLED))
-        .map(drop)
-        .map_err(|error| {
-            Failure::new(
-                format!("cannot write to `{}`: {error}", venv.display()),
-                "make it writable",
-            )
-        })
+    fs::copy(workspace.root().join(REQUIREMENTS), venv.join(INSTALLED)).map(drop).map_err(|error| {
+        Failure::new(format!("cannot write to `{}`: {error}", venv.display()), "make it writable")
+    })
 }

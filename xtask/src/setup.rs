@@ -92,13 +92,11 @@ impl Part {
             Self::WasmTarget => format!("the Rust target {WASM_TARGET}, with rustup"),
             Self::WasmBindgen => built_tools::wasm_bindgen(workspace)?.description()?,
             Self::NpmPackages => {
-                "the npm packages, Node 22 and wrangler among them, into node_modules (520 MB)"
-                    .to_owned()
+                "the npm packages, Node 22 and wrangler among them, into node_modules (520 MB)".to_owned()
             }
-            Self::PythonPackages => format!(
-                "the Python packages of the examples, into {}",
-                python::venv(workspace).display()
-            ),
+            Self::PythonPackages => {
+                format!("the Python packages of the examples, into {}", python::venv(workspace).display())
+            }
             Self::CargoDeny => built_tools::cargo_deny().description()?,
         })
     }
@@ -106,9 +104,7 @@ impl Part {
     fn install(self, workspace: &Workspace) -> Result<(), Failure> {
         match self {
             Self::WasmTarget => program::run(
-                workspace
-                    .command("rustup")
-                    .args(["target", "add", WASM_TARGET]),
+                workspace.command("rustup").args(["target", "add", WASM_TARGET]),
                 "the gate cannot be built without it: see what rustup said above, then try again",
             ),
             Self::WasmBindgen => built_tools::wasm_bindgen(workspace)?.install(workspace),
@@ -121,9 +117,7 @@ impl Part {
 
 fn has_wasm_target(workspace: &Workspace) -> Result<bool, Failure> {
     let libraries = program::output(
-        workspace
-            .command("rustc")
-            .args(["--print=target-libdir", "--target", WASM_TARGET]),
+        workspace.command("rustc").args(["--print=target-libdir", "--target", WASM_TARGET]),
         "update Rust with `rustup update`",
     )?;
     Ok(PathBuf::from(libraries.trim()).is_dir())

@@ -10,10 +10,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     setup::for_testing(workspace)?;
-    program::run(
-        workspace.command("cargo").arg("test"),
-        "see the failed tests above",
-    )?;
+    program::run(workspace.command("cargo").arg("test"), "see the failed tests above")?;
     bundle::build(workspace)?;
     let keygate = keygate::build(workspace)?;
     program::run(

@@ -23,40 +23,20 @@ impl Workspace {
     ///
     /// When the program was not started by cargo, or cargo cannot read the workspace.
     pub(crate) fn find() -> Result<Self, Failure> {
-        let not_by_cargo = || {
-            Failure::new(
-                "the workspace was not found",
-                "start this as `cargo xtask`, in the clone",
-            )
-        };
+        let not_by_cargo =
+            || Failure::new("the workspace was not found", "start this as `cargo xtask`, in the clone");
         // At run time, not `env!`: a clone that moved keeps its build.
         let manifest_dir = env::var_os("CARGO_MANIFEST_DIR").ok_or_else(not_by_cargo)?;
-        let root = Path::new(&manifest_dir)
-            .parent()
-            .ok_or_else(not_by_cargo)?
-            .to_path_buf();
+        let root = Path::new(&manifest_dir).parent().ok_or_else(not_by_cargo)?.to_path_buf();
         let metadata = program::output(
-            Command::new("cargo").current_dir(&root).args([
-                "metadata",
-                "--format-version",
-                "1",
-                "--no-deps",
-            ]),
+            Command::new("cargo").current_dir(&root).args(["metadata", "--format-version", "1", "--no-deps"]),
             "run `cargo metadata` to see why",
         )?;
         let target = serde_json::from_str::<serde_json::Value>(&metadata)
             .ok()
-            .and_then(|metadata| {
-                metadata
-                    .get("target_directory")?
-                    .as_str()
-                    .map(PathBuf::from)
-            })
+            .and_then(|metadata| metadata.get("target_directory")?.as_str().map(PathBuf::from))
             .ok_or_else(|| {
-                Failure::new(
-                    "`cargo metadata` names no target folder",
-                    "update Rust with `rustup update`",
-                )
+                Failure::new("`cargo metadata` names no target folder", "update Rust with `rustup update`")
             })?;
         Ok(Self { root, target })
     }
@@ -83,8 +63,7 @@ impl Workspace {
     pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
         let npm_programs = self.root.join("node_modules/.bin");
         let rest = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths([npm_programs].into_iter().chain(env::split_paths(&rest)))
-            .unwrap_or(rest);
+        let path = env::join_paths([npm_programs].into_iter().chain(env::split_paths(&rest))).unwrap_or(rest);
         let mut command = Command::new(program.into());
         command
             .current_dir(&self.root)
@@ -97,10 +76,7 @@ impl Workspace {
     /// Reads a file of the clone.
     pub(crate) fn read(&self, path: &str) -> Result<String, Failure> {
         fs::read_to_string(self.root.join(path)).map_err(|error| {
-            Failure::new(
-                format!("cannot read `{path}`: {error}"),
-                "restore it with `git checkout`",
-            )
+            Failure::new(format!("cannot read `{path}`: {error}"), "restore it with `git checkout`")
         })
     }
 
@@ -114,28 +90,16 @@ impl Workspace {
             .and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
             .map(str::to_owned)
             .ok_or_else(|| {
-                Failure::new(
-                    format!("`Cargo.lock` has no `{package}`"),
-                    "restore it with `git checkout`",
-                )
+                Failure::new(format!("`Cargo.lock` has no `{package}`"), "restore it with `git checkout`")
             })
     }
 }
 
 /// Where built tools live, shared by all clones: `$XDG_CACHE_HOME/keygate/tools`, else `~/.cache/keygate/tools`.
 pub(crate) fn tools() -> Result<PathBuf, Failure> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("keygate/tools"))
-        .ok_or_else(|| {
-            Failure::new(
-                "there is no folder for built tools",
-                "set HOME or XDG_CACHE_HOME",
-            )
-        })
+        .ok_or_else(|| Failure::new("there is no folder for built tools", "set HOME or XDG_CACHE_HOME"))
 }

@@ -196,6 +196,41 @@ fn places_that_cannot_be() {
     assert!(places(&["header:X-API-Key"]).header_names()[0].as_ref() == "x-api-key");
 }
 
+#[test]
+fn places_are_what_was_configured() {
+    for (list, bearer, basic, query) in [
+        (&["bearer", "header:x-api-key"][..], true, false, None),
+        (&["basic"], false, true, None),
+        (&["query:k", "header:x-key"], false, false, Some("k")),
+    ] {
+        let places = places(list);
+        assert_eq!((places.bearer(), places.basic(), places.query_name()), (bearer, basic, query));
+    }
+}
+
+#[test]
+fn what_a_client_sent_is_not_shown_and_a_fault_has_a_reason_of_its_own() {
+    let headers = [Some("canary")];
+    let presented =
+        Presented { authorization: Some("Digest other"), headers: &headers, query: Some("canary") };
+    assert_eq!(std::format!("{presented:?}"), "Presented(..)");
+    let found = places(&["header:x-api-key"]).extract(&prefix(), &presented).unwrap();
+    assert_eq!(std::format!("{:?}", found.credential), "Some(CredentialText(..))");
+    let mut reasons = [
+        CredentialFault::RepeatedHeader,
+        CredentialFault::RepeatedAuthorization,
+        CredentialFault::RepeatedParameter,
+        CredentialFault::Different,
+        CredentialFault::KeyInForeignAuthorization,
+    ]
+    .map(CredentialFault::as_str);
+    reasons.sort_unstable();
+    assert!(
+        reasons.windows(2).all(|pair| pair[0] != pair[1])
+            && reasons.iter().all(|reason| reason.contains(' '))
+    );
+}
+
 fn credential() -> impl Strategy<Value = String> {
     let known = ["acme_live_one", "acme_live_two", "one", "two", "", " ", "a,b"];
     prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(String::from), 1 => any::<String>()]

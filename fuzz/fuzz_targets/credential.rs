@@ -1,0 +1,168 @@
+//! The places of a credential, and the headers that stay at the gate.
+//!
+//! Lines: which places are configured, `Authorization`, `X-API-Key`, `X-Key`, the query.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use base64ct::{Base64, Encoding};
+use keygate_core::credential::{AuthorizationFate, Places, Presented};
+use keygate_core::hygiene;
+use keygate_core::policy::Policy;
+use keygate_fuzz::{PREFIX, form_decoded, text};
+use libfuzzer_sys::fuzz_target;
+
+const PLACES: [&str; 5] = ["bearer", "basic", "header:x-api-key", "header:x-key", "query:api_key"];
+/// All places, for an input whose first line names none.
+const ALL: usize = (1 << PLACES.len()) - 1;
+
+/// A policy for each choice of places: bit 0 is the first.
+static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
+    let chosen = |mask: usize| (0..PLACES.len()).filter(move |at| mask >> at & 1 == 1).map(|at| PLACES[at]);
+    let vars = |mask| {
+        serde_json::json!({
+            "ORIGIN": "https://origin.example", "KEY_PREFIX": "acme_live",
+            "CREDENTIALS": chosen(mask).collect::<Vec<_>>(),
+        })
+    };
+    (1..=ALL).map(|mask| Policy::from_json(&vars(mask).to_string()).expect("it is a policy")).collect()
+});
+
+fuzz_target!(|data: &[u8]| {
+    let input = text(data);
+    let mut lines = input.splitn(5, '\n');
+    let mask = lines.next().and_then(|line| line.bytes().next()).map_or(ALL, |byte| usize::from(byte) & ALL);
+    let policy = &POLICIES[mask.max(1) - 1];
+    let [authorization, x_api_key, x_key, query] = std::array::from_fn(|_| lines.next());
+
+    let places = policy.places();
+    let header = |name: &str| if name == "x-api-key" { x_api_key } else { x_key };
+    let headers: Vec<Option<&str>> = places.header_names().iter().map(|name| header(name)).collect();
+    let presented = Presented { authorization, headers: &headers, query };
+    extracted(policy, &presented);
+    released(policy, &presented);
+    dropped(places, &input);
+});
+
+fn extracted(policy: &Policy, presented: &Presented<'_>) {
+    let places = policy.places();
+    let Ok(found) = places.extract(policy.key_prefix(), presented) else { return };
+    without_the_key(places, presented.query, found.query.as_deref());
+    let elsewhere = elsewhere(places, presented);
+    let Some(credential) = &found.credential else {
+        assert!(elsewhere.is_empty(), "a credential was left unread");
+        return;
+    };
+    assert_eq!(format!("{credential:?}"), "CredentialText(..)");
+    let credential = credential.expose();
+    // Every place that holds anything holds the credential, or nothing of it is taken.
+    assert!(elsewhere.iter().all(|text| text == credential), "two credentials became one");
+    let authorization = presented.authorization.unwrap_or_default();
+    let is_in_authorization = in_authorization(places, authorization).iter().any(|text| text == credential);
+    assert!(is_in_authorization || !elsewhere.is_empty(), "a credential that nobody sent");
+    if found.authorization == AuthorizationFate::Keep {
+        assert!(!elsewhere.is_empty(), "the only credential goes to the origin");
+        assert!(!authorization.contains(credential) || credential.len() > 512);
+        holds_no_key(authorization);
+    }
+}
+
+fn released(policy: &Policy, presented: &Presented<'_>) {
+    let places = policy.places();
+    for imported_keys in [false, true] {
+        let released = places.release(policy.key_prefix(), presented, imported_keys);
+        without_the_key(places, presented.query, released.query.as_deref());
+        let authorization = presented.authorization.unwrap_or_default();
+        if released.authorization == AuthorizationFate::Keep {
+            holds_no_key(authorization);
+            // Where a key of any form may be meant, it is only the origin's if the gate's came by another place.
+            let is_alone = elsewhere(places, presented).is_empty();
+            assert!(!imported_keys || !is_alone || in_authorization(places, authorization).is_empty());
+        }
+    }
+}
+
+/// What stands in places other than `Authorization`.
+fn elsewhere(places: &Places, presented: &Presented<'_>) -> Vec<String> {
+    let mut texts: Vec<String> =
+        presented.headers.iter().flatten().map(|value| trimmed(value).into()).collect();
+    if places.query_name().is_some() {
+        for pair in presented.query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if form_decoded(name) != b"api_key" {
+                continue;
+            }
+            // Too long to be decoded: it is judged as it stands.
+            let text = if value.len() > 3 * 512 { value.into() } else { form_decoded(value) };
+            texts.push(String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    texts.retain(|text| !trimmed(text).is_empty());
+    texts
+}
+
+/// What a bearer or basic `Authorization` could mean as a credential.
+fn in_authorization(places: &Places, value: &str) -> Vec<String> {
+    let (scheme, token) = trimmed(value).split_once([' ', '\t']).unwrap_or_default();
+    let token = trimmed(token);
+    if places.bearer() && scheme.eq_ignore_ascii_case("bearer") {
+        return vec![token.into()];
+    }
+    // Too long for any key: it is not decoded, and it is nobody's.
+    let basic = places.basic() && scheme.eq_ignore_ascii_case("basic") && token.len() <= 4 * 512;
+    let pair = Base64::decode_vec(token).ok().filter(|_| basic).and_then(|pair| String::from_utf8(pair).ok());
+    let Some(pair) = pair else { return Vec::new() };
+    let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
+    [user, password].into_iter().filter(|text| !trimmed(text).is_empty()).map(String::from).collect()
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// An `Authorization` that goes to the origin holds no key of ours, in the clear or in what a strict decoder reads.
+fn holds_no_key(authorization: &str) {
+    assert!(!authorization.contains(PREFIX), "a key goes to the origin");
+    let mut words = authorization.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let Some(decoded) = words.clone().next().filter(|_| word.eq_ignore_ascii_case("basic")) else {
+            continue;
+        };
+        let decoded = Base64::decode_vec(decoded).unwrap_or_default();
+        assert!(
+            !decoded.windows(PREFIX.len()).any(|part| part == PREFIX.as_bytes()),
+            "an encoded key goes on"
+        );
+    }
+}
+
+/// The query that is left is the query without the pairs of ours, and not another byte is changed.
+fn without_the_key(places: &Places, query: Option<&str>, left: Option<&str>) {
+    let is_ours = |pair: &str| {
+        places.query_name().is_some()
+            && form_decoded(pair.split('=').next().unwrap_or_default()) == b"api_key"
+    };
+    let pairs: Vec<&str> = query.map(|query| query.split('&').collect()).unwrap_or_default();
+    let others: Vec<&str> = pairs.iter().copied().filter(|pair| !is_ours(pair)).collect();
+    let expected =
+        if others.len() == pairs.len() { query.unwrap_or_default().into() } else { others.join("&") };
+    assert_eq!(left.unwrap_or_default(), expected);
+}
+
+/// Headers that the origin could take for the gate's word stay here; what a message needs cannot be taken away.
+fn dropped(places: &Places, doubtful: &str) {
+    let names: Vec<&str> = hygiene::dropped(places, "GET", doubtful).collect();
+    for name in &names {
+        assert!(!name.is_empty() && doubtful.contains(name));
+        let lower = name.to_ascii_lowercase();
+        assert!(!["content-length", "content-type", "host", "transfer-encoding"].contains(&&*lower));
+    }
+    for line in doubtful.split('\n') {
+        let name = line.split(':').next().unwrap_or_default();
+        let as_variable = name.replace('_', "-");
+        if as_variable.starts_with("x-keygate-") || (name != as_variable && as_variable == "x-api-key") {
+            let is_place = places.header_names().iter().any(|place| **place == *as_variable);
+            assert!(names.contains(&name) || !(is_place || as_variable.starts_with("x-keygate-")), "{name}");
+        }
+    }
+}

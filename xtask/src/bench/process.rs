@@ -1,0 +1,56 @@
+//! A process that the bench starts, measures from outside and ends.
+
+use std::fs;
+use std::io;
+use std::process::{Child, Command};
+
+use crate::failure::Failure;
+use crate::program;
+
+/// Ends with the value.
+pub(super) struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub(super) fn start(command: &mut Command) -> Result<Self, Failure> {
+        let child = command.spawn().map_err(|error| program::not_started(command, &error))?;
+        Ok(Self { child })
+    }
+
+    /// CPU time so far, user and system, in nanoseconds.
+    ///
+    /// By thread, because `/proc/<pid>/stat` counts in hundredths of a second.
+    pub(super) fn cpu_nanos(&self) -> Result<u64, Failure> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let mut nanos = 0;
+        for thread in threads.map_err(|error| gone(&error))? {
+            let path = thread.map_err(|error| gone(&error))?.path().join("schedstat");
+            // A thread may end between the two reads.
+            let Ok(text) = fs::read_to_string(path) else { continue };
+            nanos += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
+        }
+        Ok(nanos)
+    }
+
+    /// Resident memory, in KiB.
+    pub(super) fn resident_kib(&self) -> Result<u64, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.map_err(|error| gone(&error))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        kib.ok_or_else(|| gone(&io::Error::other("no VmRSS")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn gone(error: &io::Error) -> Failure {
+    Failure::new(format!("a process of the bench cannot be measured: {error}"), "run the bench on Linux")
+}

@@ -1,0 +1,201 @@
+//! One scenario: all contenders in turn, round after round, so that a busy moment of the machine meets all of them.
+
+use std::thread;
+use std::time::Duration;
+
+use keygate_core::key::NewKey;
+
+use crate::failure::Failure;
+
+use super::contender::{Contender, Stage, Worker};
+use super::keys::KeyMaker;
+use super::kv::KvBackend;
+use super::load::{Client, Traffic};
+use super::origin::Origin;
+use super::scenario::Scenario;
+
+/// How much is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Effort {
+    pub(super) rounds: usize,
+    /// To each contender in each round.
+    pub(super) requests: usize,
+    /// Before the first round, so that hot code is compiled and records are cached.
+    pub(super) warm_up: usize,
+    /// How many keys there are.
+    pub(super) keys: usize,
+}
+
+/// Short rounds and many of them: what the neighbours do changes from second to second.
+pub(super) const FULL: Effort = Effort { rounds: 31, requests: 1000, warm_up: 10_000, keys: 100_000 };
+pub(super) const QUICK: Effort = Effort { rounds: 5, requests: 1000, warm_up: 3000, keys: 10_000 };
+
+pub(super) struct Measured {
+    pub(super) contender: Contender,
+    /// CPU of the runtime's process for one request, in microseconds, a figure for each round, in their order.
+    pub(super) cpu_us: Vec<f64>,
+    /// Seen at the backends and in the log, for one request.
+    pub(super) counters: Counters,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) kv_reads: f64,
+    pub(super) origin_requests: f64,
+    pub(super) log_lines: f64,
+}
+
+impl Measured {
+    pub(super) fn median(&self) -> f64 {
+        quantile(self.cpu_us.clone(), 2)
+    }
+
+    /// The quartiles: half of the rounds are between them.
+    pub(super) fn spread(&self) -> (f64, f64) {
+        (quantile(self.cpu_us.clone(), 1), quantile(self.cpu_us.clone(), 3))
+    }
+
+    /// The median of what `relate` makes of this one's figure and another's in the same round: a slow moment of the
+    /// machine meets both.
+    pub(super) fn against(&self, other: &Self, relate: impl Fn(f64, f64) -> f64) -> f64 {
+        quantile(
+            self.cpu_us.iter().zip(&other.cpu_us).map(|(this, other)| relate(*this, *other)).collect(),
+            2,
+        )
+    }
+}
+
+/// The figure that `quarter` quarters of all are below.
+pub(super) fn quantile(mut figures: Vec<f64>, quarter: usize) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let at = figures.len().saturating_sub(1) * quarter / 4;
+    figures.get(at).copied().unwrap_or(f64::NAN)
+}
+
+pub(super) struct Bench<'a> {
+    pub(super) stage: Stage<'a>,
+    pub(super) kv: KvBackend,
+    pub(super) origin: Origin,
+    pub(super) maker: KeyMaker,
+    pub(super) issued: Vec<NewKey>,
+    pub(super) effort: Effort,
+}
+
+struct Runner {
+    worker: Worker,
+    /// How many requests it has had: the next one takes the next key.
+    sent: usize,
+    cpu_us: Vec<f64>,
+    total: Totals,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    requests: u64,
+    kv_reads: u64,
+    origin_requests: u64,
+    log_lines: u64,
+}
+
+impl Bench<'_> {
+    pub(super) fn run(
+        &mut self,
+        scenario: &Scenario,
+        wanted: impl Fn(Contender) -> bool,
+    ) -> Result<Vec<Measured>, Failure> {
+        let traffic = scenario.traffic(&self.issued, &mut self.maker);
+        let mut runners = Vec::new();
+        for contender in scenario.contenders().filter(|contender| wanted(*contender)) {
+            let worker = self.stage.start(contender, &scenario.settings)?;
+            let mut runner = Runner { worker, sent: 0, cpu_us: Vec::new(), total: Totals::default() };
+            let mut client = Client::connect(runner.worker.address)?;
+            if scenario.all_keys {
+                runner.send(&mut client, scenario, &traffic, self.issued.len())?;
+            }
+            runner.send(&mut client, scenario, &traffic, self.effort.warm_up / scenario.thinned)?;
+            runners.push(runner);
+        }
+        for _ in 0..self.effort.rounds {
+            for runner in &mut runners {
+                self.round(runner, scenario, &traffic)?;
+            }
+            // Whoever follows on the most expensive contender is not always the same.
+            if !runners.is_empty() {
+                runners.rotate_left(1);
+            }
+        }
+        runners.sort_by_key(|runner| Contender::ALL.iter().position(|one| *one == runner.worker.contender));
+        Ok(runners.into_iter().map(Runner::finish).collect())
+    }
+
+    fn round(&self, runner: &mut Runner, scenario: &Scenario, traffic: &Traffic) -> Result<(), Failure> {
+        let requests = self.effort.requests / scenario.thinned;
+        // The runtime drops connections that idle while it is another's turn; making new ones, on both sides, is no part of
+        // a request's cost.
+        let mut client = Client::connect(runner.worker.address)?;
+        runner.send(&mut client, scenario, traffic, requests / 10)?;
+        rest();
+        let before = self.seen(runner)?;
+        let cpu_before = runner.worker.process.cpu_nanos()?;
+        runner.send(&mut client, scenario, traffic, requests)?;
+        rest();
+        let cpu_nanos = runner.worker.process.cpu_nanos()? - cpu_before;
+        let after = self.seen(runner)?;
+        runner.cpu_us.push(per(cpu_nanos, requests as u64) / 1000.0);
+        runner.total.requests += requests as u64;
+        runner.total.kv_reads += after.kv_reads - before.kv_reads;
+        runner.total.origin_requests += after.origin_requests - before.origin_requests;
+        runner.total.log_lines += after.log_lines - before.log_lines;
+        Ok(())
+    }
+
+    fn seen(&self, runner: &Runner) -> Result<Totals, Failure> {
+        Ok(Totals {
+            requests: 0,
+            kv_reads: self.kv.reads(),
+            origin_requests: self.origin.requests()?,
+            log_lines: runner.worker.log_lines()?,
+        })
+    }
+}
+
+impl Runner {
+    fn send(
+        &mut self,
+        client: &mut Client,
+        scenario: &Scenario,
+        traffic: &Traffic,
+        count: usize,
+    ) -> Result<(), Failure> {
+        let contender = self.worker.contender;
+        let numbers = self.sent..self.sent + count;
+        self.sent += count;
+        client.send(traffic, numbers, scenario.status_of(contender)).map_err(|failure| {
+            let who = format!("{} in scenario {}: {failure}", contender.name(), scenario.name);
+            Failure::new(who, format!("its last lines were:\n{}", self.worker.last_words()))
+        })
+    }
+
+    fn finish(self) -> Measured {
+        let Totals { requests, kv_reads, origin_requests, log_lines } = self.total;
+        Measured {
+            contender: self.worker.contender,
+            cpu_us: self.cpu_us,
+            counters: Counters {
+                kv_reads: per(kv_reads, requests),
+                origin_requests: per(origin_requests, requests),
+                log_lines: per(log_lines, requests),
+            },
+        }
+    }
+}
+
+/// What a contender does after its last answer is still its own work.
+fn rest() {
+    thread::sleep(Duration::from_millis(30));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the figures of a run are far below 2^52")]
+fn per(sum: u64, requests: u64) -> f64 {
+    sum as f64 / requests as f64
+}
