@@ -2,6 +2,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use base64ct::{Base64, Encoding};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 use serde::Deserialize;
@@ -229,6 +230,34 @@ fn what_a_client_sent_is_not_shown_and_a_fault_has_a_reason_of_its_own() {
         reasons.windows(2).all(|pair| pair[0] != pair[1])
             && reasons.iter().all(|reason| reason.contains(' '))
     );
+}
+
+#[test]
+fn a_key_in_the_query_is_decoded_up_to_the_longest_that_is_read() {
+    let places = places(&["query:k"]);
+    let longest = "%61".repeat(512);
+    let too_long = "%61".repeat(513);
+    for (value, expected) in [(&longest, &"a".repeat(512)), (&too_long, &too_long)] {
+        let query = std::format!("k={value}");
+        let presented = Presented { query: Some(&query), ..Presented::default() };
+        let found = places.extract(&prefix(), &presented).unwrap();
+        assert_eq!(found.credential.unwrap().expose(), expected);
+        assert_eq!(found.query, None);
+    }
+}
+
+#[test]
+fn a_basic_authorization_is_decoded_up_to_four_times_the_longest_key() {
+    let places = places(&["basic"]);
+    // Base64 writes 3 bytes as 4 characters: 1,536 of them are 2,048.
+    for (password, is_read) in [(512, true), (1534, true), (1535, false)] {
+        let pair = std::format!("u:{}", "a".repeat(password));
+        let authorization = std::format!("Basic {}", Base64::encode_string(pair.as_bytes()));
+        let presented = Presented { authorization: Some(&authorization), ..Presented::default() };
+        let found = places.extract(&prefix(), &presented).unwrap();
+        let read = found.credential.as_ref().map(|text| text.expose().len());
+        assert_eq!(read, is_read.then_some(password), "{password}");
+    }
 }
 
 fn credential() -> impl Strategy<Value = String> {

@@ -1,6 +1,7 @@
 //! The Workers that are compared, each as one module (and its wasm) for `workerd serve`.
 
 use std::fs;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::built_tools;
 use crate::bundle;
 use crate::failure::Failure;
 use crate::program;
+use crate::setup::WASM_TARGET;
 use crate::workspace::Workspace;
 
 use super::keys;
@@ -24,12 +27,20 @@ pub(super) enum Contender {
     Handwritten,
     Minimal,
     Hono,
+    Idiomatic,
     Gate,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Forward, Self::Refuse, Self::Handwritten, Self::Minimal, Self::Hono, Self::Gate];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Forward,
+        Self::Refuse,
+        Self::Handwritten,
+        Self::Minimal,
+        Self::Hono,
+        Self::Idiomatic,
+        Self::Gate,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -38,6 +49,7 @@ impl Contender {
             Self::Handwritten => "handwritten",
             Self::Minimal => "minimal",
             Self::Hono => "hono",
+            Self::Idiomatic => "idiomatic",
             Self::Gate => "gate",
         }
     }
@@ -49,6 +61,7 @@ impl Contender {
             Self::Handwritten => "JavaScript, the gate's whole job",
             Self::Minimal => "JavaScript, SHA-256 and two headers",
             Self::Hono => "the same in Hono, with its bearer-auth",
+            Self::Idiomatic => "Keygate's core with the types of the worker crate",
             Self::Gate => "Keygate",
         }
     }
@@ -60,7 +73,17 @@ impl Contender {
             Self::Handwritten => "bench/contenders/handwritten.js",
             Self::Minimal => "bench/contenders/minimal.js",
             Self::Hono => "bench/contenders/hono.js",
+            Self::Idiomatic => "bench/idiomatic/entry.js",
             Self::Gate => "build/entry.js",
+        }
+    }
+
+    /// The wasm that its module imports.
+    fn wasm(self) -> Option<&'static str> {
+        match self {
+            Self::Gate => Some("keygate_bg.wasm"),
+            Self::Idiomatic => Some("idiomatic_bg.wasm"),
+            _ => None,
         }
     }
 }
@@ -92,27 +115,16 @@ impl<'a> Stage<'a> {
         kv: SocketAddr,
     ) -> Result<Self, Failure> {
         bundle::build(workspace)?;
+        let idiomatic = build_idiomatic(workspace, place)?;
         for contender in Contender::ALL {
-            let out = place.join(contender.name());
-            // esbuild comes with wrangler, which calls it with the same format and conditions.
-            program::run(
-                workspace
-                    .command("esbuild")
-                    .args([
-                        "--bundle",
-                        "--format=esm",
-                        "--target=es2024",
-                        "--conditions=workerd,worker,browser",
-                    ])
-                    .args(["--external:*.wasm", "--log-level=warning"])
-                    .arg(contender.source())
-                    .arg(format!("--outfile={}", out.join("worker.js").display())),
-                "run `cargo xtask setup`, then the bench again",
-            )?;
+            let folder = place.join(contender.name());
+            fs::create_dir_all(&folder).map_err(|error| super::not_written(&folder, &error))?;
+            let built = match contender {
+                Contender::Idiomatic => idiomatic.clone(),
+                _ => workspace.bundle(),
+            };
+            bundle_module(workspace, contender, &built, &folder)?;
         }
-        let wasm = place.join(Contender::Gate.name()).join("keygate_bg.wasm");
-        fs::copy(workspace.bundle().join("keygate_bg.wasm"), &wasm)
-            .map_err(|error| super::not_written(&wasm, &error))?;
         Ok(Self {
             place,
             origin,
@@ -124,7 +136,9 @@ impl<'a> Stage<'a> {
 
     /// The runtime's version, as it names itself.
     pub(super) fn version(&self) -> Result<String, Failure> {
-        program::output(Command::new(&self.workerd).arg("--version"), "run `cargo xtask setup`")
+        let printed =
+            program::output(Command::new(&self.workerd).arg("--version"), "run `cargo xtask setup`")?;
+        Ok(printed.trim().to_owned())
     }
 
     /// Starts a runtime of its own for one contender.
@@ -136,6 +150,7 @@ impl<'a> Stage<'a> {
         let log = place.join("log");
         let log_file = fs::File::create(&log).map_err(|error| super::not_written(&log, &error))?;
         let errors = log_file.try_clone().map_err(|error| super::not_written(&log, &error))?;
+        let printed = fs::File::open(&log).map_err(|error| super::not_written(&log, &error))?;
         // The listening socket is handed over as standard input: requests can queue before the runtime is up, and nobody
         // else can take the port.
         let (listener, address) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -149,14 +164,13 @@ impl<'a> Stage<'a> {
             .stdin(Stdio::from(OwnedFd::from(listener)))
             .stdout(log_file)
             .stderr(errors);
-        Ok(Worker { contender, address, log, process: Running::start(&mut command)? })
+        Ok(Worker { contender, address, log, printed, process: Running::start(&mut command)? })
     }
 
     fn config(&self, contender: Contender, settings: &Settings) -> String {
-        let wasm = match contender {
-            Contender::Gate => r#"(name = "keygate_bg.wasm", wasm = embed "keygate_bg.wasm"),"#,
-            _ => "",
-        };
+        let wasm = contender.wasm();
+        let wasm =
+            wasm.map(|file| format!("(name = \"{file}\", wasm = embed \"{file}\"),")).unwrap_or_default();
         let json = |name: &str, value: &Value| {
             // A JSON string literal is a Cap'n Proto string literal as long as it is ASCII.
             format!("(name = \"{name}\", json = {}),", Value::from(value.to_string()))
@@ -207,13 +221,16 @@ pub(super) struct Worker {
     pub(super) address: SocketAddr,
     /// What it printed: one line for each `console.log`.
     log: PathBuf,
+    /// The same file, as far as it has been looked at.
+    printed: fs::File,
     pub(super) process: Running,
 }
 
 impl Worker {
-    /// How many lines it has logged so far.
-    pub(super) fn log_lines(&self) -> Result<u64, Failure> {
-        let text = fs::read(&self.log).map_err(|error| {
+    /// How many lines it has logged since this was asked last.
+    pub(super) fn new_log_lines(&mut self) -> Result<u64, Failure> {
+        let mut text = Vec::new();
+        self.printed.read_to_end(&mut text).map_err(|error| {
             Failure::new(format!("cannot read `{}`: {error}", self.log.display()), "run the bench again")
         })?;
         Ok(text.iter().fold(0, |lines, byte| lines + u64::from(*byte == b'\n')))
@@ -225,6 +242,65 @@ impl Worker {
         let last: Vec<&str> = text.lines().rev().take(5).collect();
         last.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Makes one module of a contender's, as wrangler would; `built` holds its wasm, if it has any.
+fn bundle_module(
+    workspace: &Workspace,
+    contender: Contender,
+    built: &Path,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let source = match contender {
+        Contender::Idiomatic => built.join("entry.js"),
+        _ => workspace.root().join(contender.source()),
+    };
+    program::run(
+        workspace
+            // It comes with wrangler, which calls it with the same format and conditions.
+            .command("esbuild")
+            .args(["--bundle", "--format=esm", "--target=es2024", "--conditions=workerd,worker,browser"])
+            .args(["--external:*.wasm", "--external:cloudflare:*", "--log-level=error"])
+            .arg(source)
+            .arg(format!("--outfile={}", folder.join("worker.js").display())),
+        "run `cargo xtask setup`, then the bench again",
+    )?;
+    if let Some(file) = contender.wasm() {
+        let copy = folder.join(file);
+        fs::copy(built.join(file), &copy).map_err(|error| super::not_written(&copy, &error))?;
+    }
+    Ok(())
+}
+
+/// Builds bench/idiomatic as `cargo xtask build` builds the gate, into a folder that is returned.
+fn build_idiomatic(workspace: &Workspace, place: &Path) -> Result<PathBuf, Failure> {
+    let target = workspace.target().join("bench");
+    program::run(
+        workspace
+            .command("cargo")
+            .args(["build", "--quiet", "--release", "--locked", "--target", WASM_TARGET])
+            .args(["--manifest-path", "bench/idiomatic/Cargo.toml", "--target-dir"])
+            .arg(&target),
+        "see the compiler's errors above",
+    )?;
+    let built = place.join("idiomatic-build");
+    program::run(
+        workspace
+            .command(built_tools::wasm_bindgen(workspace)?.program()?)
+            .args(["--target=web", "--no-typescript", "--out-name=idiomatic", "--out-dir"])
+            .arg(&built)
+            .arg(target.join(WASM_TARGET).join("release/idiomatic.wasm")),
+        "run `cargo xtask setup`, then the bench again",
+    )?;
+    let wasm = built.join("idiomatic_bg.wasm");
+    program::run(
+        workspace.command("wasm-opt").args(["-O3", "--all-features"]).arg(&wasm).arg("-o").arg(&wasm),
+        "run `cargo xtask setup`, then the bench again",
+    )?;
+    let entry = built.join("entry.js");
+    fs::copy(workspace.root().join(Contender::Idiomatic.source()), &entry)
+        .map_err(|error| super::not_written(&entry, &error))?;
+    Ok(built)
 }
 
 /// The runtime itself: the program of the same name among npm's is a script that starts it.

@@ -26,8 +26,6 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 } \
 pub(super) fn draw(machine: &Machine, rows: &[Row]) -> String {
     let bars = rows.iter().map(|row| row.measured.len());
     let height = rows.iter().zip(bars).fold(HEAD, |height, (_, bars)| height + group_height(bars));
-    let longest = rows.iter().flat_map(|row| &row.measured).map(|one| one.spread().1).fold(1.0, f64::max);
-    let scale = (WIDTH - LABELS - FIGURES) / longest;
     let mut svg = String::new();
     // INVARIANT: writing to a String does not fail.
     let _ = write!(
@@ -37,19 +35,21 @@ pub(super) fn draw(machine: &Machine, rows: &[Row]) -> String {
          <style>{STYLE}</style>\n\
          <text class=\"title\" x=\"0\" y=\"16\">CPU time of the runtime for one request, in microseconds</text>\n\
          <text class=\"small\" x=\"0\" y=\"34\">Median of many rounds; the line spans the middle half of them. Less is \
-         better.</text>\n<text class=\"small\" x=\"0\" y=\"50\">{}</text>\n",
+         better. Each group has its own scale.</text>\n<text class=\"small\" x=\"0\" y=\"50\">{}</text>\n",
         escape(&machine.line())
     );
     let mut y = HEAD;
     for row in rows {
-        draw_group(&mut svg, row, y, scale);
+        draw_group(&mut svg, row, y);
         y += group_height(row.measured.len());
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn draw_group(svg: &mut String, row: &Row, top: f64, scale: f64) {
+fn draw_group(svg: &mut String, row: &Row, top: f64) {
+    let longest = row.measured.iter().map(|one| one.spread().1).fold(1.0, f64::max);
+    let scale = (WIDTH - LABELS - FIGURES) / longest;
     // INVARIANT: writing to a String does not fail.
     let _ = writeln!(
         svg,

@@ -27,8 +27,8 @@ pub(super) struct Effort {
 }
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
-pub(super) const FULL: Effort = Effort { rounds: 31, requests: 1000, warm_up: 10_000, keys: 100_000 };
-pub(super) const QUICK: Effort = Effort { rounds: 5, requests: 1000, warm_up: 3000, keys: 10_000 };
+pub(super) const FULL: Effort = Effort { rounds: 121, requests: 250, warm_up: 10_000, keys: 100_000 };
+pub(super) const QUICK: Effort = Effort { rounds: 21, requests: 250, warm_up: 3000, keys: 10_000 };
 
 pub(super) struct Measured {
     pub(super) contender: Contender,
@@ -135,27 +135,18 @@ impl Bench<'_> {
         let mut client = Client::connect(runner.worker.address)?;
         runner.send(&mut client, scenario, traffic, requests / 10)?;
         rest();
-        let before = self.seen(runner)?;
+        runner.worker.new_log_lines()?;
+        let (kv_reads, origin_requests) = (self.kv.reads(), self.origin.requests()?);
         let cpu_before = runner.worker.process.cpu_nanos()?;
         runner.send(&mut client, scenario, traffic, requests)?;
         rest();
         let cpu_nanos = runner.worker.process.cpu_nanos()? - cpu_before;
-        let after = self.seen(runner)?;
         runner.cpu_us.push(per(cpu_nanos, requests as u64) / 1000.0);
         runner.total.requests += requests as u64;
-        runner.total.kv_reads += after.kv_reads - before.kv_reads;
-        runner.total.origin_requests += after.origin_requests - before.origin_requests;
-        runner.total.log_lines += after.log_lines - before.log_lines;
+        runner.total.kv_reads += self.kv.reads() - kv_reads;
+        runner.total.origin_requests += self.origin.requests()? - origin_requests;
+        runner.total.log_lines += runner.worker.new_log_lines()?;
         Ok(())
-    }
-
-    fn seen(&self, runner: &Runner) -> Result<Totals, Failure> {
-        Ok(Totals {
-            requests: 0,
-            kv_reads: self.kv.reads(),
-            origin_requests: self.origin.requests()?,
-            log_lines: runner.worker.log_lines()?,
-        })
     }
 }
 
@@ -192,7 +183,7 @@ impl Runner {
 
 /// What a contender does after its last answer is still its own work.
 fn rest() {
-    thread::sleep(Duration::from_millis(30));
+    thread::sleep(Duration::from_millis(10));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the figures of a run are far below 2^52")]

@@ -161,7 +161,7 @@ impl Scenario {
         Contender::ALL.into_iter().filter(|contender| match contender {
             Contender::Refuse => self.is_refusal(),
             Contender::Minimal | Contender::Hono => !self.needs_policy,
-            Contender::Forward | Contender::Handwritten | Contender::Gate => true,
+            Contender::Forward | Contender::Handwritten | Contender::Idiomatic | Contender::Gate => true,
         })
     }
 
