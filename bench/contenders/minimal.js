@@ -2,7 +2,7 @@
 // stripped and one set. No tag, so a forged key costs a read; no routes, scopes, path check, or origin timeout.
 
 const encoder = new TextEncoder();
-const CHALLENGE = { "www-authenticate": "Bearer", "cache-control": "no-store" };
+const CHALLENGE = new Headers({ "www-authenticate": "Bearer", "cache-control": "no-store" });
 const records = new Map();
 
 export default {
