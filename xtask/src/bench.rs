@@ -149,6 +149,7 @@ impl Place {
         // Not in the clone: nginx, when it runs as another user, must be able to read it.
         let place = env::temp_dir().join(format!("keygate-bench-{}", std_process::id()));
         fs::create_dir_all(&place).map_err(|error| not_written(&place, &error))?;
+        process::end_all_when_interrupted(&place)?;
         Ok(Self(place))
     }
 }

@@ -52,6 +52,9 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         options.starts
     );
     println!("  {:<12} {:>8} {:>15}  {:>8}  {:>13}", "", "wall", "quartiles", "CPU", "CPU added");
+    let of = |contender| all.iter().find(|starts| starts.contender == contender);
+    let wall = |contender| of(contender).map_or(f64::NAN, |starts| quantile(starts.wall_ms.clone(), 2));
+    let to_handwritten = wall(Contender::Gate) / wall(Contender::Handwritten);
     let floor = all.first().map_or(f64::NAN, |floor| quantile(floor.cpu_ms.clone(), 2));
     for Starts { contender, wall_ms, cpu_ms } in all {
         let [low, median, high] = [1, 2, 3].map(|quarter| quantile(wall_ms.clone(), quarter));
@@ -63,5 +66,6 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
             cpu - floor
         );
     }
+    println!("the gate's time to the handwritten Worker's: {to_handwritten:.2}, of at most 1.50");
     Ok(())
 }

@@ -275,6 +275,7 @@ fn bundle_module(
 /// Builds bench/idiomatic as `cargo xtask build` builds the gate, into a folder that is returned.
 fn build_idiomatic(workspace: &Workspace, place: &Path) -> Result<PathBuf, Failure> {
     let target = workspace.target().join("bench");
+    eprintln!("bench: the idiomatic contender; the first time this takes a minute or two");
     program::run(
         workspace
             .command("cargo")

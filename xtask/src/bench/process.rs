@@ -1,8 +1,14 @@
 //! A process that the bench starts, measures from outside and ends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::process::{Child, Command};
+use std::path::Path;
+use std::process::{self, Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::failure::Failure;
 use crate::program;
@@ -15,6 +21,7 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn start(command: &mut Command) -> Result<Self, Failure> {
         let child = command.spawn().map_err(|error| program::not_started(command, &error))?;
+        alive().insert(child.id());
         Ok(Self { child })
     }
 
@@ -45,10 +52,32 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Before its number can be another's.
+        alive().remove(&self.child.id());
         // An error means that it has ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+static ALIVE: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn alive() -> MutexGuard<'static, BTreeSet<u32>> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ctrl-C and SIGTERM end every process that is running, and take `place` away, before they end the bench.
+pub(super) fn end_all_when_interrupted(place: &Path) -> Result<(), Failure> {
+    let place = place.to_path_buf();
+    ctrlc::set_handler(move || {
+        for id in &*alive() {
+            // An error means that it has ended already.
+            kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL).unwrap_or_default();
+        }
+        drop(fs::remove_dir_all(&place));
+        process::exit(130);
+    })
+    .map_err(|error| Failure::new(format!("signals cannot be handled: {error}"), "run the command again"))
 }
 
 fn gone(error: &io::Error) -> Failure {

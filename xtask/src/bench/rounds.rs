@@ -91,6 +91,7 @@ struct Runner {
 
 #[derive(Clone, Copy, Default)]
 struct Totals {
+    /// Only those of measured rounds, as everything here.
     requests: u64,
     kv_reads: u64,
     origin_requests: u64,
@@ -189,4 +190,34 @@ fn rest() {
 #[expect(clippy::cast_precision_loss, reason = "the figures of a run are far below 2^52")]
 fn per(sum: u64, requests: u64) -> f64 {
     sum as f64 / requests as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, Measured, quantile};
+    use crate::bench::contender::Contender;
+
+    #[test]
+    fn quantiles_are_figures_that_were_measured() {
+        for (figures, quartiles) in [
+            (&[7.0][..], [7.0, 7.0, 7.0]),
+            (&[3.0, 1.0, 2.0], [1.0, 2.0, 2.0]),
+            (&[5.0, 4.0, 3.0, 2.0, 1.0], [2.0, 3.0, 4.0]),
+        ] {
+            let found = [1, 2, 3].map(|quarter| quantile(figures.to_vec(), quarter));
+            assert_eq!(found.map(f64::to_bits), quartiles.map(f64::to_bits));
+        }
+        assert!(quantile(Vec::new(), 2).is_nan());
+    }
+
+    #[test]
+    fn a_slow_moment_that_meets_both_changes_no_ratio() {
+        let of = |cpu_us: &[f64]| Measured {
+            contender: Contender::Gate,
+            cpu_us: cpu_us.to_vec(),
+            counters: Counters::default(),
+        };
+        let (this, other) = (of(&[2.0, 20.0, 2.0, 20.0, 20.0]), of(&[1.0, 10.0, 1.0, 10.0, 10.0]));
+        assert_eq!(this.against(&other, |this, other| this / other).to_bits(), 2.0_f64.to_bits());
+    }
 }

@@ -251,3 +251,31 @@ fn many_routes() -> Value {
     });
     others.chain([reports_route(keys::SCOPE)]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, another_secret};
+    use crate::bench::contender::Contender;
+    use crate::bench::keys::KeyMaker;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_is_one_scenario_or_one_contender() {
+        let names: Vec<&str> =
+            ALL.iter().map(|one| one.name).chain(Contender::ALL.map(Contender::name)).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn a_forged_key_keeps_its_id_and_its_tag() {
+        for key in KeyMaker::new().iter_mut().flat_map(|maker| maker.make(5)) {
+            let mut forged = key.reveal().as_bytes().to_vec();
+            another_secret(&mut forged);
+            let (before, after) = (key.reveal().as_bytes(), forged.as_slice());
+            let different = before.iter().zip(after).filter(|(before, after)| before != after);
+            assert_eq!(different.count(), 1);
+            assert_eq!(before.get(..22), after.get(..22), "prefix and id");
+            assert_eq!(before.last_chunk::<8>(), after.last_chunk::<8>(), "tag");
+        }
+    }
+}
