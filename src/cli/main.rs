@@ -21,6 +21,7 @@ mod key_out;
 mod key_source;
 mod output;
 mod percent;
+mod places;
 mod progress;
 mod revision;
 mod secrets;
