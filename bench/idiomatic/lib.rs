@@ -204,12 +204,12 @@ fn refuse(isolate: &Isolate, request: &Request, denial: &Denial) -> worker::Resu
             Event::denied(&time, denial, &scene, Some(isolate.gate.policy.key_prefix())).to_line()
         );
     }
-    let answer = denial.answer(isolate.gate.policy.realm(), &request_id);
+    let answer = denial.answer(isolate.gate.policy.realm());
     let headers = Headers::new();
     for (name, value) in &answer.headers {
         headers.set(name, value)?;
     }
-    Ok(Response::from_body(worker::ResponseBody::Body(answer.body.into_bytes()))?
+    Ok(Response::from_body(worker::ResponseBody::Body(answer.body(&request_id).into_bytes()))?
         .with_status(answer.status)
         .with_headers(headers))
 }

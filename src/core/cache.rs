@@ -1,7 +1,9 @@
 //! The isolate's cache of records: bounded, and honest about what it does not know.
 
 use alloc::rc::Rc;
+use core::borrow::Borrow;
 use core::num::{NonZeroU32, NonZeroUsize};
+use core::ops::Deref;
 
 use lru::LruCache;
 
@@ -10,30 +12,30 @@ use crate::record::Record;
 
 /// What the cache knows of an id. There is no "known to be absent": a miss is always asked again.
 #[derive(Clone, Debug)]
-pub enum Cached {
+pub enum Cached<R = Rc<Record>> {
     /// Read not longer ago than `CACHE_SECONDS`.
-    Fresh(Rc<Record>),
+    Fresh(R),
     /// Read longer ago, but still good while KV fails.
-    Stale(Rc<Record>),
+    Stale(R),
     /// Nothing.
     Miss,
 }
 
 #[derive(Debug)]
-struct Entry {
-    record: Rc<Record>,
+struct Entry<R> {
+    record: R,
     read_at_ms: u64,
 }
 
-/// The records that were used last, at most `entries` of them.
+/// The records that were used last, at most `entries` of them; `R` points to a record, and to what a shell made of it.
 #[derive(Debug)]
-pub struct RecordCache {
-    entries: Option<LruCache<KeyId, Entry>>,
+pub struct RecordCache<R = Rc<Record>> {
+    entries: Option<LruCache<KeyId, Entry<R>>>,
     fresh_ms: u64,
     stale_ms: u64,
 }
 
-impl RecordCache {
+impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
     /// A cache of at most `entries` records, fresh for `fresh_secs`, and usable for `stale_secs` more
     /// while KV fails. 0 entries or 0 seconds of freshness: nothing is kept.
     #[must_use]
@@ -51,7 +53,7 @@ impl RecordCache {
     }
 
     /// What is known of `id` at `now_ms`.
-    pub fn look_up(&mut self, id: &KeyId, now_ms: u64) -> Cached {
+    pub fn look_up(&mut self, id: &KeyId, now_ms: u64) -> Cached<R> {
         let Some(entry) = self.entries.as_mut().and_then(|all| all.get(id)) else {
             return Cached::Miss;
         };
@@ -60,18 +62,19 @@ impl RecordCache {
             return Cached::Miss;
         };
         if age < self.fresh_ms {
-            Cached::Fresh(Rc::clone(&entry.record))
+            Cached::Fresh(entry.record.clone())
         } else if age < self.stale_ms {
-            Cached::Stale(Rc::clone(&entry.record))
+            Cached::Stale(entry.record.clone())
         } else {
             Cached::Miss
         }
     }
 
     /// Keeps a record that was read at `now_ms`.
-    pub fn keep(&mut self, record: &Rc<Record>, now_ms: u64) {
+    pub fn keep(&mut self, record: &R, now_ms: u64) {
         if let Some(entries) = &mut self.entries {
-            entries.put(record.id, Entry { record: Rc::clone(record), read_at_ms: now_ms });
+            let id = (**record).borrow().id;
+            entries.put(id, Entry { record: record.clone(), read_at_ms: now_ms });
         }
     }
 

@@ -58,6 +58,12 @@ impl Cors {
         }
     }
 
+    /// Whether the answer to an ordinary request depends on its `Origin`.
+    #[must_use]
+    pub fn reads_origin(&self) -> bool {
+        self.origins != WebOrigins::Named(Vec::new())
+    }
+
     /// Whether answers differ by `Origin`, and so need `Vary: Origin`.
     #[must_use]
     pub fn varies(&self) -> bool {
@@ -72,7 +78,7 @@ impl Cors {
         method == "OPTIONS"
             && origin.is_some()
             && request_method.is_some()
-            && (self.forwards_preflight() || self.origins != WebOrigins::Named(Vec::new()))
+            && (self.forwards_preflight() || self.reads_origin())
     }
 
     /// Whether preflights are left to the origin.

@@ -7,7 +7,7 @@ use crate::admission::{Admitted, Claim, Gate, PresentedKey};
 use crate::credential::AuthorizationFate;
 use crate::denial::{Cause, Denial};
 use crate::key::{Key, KeyId};
-use crate::origin::Origin;
+use crate::origin::{Origin, OriginUrl};
 use crate::pepper::DigestMatch;
 use crate::policy::PlanLimit;
 use crate::record::{Record, RecordFault, State, UnixSeconds};
@@ -214,6 +214,17 @@ pub enum Destination<'a> {
     },
 }
 
+/// A request that goes on with the path and the query it came with.
+#[derive(Clone, Copy, Debug)]
+pub struct Unchanged<'a> {
+    /// The service binding that it goes by, if any.
+    pub service: Option<&'a str>,
+    /// What takes the place of all that stands before the path; `None`: nothing does.
+    pub base: Option<&'a OriginUrl>,
+    /// Where the path begins in the URL; all before it is ASCII.
+    pub path_at: usize,
+}
+
 /// Whom the origin is told that the request comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder<'a> {
@@ -250,7 +261,6 @@ impl<'a> Permit<'a> {
     #[must_use]
     pub fn destination(&self) -> Destination<'_> {
         let request = &self.request;
-        let origin = request.route.and_then(Route::origin).unwrap_or_else(|| self.gate.policy.origin());
         let path = request.path.forwarded();
         let query = request.query.as_deref();
         let same_host = || {
@@ -264,11 +274,37 @@ impl<'a> Permit<'a> {
             ];
             parts.concat()
         };
-        match origin {
+        match self.origin() {
             Origin::Url(url) => Destination::Url(url.url_for(path, query)),
             Origin::Zone => Destination::Url(same_host()),
             Origin::Service(binding) => Destination::Service { binding, url: same_host() },
         }
+    }
+
+    fn origin(&self) -> &'a Origin {
+        self.request.route.and_then(Route::origin).unwrap_or_else(|| self.gate.policy.origin())
+    }
+
+    /// The same as [`Permit::destination`] for the ordinary request, whose `url` is the one that was admitted: nothing in
+    /// it has to be written anew.
+    #[must_use]
+    pub fn unchanged(&self, url: &str) -> Option<Unchanged<'a>> {
+        let request = &self.request;
+        let parts = &request.url;
+        if request.path.forwarded() != parts.path || request.query.as_deref() != parts.query {
+            return None;
+        }
+        let path_at = parts.scheme.len() + "://".len() + parts.authority.len();
+        let whole = path_at + parts.path.len() + parts.query.map_or(0, |query| "?".len() + query.len());
+        // Without a path, or with a fragment, the URL has another length.
+        if url.len() != whole || !parts.authority.is_ascii() {
+            return None;
+        }
+        Some(match self.origin() {
+            Origin::Url(base) => Unchanged { service: None, base: Some(base), path_at },
+            Origin::Zone => Unchanged { service: None, base: None, path_at },
+            Origin::Service(binding) => Unchanged { service: Some(binding), base: None, path_at },
+        })
     }
 
     /// Whom the request comes from; `None` on public routes.

@@ -3,11 +3,10 @@
 //! Both are closed sets, and the one table from code to status, headers and text is [`Code::row`].
 
 use alloc::borrow::Cow;
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-
-use serde::Serialize;
 
 use crate::credential::CredentialFault;
 use crate::event::EventKind;
@@ -435,35 +434,36 @@ impl From<Cause> for Denial {
     }
 }
 
-/// A refusal as it goes out.
+/// A refusal as it goes out: all of it, but the request's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// Header names in lower case, and their values.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// RFC 9457 JSON.
-    pub body: String,
+    body: [String; 2],
 }
 
-/// RFC 9457, with `code`, `request_id` and (for clients of the Flask guides) `error`.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    detail: &'static str,
-    code: &'static str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+impl Answer {
+    /// RFC 9457 JSON, with `code`, `request_id` and (for clients of the Flask guides) `error`.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        let [before, after] = &self.body;
+        [before, request_id, after].concat()
+    }
+
+    /// The body up to the request's id, and from there on.
+    #[must_use]
+    pub fn body_around_id(&self) -> [&str; 2] {
+        self.body.each_ref().map(String::as_str)
+    }
 }
 
 impl Denial {
     /// What the caller gets: a function of the code alone, but for `Allow`, `Retry-After`, the scopes and the request id.
     #[must_use]
-    pub fn answer(&self, realm: &str, request_id: &str) -> Answer {
-        let row = self.cause.code().row();
+    pub fn answer(&self, realm: &str) -> Answer {
+        let Row { code, status, title, detail, .. } = self.cause.code().row();
         let mut headers: Vec<(&'static str, Cow<'static, str>)> = Vec::with_capacity(6);
         headers.push(("content-type", "application/problem+json".into()));
         headers.push(("cache-control", "no-store".into()));
@@ -477,20 +477,35 @@ impl Denial {
         if let Cause::Method { allow } = &self.cause {
             headers.push(("allow", allow.clone().into()));
         }
-        let problem = Problem {
-            r#type: format!("urn:problem-type:keygate:{}", row.code),
-            title: row.title,
-            status: row.status,
-            detail: row.detail,
-            code: row.code,
-            request_id,
-            error: (row.status == 401).then_some("Unauthorized access"),
-        };
-        Answer {
-            status: row.status,
-            headers,
-            // INVARIANT: a struct of strings and a number always serialises.
-            body: serde_json::to_string(&problem).unwrap_or_default(),
+        let status_text = status.to_string();
+        // Constants of the table above: none of them holds a character that JSON escapes.
+        let before_id = [
+            "{\"type\":\"urn:problem-type:keygate:",
+            code,
+            "\",\"title\":\"",
+            title,
+            "\",\"status\":",
+            &status_text,
+            ",\"detail\":\"",
+            detail,
+            "\",\"code\":\"",
+            code,
+            "\",\"request_id\":\"",
+        ];
+        let after_id = if status == 401 { "\",\"error\":\"Unauthorized access\"}" } else { "\"}" };
+        Answer { status, headers, body: [before_id.concat(), after_id.to_owned()] }
+    }
+
+    /// What [`Denial::answer`] depends on, as a number below 32; `None` where it depends on more than the code.
+    #[must_use]
+    pub fn kind(&self) -> Option<u8> {
+        match &self.cause {
+            Cause::Method { .. } | Cause::ScopeMissing { .. } | Cause::RateLimited { .. } => None,
+            cause => {
+                #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields")]
+                let kind = cause.code() as u8;
+                Some(kind)
+            }
         }
     }
 }

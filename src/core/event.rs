@@ -2,9 +2,8 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::string::ToString as _;
 use core::fmt::Write as _;
-
-use serde::Serialize;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
@@ -78,33 +77,20 @@ pub struct Scene<'a> {
 }
 
 /// One line of the log.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Event<'a> {
     time: &'a str,
-    level: &'static str,
-    #[serde(rename = "event")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: EventKind,
     code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<KeyId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     client_ip: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     suppressed: Option<u64>,
 }
 
@@ -160,8 +146,7 @@ impl<'a> Event<'a> {
     fn bare(time: &'a str, kind: EventKind) -> Self {
         Self {
             time,
-            level: kind.level(),
-            kind: kind.as_str(),
+            kind,
             code: None,
             reason: None,
             status: None,
@@ -191,25 +176,67 @@ impl<'a> Event<'a> {
     /// The event as one line of ASCII: control characters, line separators and bidi marks cannot appear.
     #[must_use]
     pub fn to_line(&self) -> String {
-        // INVARIANT: a struct of strings and numbers always serialises.
-        let json = serde_json::to_string(self).unwrap_or_default();
-        let plain = |c: char| c.is_ascii() && !c.is_ascii_control();
-        if json.chars().all(plain) {
-            return json;
+        let mut line = Line(String::with_capacity(512));
+        line.text("time", self.time);
+        line.text("level", self.kind.level());
+        line.text("event", self.kind.as_str());
+        line.any("code", self.code);
+        line.any("reason", self.reason.as_deref());
+        if let Some(status) = self.status {
+            line.number("status", status.into());
         }
-        let mut line = String::with_capacity(json.len() + 64);
-        for c in json.chars() {
-            if plain(c) {
-                line.push(c);
-            } else {
-                // Such characters only stand inside JSON strings, where this means the same.
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    // INVARIANT: writing to a String does not fail.
-                    let _ = write!(line, "\\u{unit:04x}");
+        line.any("request_id", self.request_id);
+        line.any("key_id", self.key_id.as_ref().map(KeyId::as_str));
+        line.any("subject", self.subject);
+        line.any("method", self.method.as_deref());
+        line.any("path", self.path.as_deref());
+        line.any("client_ip", self.client_ip.as_deref());
+        line.any("user_agent", self.user_agent.as_deref());
+        if let Some(suppressed) = self.suppressed {
+            line.number("suppressed", suppressed);
+        }
+        line.0.push('}');
+        line.0
+    }
+}
+
+/// A JSON object while it is written. Not `serde_json`, which leaves DEL and everything beyond ASCII as it is.
+struct Line(String);
+
+impl Line {
+    fn name(&mut self, name: &str) {
+        self.0.push_str(if self.0.is_empty() { "{\"" } else { ",\"" });
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+
+    fn any(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    fn number(&mut self, name: &str, number: u64) {
+        self.name(name);
+        self.0.push_str(&number.to_string());
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.0.push('"');
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => self.0.extend(['\\', c]),
+                ' '..='~' => self.0.push(c),
+                _ => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        // INVARIANT: writing to a String does not fail.
+                        let _ = write!(self.0, "\\u{unit:04x}");
+                    }
                 }
             }
         }
-        line
+        self.0.push('"');
     }
 }
 

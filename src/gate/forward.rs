@@ -1,83 +1,117 @@
 //! Step 10: the request goes to the origin, with what the permit says and nothing else changed.
 
+use std::ptr;
+
 use keygate_core::admission::Head;
-use keygate_core::decide::{Authorization, Destination, Permit};
+use keygate_core::decide::{Authorization, Destination, Permit, Unchanged};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::key::KeyId;
-use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent};
+use keygate_core::origin::OriginUrl;
+use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent, SigningKey};
+use keygate_core::token::Subject;
 use wasm_bindgen::JsValue;
-use web_sys::Request;
 
-use crate::glue::{self, Env};
 use crate::isolate::Isolate;
-use crate::{log, lookup};
+use crate::lookup::Moment;
+use crate::{glue, log};
 
-/// Sends the request on; the promise is the origin's response, or the gate's own if the origin fails.
+/// Flags of glue.js.
+const KEEP_AUTHORIZATION: u32 = 1;
+const NO_STORE: u32 = 2;
+const KNOWN_CLIENT: u32 = 4;
+
+/// Sends the request on; the answer is the origin's response, or the gate's own if the origin fails.
 ///
 /// # Errors
 /// There is a signing key, and the request cannot be signed.
 pub(crate) fn forward(
     isolate: &Isolate,
-    request: &Request,
-    env: &Env,
     head: &Head<'_>,
+    now: Moment,
     permit: &Permit<'_>,
-) -> Result<JsValue, Denial> {
-    let policy = &isolate.gate.policy;
-    let (service, mut url) = match permit.destination() {
-        Destination::Url(url) => ("", url),
-        Destination::Service { binding, url } => (binding, url),
-    };
-    let holder = permit.holder();
-    let id = holder.map(|holder| holder.id);
-    let scopes = holder.and_then(|holder| holder.scopes_header());
+    holder: &JsValue,
+) -> Result<(), Denial> {
     let (keep_authorization, authorization) = match permit.authorization() {
         Authorization::Keep => (true, ""),
         Authorization::Strip => (false, ""),
         Authorization::Replace(secret) => (false, secret),
     };
-    let received_digest;
-    let (mut content_digest, mut signature) = (None, None);
-    if let Some(key) = permit.signing_key() {
-        // A URL that cannot be parsed fails in `fetch`, as it would without a signature.
-        url = glue::written(&url).unwrap_or(url);
-        received_digest = glue::header(request, "content-digest");
-        content_digest = received_digest.as_deref().and_then(ContentDigest::parse);
-        let sent = Sent {
-            method: head.method,
-            url: &url,
-            content_digest,
-            key_id: id.as_ref().map(KeyId::as_str),
-            subject: holder.map(|holder| holder.subject),
-            scopes: scopes.as_deref(),
-        };
-        let mut nonce = [0; NONCE_LEN];
-        glue::fill_random(&mut nonce);
-        match key.sign(&sent, lookup::now(), &nonce) {
-            Ok(signed) => signature = Some(signed),
-            Err(unsignable) => return Err(permit.withdraw(Cause::Misconfigured(unsignable.to_string()))),
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    let flags = flag(keep_authorization, KEEP_AUTHORIZATION)
+        | flag(permit.no_store(), NO_STORE)
+        | flag(permit.client_ip().is_some(), KNOWN_CLIENT);
+    let cors = head.origin.and_then(|origin| isolate.gate.policy.cors().allowed(origin));
+    let is_ordinary = authorization.is_empty() && cors.is_none();
+    match (permit.unchanged(head.url), permit.signing_key()) {
+        (Some(Unchanged { service, base, path_at }), None) if is_ordinary => {
+            log::accepted(isolate, head, permit);
+            set_base(isolate, base);
+            glue::forward(service, holder, flags, u32::try_from(path_at).unwrap_or(u32::MAX), None);
+        }
+        (_, key) => {
+            let (service, url) = match permit.destination() {
+                Destination::Url(url) => (None, url),
+                Destination::Service { binding, url } => (Some(binding), url),
+            };
+            let (host, scheme) = (permit.forwarded_host(), permit.forwarded_proto());
+            let sent = match key {
+                None => [url, String::new(), String::new(), String::new()],
+                Some(key) => sign(key, url, head.method, now, permit)?,
+            };
+            log::accepted(isolate, head, permit);
+            let [url, signature @ ..] = sent.each_ref().map(String::as_str);
+            let [input, signature, digest] = signature;
+            let plan = [url, host, scheme, authorization, cors.unwrap_or_default(), input, signature, digest];
+            glue::forward(service, holder, flags, 0, Some(&plan.join("\n")));
         }
     }
-    log::accepted(isolate, request, env, head, permit);
-    let allow_origin = head.origin.and_then(|origin| policy.cors().allowed(origin));
-    let mut plan = [
-        url.as_str(),
-        id.as_ref().map_or("", KeyId::as_str),
-        holder.map_or("", |holder| holder.subject),
-        scopes.as_deref().unwrap_or_default(),
-        permit.client_ip().unwrap_or_default(),
-        permit.forwarded_host(),
-        permit.forwarded_proto(),
-        authorization,
-        allow_origin.unwrap_or_default(),
-        signature.as_ref().map_or("", |signature| &signature.input),
-        signature.as_ref().map_or("", |signature| &signature.signature),
-        content_digest.map_or("", |digest| digest.as_str()),
-    ]
-    .join("\n");
-    for name in policy.places().header_names() {
-        plan.push('\n');
-        plan.push_str(name);
+    Ok(())
+}
+
+/// The base crosses into JavaScript when it is another one than the last request's: almost never.
+fn set_base(isolate: &Isolate, base: Option<&OriginUrl>) {
+    let place = base.map_or(ptr::null(), ptr::from_ref);
+    if isolate.base.replace(Some(place)) != Some(place) {
+        glue::set_base(&base.map_or(String::new(), |base| [base.base(), base.base_path()].concat()));
     }
-    Ok(glue::forward(request, env, service, &plan, keep_authorization, permit.no_store()).into())
+}
+
+/// URL, `Signature-Input`, `Signature` and `Content-Digest` of a signed request.
+fn sign(
+    key: &SigningKey,
+    url: String,
+    method: &str,
+    now: Moment,
+    permit: &Permit<'_>,
+) -> Result<[String; 4], Denial> {
+    // A URL that cannot be parsed fails in `fetch`, as it would without a signature.
+    let url = glue::written(&url).unwrap_or(url);
+    let received_digest = glue::header("content-digest");
+    let content_digest = received_digest.as_deref().and_then(ContentDigest::parse);
+    let holder = permit.holder();
+    let scopes = holder.and_then(|holder| holder.scopes_header());
+    let sent = Sent {
+        method,
+        url: &url,
+        content_digest,
+        key_id: holder.as_ref().map(|holder| holder.id.as_str()),
+        subject: holder.map(|holder| holder.subject),
+        scopes: scopes.as_deref(),
+    };
+    let mut nonce = [0; NONCE_LEN];
+    glue::fill_random(&mut nonce);
+    let signed = key
+        .sign(&sent, now.seconds(), &nonce)
+        .map_err(|unsignable| permit.withdraw(Cause::Misconfigured(unsignable.to_string())))?;
+    let digest = content_digest.map(|digest| digest.as_str().to_owned());
+    Ok([url, signed.input, signed.signature, digest.unwrap_or_default()])
+}
+
+/// Why an origin's failure turns a request away; no reason means no answer in time.
+pub(crate) fn failure(key_id: Option<String>, subject: Option<String>, reason: String) -> Denial {
+    Denial {
+        cause: if reason.is_empty() { Cause::OriginTimeout } else { Cause::OriginUnreachable(reason) },
+        key_id: key_id.and_then(|id| KeyId::parse(&id).ok()),
+        subject: subject.and_then(|subject| Subject::parse(&subject).ok()),
+    }
 }

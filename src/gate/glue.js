@@ -1,41 +1,282 @@
 // The gate's hands: what has to be done on the JavaScript side, in as few crossings as the job allows. Nothing here
-// decides. Texts cross in one string, their parts separated by line feeds, which no method, URL or header can hold.
+// decides.
+//
+// wasm is asked, and asked again: `judge` answers a request at once or says what it has to know first, and is then asked
+// from the start with what the store said. So nothing waits inside of wasm, and a request in flight outlives the instance.
 
-let headerNames = [];
+import { guarded } from "./instance.js";
+import { dropped, judge, misconfigured, originFailed, start } from "./keygate.js";
+
+// The request that wasm is being asked about: set before each call, which ends before another begins.
+let request;
+let env;
+let said;
+let url;
+let clientIp;
+// Which of the headers that may hold a credential the request has, as bits.
+let presented;
+// Names the request in its answer and in the log; made when it is needed.
+let requestId;
+let answer;
+
+// What is asked of every request, as the policy says.
+let places = [];
+let readsOrigin = true;
 let originTimeoutMs;
-let originFailed;
-let dropped;
+let base = "";
 
-// The request headers that `read` reads, in its order.
-export function readHeaders(names) {
-  headerNames = names.split("\n");
+// What a store said. The numbers are those of lookup.rs.
+const NOTHING = { kv: 0, entry: undefined, limiter: 0, error: undefined };
+const FOUND = 1;
+const ABSENT = 2;
+const FAILED = 3;
+const TIMED_OUT = 4;
+const WITHIN = 1;
+const EXCEEDED = 2;
+const LIMITER_FAILED = 3;
+
+// Answers a request with a Response, or with a promise of one.
+export function answerTo(of, bindings, known = NOTHING) {
+  const text = read(of, bindings, known);
+  if (judge(text, Date.now(), known.kv, known.entry, known.limiter, known.error)) return answer;
+  return open(of, bindings, () => answerTo(of, bindings, known));
 }
 
-// How long an origin may take to its response headers, and what is answered when it takes longer or fails.
-export function onOriginFailure(timeoutMs, answer) {
-  originTimeoutMs = timeoutMs;
-  originFailed = answer;
-}
-
-// Which of a request's doubtful headers are dropped: from lines as `doubtful` makes them, to names.
-export function onDoubtfulHeaders(decide) {
-  dropped = decide;
-}
-
-// Method, URL, and the configured headers; an absent header is an empty part.
-export function read(request) {
-  const headers = request.headers;
-  let text = request.method + "\n" + request.url;
-  for (const name of headerNames) text += "\n" + (headers.get(name) ?? "");
+// Method, URL and the headers that decide, separated by line feeds, which none of them can hold; an absent header is an
+// empty part.
+function read(of, bindings, known) {
+  request = of;
+  env = bindings;
+  said = known;
+  requestId = undefined;
+  url = of.url;
+  const { method, headers } = of;
+  const isOptions = method === "OPTIONS";
+  clientIp = headers.get("cf-connecting-ip");
+  const origin = (readsOrigin || isOptions) && headers.get("origin");
+  const preflight = isOptions && headers.get("access-control-request-method");
+  let text =
+    method + "\n" + url + "\n" + (clientIp ?? "") + "\n" + (origin || "") + "\n" + (preflight || "") + "\n" +
+    (headers.get("authorization") ?? "");
+  presented = 0;
+  for (let i = 0; i < places.length; i++) {
+    const value = headers.get(places[i]);
+    text += "\n";
+    if (value !== null) {
+      text += value;
+      presented |= 1 << i;
+    }
+  }
   return text;
 }
 
+const PEPPERS = ["PEPPER", "PEPPER_PREVIOUS"];
+
+// Has wasm read what is configured, then asks again. A pepper from a Secrets Store has to be awaited.
+function open(of, bindings, again) {
+  const peppers = PEPPERS.map((name) => bindings[name] ?? undefined);
+  if (peppers.every((pepper) => pepper === undefined || typeof pepper === "string")) {
+    start(...peppers);
+    return again();
+  }
+  const texts = PEPPERS.map((name, i) => (typeof peppers[i] === "object" ? fromStore(peppers[i], name) : peppers[i]));
+  return Promise.all(texts).then(
+    (texts) =>
+      guarded(() => {
+        env = bindings;
+        start(...texts);
+        return again();
+      }),
+    (error) =>
+      guarded(() => {
+        misconfigured(read(of, bindings, NOTHING), Date.now(), error.message);
+        return answer;
+      }),
+  );
+}
+
+async function fromStore(secret, name) {
+  try {
+    const text = await secret.get();
+    return typeof text === "string" ? text : undefined;
+  } catch (error) {
+    throw new Error(`the Secrets Store binding ${name} failed: ${error}`);
+  }
+}
+
+// What the policy says about reading and forwarding.
+export function configure(names, asksOrigin, timeoutMs) {
+  places = names === "" ? [] : names.split("\n");
+  readsOrigin = asksOrigin;
+  originTimeoutMs = timeoutMs;
+}
+
 // What only the log needs: the request's id, the moment, and the client's name for itself.
-export function describe(request) {
-  const headers = request.headers;
-  const ray = headers.get("cf-ray");
-  const id = ray && /^[0-9A-Za-z-]{1,48}$/.test(ray) ? ray : crypto.randomUUID();
-  return id + "\n" + new Date().toISOString() + "\n" + (headers.get("user-agent") ?? "");
+export function describe() {
+  return idOfRequest() + "\n" + new Date().toISOString() + "\n" + (request.headers.get("user-agent") ?? "");
+}
+
+function idOfRequest() {
+  if (requestId === undefined) {
+    const ray = request.headers.get("cf-ray");
+    requestId = ray !== null && /^[0-9A-Za-z-]{1,48}$/.test(ray) ? ray : crypto.randomUUID();
+  }
+  return requestId;
+}
+
+// The gate's own answers, by their kind: each is made once, for its Headers are copied faster than they are read from text.
+const answers = [];
+
+// `headers` holds names and values in turn; the request's id stands between the two parts of the body.
+export function define(kind, status, headers, before, after) {
+  answers[kind] = { init: { status, headers: headersFrom(headers) }, before, after };
+}
+
+export function respond(kind) {
+  const { init, before, after } = answers[kind];
+  answer = new Response(before + idOfRequest() + after, init);
+}
+
+export function respondToPreflight(headers) {
+  answer = new Response(null, { status: 204, headers: headersFrom(headers) });
+}
+
+function headersFrom(text) {
+  const parts = text.split("\n");
+  const headers = new Headers();
+  for (let i = 0; i + 1 < parts.length; i += 2) headers.append(parts[i], parts[i + 1]);
+  return headers;
+}
+
+// Asks KV for the entry `name`, then wasm again.
+export function lookUp(name, cacheTtl, timeoutMs) {
+  const [of, bindings, known] = [request, env, said];
+  answer = new Promise((resolve) => {
+    let isSettled = false;
+    const settle = (kv, entry) => {
+      if (isSettled) return;
+      isSettled = true;
+      clearTimeout(timer);
+      resolve(guarded(() => answerTo(of, bindings, { ...known, kv, entry })));
+    };
+    const timer = setTimeout(settle, timeoutMs, TIMED_OUT);
+    const found = (entry) => (entry === null ? settle(ABSENT) : settle(FOUND, entry));
+    const failed = (error) => settle(FAILED, String(error));
+    try {
+      bindings.KEYS.get(name, { cacheTtl }).then(found, failed);
+    } catch (error) {
+      failed(error);
+    }
+  });
+}
+
+// Asks the limiter whether one more request of `counted` is within the limit, then wasm again.
+export function askLimiter(limiter, counted) {
+  const [of, bindings, known] = [request, env, said];
+  const again = (limiter, error) => guarded(() => answerTo(of, bindings, { ...known, limiter, error }));
+  try {
+    answer = bindings[limiter].limit({ key: counted }).then(
+      (outcome) => again(outcome.success === true ? WITHIN : EXCEEDED),
+      (error) => again(LIMITER_FAILED, String(error)),
+    );
+  } catch (error) {
+    answer = Promise.resolve(String(error)).then((error) => again(LIMITER_FAILED, error));
+  }
+}
+
+// Whom the origin is told of; wasm keeps it with the record.
+export function holder(id, subject, scopes) {
+  return { id, subject, scopes };
+}
+
+// What stands before the path of every URL that is forwarded without a plan of its own; empty: what stood there.
+export function setBase(text) {
+  base = text;
+}
+
+const KEEP_AUTHORIZATION = 1;
+const NO_STORE = 2;
+const KNOWN_CLIENT = 4;
+
+// Sends the request on. `service` is a binding's name, if the origin is behind one. `plan` is there for what is out of the
+// ordinary; it holds, in this order: URL, host, scheme, Authorization, Access-Control-Allow-Origin, Signature-Input,
+// Signature, Content-Digest. An empty part means: do not send that header; but without a signature the last three are the
+// client's own.
+export function forward(service, of, flags, pathAt, plan) {
+  const [sent, bindings] = [request, env];
+  const { method, body } = sent;
+  const headers = new Headers(sent.headers);
+  for (let i = 0; i < places.length; i++) {
+    if ((presented & (1 << i)) !== 0) headers.delete(places[i]);
+  }
+  const names = doubtful(headers);
+  // Back into wasm only where there is something to decide on.
+  if (names !== "") {
+    for (const name of dropped(method, names).split("\n")) if (name !== "") headers.delete(name);
+  }
+  // What the client sent under these names is gone by now.
+  if (of !== undefined) {
+    headers.set("x-keygate-key-id", of.id);
+    headers.set("x-keygate-subject", of.subject);
+    if (of.scopes !== "") headers.set("x-keygate-scopes", of.scopes);
+  }
+  put(headers, "x-forwarded-for", (flags & KNOWN_CLIENT) === 0 ? "" : clientIp);
+
+  let target, host, scheme, authorization, cors, input, signature, digest;
+  if (plan === undefined) {
+    scheme = url.slice(0, url.indexOf(":"));
+    host = url.slice(scheme.length + 3, pathAt);
+    target = base === "" ? url : base + url.slice(pathAt);
+    authorization = cors = signature = "";
+  } else {
+    [target, host, scheme, authorization, cors, input, signature, digest] = plan.split("\n");
+  }
+  headers.set("x-forwarded-host", host);
+  headers.set("x-forwarded-proto", scheme);
+  if ((flags & KEEP_AUTHORIZATION) === 0) put(headers, "authorization", authorization);
+  if (signature !== "") {
+    headers.set("signature-input", input);
+    headers.set("signature", signature);
+    put(headers, "content-digest", digest);
+  }
+  const init = { headers, redirect: "manual" };
+  if ((flags & NO_STORE) !== 0) init.cache = "no-store";
+  if (body !== null && (method === "GET" || method === "HEAD")) {
+    // Allowed in HTTP, but not in an init: such a request can only be made from another.
+    target = new Request(target, sent);
+  } else {
+    init.method = method;
+    init.body = body;
+  }
+
+  answer = new Promise((resolve) => {
+    let isSettled = false;
+    const fail = (reason) => {
+      if (isSettled) return;
+      isSettled = true;
+      clearTimeout(timer);
+      resolve(guarded(() => failed(sent, bindings, of, reason)));
+    };
+    const timer = setTimeout(fail, originTimeoutMs, "");
+    const settle = (response) => {
+      isSettled = true;
+      clearTimeout(timer);
+      resolve(cors === "" ? response : withCors(response, cors));
+    };
+    const refuse = (error) => fail(String(error));
+    try {
+      (service === undefined ? fetch(target, init) : bindings[service].fetch(target, init)).then(settle, refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  });
+}
+
+// The answer for an origin that failed for this reason; an empty one is a timeout.
+function failed(of, bindings, to, reason) {
+  const text = read(of, bindings, NOTHING);
+  if (originFailed(text, Date.now(), to?.id, to?.subject, reason)) return answer;
+  return open(of, bindings, () => failed(of, bindings, to, reason));
 }
 
 // Names of headers that may have to stay here: those with another sign than a hyphen, which some origins read as one,
@@ -58,78 +299,6 @@ const DOUBTFUL =
   /[^0-9a-z-]|^x-keygate-|^(?:connection|forwarded|keep-alive|proxy-authorization|proxy-connection|te|trailer|upgrade)$/;
 const ORDINARY_CONNECTION = /^(?:keep-alive|close)$/i;
 
-export function respond(status, headers, body) {
-  const parts = headers.split("\n");
-  const all = new Headers();
-  for (let i = 0; i + 1 < parts.length; i += 2) all.append(parts[i], parts[i + 1]);
-  return new Response(body, { status, headers: all });
-}
-
-// Sends the request on. `service` is a binding's name or empty; `plan` holds, in this order: URL, key id, subject,
-// scopes, client address, host, scheme, Authorization, Access-Control-Allow-Origin, Signature-Input, Signature,
-// Content-Digest; then the names of the headers that hold credentials. An empty part means: do not send that header; but without a
-// signature the last three are the client's own.
-export function forward(request, env, service, plan, keepAuthorization, noStore) {
-  const [url, id, subject, scopes, ip, host, scheme, authorization, cors, input, signature, digest, ...drop] =
-    plan.split("\n");
-  const headers = new Headers(request.headers);
-  for (const name of drop) headers.delete(name);
-  const names = doubtful(headers);
-  // Back into wasm only where there is something to decide on.
-  if (names !== "") {
-    for (const name of dropped(request.method, names).split("\n")) if (name !== "") headers.delete(name);
-  }
-  // What the client sent under these names is gone by now.
-  if (id !== "") headers.set("x-keygate-key-id", id);
-  if (subject !== "") headers.set("x-keygate-subject", subject);
-  if (scopes !== "") headers.set("x-keygate-scopes", scopes);
-  put(headers, "x-forwarded-for", ip);
-  headers.set("x-forwarded-host", host);
-  headers.set("x-forwarded-proto", scheme);
-  if (!keepAuthorization) put(headers, "authorization", authorization);
-  if (signature !== "") {
-    headers.set("signature-input", input);
-    headers.set("signature", signature);
-    put(headers, "content-digest", digest);
-  }
-  const { method, body } = request;
-  const init = { headers, redirect: "manual" };
-  if (noStore) init.cache = "no-store";
-  let target = url;
-  if (body !== null && (method === "GET" || method === "HEAD")) {
-    // Allowed in HTTP, but not in an init: such a request can only be made from another.
-    target = new Request(url, request);
-  } else {
-    init.method = method;
-    init.body = body;
-  }
-
-  return new Promise((resolve, reject) => {
-    const fail = (reason) => {
-      try {
-        resolve(originFailed(request, id + "\n" + subject + "\n" + reason));
-      } catch (error) {
-        // The instance that made this promise is gone.
-        reject(error);
-      }
-    };
-    const timer = setTimeout(fail, originTimeoutMs, "");
-    const settle = (response) => {
-      clearTimeout(timer);
-      resolve(cors === "" ? response : withCors(response, cors));
-    };
-    const refuse = (error) => {
-      clearTimeout(timer);
-      fail(String(error).replaceAll("\n", " "));
-    };
-    try {
-      (service === "" ? fetch(target, init) : env[service].fetch(target, init)).then(settle, refuse);
-    } catch (error) {
-      refuse(error);
-    }
-  });
-}
-
 function put(headers, name, value) {
   if (value === "") headers.delete(name);
   else headers.set(name, value);
@@ -147,7 +316,7 @@ function withCors(response, allowOrigin) {
 
 // The plain values among the bindings, as JSON; `secrets` are left out, and so is every binding that is an object of
 // the platform's.
-export function variables(env, secrets) {
+export function variables(secrets) {
   const hidden = new Set(secrets.split("\n"));
   const plain = Object.entries(env).filter(([name, value]) => !hidden.has(name) && isPlain(value));
   return JSON.stringify(Object.fromEntries(plain));
@@ -161,32 +330,10 @@ function isPlain(value) {
   return isLiteral && !Object.values(value).some((member) => typeof member === "function");
 }
 
-// A secret's text; undefined where it is not set, or is an object such as a Secrets Store binding.
-export function text(env, name) {
+// A secret's text; undefined where it is not set, or is no text.
+export function text(name) {
   const value = env[name];
   return typeof value === "string" ? value : undefined;
-}
-
-// A secret's text from a Secrets Store binding.
-export function textFromStore(env, name) {
-  return env[name].get();
-}
-
-// The entry `name`: its text, null where there is none, or undefined if KV did not answer in time.
-export function readKv(env, binding, name, cacheTtl, timeoutMs) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, timeoutMs);
-    const settle = (finish) => (value) => {
-      clearTimeout(timer);
-      finish(value);
-    };
-    env[binding].get(name, { cacheTtl }).then(settle(resolve), settle(reject));
-  });
-}
-
-// Whether one more request of `counted` is within the limit.
-export function withinLimit(env, limiter, counted) {
-  return env[limiter].limit({ key: counted }).then((outcome) => outcome.success === true);
 }
 
 // The URL as `fetch` writes it, which encodes characters that a request's own URL may hold, such as `{` and `'`.
@@ -202,28 +349,22 @@ export function fillRandom(bytes) {
   crypto.getRandomValues(bytes);
 }
 
-export function header(request, name) {
+export function header(name) {
   return request.headers.get(name) ?? undefined;
 }
 
 // Whether a binding is there and has the method that the gate calls.
-export function can(env, name, method) {
+export function can(name, method) {
   return typeof env[name]?.[method] === "function";
 }
 
-export function has(env, name) {
+export function has(name) {
   return env[name] !== undefined && env[name] !== null;
 }
 
-export function usage(env, parts) {
+export function usage(parts) {
   const [id, ...blobs] = parts.split("\n");
   env.USAGE.writeDataPoint({ indexes: [id], blobs, doubles: [1] });
-}
-
-// Marks a promise that only a living wasm instance can settle; the entry module gives it up when that one dies.
-export function mortal(promise) {
-  promise.mortal = true;
-  return promise;
 }
 
 export function now() {

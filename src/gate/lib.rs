@@ -1,7 +1,10 @@
 //! The gate: a Cloudflare Worker that lets holders of a key through to an origin.
 //!
 //! Everything that decides is in `keygate-core`; here are bindings, KV, `fetch` and the log.
-//! Request and response are never rebuilt in Rust: bodies stream past, and web sockets pass.
+//! Request and response never enter wasm: bodies stream past, and web sockets pass.
+//!
+//! Nothing waits in here. `judge` answers at once, or has glue.js ask a store, and is then called again from the start with
+//! what the store said: a request keeps no state in an instance, and outlives one that dies.
 //!
 //! There is no code that writes KV, and `forward` takes a `Permit`, which only `decide` can make.
 
@@ -13,27 +16,32 @@ mod log;
 mod lookup;
 mod request;
 
-use keygate_core::admission::Admission;
+use keygate_core::admission::{Admission, Head};
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::denial::Denial;
+use keygate_core::hygiene;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::future_to_promise;
-use web_sys::Request;
+use zeroize::Zeroizing;
 
-use crate::glue::Env;
-use crate::isolate::{Halt, Isolate};
-use crate::lookup::{Answer, Nearby};
+use crate::isolate::Isolate;
+use crate::lookup::{Moment, Nearby, Said};
 use crate::request::RequestText;
 
 /// Runs once in each instance: a panic ends the instance, and its text goes to the log.
 #[wasm_bindgen(start)]
-pub fn start() {
+pub fn panics_are_logged() {
     std::panic::set_hook(Box::new(log::panicked));
-    glue::read_headers(&request::HEADERS.join("\n"));
 }
 
-/// Answers one request with a `Response`, or with a promise of one.
+/// Step 1: reads what is configured, once. The peppers are handed in because they may have had to be awaited.
+#[wasm_bindgen]
+pub fn start(pepper: Option<String>, previous: Option<String>) {
+    let [pepper, previous] = [pepper, previous].map(|text| text.map(Zeroizing::new));
+    isolate::start(pepper.as_deref(), previous.as_deref());
+}
+
+/// Answers a request, or asks a store first; `false`: [`start`] has to be called before.
 ///
 /// 1. configuration, once per isolate: 503 `gate_misconfigured`
 /// 2. to 7. `Gate::admit`: transport, method, path, route, credential, shape and tag of the key
@@ -42,99 +50,110 @@ pub fn start() {
 /// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`
 /// 11. log
 ///
-/// While the record is in the isolate (or none is needed), no promise is awaited before the origin is asked.
+/// What KV and the limiter said is 0 as long as they have not been asked; the other numbers are those of glue.js.
 #[wasm_bindgen]
 #[must_use]
-pub fn fetch(request: Request, env: Env, _ctx: JsValue) -> JsValue {
-    match isolate::get(&env) {
-        Ok(isolate) => handle(isolate, request, env),
-        Err(Halt::Misconfigured(what)) => answer::misconfigured(&request, what).into(),
-        Err(Halt::NeedsSecretsStore) => promised(async move {
-            match isolate::get_with_store(&env).await {
-                Ok(isolate) => Ok(handle(isolate, request, env)),
-                Err(what) => Ok(answer::misconfigured(&request, &what).into()),
-            }
-        }),
-    }
-}
-
-/// A promise that the entry module gives up should this instance die before it is settled.
-fn promised(answer: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> JsValue {
-    glue::mortal(future_to_promise(answer)).into()
-}
-
-fn handle(isolate: &'static Isolate, request: Request, env: Env) -> JsValue {
-    // Not before the isolate has started: only then is it known which headers hold credentials.
-    let text = RequestText::read(&request);
-    match at_once(isolate, &request, &env, &text) {
-        Ok(Some(answer)) => answer,
-        Ok(None) => promised(async move {
-            let answer = with_store(isolate, &request, &env, &text).await;
-            let denied = |denial| answer::denied(isolate, &request, &text, &denial).into();
-            Ok(answer.unwrap_or_else(denied))
-        }),
-        Err(denial) => answer::denied(isolate, &request, &text, &denial).into(),
-    }
-}
-
-/// The whole way for a request that needs no I/O of the gate's own; `None` where it needs some.
-fn at_once(
-    isolate: &Isolate,
-    request: &Request,
-    env: &Env,
-    text: &RequestText,
-) -> Result<Option<JsValue>, Denial> {
+pub fn judge(
+    text: String,
+    now_ms: f64,
+    kv: u32,
+    entry: Option<String>,
+    limiter: u32,
+    error: Option<String>,
+) -> bool {
+    let text = RequestText::new(text);
+    let now = Moment::of(now_ms);
+    let isolate = match isolate::started() {
+        Some(Ok(isolate)) => isolate,
+        Some(Err(what)) => {
+            answer::misconfigured(&text, now, what);
+            return true;
+        }
+        None => return false,
+    };
     let parts = text.parts();
     let head = parts.head();
-    let admitted = match isolate.gate.admit(&head)? {
+    let said = Said { kv: lookup::kv_said(kv, entry), limiter: lookup::limiter_said(limiter, error) };
+    if let Err(denial) = decide_on(isolate, &head, now, said) {
+        answer::denied(Some(isolate), &head, now, &denial);
+    }
+    true
+}
+
+fn decide_on(isolate: &Isolate, head: &Head<'_>, now: Moment, said: Said) -> Result<(), Denial> {
+    let admitted = match isolate.gate.admit(head)? {
         Admission::Proceed(admitted) => admitted,
         Admission::AnswerPreflight => {
-            return Ok(Some(answer::preflight(isolate, request, &head).into()));
+            answer::preflight(isolate, head);
+            return Ok(());
         }
     };
-    let near;
-    let found = match admitted.key_id() {
-        None => Lookup::NotNeeded,
-        Some(id) => match lookup::nearby(isolate, &id) {
-            Nearby::Record(record) => {
-                near = record;
-                Lookup::Found(&near)
+    let (known, issued);
+    let (found, holder) = match admitted.key_id() {
+        None => (Lookup::NotNeeded, &JsValue::UNDEFINED),
+        Some(id) => match lookup::find(isolate, &id, now, said.kv, said.limiter.is_some()) {
+            Nearby::Known(record) => {
+                known = record;
+                (Lookup::Found(&known.record), &known.holder)
             }
-            Nearby::Stale(_) | Nearby::Nothing => return Ok(None),
+            Nearby::Static(record) => {
+                issued = lookup::holder(record);
+                (Lookup::Found(record), &issued)
+            }
+            Nearby::Nothing(lookup) => (lookup, &JsValue::UNDEFINED),
+            Nearby::AskKv => {
+                lookup::ask_kv(isolate, &id);
+                return Ok(());
+            }
         },
     };
-    match decide(&isolate.gate, admitted, found, lookup::now())? {
-        Verdict::Permit(permit) => forward::forward(isolate, request, env, &head, &permit).map(Some),
-        Verdict::Limited(_) => Ok(None),
+    match decide(&isolate.gate, admitted, found, now.seconds())? {
+        Verdict::Permit(permit) => forward::forward(isolate, head, now, &permit, holder),
+        Verdict::Limited(limited) => match said.limiter {
+            None => {
+                glue::ask_limiter(limited.limiter(), limited.counted());
+                Ok(())
+            }
+            Some(answer) => forward::forward(isolate, head, now, &limited.settle(answer)?, holder),
+        },
     }
 }
 
-/// The same way, with what has to be awaited: KV, and the plan's limiter.
-///
-/// The request is admitted again rather than handed over: what was admitted borrows from a stack that is gone by now,
-/// and admitting costs far less than the read that follows.
-async fn with_store(
-    isolate: &Isolate,
-    request: &Request,
-    env: &Env,
-    text: &RequestText,
-) -> Result<JsValue, Denial> {
-    let parts = text.parts();
-    let head = parts.head();
-    let admitted = match isolate.gate.admit(&head)? {
-        Admission::Proceed(admitted) => admitted,
-        Admission::AnswerPreflight => return Ok(answer::preflight(isolate, request, &head).into()),
+/// Which of a request's doubtful headers stay here: from lines as `doubtful` in glue.js makes them, to names.
+#[wasm_bindgen]
+#[must_use]
+pub fn dropped(method: &str, headers: &str) -> String {
+    let Some(Ok(isolate)) = isolate::started() else {
+        // Nothing is forwarded without an isolate; all of them would be dropped.
+        return headers
+            .lines()
+            .map(|line| line.split(':').next().unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n");
     };
-    let found = match admitted.key_id() {
-        None => Answer::NotNeeded,
-        Some(id) => lookup::find(isolate, env, &id).await,
+    hygiene::dropped(isolate.gate.policy.places(), method, headers).collect::<Vec<_>>().join("\n")
+}
+
+/// Answers for an origin that failed; no reason means no answer in time. `false`: as for [`judge`].
+#[wasm_bindgen(js_name = originFailed)]
+#[must_use]
+pub fn origin_failed(
+    text: String,
+    now_ms: f64,
+    key_id: Option<String>,
+    subject: Option<String>,
+    reason: String,
+) -> bool {
+    let Some(isolate) = isolate::started() else {
+        return false;
     };
-    let permit = match decide(&isolate.gate, admitted, found.as_lookup(), lookup::now())? {
-        Verdict::Permit(permit) => permit,
-        Verdict::Limited(limited) => {
-            let said = lookup::ask_limiter(env, limited.limiter(), limited.counted()).await;
-            limited.settle(said)?
-        }
-    };
-    forward::forward(isolate, request, env, &head, &permit)
+    let denial = forward::failure(key_id, subject, reason);
+    answer::denied(isolate.ok(), &RequestText::new(text).parts().head(), Moment::of(now_ms), &denial);
+    true
+}
+
+/// Turns a request away because the gate cannot start.
+#[wasm_bindgen]
+pub fn misconfigured(text: String, now_ms: f64, what: &str) {
+    answer::misconfigured(&RequestText::new(text), Moment::of(now_ms), what);
 }

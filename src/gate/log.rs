@@ -8,26 +8,17 @@ use keygate_core::decide::Permit;
 use keygate_core::denial::Denial;
 use keygate_core::event::{Event, Scene};
 use keygate_core::log_budget::{Allowance, LogBudget};
-use web_sys::Request;
 
-use crate::glue::{self, Env};
+use crate::glue;
 use crate::isolate::Isolate;
-use crate::lookup::now_ms;
+use crate::lookup::Moment;
 
-/// What only the log and the gate's own answers need of a request.
-pub(crate) struct Described(String);
+/// What only the log needs of a request.
+struct Described(String);
 
 impl Described {
-    pub(crate) fn of(request: &Request) -> Self {
-        Self(glue::describe(request))
-    }
-
     fn part(&self, at: usize) -> &str {
         self.0.splitn(3, '\n').nth(at).unwrap_or_default()
-    }
-
-    pub(crate) fn request_id(&self) -> &str {
-        self.part(0)
     }
 
     fn time(&self) -> &str {
@@ -36,7 +27,7 @@ impl Described {
 
     fn scene<'a>(&'a self, head: &Head<'a>) -> Scene<'a> {
         Scene {
-            request_id: self.request_id(),
+            request_id: self.part(0),
             method: head.method,
             path: UrlParts::of(head.url).path,
             client_ip: head.client_ip,
@@ -56,13 +47,15 @@ pub(crate) fn set_cap(per_minute: u32) {
 }
 
 /// Logs a rejection, unless the isolate has logged too many in this minute.
-pub(crate) fn denied(isolate: Option<&Isolate>, described: &Described, head: &Head<'_>, denial: &Denial) {
-    match BUDGET.with_borrow_mut(|budget| budget.ask(now_ms())) {
+pub(crate) fn denied(isolate: Option<&Isolate>, head: &Head<'_>, now: Moment, denial: &Denial) {
+    let suppressed = match BUDGET.with_borrow_mut(|budget| budget.ask(now.millis())) {
         Allowance::Suppress => return,
-        Allowance::LogAfter { suppressed } => {
-            glue::log(&Event::suppressed(described.time(), suppressed).to_line());
-        }
-        Allowance::Log => {}
+        Allowance::LogAfter { suppressed } => Some(suppressed),
+        Allowance::Log => None,
+    };
+    let described = Described(glue::describe());
+    if let Some(suppressed) = suppressed {
+        glue::log(&Event::suppressed(described.time(), suppressed).to_line());
     }
     let prefix = isolate.map(|isolate| isolate.gate.policy.key_prefix());
     let event = Event::denied(described.time(), denial, &described.scene(head), prefix);
@@ -70,25 +63,20 @@ pub(crate) fn denied(isolate: Option<&Isolate>, described: &Described, head: &He
 }
 
 /// Records an accepted request.
-pub(crate) fn accepted(
-    isolate: &Isolate,
-    request: &Request,
-    env: &Env,
-    head: &Head<'_>,
-    permit: &Permit<'_>,
-) {
+pub(crate) fn accepted(isolate: &Isolate, head: &Head<'_>, permit: &Permit<'_>) {
     let holder = permit.holder();
     if isolate.has_usage {
         let id = holder.as_ref().map_or("public", |holder| holder.id.as_str());
         let subject = holder.map_or("", |holder| holder.subject);
-        glue::usage(env, &[id, subject, head.method].join("\n"));
+        glue::usage(&[id, subject, head.method].join("\n"));
         return;
     }
     let sample = isolate.gate.policy.access_log_sample();
-    if sample < 1.0 && js_sys::Math::random() >= sample {
+    // Most policies say 0 or 1, and need no random number.
+    if sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
         return;
     }
-    let described = Described::of(request);
+    let described = Described(glue::describe());
     let holder = holder.map(|holder| (holder.id, holder.subject));
     let prefix = Some(isolate.gate.policy.key_prefix());
     let event = Event::access(described.time(), holder, &described.scene(head), prefix);

@@ -1,118 +1,157 @@
 //! Step 8: the record of an id, from the nearest place that has it.
 
+use std::borrow::Borrow;
 use std::rc::Rc;
 
 use keygate_core::cache::Cached;
 use keygate_core::decide::{LimiterAnswer, Lookup};
 use keygate_core::key::KeyId;
-use keygate_core::record::{Record, RecordFault, UnixSeconds};
+use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::token::Scope;
+use wasm_bindgen::JsValue;
 
-use crate::glue::{self, Env};
-use crate::isolate::{Isolate, KEYS};
+use crate::glue;
+use crate::isolate::Isolate;
 
-/// What the isolate itself has.
-pub(crate) enum Nearby {
-    /// A record that may be used.
-    Record(Rc<Record>),
-    /// A record to be used only if KV fails.
-    Stale(Rc<Record>),
-    /// Nothing.
-    Nothing,
+/// When a request is judged. In production the clock stands still while code runs, and moves with I/O.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// Milliseconds since 1970.
+    pub(crate) fn of(now_ms: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a clock's milliseconds are a positive whole number far below 2^53"
+        )]
+        let now_ms = now_ms as u64;
+        Self(now_ms)
+    }
+
+    pub(crate) fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// A clock past the year 9999 has reached every deadline.
+    pub(crate) fn seconds(self) -> UnixSeconds {
+        UnixSeconds::new(self.0 / 1000).unwrap_or(UnixSeconds::MAX)
+    }
 }
 
-/// What the stores said.
-pub(crate) enum Answer {
-    NotNeeded,
-    Found(Rc<Record>),
-    Unknown,
+/// A record, and whom the origin is told of when its key comes.
+pub(crate) struct Known {
+    pub(crate) record: Record,
+    /// What [`glue::holder`] made of the record: these texts cross into JavaScript once.
+    pub(crate) holder: JsValue,
+}
+
+impl Borrow<Record> for Known {
+    fn borrow(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// Whom the origin is told of.
+pub(crate) fn holder(record: &Record) -> JsValue {
+    let scopes: Vec<&str> = record.scopes.as_slice().iter().map(Scope::as_str).collect();
+    glue::holder(record.id.as_str(), record.subject.as_str(), &scopes.join(" "))
+}
+
+/// What KV said of an id.
+pub(crate) enum KvAnswer {
+    Found(String),
+    Absent,
     Failed(String),
     TimedOut,
-    Invalid(RecordFault),
 }
 
-impl Answer {
-    pub(crate) fn as_lookup(&self) -> Lookup<'_> {
-        match self {
-            Self::NotNeeded => Lookup::NotNeeded,
-            Self::Found(record) => Lookup::Found(record),
-            Self::Unknown => Lookup::Unknown,
-            Self::Failed(error) => Lookup::Failed(error.clone()),
-            Self::TimedOut => Lookup::TimedOut,
-            Self::Invalid(fault) => Lookup::Invalid(fault.clone()),
-        }
+/// What the stores have said of a request so far.
+pub(crate) struct Said {
+    pub(crate) kv: Option<KvAnswer>,
+    pub(crate) limiter: Option<LimiterAnswer>,
+}
+
+/// Reads a number of glue.js; one that is not known is a failure.
+pub(crate) fn kv_said(kv: u32, entry: Option<String>) -> Option<KvAnswer> {
+    let text = entry.unwrap_or_default();
+    match kv {
+        0 => None,
+        1 => Some(KvAnswer::Found(text)),
+        2 => Some(KvAnswer::Absent),
+        4 => Some(KvAnswer::TimedOut),
+        _ => Some(KvAnswer::Failed(text)),
     }
 }
 
-/// Milliseconds since 1970. In production the clock stands still while code runs, and moves with I/O.
-pub(crate) fn now_ms() -> u64 {
-    let now = js_sys::Date::now();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a clock's milliseconds are a positive whole number far below 2^53"
-    )]
-    let now = now as u64;
-    now
+/// As [`kv_said`].
+pub(crate) fn limiter_said(limiter: u32, error: Option<String>) -> Option<LimiterAnswer> {
+    match limiter {
+        0 => None,
+        1 => Some(LimiterAnswer::Within),
+        2 => Some(LimiterAnswer::Exceeded),
+        _ => Some(LimiterAnswer::Failed(error.unwrap_or_default())),
+    }
 }
 
-/// The same in seconds; a clock past the year 9999 has reached every deadline.
-pub(crate) fn now() -> UnixSeconds {
-    UnixSeconds::new(now_ms() / 1000).unwrap_or(UnixSeconds::MAX)
+/// What is to be had of an id without waiting.
+pub(crate) enum Nearby<'a> {
+    Known(Rc<Known>),
+    Static(&'a Record),
+    /// No record: KV has been asked, and this is what came of it.
+    Nothing(Lookup<'a>),
+    /// KV has not been asked.
+    AskKv,
 }
 
-/// Looks where no waiting is needed: `STATIC_KEYS`, then the isolate's cache.
-pub(crate) fn nearby(isolate: &Isolate, id: &KeyId) -> Nearby {
+/// Looks into `STATIC_KEYS`, the isolate's cache, and what KV has said.
+///
+/// `is_known` says that what KV said has been looked at before.
+pub(crate) fn find<'a>(
+    isolate: &'a Isolate,
+    id: &KeyId,
+    now: Moment,
+    said: Option<KvAnswer>,
+    is_known: bool,
+) -> Nearby<'a> {
     if let Some(record) = isolate.gate.secrets.static_key(id) {
-        return Nearby::Record(Rc::clone(record));
+        return Nearby::Static(record);
     }
-    match isolate.cache.borrow_mut().look_up(id, now_ms()) {
-        Cached::Fresh(record) => Nearby::Record(record),
-        Cached::Stale(record) => Nearby::Stale(record),
-        Cached::Miss => Nearby::Nothing,
-    }
-}
-
-/// Looks in all places; KV comes last.
-pub(crate) async fn find(isolate: &Isolate, env: &Env, id: &KeyId) -> Answer {
-    let stale = match nearby(isolate, id) {
-        Nearby::Record(record) => return Answer::Found(record),
-        Nearby::Stale(record) => Some(record),
-        Nearby::Nothing => None,
+    let mut cache = isolate.cache.borrow_mut();
+    let stale = match cache.look_up(id, now.millis()) {
+        Cached::Fresh(record) => return Nearby::Known(record),
+        Cached::Stale(record) => Some(record),
+        Cached::Miss => None,
     };
-    match (read_kv(isolate, env, id).await, stale) {
-        // A store that fails has not said that the key is bad.
-        (Answer::Failed(_) | Answer::TimedOut, Some(record)) => Answer::Found(record),
-        (answer, _) => {
-            let mut cache = isolate.cache.borrow_mut();
-            match &answer {
-                Answer::Found(record) => cache.keep(record, now_ms()),
-                Answer::Unknown | Answer::Invalid(_) => cache.forget(id),
-                Answer::NotNeeded | Answer::Failed(_) | Answer::TimedOut => {}
+    let Some(said) = said else {
+        return Nearby::AskKv;
+    };
+    match said {
+        KvAnswer::Found(json) => match Record::parse_entry(*id, &json) {
+            Ok(record) => {
+                let known = Rc::new(Known { holder: holder(&record), record });
+                if !is_known {
+                    cache.keep(&known, now.millis());
+                }
+                Nearby::Known(known)
             }
-            answer
-        }
-    }
-}
-
-async fn read_kv(isolate: &Isolate, env: &Env, id: &KeyId) -> Answer {
-    let policy = &isolate.gate.policy;
-    let (ttl, timeout) = (policy.kv_cache_ttl_secs(), policy.kv_timeout_ms());
-    match glue::awaited(glue::read_kv(env, KEYS, &id.kv_name(), ttl, timeout)).await {
-        Ok(value) if value.is_undefined() => Answer::TimedOut,
-        Ok(value) => match value.as_string().map(|json| Record::parse_entry(*id, &json)) {
-            None => Answer::Unknown,
-            Some(Ok(record)) => Answer::Found(Rc::new(record)),
-            Some(Err(fault)) => Answer::Invalid(fault),
+            Err(fault) => {
+                cache.forget(id);
+                Nearby::Nothing(Lookup::Invalid(fault))
+            }
         },
-        Err(error) => Answer::Failed(error),
+        KvAnswer::Absent => {
+            cache.forget(id);
+            Nearby::Nothing(Lookup::Unknown)
+        }
+        // A store that fails has not said that the key is bad.
+        KvAnswer::Failed(error) => stale.map_or(Nearby::Nothing(Lookup::Failed(error)), Nearby::Known),
+        KvAnswer::TimedOut => stale.map_or(Nearby::Nothing(Lookup::TimedOut), Nearby::Known),
     }
 }
 
-/// Counts one request of `counted` at the limiter bound as `limiter`.
-pub(crate) async fn ask_limiter(env: &Env, limiter: &str, counted: &str) -> LimiterAnswer {
-    match glue::awaited(glue::within_limit(env, limiter, counted)).await {
-        Ok(within) if within.is_truthy() => LimiterAnswer::Within,
-        Ok(_) => LimiterAnswer::Exceeded,
-        Err(error) => LimiterAnswer::Failed(error),
-    }
+/// Has KV asked for the record of an id.
+pub(crate) fn ask_kv(isolate: &Isolate, id: &KeyId) {
+    let policy = &isolate.gate.policy;
+    glue::look_up(&id.kv_name(), policy.kv_cache_ttl_secs(), policy.kv_timeout_ms());
 }

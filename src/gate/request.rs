@@ -2,14 +2,11 @@
 
 use keygate_core::admission::Head;
 use keygate_core::credential::Presented;
-use web_sys::Request;
 use zeroize::Zeroizing;
 
-use crate::glue;
-
-/// The headers that are read of every request, in this order; the configured places of a credential follow.
-pub(crate) const HEADERS: [&str; 4] =
-    ["cf-connecting-ip", "origin", "access-control-request-method", "authorization"];
+/// The headers that stand first, in this order: `cf-connecting-ip`, `origin`, `access-control-request-method`,
+/// `authorization`; the configured places of a credential follow.
+const HEADERS: usize = 4;
 
 /// `CREDENTIALS` has at most 8 entries.
 const PLACES_MAX: usize = 8;
@@ -21,13 +18,14 @@ pub(crate) struct RequestText(Zeroizing<String>);
 pub(crate) struct Parts<'a> {
     method: &'a str,
     url: &'a str,
-    headers: [Option<&'a str>; HEADERS.len()],
+    headers: [Option<&'a str>; HEADERS],
     places: [Option<&'a str>; PLACES_MAX],
 }
 
 impl RequestText {
-    pub(crate) fn read(request: &Request) -> Self {
-        Self(Zeroizing::new(glue::read(request)))
+    /// `text` is what `read` in glue.js makes.
+    pub(crate) fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {
@@ -39,7 +37,7 @@ impl RequestText {
         Parts {
             method,
             url,
-            headers: [(); HEADERS.len()].map(|()| next()),
+            headers: [(); HEADERS].map(|()| next()),
             places: [(); PLACES_MAX].map(|()| next()),
         }
     }

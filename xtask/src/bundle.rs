@@ -1,7 +1,7 @@
 //! `cargo xtask build`: the gate as wrangler bundles it.
 //!
 //! cargo makes wasm, wasm-bindgen takes the gate's JavaScript out of it and writes what joins the two, wasm-opt makes the
-//! wasm smaller; with the entry module beside them that is all of `build/`. wrangler runs this command for `wrangler dev` and `wrangler deploy`, so it has to be quick when
+//! wasm smaller; with the gate's own modules beside them that is all of `build/`. wrangler runs this command for `wrangler dev` and `wrangler deploy`, so it has to be quick when
 //! nothing changed.
 
 use std::collections::BTreeSet;
@@ -23,12 +23,13 @@ use crate::workspace::Workspace;
 /// What the edge may have to load: every location fetches and starts it, and start-up may take one second at most.
 const MAX_BUNDLE_GZIP_BYTES: usize = 120_000;
 
-const ENTRY: &str = "src/gate/entry.js";
+/// The gate's own modules: the entry, the life of the wasm instance, and what both sides call in each other.
+const MODULES: [&str; 3] = ["src/gate/entry.js", "src/gate/instance.js", "src/gate/glue.js"];
 
 const WASM_BINDGEN_FLAGS: [&str; 5] = [
     // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
     "--target=web",
-    // entry.js starts a fresh instance after a trap, and the closures of the old one must then refuse to run.
+    // instance.js starts a fresh instance after a trap.
     "--experimental-reset-state-function",
     "--no-typescript",
     "--remove-producers-section",
@@ -66,7 +67,9 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
 fn stamp(workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
     let mut hasher = DefaultHasher::new();
     read(wasm)?.hash(&mut hasher);
-    workspace.read(ENTRY)?.hash(&mut hasher);
+    for module in MODULES {
+        workspace.read(module)?.hash(&mut hasher);
+    }
     // The versions of wasm-bindgen and of wasm-opt.
     workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
     workspace.read("package.json")?.hash(&mut hasher);
@@ -94,8 +97,10 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
         workspace.command("wasm-opt").args(WASM_OPT_FLAGS).arg(&bound).arg("-o").arg(&bound),
         "run `cargo xtask setup`, then build again",
     )?;
-    let entry = staging.join("entry.js");
-    fs::copy(workspace.root().join(ENTRY), &entry).map_err(|error| not_written(&entry, &error))?;
+    for module in MODULES.map(Path::new) {
+        let copy = staging.join(module.file_name().unwrap_or_default());
+        fs::copy(workspace.root().join(module), &copy).map_err(|error| not_written(&copy, &error))?;
+    }
 
     let old = files(&place)?;
     let new = files(&staging)?;

@@ -161,7 +161,7 @@ fn every_cause_of_a_bad_key_has_one_identical_answer() {
         let denial = outcome(&gate, &ask, found, NOW, |_| ()).unwrap_err();
         assert_eq!(denial.cause.code(), Code::KeyInvalid);
         assert!(denial.subject.is_none());
-        answers.push(denial.answer("api", "r"));
+        answers.push(denial.answer("api"));
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
 }
@@ -238,7 +238,7 @@ fn routes_ask_for_all_scopes_and_for_named_subjects() {
         |_| (),
     )
     .unwrap_err();
-    let answer = denial.answer("api", "r");
+    let answer = denial.answer("api");
     assert!(answer.headers.contains(&(
         "www-authenticate",
         r#"Bearer realm="api", error="insufficient_scope", scope="admin audit""#.into()
@@ -404,7 +404,7 @@ fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
         let got = match limited.settle(answer) {
             Ok(_) => "permit",
             Err(denial) => {
-                assert!(denial.answer("api", "r").headers.iter().any(|(name, _)| *name == "retry-after"));
+                assert!(denial.answer("api").headers.iter().any(|(name, _)| *name == "retry-after"));
                 denial.cause.code().row().code
             }
         };
@@ -418,24 +418,44 @@ fn a_permitted_request_goes_to_the_routes_origin_on_the_judged_path_without_its_
     let gate = gate(&[], &SecretTexts::default());
     let url = |text: &str| Destination::Url(text.into());
     let service = Destination::Service { binding: "BACKEND", url: "https://gate.example/service/x".into() };
-    for (path, expected, no_store) in [
-        ("/v1/x?a=%2f&b=+&c=%31", url("https://origin.example/base/v1/x?a=%2f&b=+&c=%31"), true),
-        ("/v1/x?", url("https://origin.example/base/v1/x?"), true),
-        ("/v1/%78", url("https://origin.example/base/v1/x"), true),
-        (&format!("/v1/x?a=1&api_key={key}&b=2"), url("https://origin.example/base/v1/x?a=1&b=2"), true),
-        (&format!("/v1/x?api%5Fkey={key}"), url("https://origin.example/base/v1/x"), true),
-        ("/zone/x?y", url("https://gate.example/zone/x?y"), false),
-        ("/service/x", service, true),
-        (&format!("/public/x?api_key={key}"), url("https://origin.example/base/public/x"), false),
+    for (path, expected, no_store, is_unchanged) in [
+        ("/v1/x?a=%2f&b=+&c=%31", url("https://origin.example/base/v1/x?a=%2f&b=+&c=%31"), true, true),
+        ("/v1/x?", url("https://origin.example/base/v1/x?"), true, true),
+        ("/v1/%78", url("https://origin.example/base/v1/x"), true, false),
+        ("/v1/x#y", url("https://origin.example/base/v1/x"), true, false),
+        (
+            &format!("/v1/x?a=1&api_key={key}&b=2"),
+            url("https://origin.example/base/v1/x?a=1&b=2"),
+            true,
+            false,
+        ),
+        (&format!("/v1/x?api%5Fkey={key}"), url("https://origin.example/base/v1/x"), true, false),
+        ("/zone/x?y", url("https://gate.example/zone/x?y"), false, true),
+        ("/service/x", service, true, true),
+        (&format!("/public/x?api_key={key}"), url("https://origin.example/base/public/x"), false, false),
+        ("/public/x", url("https://origin.example/base/public/x"), false, true),
     ] {
         let ask = Ask { url: &format!("https://gate.example{path}"), x_api_key: Some(&key), ..ASK };
         outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
             assert_eq!(permit.destination(), expected);
+            assert_eq!(unchanged(permit, ask.url), is_unchanged.then(|| expected.clone()), "{path}");
             assert_eq!(permit.no_store(), no_store, "{path}");
             assert_eq!(permit.holder().is_none(), path.starts_with("/public"));
         })
         .unwrap();
     }
+}
+
+/// Where a request goes of which nothing is written anew.
+fn unchanged<'a>(permit: &Permit<'a>, url: &str) -> Option<Destination<'a>> {
+    let unchanged = permit.unchanged(url)?;
+    let rest = &url[unchanged.path_at..];
+    let url =
+        unchanged.base.map_or(url.to_string(), |base| format!("{}{}{rest}", base.base(), base.base_path()));
+    Some(match unchanged.service {
+        Some(binding) => Destination::Service { binding, url },
+        None => Destination::Url(url),
+    })
 }
 
 #[test]
@@ -570,6 +590,10 @@ proptest! {
         let ask = Ask { method: &method, url: &url, authorization: authorization.as_deref(), x_api_key: x_api_key.as_deref(), ..ASK };
         if let Ok(destination) = outcome(&gate, &ask, Lookup::Unknown, NOW, |permit| format!("{:?}", permit.destination())) {
             prop_assert!(destination.contains("https://origin.example/base/public"), "{}", destination);
+            let shorter = outcome(&gate, &ask, Lookup::Unknown, NOW, |permit| unchanged(permit, &url).map(|to| format!("{to:?}")));
+            if let Ok(Some(shorter)) = shorter {
+                prop_assert_eq!(shorter, destination);
+            }
         }
     }
 }
