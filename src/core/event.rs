@@ -224,6 +224,16 @@ impl Line {
     fn text(&mut self, name: &str, text: &str) {
         self.name(name);
         self.0.push('"');
+        let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+        if text.as_bytes().iter().all(is_plain) {
+            self.0.push_str(text);
+        } else {
+            self.escaped(text);
+        }
+        self.0.push('"');
+    }
+
+    fn escaped(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '"' | '\\' => self.0.extend(['\\', c]),
@@ -236,7 +246,6 @@ impl Line {
                 }
             }
         }
-        self.0.push('"');
     }
 }
 

@@ -11,6 +11,7 @@ mod kv;
 mod load;
 mod machine;
 mod memory;
+mod micro;
 mod origin;
 mod picture;
 mod process;
@@ -66,6 +67,8 @@ enum Other {
     Memory(memory::Options),
     /// Starts contenders again and again and times their first answer
     ColdStart(cold_start::Options),
+    /// Times the steps of a decision by themselves, natively and in wasm
+    Micro,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
@@ -73,6 +76,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         None => run_scenarios(workspace, options),
         Some(Other::Memory(options)) => memory::run(workspace, options),
         Some(Other::ColdStart(options)) => cold_start::run(workspace, options),
+        Some(Other::Micro) => micro::run(workspace),
     }
 }
 
