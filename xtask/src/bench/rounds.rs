@@ -20,14 +20,14 @@ pub(super) struct Effort {
     pub(super) rounds: usize,
     /// To each contender in each round.
     pub(super) requests: usize,
-    /// Before the first round, so that hot code is compiled and records are cached.
+    /// Before the first round, so that records are cached and hot code, JavaScript and wasm, is in its final form.
     pub(super) warm_up: usize,
     /// How many keys there are.
     pub(super) keys: usize,
 }
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
-pub(super) const FULL: Effort = Effort { rounds: 121, requests: 250, warm_up: 10_000, keys: 100_000 };
+pub(super) const FULL: Effort = Effort { rounds: 121, requests: 250, warm_up: 20_000, keys: 100_000 };
 pub(super) const QUICK: Effort = Effort { rounds: 21, requests: 250, warm_up: 3000, keys: 10_000 };
 
 pub(super) struct Measured {
