@@ -1,6 +1,6 @@
 //! What every command starts from: the gate it is about, the moment, and where its words go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keygate_core::record::UnixSeconds;
 
@@ -45,6 +45,16 @@ impl Context {
     /// As [`WranglerToml::read`].
     pub(crate) fn config(&self) -> Outcome<WranglerToml> {
         WranglerToml::read(&self.config, self.environment())
+    }
+
+    /// The same ground, for another gate.
+    pub(crate) fn of_gate(&self, config: &Path, environment: Option<&str>) -> Self {
+        Self {
+            operator: self.operator.clone(),
+            config: config.to_owned(),
+            environment: environment.map(str::to_owned),
+            ..*self
+        }
     }
 
     /// The chosen environment.

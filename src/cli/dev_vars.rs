@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -13,6 +13,8 @@ use crate::fault::{Fault, Outcome};
 // Absent on purpose: Debug; the values are secrets.
 pub(crate) struct DevVars {
     name: String,
+    path: PathBuf,
+    text: Zeroizing<String>,
     values: BTreeMap<String, Zeroizing<String>>,
 }
 
@@ -25,10 +27,12 @@ impl DevVars {
     pub(crate) fn read(folder: &Path, environment: Option<&str>) -> Outcome<Option<Self>> {
         let own = environment.map(|environment| format!(".dev.vars.{environment}"));
         for name in own.into_iter().chain([".dev.vars".to_owned()]) {
-            match fs::read_to_string(folder.join(&name)) {
+            let path = folder.join(&name);
+            match fs::read_to_string(&path) {
                 Ok(text) => {
-                    let values = parse(&Zeroizing::new(text));
-                    return Ok(Some(Self { name, values }));
+                    let text = Zeroizing::new(text);
+                    let values = parse(&text);
+                    return Ok(Some(Self { name, path, text, values }));
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
@@ -51,6 +55,70 @@ impl DevVars {
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
+}
+
+impl DevVars {
+    /// Writes the file anew with these values, or without them; everything else stays as it was written.
+    ///
+    /// # Errors
+    /// A value cannot stand in such a file, or the file cannot be written.
+    pub(crate) fn write_with(&self, changes: &[(&str, Option<&str>)]) -> Outcome<()> {
+        let text = changed(&self.text, changes).ok_or_else(|| {
+            Fault::failed(
+                format!("a value has quotes or backslashes that {} cannot be relied on to keep", self.name),
+                "edit the file by hand",
+            )
+        })?;
+        let write = || -> io::Result<()> {
+            // What a link leads to, not the link. In one step: `wrangler dev` watches the file.
+            let path = self.path.canonicalize()?;
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let mut fresh = tempfile::Builder::new().prefix(".dev.vars-").tempfile_in(folder)?;
+            fresh.write_all(text.as_bytes())?;
+            fresh.as_file().sync_all()?;
+            fresh.persist(&path).map_err(|e| e.error)?;
+            Ok(())
+        };
+        write().map_err(|e| {
+            Fault::failed(
+                format!("cannot write {} beside wrangler.toml: {e}", self.name),
+                "make the file and its folder writable",
+            )
+        })
+    }
+}
+
+/// `text` without its assignments to the names in `changes`, and with new ones at its end.
+/// `None` when a value cannot be written so that every reader reads it.
+fn changed(text: &str, changes: &[(&str, Option<&str>)]) -> Option<Zeroizing<String>> {
+    let mut new = Zeroizing::new(String::with_capacity(2 * text.len() + 4096));
+    let mut rest = text;
+    while !rest.is_empty() {
+        let body = rest.trim_start();
+        let (name, tail) = match assignment(body) {
+            Some((name, _, tail)) => (Some(name), tail),
+            None => (None, body),
+        };
+        let next = tail.split_once('\n').map_or("", |(_, below)| below);
+        if !changes.iter().any(|(changed, _)| Some(*changed) == name) {
+            new.push_str(rest.get(..rest.len() - next.len())?);
+        }
+        rest = next;
+    }
+    if !new.is_empty() && !new.ends_with('\n') {
+        new.push('\n');
+    }
+    for (name, value) in changes {
+        let Some(value) = value else { continue };
+        if value.contains(['\\', '\n', '\r']) {
+            return None;
+        }
+        let quote = ['"', '\'', '`'].into_iter().find(|quote| !value.contains(*quote))?;
+        for part in [name, "=", quote.encode_utf8(&mut [0; 4]), value, quote.encode_utf8(&mut [0; 4]), "\n"] {
+            new.push_str(part);
+        }
+    }
+    Some(new)
 }
 
 /// Reads `NAME=value` lines: `export `, comments, three kinds of quotes that may span lines; the last of two wins.
@@ -121,7 +189,7 @@ fn quoted(text: &str) -> Option<(Zeroizing<String>, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{changed, parse};
     use proptest::prelude::{prop_assert_eq, proptest};
 
     #[test]
@@ -151,7 +219,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_change_leaves_the_rest_as_it_was_written() {
+        let changes = [("PEPPER", Some("new")), ("PEPPER_PREVIOUS", Some("old"))];
+        for (text, rest) in [
+            ("", ""),
+            ("PEPPER=old", ""),
+            ("# mine\nexport PEPPER='old' # here\nOTHER=`x\nPEPPER=1`\n\nPEPPER=\"a\nb\"\n", "# mine\nOTHER=`x\nPEPPER=1`\n"),
+            ("A=1\nPEPPER_PREVIOUS=x", "A=1\n"),
+        ] {
+            let text = changed(text, &changes).unwrap();
+            assert_eq!(text.as_str(), format!("{rest}PEPPER=\"new\"\nPEPPER_PREVIOUS=\"old\"\n"));
+        }
+        assert_eq!(changed("A=1\nPEPPER=x\n", &[("PEPPER", None)]).unwrap().as_str(), "A=1\n");
+        assert!(changed("", &[("PEPPER", Some("a\"b'c`d"))]).is_none());
+        assert!(changed("", &[("PEPPER", Some("a\\"))]).is_none());
+    }
+
     proptest! {
+        #[test]
+        fn a_changed_file_reads_as_before_but_for_the_change(
+            text in "([A-C]{1,2}(=|: )('[a-z#\n]{0,4}'|\"[a-z]{0,4}\"|[a-z ]{0,4})( #x)?\n|# [a-z]{3}\n|\n){0,8}",
+            value in "[!-~&&[^\\\\\"]]{1,20}",
+        ) {
+            let mut expected = parse(&text);
+            expected.insert("A".to_owned(), value.clone().into());
+            expected.remove("B");
+            let new = changed(&text, &[("A", Some(&value)), ("B", None)]).unwrap();
+            prop_assert_eq!(parse(&new), expected);
+        }
+
         #[test]
         fn what_was_written_is_read(name in "[A-Z_]{1,12}", value in "[!-~&&[^'\"`#]]{1,60}") {
             let values = parse(&format!("A_FIRST='x'\n{name}={value}\n# end\n"));

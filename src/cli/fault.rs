@@ -8,6 +8,8 @@ use core::fmt;
 #[derive(Debug)]
 pub(crate) struct Fault {
     kind: Kind,
+    /// What was asked for may have been done all the same: no answer came.
+    unanswered: bool,
     problem: String,
     remedy: String,
 }
@@ -24,7 +26,7 @@ pub(crate) type Outcome<T> = Result<T, Fault>;
 impl Fault {
     /// The world was not as needed: exit code 1.
     pub(crate) fn failed(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, problem: problem.into(), remedy: remedy.into() }
+        Self { kind: Kind::Failed, unanswered: false, problem: problem.into(), remedy: remedy.into() }
     }
 
     /// The command line asks for something that cannot be: exit code 2, as for clap's own errors.
@@ -32,10 +34,21 @@ impl Fault {
         Self { kind: Kind::Usage, ..Self::failed(problem, remedy) }
     }
 
+    /// The same fault, of something that may have been done all the same.
+    pub(crate) fn unanswered(self) -> Self {
+        Self { unanswered: true, ..self }
+    }
+
+    /// Whether what failed may have been done all the same.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered
+    }
+
     /// The same fault, with what it brought about and what is to be done about that.
     pub(crate) fn and(self, consequence: impl AsRef<str>, remedy: impl Into<String>) -> Self {
         Self {
             kind: Kind::Failed,
+            unanswered: self.unanswered,
             problem: format!("{}; {}", self.problem, consequence.as_ref()),
             remedy: remedy.into(),
         }

@@ -24,6 +24,7 @@ mod percent;
 mod places;
 mod progress;
 mod revision;
+mod rotation;
 mod secrets;
 mod staleness;
 mod standing;
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome<ExitCode> {
     let context = Context::new(cli.gate)?;
     match &cli.command {
-        Command::Pepper => commands::pepper::run(context.out),
+        Command::Pepper(args) => return commands::pepper::run(&context, args),
         Command::Completions(args) => commands::manual::completions(args),
         Command::Man(args) => commands::manual::man(context.out, args),
         Command::Issue(args) => commands::issue::run(&context, args),

@@ -28,6 +28,8 @@ pub(crate) struct PepperTexts {
 #[derive(Debug)]
 pub(crate) struct FoundPepper {
     pub(crate) pepper: Pepper,
+    /// The pepper before, where one is named.
+    pub(crate) previous: Option<Pepper>,
     pub(crate) source: String,
     /// The local gate will use another pepper, by its `.dev.vars`.
     pub(crate) not_the_local_one: bool,
@@ -38,18 +40,23 @@ pub(crate) struct FoundPepper {
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
 pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
-    let PepperTexts { current, source, .. } = pepper_texts(file, config, remote)?;
-    let pepper = Pepper::parse(&current).map_err(|e| {
-        Fault::failed(
-            format!("the pepper from {source} {e}"),
-            "use the text that the gate has as its secret PEPPER, whole and unchanged",
-        )
-    })?;
+    let PepperTexts { current, previous, source } = pepper_texts(file, config, remote)?;
+    let parsed = |text: &str, which: &str| {
+        Pepper::parse(text).map_err(|e| {
+            Fault::failed(
+                format!("the {which} {e}"),
+                "use the text that the gate has as its secret, whole and unchanged",
+            )
+        })
+    };
+    let pepper = parsed(&current, &format!("pepper from {source}"))?;
+    let previous = previous.map(|text| parsed(&text, "pepper before")).transpose()?;
     let local = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let local = local.and_then(|file| Pepper::parse(file.value("PEPPER")?).ok());
     Ok(FoundPepper {
         not_the_local_one: local.is_some_and(|local| local.id() != pepper.id()),
         pepper,
+        previous,
         source,
     })
 }

@@ -1,5 +1,7 @@
 //! Where records are kept, as the commands see it.
 
+use std::slice;
+
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 
@@ -79,6 +81,20 @@ pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<(Record, Stored)> 
                 "see `keygate list`; keys of the deployed gate need `--remote`, keys of another environment `--env NAME`"
             },
         )),
+    }
+}
+
+/// Writes one entry. Where no answer came it is looked whether it was written, so that what was done is not undone.
+///
+/// # Errors
+/// It was not written; or, where the fault is [`Fault::is_unanswered`], nobody can say.
+pub(crate) fn write_surely(store: &dyn Store, entry: &Entry) -> Outcome<()> {
+    let Err(fault) = store.write(slice::from_ref(entry)) else {
+        return Ok(());
+    };
+    match fault.is_unanswered().then(|| store.entry(&entry.key)) {
+        Some(Ok(Some(now))) if now.value == entry.value => Ok(()),
+        _ => Err(fault),
     }
 }
 

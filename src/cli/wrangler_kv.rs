@@ -125,7 +125,8 @@ impl Store for WranglerKv {
 
     fn write(&self, entries: &[Entry]) -> Outcome<()> {
         let file = temporary_json(entries)?;
-        self.wrangler(&["bulk", "put"], Some(file.path())).map(drop)
+        // It may have failed at its end.
+        self.wrangler(&["bulk", "put"], Some(file.path())).map(drop).map_err(Fault::unanswered)
     }
 
     fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()> {

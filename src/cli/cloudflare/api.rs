@@ -22,8 +22,11 @@ pub(crate) const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
 const BASE_URL_VARIABLE: &str = "CLOUDFLARE_API_BASE_URL";
 const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For one attempt, body and all: 100 MB, the most that one call may send, in two minutes is 7 Mbit/s.
-const CALL_TIMEOUT: Duration = Duration::from_mins(2);
+/// How many seconds one attempt may take, body and all, where the default does not fit the line.
+const TIMEOUT_VARIABLE: &str = "KEYGATE_API_TIMEOUT";
+/// 100 MB, the most that one call may send, in two minutes is 7 Mbit/s.
+const TIMEOUT_SECS: u64 = 120;
+const TIMEOUT_MAX_SECS: u64 = 3600;
 /// Above any honest answer: 1,000 names with 1 KB of metadata each are 2 MB, 100 records of 16 KB are 2 MB.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -91,7 +94,7 @@ impl Api {
         let base = env::var(BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
         let base = base.unwrap_or_else(|| BASE_URL.to_owned());
         Ok(Self {
-            agent: agent(),
+            agent: agent(timeout()?),
             base: base_url(&base)?,
             authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
         })
@@ -109,10 +112,11 @@ impl Api {
             let (fault, after) = match self.attempt(call) {
                 Ok((status, after, body)) => match answer(status, &body, call) {
                     Ok(answer) => return Ok(answer),
-                    Err(fault) if status == 429 || status >= 500 => (fault, after),
+                    Err(fault) if status == 429 => (fault, after),
+                    Err(fault) if status >= 500 => (fault.unanswered(), after),
                     Err(fault) => return Err(fault),
                 },
-                Err(e) if is_passing(&e) => (unreachable(call.doing, &self.base, &e), None),
+                Err(e) if is_passing(&e) => (unreachable(call.doing, &self.base, &e).unanswered(), None),
                 Err(e) => return Err(unreachable(call.doing, &self.base, &e)),
             };
             match retries.next_wait(after) {
@@ -141,7 +145,21 @@ fn header<'r>(response: &'r Response<ureq::Body>, name: &str) -> Option<&'r str>
     response.headers().get(name)?.to_str().ok()
 }
 
-fn agent() -> Agent {
+/// How long one attempt may take.
+fn timeout() -> Outcome<Duration> {
+    let text = env::var(TIMEOUT_VARIABLE).unwrap_or_default();
+    let seconds = if text.is_empty() { Some(TIMEOUT_SECS) } else { text.parse().ok() };
+    seconds.filter(|seconds| (1..=TIMEOUT_MAX_SECS).contains(seconds)).map(Duration::from_secs).ok_or_else(
+        || {
+            Fault::usage(
+                format!("{TIMEOUT_VARIABLE} is not a number of seconds from 1 to {TIMEOUT_MAX_SECS}"),
+                format!("unset it; an attempt may then take {TIMEOUT_SECS} seconds"),
+            )
+        },
+    )
+}
+
+fn agent(timeout: Duration) -> Agent {
     let tls = TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         // What the operator's machine trusts, so that a company's own proxy works as it does for wrangler.
@@ -155,7 +173,7 @@ fn agent() -> Agent {
         .max_redirects_will_error(false)
         .user_agent(concat!("keygate/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(CALL_TIMEOUT))
+        .timeout_global(Some(timeout))
         .build()
         .into()
 }

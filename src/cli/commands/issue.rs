@@ -9,6 +9,7 @@ use keygate_core::token::Subject;
 use serde::Serialize;
 
 use crate::args::IssueArgs;
+use crate::commands::deliver::Delivery;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
@@ -18,7 +19,7 @@ use crate::key_out::KeyOut;
 use crate::key_source::new_key;
 use crate::revision;
 use crate::secrets;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::time::{utc, utc_or_never};
 use crate::wrangler_toml::WranglerToml;
 
@@ -35,6 +36,8 @@ pub(crate) struct Issued<'i> {
     pub(crate) not_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replaces: Option<Replaced>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) places: Option<&'i [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) entries: Option<&'i [Entry]>,
 }
@@ -57,17 +60,40 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
     let pepper = &found.pepper;
+    let dry_run = args.write.dry_run;
+    let delivers = !args.to.to.is_empty();
     let mut key_out =
-        KeyOut::open(args.key_out.key_out.as_deref(), args.write.dry_run, context.out.is_json())?;
+        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !delivers, context.out.is_json())?;
 
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let subject = fields::subject(&args.subject)?;
     let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
+    if delivers {
+        let delivery = Delivery::checked(&args.to.to, &record, args.overwrite)?;
+        if dry_run {
+            return delivery.say_checked(context, &record);
+        }
+        delivery.carry_out(context, &*store, &record, key.reveal())?;
+        let mut show = || {
+            key_out.fill(key.reveal())?;
+            let printed = args.to.print.then(|| key.reveal());
+            let places = Some(delivery.places());
+            let result = Issued { key: printed, key_file: key_out.path(), places, ..issued(&record) };
+            context.out.result(&result, printed.unwrap_or(record.id.as_str()))
+        };
+        show()?;
+        announce(context, &record, &*store, false);
+        context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
+        return Ok(());
+    }
     let entries = [Entry::of(&record, revision::next(&*store, None, context.operator.as_deref()))?];
-    context::write(&*store, &entries, args.write.dry_run)?;
-
     let id = key.id();
+    if !dry_run {
+        let [entry] = &entries;
+        store::write_surely(&*store, entry).map_err(|fault| unsure(fault, id.as_str()))?;
+    }
+
     let mut say = || {
         key_out.fill(key.reveal())?;
         let in_file = key_out.path().is_some();
@@ -104,6 +130,17 @@ pub(crate) fn lost(fault: Fault, id: &str, dry_run: bool) -> Fault {
     fault.and(
         format!("the record of key {id} was written, but the key could not be handed over and is lost"),
         format!("`keygate revoke {id}`, then issue another"),
+    )
+}
+
+/// A record whose writing got no answer may be there, and nobody has its key. Says so.
+pub(crate) fn unsure(fault: Fault, id: &str) -> Fault {
+    if !fault.is_unanswered() {
+        return fault;
+    }
+    fault.and(
+        format!("the record of key {id} may have been written, and nobody has been given the key"),
+        format!("look with `keygate show {id}`; if it is there, `keygate revoke {id}`; then run the command again"),
     )
 }
 
@@ -159,6 +196,7 @@ pub(crate) fn issued(record: &Record) -> Issued<'_> {
         not_before: record.not_before.map(Into::into),
         not_after: record.not_after.map(Into::into),
         replaces: None,
+        places: None,
         entries: None,
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod check;
+mod deliver;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;

@@ -61,6 +61,23 @@ struct Rule {
     action_parameters: Value,
 }
 
+/// The names of what is bound to the deployed gate, its secrets among them.
+///
+/// # Errors
+/// Cloudflare could not be asked, or refused.
+pub(crate) fn bindings(config: &WranglerToml, api: &Api, account: &str) -> Outcome<Vec<String>> {
+    let name = config.worker_name().unwrap_or_default();
+    let answer = api.ask::<Settings>(Call {
+        method: "GET",
+        path: &format!("/accounts/{account}/workers/scripts/{}/settings", encoded(&name).as_str()),
+        body: None,
+        needs: Permission::Scripts,
+        doing: "cannot look at the deployed gate's secrets",
+    })?;
+    let settings = answer.result.map(|settings| settings.bindings).unwrap_or_default();
+    Ok(settings.into_iter().map(|binding| binding.name).collect())
+}
+
 /// Checks what runs under the gate's name. What may not be looked at is a finding, and the rest is looked at.
 pub(crate) fn check_deployment(
     config: &WranglerToml,
@@ -138,7 +155,7 @@ impl Check<'_> {
             );
         }
         if bound("PEPPER_PREVIOUS").is_some() {
-            self.warn("PEPPER_PREVIOUS", "a rotation of the pepper is not finished", "rotate the keys that depend on the old pepper (`keygate list --json` shows each key's), then `wrangler secret delete PEPPER_PREVIOUS`");
+            self.warn("PEPPER_PREVIOUS", "a rotation of the pepper is not finished", "see how far it is and what comes next: `keygate pepper status --remote`");
         }
         match bound(KEYS_BINDING) {
             None => self.error(

@@ -49,7 +49,7 @@ pub(crate) fn check_keys(
             store.place(),
             format!("pepper {pepper}"),
             format!("{count} keys in use depend on a pepper that is neither KEYGATE_PEPPER nor KEYGATE_PEPPER_PREVIOUS; a gate without it answers 503 to them"),
-            "if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it; else issue these keys anew (`keygate list --json` shows each key's pepper)",
+            "if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it and see `keygate pepper status`; else issue these keys anew (`keygate list --json` shows each key's pepper)",
         );
     }
     Ok(())
@@ -100,7 +100,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("ends soon, at {}", utc(end)),
-                    "`keygate rotate ID`, and hand the new key over in time",
+                    "`keygate rotate ID --to PLACE` delivers a new key; without --to, hand it over in time",
                 );
             }
             _ if age > OLD_SECS && matches!(record.digest, Digest::Keyed { .. }) => {
@@ -108,7 +108,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("was issued {} days ago and not rotated since", age / DAY_SECS),
-                    "`keygate rotate ID`",
+                    "`keygate rotate ID --to PLACE`, or all such keys: `keygate rotate --all-older-than 90d --to PLACE`",
                 );
             }
             _ => {}

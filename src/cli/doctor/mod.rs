@@ -4,6 +4,6 @@ mod deployment;
 mod keys;
 mod settings;
 
-pub(crate) use deployment::check_deployment;
+pub(crate) use deployment::{bindings, check_deployment};
 pub(crate) use keys::check_keys;
 pub(crate) use settings::check_settings;

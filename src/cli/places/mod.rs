@@ -3,7 +3,10 @@
 //!
 //! A place is named by a URI that holds no secret, so it may stand in arguments, messages and the journal.
 
-#![expect(dead_code, reason = "what reads and writes places comes with `--to` and `--from`")]
+mod local;
+mod template;
+
+pub(crate) use template::{Holder, Template};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +14,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::fault::{Fault, Outcome};
+use local::{EnvPlace, ExecPlace, FilePlace};
 
 /// What names a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +112,35 @@ impl fmt::Display for PlaceUri {
             Self::File { path } => write!(f, "file:{}", path.display()),
             Self::Env { name } => write!(f, "env:{name}"),
         }
+    }
+}
+
+/// The place that the URI names.
+///
+/// # Errors
+/// What is needed to reach it is not there.
+#[cfg_attr(not(test), expect(dead_code, reason = "for texts that are no key's: `--from`"))]
+pub(crate) fn open(uri: &PlaceUri) -> Outcome<Box<dyn Place>> {
+    opened(uri, Vec::new())
+}
+
+/// The place that the URI names, for the key of `holder`: a command finds them in its environment.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_for(uri: &PlaceUri, holder: &Holder<'_>) -> Outcome<Box<dyn Place>> {
+    opened(uri, holder.variables())
+}
+
+fn opened(uri: &PlaceUri, variables: Vec<(&'static str, String)>) -> Outcome<Box<dyn Place>> {
+    match uri {
+        PlaceUri::File { path } => Ok(Box::new(FilePlace::new(path.clone()))),
+        PlaceUri::Exec { command } => Ok(Box::new(ExecPlace::new(command.clone(), variables))),
+        PlaceUri::Env { name } => Ok(Box::new(EnvPlace::new(name.clone()))),
+        PlaceUri::Vault { .. } | PlaceUri::Aws { .. } | PlaceUri::Azure { .. } => Err(Fault::usage(
+            format!("this keygate was built without what reaches {uri}"),
+            "use file:PATH or exec:COMMAND, or a keygate that was built with it",
+        )),
     }
 }
 

@@ -1,12 +1,23 @@
 //! The command line.
 
+mod bulk;
+mod change;
+mod list;
+mod pepper;
+mod rotate;
+
+pub(crate) use bulk::{ExportArgs, ImportArgs, ImportFormat};
+pub(crate) use change::{ChangeArgs, Clearable, GuardArgs, UpdateArgs};
+pub(crate) use list::ListArgs;
+pub(crate) use pepper::{PepperCommand, PepperGroup, PepperRotateArgs, PepperStatusArgs};
+pub(crate) use rotate::{RotateArgs, ToArgs};
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::standing::Standing;
-use crate::time::{Span, When};
+use crate::time::When;
 
 /// Issues, rotates and revokes the keys of a Keygate gate.
 ///
@@ -41,12 +52,15 @@ pub(crate) struct GateArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a pepper, the gate's secret PEPPER
-    #[command(after_help = "Example:\n  echo \"PEPPER=$(keygate pepper)\" >> .dev.vars")]
-    Pepper,
+    /// Make a pepper, the gate's secret PEPPER; or see to its rotation
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Example:\n  echo \"PEPPER=$(keygate pepper)\" >> .dev.vars\n  keygate pepper status --remote"
+    )]
+    Pepper(PepperGroup),
     /// Make a key, write its record, print the key once
     #[command(
-        after_help = "The record is written before the key is printed: a printed key works.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject old-client --import-stdin < foreign-key"
+        after_help = "The record is written before the key is printed: a printed key works.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject old-client --import-stdin < foreign-key"
     )]
     Issue(IssueArgs),
     /// List keys
@@ -58,9 +72,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  keygate show 4fTz0Qw9Lr2K")]
     Show(ShowArgs),
     /// Make a key that takes another's place, and give the old one its end
-    #[command(
-        after_help = "The new record is written first, then the new key is printed, then the old record gets its end. The new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says otherwise it lives as long as the old one was made to live: without end, or its end minus its issue.\n\nExamples:\n  keygate rotate 4fTz0Qw9Lr2K\n  keygate rotate 4fTz0Qw9Lr2K --grace 0 --remote"
-    )]
+    #[command(after_help = rotate::HELP)]
     Rotate(RotateArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
@@ -112,7 +124,7 @@ pub(crate) enum Command {
 }
 
 /// Which store a command works on.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct StoreArgs {
     /// Work on the local KV of `wrangler dev` (the default)
     #[arg(long, conflicts_with = "remote")]
@@ -187,8 +199,13 @@ pub(crate) struct IssueArgs {
     /// Take a key that another system issued from standard input, instead of making one
     ///
     /// It is digested, never stored or printed; its clients keep it. The gate needs `IMPORTED_KEYS = true`.
-    #[arg(long, conflicts_with_all = ["key_out", "pepper_file"])]
+    #[arg(long, conflicts_with_all = ["key_out", "pepper_file", "to"])]
     pub(crate) import_stdin: bool,
+    /// Over whatever the places of --to hold already
+    #[arg(long, requires = "to")]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
     #[command(flatten)]
     pub(crate) key_out: KeyOutArgs,
     #[command(flatten)]
@@ -197,45 +214,6 @@ pub(crate) struct IssueArgs {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ListArgs {
-    /// Only this holder's keys
-    #[arg(long)]
-    pub(crate) subject: Option<String>,
-    /// Only keys in this state
-    #[arg(long, value_enum)]
-    pub(crate) state: Option<ListedState>,
-    /// Only keys with this permission
-    #[arg(long)]
-    pub(crate) scope: Option<String>,
-    /// Only keys in use that end within this time: 14d, 12h
-    #[arg(long, value_name = "SPAN")]
-    pub(crate) expiring: Option<Span>,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-}
-
-/// The states that an entry's metadata can tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ListedState {
-    Active,
-    Expired,
-    Disabled,
-    Revoked,
-}
-
-impl ListedState {
-    /// Whether a key of this standing is meant.
-    pub(crate) fn is(self, standing: Standing) -> bool {
-        match self {
-            Self::Active => matches!(standing, Standing::Active | Standing::Pending),
-            Self::Expired => standing == Standing::Expired,
-            Self::Disabled => standing == Standing::Disabled,
-            Self::Revoked => standing == Standing::Revoked,
-        }
-    }
 }
 
 #[derive(Args, Debug)]
@@ -245,94 +223,6 @@ pub(crate) struct ShowArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RotateArgs {
-    /// The old key's id: the 12 characters after the prefix
-    pub(crate) id: String,
-    /// How long the old key still works: 24h, 7d, 0
-    #[arg(long, value_name = "SPAN", default_value = "24h")]
-    pub(crate) grace: Span,
-    /// When the new key ends: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) expires: Option<When>,
-    #[command(flatten)]
-    pub(crate) key_out: KeyOutArgs,
-    #[command(flatten)]
-    pub(crate) pepper: PepperArgs,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) write: WriteArgs,
-}
-
-/// What a change is decided on.
-#[derive(Args, Debug)]
-pub(crate) struct GuardArgs {
-    /// Change nothing unless the entry is at this revision still, as `keygate show` printed it
-    #[arg(long, value_name = "N", requires = "remote")]
-    pub(crate) if_rev: Option<u64>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ChangeArgs {
-    /// The key's id: the 12 characters after the prefix
-    pub(crate) id: String,
-    #[command(flatten)]
-    pub(crate) guard: GuardArgs,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) write: WriteArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct UpdateArgs {
-    /// The key's id: the 12 characters after the prefix
-    pub(crate) id: String,
-    /// What the key is for
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// A permission; may be repeated; replaces the whole list
-    #[arg(long = "scope", value_name = "SCOPE")]
-    pub(crate) scopes: Vec<String>,
-    /// A network or an address; may be repeated; replaces the whole list
-    #[arg(long = "ip", value_name = "CIDR")]
-    pub(crate) ips: Vec<String>,
-    /// When the key ends: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) expires: Option<When>,
-    /// Which limits hold for the key
-    #[arg(long)]
-    pub(crate) plan: Option<String>,
-    /// A note to set; may be repeated; other notes stay
-    #[arg(long = "meta", value_name = "NAME=VALUE")]
-    pub(crate) meta: Vec<String>,
-    /// A field to empty first; may be repeated
-    #[arg(long, value_enum, value_name = "FIELD")]
-    pub(crate) clear: Vec<Clearable>,
-    #[command(flatten)]
-    pub(crate) guard: GuardArgs,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) write: WriteArgs,
-}
-
-/// Fields that `update --clear` empties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Clearable {
-    /// No permission at all
-    Scopes,
-    /// From anywhere
-    Ips,
-    /// No plan
-    Plan,
-    /// No notes
-    Meta,
-    /// Good from its issue on
-    NotBefore,
 }
 
 #[derive(Args, Debug)]
@@ -348,56 +238,6 @@ pub(crate) struct VerifyArgs {
     pub(crate) ip: Option<String>,
     #[command(flatten)]
     pub(crate) pepper: PepperArgs,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ImportArgs {
-    /// The file to read; without one standard input is read
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// What the file holds
-    #[arg(long, value_enum)]
-    pub(crate) format: ImportFormat,
-    /// Who holds the keys for which the file names nobody
-    #[arg(long)]
-    pub(crate) subject: Option<String>,
-    /// A permission of the keys for which the file says none; may be repeated
-    #[arg(long = "scope", value_name = "SCOPE")]
-    pub(crate) scopes: Vec<String>,
-    /// Which limits hold for the keys for which the file says none
-    #[arg(long)]
-    pub(crate) plan: Option<String>,
-    /// When the keys end for which the file says nothing: 90d, 2027-01-31, an RFC 3339 time, or never
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) expires: Option<When>,
-    /// Take keys that are too easy to guess: who reads the KV namespace can then find them by trial
-    #[arg(long)]
-    pub(crate) allow_weak: bool,
-    /// Write files for `wrangler kv bulk put` into this folder, and nothing to the store; it is not asked either
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "remote", "persist_to"])]
-    pub(crate) bulk_dir: Option<PathBuf>,
-    /// Write nothing; print what would become of each key
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-}
-
-/// What an imported file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ImportFormat {
-    Keys,
-    Sha256,
-    Csv,
-    Jsonl,
-    Kong,
-    Apisix,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

@@ -1,29 +1,27 @@
-//! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
-
-use std::slice;
+//! `keygate rotate` without `--to`: the new key is printed, and handed over by who runs the command.
 
 use keygate_core::digest::Digest;
 use keygate_core::key::KeyId;
 use keygate_core::record::{Record, UnixSeconds};
 
 use crate::args::RotateArgs;
-use crate::commands::issue::{Issued, Replaced, issued, lost};
+use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
+use crate::commands::rotate::announce;
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
+use crate::fault::Outcome;
 use crate::fields;
 use crate::key_out::KeyOut;
 use crate::key_source::new_key;
 use crate::revision;
+use crate::rotation::{check_in_use, ended, heir, lifetime};
 use crate::secrets;
 use crate::staleness::Staleness;
-use crate::standing::Standing;
-use crate::store::{self, Store, Stored};
-use crate::time::{in_words, utc, utc_or_never};
+use crate::store::{self, Store, Stored, write_surely};
+use crate::time::utc;
 
 /// Rotates a key.
-pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
-    let old_id = fields::id(&args.id)?;
+pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcome<()> {
     let config = context.config()?;
     let store = context::store(&config, &args.store)?;
     let staleness = Staleness::of(&config, args.store.remote);
@@ -69,7 +67,8 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     } else {
         succession.carry_out(&*store, &entries, &seen, show)?;
     }
-    announce(context, &succession, staleness, dry_run);
+    let Succession { new, old, ends } = &succession;
+    announce(context.out, new, old, *ends, context.now, staleness, dry_run);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
         context
@@ -92,30 +91,12 @@ impl Succession {
     /// # Errors
     /// The old key is not in use, has been replaced before, or the new one would have no time to live.
     fn of(old: &Record, id: KeyId, digest: Digest, args: &RotateArgs, now: UnixSeconds) -> Outcome<Self> {
-        refuse_what_is_not_in_use(old, now)?;
-        let not_after = match args.expires {
-            Some(when) => fields::end(when, now)?,
-            None => old.not_after.map(|end| {
-                // INVARIANT: a key in use ends after now, which is not before its issue; a skewed clock yields 0.
-                now.plus(end.seconds().saturating_sub(old.created.seconds()).max(1))
-            }),
-        };
-        let grace_ends = now.plus(args.grace.seconds());
-        let ends = old.not_after.map_or(grace_ends, |end| end.min(grace_ends));
-        let mut new = Record::new(id, old.subject.clone(), digest, now);
-        new.name = old.name.clone();
-        new.scopes = old.scopes.clone();
-        new.ips.clone_from(&old.ips);
-        new.plan.clone_from(&old.plan);
-        new.meta = old.meta.clone();
-        new.not_after = not_after;
-        new.replaces = Some(old.id);
-
-        let mut old = old.clone();
-        // Past already; kept, it could stand after an end that is now.
-        old.not_before = old.not_before.filter(|start| *start < ends);
-        old.not_after = Some(ends);
-        old.replaced_by = Some(id);
+        check_in_use(old, now)?;
+        if let Some(when) = args.expires {
+            fields::end(when, now)?;
+        }
+        let new = heir(old, id, digest, lifetime(old, args.expires).from(now), now);
+        let (old, ends) = ended(old, id, args.grace_secs(), now);
         Ok(Self { new, old, ends })
     }
 
@@ -131,11 +112,11 @@ impl Succession {
         seen: &Stored,
         show: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<()> {
-        store.write(slice::from_ref(new))?;
+        write_surely(store, new).map_err(|fault| unsure(fault, self.new.id.as_str()))?;
         show().map_err(|fault| lost(fault, self.new.id.as_str(), false))?;
         let end = || {
             revision::unchanged(store, &old.key, seen)?;
-            store.write(slice::from_ref(old))
+            write_surely(store, old)
         };
         end().map_err(|fault| {
             let seconds = utc(self.ends);
@@ -150,62 +131,6 @@ impl Succession {
                 ),
             )
         })
-    }
-}
-
-fn refuse_what_is_not_in_use(old: &Record, now: UnixSeconds) -> Outcome<()> {
-    let id = old.id;
-    if let Some(successor) = old.replaced_by {
-        return Err(Fault::failed(
-            format!("key {id} has been replaced by {successor}"),
-            format!("rotate the key that is in use: `keygate rotate {successor}`"),
-        ));
-    }
-    let standing = Standing::of(old.state, old.not_before, old.not_after, now);
-    let remedy = match standing {
-        Standing::Active => return Ok(()),
-        Standing::Pending => {
-            format!("wait for its time, or let it begin now: `keygate update {id} --clear not-before`")
-        }
-        Standing::Expired => {
-            format!("issue a new key, or let it live on first: `keygate update {id} --expires 24h`")
-        }
-        Standing::Disabled => format!("enable it first: `keygate enable {id}`"),
-        Standing::Revoked => "issue a new key".to_owned(),
-    };
-    Err(Fault::failed(
-        format!("key {id} is {}; a key that is not in use is not rotated", standing.as_str()),
-        remedy,
-    ))
-}
-
-fn announce(context: &Context, succession: &Succession, staleness: Staleness, dry_run: bool) {
-    let Succession { new, old, ends } = succession;
-    let (made, stops) = if dry_run { ("would make", "would stop") } else { ("made", "stops") };
-    context.out.note(format_args!(
-        "{made} {} for {}: good at once, expires {}",
-        new.id,
-        new.subject,
-        utc_or_never(new.not_after),
-    ));
-    let left = ends.seconds().saturating_sub(context.now.seconds());
-    let when = if left == 0 { "now".to_owned() } else { format!("in {}", in_words(left)) };
-    context.out.note(format_args!("old key {} {stops} working at {}, {when}", old.id, utc(*ends)));
-    if staleness.worst_secs().is_none_or(|worst| left < worst) {
-        // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.
-        context.out.note(format_args!("staleness: {}", staleness.sentence()));
-        if staleness.is_remote() {
-            context.out.note(format_args!(
-                "to refuse it within seconds: add {} to the secret DENIED_IDS (`wrangler secret put DENIED_IDS`)",
-                old.id,
-            ));
-        }
-    }
-    if dry_run {
-        context.out.note("nothing was written");
-    }
-    if matches!(new.not_after, Some(end) if end <= *ends) {
-        context.out.note("warning: the new key ends before the old one");
     }
 }
 

@@ -1,0 +1,46 @@
+//! What `list` takes.
+
+use clap::{Args, ValueEnum};
+
+use crate::args::StoreArgs;
+use crate::standing::Standing;
+use crate::time::Span;
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Only this holder's keys
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Only keys in this state
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<ListedState>,
+    /// Only keys with this permission
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// Only keys in use that end within this time: 14d, 12h
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) expiring: Option<Span>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// The states that an entry's metadata can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListedState {
+    Active,
+    Expired,
+    Disabled,
+    Revoked,
+}
+
+impl ListedState {
+    /// Whether a key of this standing is meant.
+    pub(crate) fn is(self, standing: Standing) -> bool {
+        match self {
+            Self::Active => matches!(standing, Standing::Active | Standing::Pending),
+            Self::Expired => standing == Standing::Expired,
+            Self::Disabled => standing == Standing::Disabled,
+            Self::Revoked => standing == Standing::Revoked,
+        }
+    }
+}

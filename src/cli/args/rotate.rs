@@ -1,0 +1,98 @@
+//! What `rotate` takes, and where new keys are delivered.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, WriteArgs};
+use crate::time::{Span, When};
+
+/// What stands below the help of `rotate`.
+pub(super) const HELP: &str = "\
+The new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says otherwise it lives \
+as long as the old one was made to live: without end, or its end minus its issue.
+
+Without --to the new record is written first, then the new key is printed, then the old record gets its end. With --to \
+every place is looked at first, and has to hold the old key; the old record gets its end when every place holds the new \
+one. Whatever stops it half way, every place has a key that works; `rotate --resume` goes on.
+
+Examples:
+  keygate rotate 4fTz0Qw9Lr2K
+  keygate rotate 4fTz0Qw9Lr2K --remote --to vault:secret/reports#api_key --to 'exec:gh secret set API_KEY -R acme/reports'
+  keygate rotate 4fTz0Qw9Lr2K --remote --now
+  keygate rotate --resume
+  keygate rotate --all-older-than 90d --remote --to 'file:/run/keys/{subject}'";
+
+/// The many keys that are rotated, in place of the one.
+const MANY: &str = "Many keys";
+/// What is left of an earlier run.
+const AFTERWARDS: &str = "After an interruption";
+
+#[derive(Args, Debug)]
+pub(crate) struct RotateArgs {
+    /// The old key's id: the 12 characters after the prefix
+    #[arg(required_unless_present_any = ["resume", "all_older_than"], conflicts_with = "all_older_than")]
+    pub(crate) id: Option<String>,
+    /// How long the old key still works: 24h, 7d, 0
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    pub(crate) grace: Span,
+    /// The old key has leaked: it ends as soon as the new one is handed over
+    #[arg(long, conflicts_with = "grace")]
+    pub(crate) now: bool,
+    /// When the new key ends: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<When>,
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+    /// The folder of the journal, by which a rotation with --to is resumed [default: keygate/journal in the folder for state: `XDG_STATE_HOME`, else ~/.local/state]
+    #[arg(long, value_name = "DIR", env = "KEYGATE_JOURNAL", hide_env_values = true)]
+    pub(crate) journal: Option<PathBuf>,
+    /// Finish the rotation of this key, or all that are unfinished; the gate is the one that the journal names
+    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "to", "dry_run", "all_older_than", "local", "remote", "account", "namespace", "persist_to"])]
+    pub(crate) resume: bool,
+    /// Take the unfinished rotation of this key back: the old key into its places again, the new one revoked
+    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print", "local", "remote", "account", "namespace", "persist_to"])]
+    pub(crate) undo: bool,
+    /// Rotate each key in use that was issued longer ago than this: 90d, 0
+    #[arg(long, help_heading = MANY, value_name = "SPAN", requires = "to", conflicts_with_all = ["key_out", "print"])]
+    pub(crate) all_older_than: Option<Span>,
+    /// Of these, only this holder's keys
+    #[arg(long, help_heading = MANY, requires = "all_older_than")]
+    pub(crate) subject: Option<String>,
+    /// Of these, only keys with this permission
+    #[arg(long, help_heading = MANY, requires = "all_older_than")]
+    pub(crate) scope: Option<String>,
+    /// Of these, only keys that were made with this pepper, by its id
+    #[arg(long, help_heading = MANY, value_name = "PEPPER_ID", requires = "all_older_than")]
+    pub(crate) made_with: Option<String>,
+    #[command(flatten)]
+    pub(crate) key_out: KeyOutArgs,
+    #[command(flatten)]
+    pub(crate) pepper: PepperArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+}
+
+impl RotateArgs {
+    /// How long the old key still works.
+    pub(crate) fn grace_secs(&self) -> u64 {
+        if self.now { 0 } else { self.grace.seconds() }
+    }
+}
+
+/// Where a new key is delivered.
+#[derive(Args, Debug)]
+pub(crate) struct ToArgs {
+    /// Deliver the key to this place instead of printing it; may be repeated
+    ///
+    /// vault:MOUNT/PATH#FIELD, aws:NAME, azure:VAULT/NAME, file:PATH (for its owner alone), or exec:COMMAND (a line for
+    /// sh; the key is its standard input). {subject} and {name} in it stand for the key's own; a command finds them as
+    /// `KEYGATE_SUBJECT` and `KEYGATE_NAME`.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Vec<String>,
+    /// Print the key all the same
+    #[arg(long, requires = "to")]
+    pub(crate) print: bool,
+}

@@ -1,0 +1,61 @@
+//! `keygate pepper`: a new pepper, and the way from the old one to it.
+
+mod dependents;
+mod rotation;
+mod status;
+
+use std::process::ExitCode;
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use keygate_core::pepper::Pepper;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::args::{PepperCommand, PepperGroup};
+use crate::context::Context;
+use crate::fault::{Fault, Outcome};
+use crate::key_source::entropy;
+use crate::output::Output;
+
+#[derive(Serialize)]
+struct Made<'p> {
+    pepper: &'p str,
+    id: &'p str,
+}
+
+/// Makes a pepper, or sees to the rotation of one.
+pub(crate) fn run(context: &Context, args: &PepperGroup) -> Outcome<ExitCode> {
+    match &args.command {
+        None => print(context.out).map(|()| ExitCode::SUCCESS),
+        Some(PepperCommand::Status(args)) => status::run(context, args),
+        Some(PepperCommand::Rotate(args)) => rotation::run(context, args),
+    }
+}
+
+/// Prints a new pepper.
+fn print(out: Output) -> Outcome<()> {
+    let (text, pepper) = make()?;
+    let id = pepper.id();
+    out.result(&Made { pepper: &text, id: id.as_str() }, text.as_str())?;
+    out.note(format_args!(
+        "pepper {id}: keep a copy in your secret manager; without it no key can be checked\n\
+         deployed: wrangler secret put PEPPER\n\
+         local:    PEPPER=… in .dev.vars beside wrangler.toml, not in version control"
+    ));
+    Ok(())
+}
+
+/// 32 random bytes as 43 base64url characters.
+fn make() -> Outcome<(Zeroizing<String>, Pepper)> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    entropy(bytes.as_mut_slice())?;
+    let text = Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()));
+    let pepper = Pepper::parse(&text).map_err(|e| {
+        // 32 random bytes with fewer than 10 different characters do not happen; a broken generator might.
+        Fault::failed(
+            format!("the pepper {e}"),
+            "the system's random number generator is broken; use another machine",
+        )
+    })?;
+    Ok((text, pepper))
+}

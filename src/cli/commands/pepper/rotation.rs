@@ -1,0 +1,143 @@
+//! `keygate pepper rotate`: the next step of the way from one pepper to the next.
+//!
+//! The order is that in which every key works at every moment: the old pepper becomes `PEPPER_PREVIOUS` before, or
+//! together with, the new one becoming `PEPPER`; new keys are made with the new one; the old one goes when no key needs it.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use keygate_core::pepper::Pepper;
+use zeroize::Zeroizing;
+
+use crate::args::PepperRotateArgs;
+use crate::commands::pepper::dependents::Stage;
+use crate::commands::pepper::make;
+use crate::commands::pepper::status::Seen;
+use crate::context::Context;
+use crate::dev_vars::DevVars;
+use crate::fault::{Fault, Outcome};
+use crate::key_out::KeyOut;
+use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
+use crate::wrangler_toml::WranglerToml;
+
+/// Does the step that comes next.
+pub(super) fn run(context: &Context, args: &PepperRotateArgs) -> Outcome<ExitCode> {
+    let file = args.pepper.pepper_file.as_deref();
+    let seen = Seen::look(context, file, &args.store)?;
+    match (seen.stage, args.store.remote) {
+        (Stage::Settled, true) if seen.bound != Some(true) => begin_remote(context, args, &seen)?,
+        (Stage::Settled, false) => begin_local(context, &seen)?,
+        (Stage::Droppable, false) => drop_local(context, &seen)?,
+        (Stage::Settled | Stage::Droppable, _) => {
+            seen.say(context)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        (Stage::Unknown | Stage::Rotating | Stage::Waiting, _) => {
+            seen.say(context)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `.dev.vars` gets both, in one step.
+fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
+    let config = context.config()?;
+    let file = dev_vars(&config, seen)?;
+    if !config.takes_secret("PEPPER_PREVIOUS") {
+        return Err(Fault::failed(
+            format!("`{}` in {} does not name PEPPER_PREVIOUS, so `wrangler dev` would not take it", config.place("secrets.required"), config.name()),
+            "add it to the list while the pepper is rotated; with no list all are taken",
+        ));
+    }
+    let (text, pepper) = make()?;
+    let old = file.value("PEPPER").unwrap_or_default();
+    file.write_with(&[("PEPPER", Some(&text)), ("PEPPER_PREVIOUS", Some(old))])?;
+    next(
+        context,
+        &pepper,
+        &format!("{} has the new pepper {}, and {} as PEPPER_PREVIOUS", file.name(), pepper.id(), seen.current),
+        &[format!("keygate pepper status{}", seen.options())],
+    )
+}
+
+fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
+    let file = dev_vars(&context.config()?, seen)?;
+    file.write_with(&[("PEPPER_PREVIOUS", None)])?;
+    context.out.note(format_args!("{} has no PEPPER_PREVIOUS any more: the rotation is finished", file.name()));
+    Ok(())
+}
+
+/// The file that holds what is to be changed.
+fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
+    let file = DevVars::read(config.folder(), config.environment())?;
+    // A previous one from the environment would be there still after it was taken out of the file.
+    let elsewhere = std::env::var_os(PREVIOUS_VARIABLE).is_some_and(|text| !text.is_empty());
+    file.filter(|file| file.name() == seen.source && !elsewhere).ok_or_else(|| {
+        Fault::usage(
+            format!("the local gate's peppers are in .dev.vars, and others were given: from {}", if elsewhere { PREVIOUS_VARIABLE } else { &seen.source }),
+            format!("unset {PEPPER_VARIABLE} and {PREVIOUS_VARIABLE}, leave --pepper-file out; or add --remote"),
+        )
+    })
+}
+
+/// The new pepper goes into a file; its secrets are set by wrangler.
+fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outcome<()> {
+    let Some(path) = &args.new else {
+        return Err(Fault::usage(
+            "the new pepper needs a place until it is in your secret manager",
+            "name a new file for it: `--new FILE`; a file that an earlier run wrote is taken again",
+        ));
+    };
+    let pepper = made_in(path, context.out.is_json())?;
+    if pepper.id().as_str() == seen.current {
+        return Err(Fault::usage(
+            format!("{} holds the pepper that is in use", path.display()),
+            "name another file, or none that is there",
+        ));
+    }
+    let shown = path.display();
+    let wrangler = seen.wrangler_options();
+    let current = match args.pepper.pepper_file.as_deref() {
+        Some(file) => format!("wrangler secret put PEPPER_PREVIOUS{wrangler} < '{}'", file.display()),
+        None => format!("printf %s \"${PEPPER_VARIABLE}\" | wrangler secret put PEPPER_PREVIOUS{wrangler}"),
+    };
+    let old = match args.pepper.pepper_file.as_deref() {
+        Some(file) => format!("export {PREVIOUS_VARIABLE}=\"$(cat '{}')\"", file.display()),
+        None => format!("export {PREVIOUS_VARIABLE}=\"${PEPPER_VARIABLE}\""),
+    };
+    next(
+        context,
+        &pepper,
+        &format!("{shown} holds the new pepper {}: put it into your secret manager, and keep {} there too", pepper.id(), seen.current),
+        &[
+            current,
+            format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
+            old,
+            format!("export {PEPPER_VARIABLE}=\"$(cat '{shown}')\""),
+            format!("keygate pepper status{}", seen.options()),
+        ],
+    )
+}
+
+/// The pepper in the file, which is made when it is not there.
+fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
+    if path.exists() {
+        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|e| {
+            Fault::failed(format!("cannot read {}: {e}", path.display()), "name another file")
+        })?;
+        return Pepper::parse(&text)
+            .map_err(|e| Fault::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet"));
+    }
+    let (text, pepper) = make()?;
+    KeyOut::open(Some(path), false, json)?.fill(&text)?;
+    Ok(pepper)
+}
+
+fn next(context: &Context, new: &Pepper, done: &str, commands: &[String]) -> Outcome<()> {
+    context.out.result(
+        &serde_json::json!({ "new": new.id().as_str(), "next": commands }),
+        format_args!("{done}\nnext:\n  {}", commands.join("\n  ")),
+    )
+}

@@ -1,0 +1,202 @@
+//! `keygate pepper status`: how far a rotation of the pepper is, and the command that comes next.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use keygate_core::record::{Record, UnixSeconds};
+use serde::Serialize;
+
+use crate::args::{PepperStatusArgs, StoreArgs};
+use crate::cloudflare::{self, Api};
+use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
+use crate::context::{self, Context};
+use crate::dev_vars::DevVars;
+use crate::doctor;
+use crate::fault::{Fault, Outcome};
+use crate::secrets::{self, PREVIOUS_VARIABLE};
+use crate::time::utc;
+use crate::wrangler_toml::WranglerToml;
+
+/// What is there.
+pub(super) struct Seen {
+    pub(super) current: String,
+    pub(super) previous: Option<String>,
+    /// Where the current one was found.
+    pub(super) source: String,
+    pub(super) stage: Stage,
+    found: BTreeMap<String, Dependents>,
+    /// Whether the deployed gate has the secret `PEPPER_PREVIOUS`; none where that could not be seen.
+    pub(super) bound: Option<bool>,
+    remote: bool,
+    environment: Option<String>,
+}
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+struct Status<'s> {
+    stage: Stage,
+    current: &'s str,
+    previous: Option<&'s str>,
+    previous_is_set: Option<bool>,
+    keys: &'s BTreeMap<String, Dependents>,
+    next: &'s [String],
+}
+
+/// Says how far it is. Done is success.
+pub(super) fn run(context: &Context, args: &PepperStatusArgs) -> Outcome<ExitCode> {
+    let seen = Seen::look(context, args.pepper.pepper_file.as_deref(), &args.store)?;
+    seen.say(context)?;
+    Ok(ExitCode::from(u8::from(!seen.is_done())))
+}
+
+impl Seen {
+    /// # Errors
+    /// There is no pepper, or the store could not be asked.
+    pub(super) fn look(context: &Context, file: Option<&Path>, store: &StoreArgs) -> Outcome<Self> {
+        let config = context.config()?;
+        let found = secrets::pepper(file, &config, store.remote)?;
+        let more = if store.remote { Vec::new() } else { static_keys(&config)? };
+        let bound = if store.remote { bound(context, &config, store) } else { None };
+        let kv = context::store(&config, store)?;
+        let keys = dependents(&*kv, &more, context.now)?;
+        let (current, previous) = (found.pepper.id().to_string(), found.previous.map(|p| p.id().to_string()));
+        Ok(Self {
+            stage: stage(&current, previous.as_deref(), &keys),
+            current,
+            previous,
+            source: found.source,
+            found: keys,
+            bound,
+            remote: store.remote,
+            environment: config.environment().map(str::to_owned),
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Settled && self.bound != Some(true)
+    }
+
+    /// The options that lead every command to the same gate.
+    pub(super) fn options(&self) -> String {
+        let remote = if self.remote { " --remote" } else { "" };
+        format!("{remote}{}", self.wrangler_options())
+    }
+
+    pub(super) fn wrangler_options(&self) -> String {
+        self.environment.as_ref().map(|name| format!(" --env {name}")).unwrap_or_default()
+    }
+
+    /// The commands that come next, in their order.
+    pub(super) fn next(&self) -> Vec<String> {
+        let options = self.options();
+        let status = format!("keygate pepper status{options}");
+        let previous = self.previous.as_deref().unwrap_or_default();
+        let wrangler = self.wrangler_options();
+        match (self.stage, self.bound) {
+            (Stage::Settled, Some(true)) => {
+                vec![format!("export {PREVIOUS_VARIABLE}=…   # the text of the secret PEPPER_PREVIOUS"), status]
+            }
+            (Stage::Settled, _) => Vec::new(),
+            (Stage::Unknown, _) => vec![format!("export {PREVIOUS_VARIABLE}=…   # the text of that pepper, from your secret manager"), status],
+            (Stage::Rotating | Stage::Waiting, Some(false)) => vec![
+                format!("printf %s \"${PREVIOUS_VARIABLE}\" | wrangler secret put PEPPER_PREVIOUS{wrangler}"),
+                status,
+            ],
+            (Stage::Rotating, _) => {
+                vec![format!("keygate rotate --all-older-than 0 --made-with {previous} --to PLACE{options}"), status]
+            }
+            (Stage::Waiting, _) => vec![status],
+            (Stage::Droppable, Some(false)) => vec![format!("unset {PREVIOUS_VARIABLE}"), status],
+            (Stage::Droppable, _) if self.remote => vec![
+                format!("wrangler secret delete PEPPER_PREVIOUS{wrangler}"),
+                format!("unset {PREVIOUS_VARIABLE}"),
+                status,
+            ],
+            (Stage::Droppable, _) => vec![format!("keygate pepper rotate{options}")],
+        }
+    }
+
+    /// # Errors
+    /// Standard output is closed or full.
+    pub(super) fn say(&self, context: &Context) -> Outcome<()> {
+        let next = self.next();
+        let status = Status {
+            stage: self.stage,
+            current: &self.current,
+            previous: self.previous.as_deref(),
+            previous_is_set: self.bound,
+            keys: &self.found,
+            next: &next,
+        };
+        context.out.result(&status, self.text(&next))?;
+        if self.remote {
+            context.out.note("not looked at: the deployed secret STATIC_KEYS, which cannot be read back; its keys depend on peppers too");
+        }
+        Ok(())
+    }
+
+    fn text(&self, next: &[String]) -> String {
+        let mut lines = vec![self.sentence(), format!("current   {}  {}", self.current, self.keys_of(&self.current))];
+        if let Some(previous) = &self.previous {
+            lines.push(format!("previous  {previous}  {}", self.keys_of(previous)));
+        }
+        for pepper in self.found.keys().filter(|p| **p != self.current && self.previous.as_ref() != Some(*p)) {
+            lines.push(format!("unknown   {pepper}  {}", self.keys_of(pepper)));
+        }
+        if !next.is_empty() {
+            lines.push("next:".to_owned());
+        }
+        lines.extend(next.iter().map(|command| format!("  {command}")));
+        lines.join("\n")
+    }
+
+    fn keys_of(&self, pepper: &str) -> String {
+        let none = Dependents::default();
+        let Dependents { lasting, ending, until } = self.found.get(pepper).unwrap_or(&none);
+        let until = until.and_then(UnixSeconds::new).map(|end| format!(", the last at {}", utc(end)));
+        let ending = match until {
+            Some(until) => format!(", and {ending} that end{until}"),
+            None => String::new(),
+        };
+        format!("{lasting} keys{ending}")
+    }
+
+    fn sentence(&self) -> String {
+        match (self.stage, self.bound) {
+            (Stage::Settled, Some(true)) => {
+                "the gate has a PEPPER_PREVIOUS, and it is not known here: how far its rotation is cannot be told".to_owned()
+            }
+            (Stage::Settled, _) => "no rotation of the pepper is under way".to_owned(),
+            (Stage::Unknown, _) => "keys depend on a pepper that is not known here; a gate without it answers 503 to them".to_owned(),
+            (Stage::Rotating | Stage::Waiting, Some(false)) => {
+                "keys depend on the pepper before, and the gate has no PEPPER_PREVIOUS: it answers 503 to them".to_owned()
+            }
+            (Stage::Rotating, _) => "keys depend on the pepper before: they have to be rotated".to_owned(),
+            (Stage::Waiting, _) => "all keys are rotated; the old ones work until their end, and need the pepper before until then".to_owned(),
+            (Stage::Droppable, Some(false)) => "the rotation is finished: the gate has no PEPPER_PREVIOUS any more".to_owned(),
+            (Stage::Droppable, _) => "no key depends on the pepper before: it can go".to_owned(),
+        }
+    }
+}
+
+/// Whether the deployed gate has `PEPPER_PREVIOUS`; what may not be looked at is said.
+fn bound(context: &Context, config: &WranglerToml, store: &StoreArgs) -> Option<bool> {
+    let ask = || -> Outcome<bool> {
+        let account = cloudflare::account(store.account.as_deref(), config)?;
+        let names = doctor::bindings(config, &Api::from_environment()?, &account)?;
+        Ok(names.iter().any(|name| name == "PEPPER_PREVIOUS"))
+    };
+    ask().inspect_err(|fault| context.out.note(format_args!("not looked at: {}", fault.problem()))).ok()
+}
+
+/// The break-glass records of the local gate.
+fn static_keys(config: &WranglerToml) -> Outcome<Vec<Record>> {
+    let file = DevVars::read(config.folder(), config.environment())?;
+    let Some(text) = file.as_ref().and_then(|file| file.value("STATIC_KEYS")) else {
+        return Ok(Vec::new());
+    };
+    Record::parse_list(text).map_err(|e| {
+        Fault::failed(format!("STATIC_KEYS in .dev.vars is not a list of records: {e}"), "correct it; `keygate check FILE` checks one")
+    })
+}

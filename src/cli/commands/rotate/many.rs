@@ -1,0 +1,247 @@
+//! `keygate rotate --all-older-than`: one key after the other, until one fails.
+
+use std::collections::BTreeMap;
+
+use keygate_core::digest::Digest;
+use keygate_core::key::KV_NAME_PREFIX;
+use keygate_core::record::{Record, UnixSeconds};
+use serde::Serialize;
+
+use crate::args::RotateArgs;
+use crate::commands::rotate::delivered::{names, one, templates, uris};
+use crate::commands::rotate::gate::Gate;
+use crate::context::Context;
+use crate::entry::{self, Metadata};
+use crate::fault::{Fault, Outcome};
+use crate::places::{PlaceUri, Template};
+use crate::progress::Progress;
+use crate::rotation::check_in_use;
+use crate::store::Store;
+use crate::time::{Span, utc};
+
+/// What became of one key; as JSON under `--json`.
+#[derive(Debug, Serialize)]
+struct Row<'r> {
+    id: &'r str,
+    subject: &'r str,
+    /// rotated, failed or left
+    fate: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<u64>,
+}
+
+/// A key, and where it is kept.
+type Job = (Record, Vec<PlaceUri>);
+
+/// Rotates each key that is older.
+pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()> {
+    let templates = templates(args)?;
+    let gate = Gate::of_options(context, &args.store, args.pepper.pepper_file.as_deref())?;
+    let before = UnixSeconds::new(context.now.seconds().saturating_sub(age.seconds())).unwrap_or(context.now);
+    let jobs = jobs(&templates, wanted(&*gate.store, args, before, context.now)?)?;
+    let mut lines = context.out.lines();
+    let mut say = |row: &Row<'_>| {
+        if context.out.is_json() {
+            return lines.add(row);
+        }
+        let end = row.not_after.and_then(UnixSeconds::new);
+        let end = end.map(|end| format!("  ends {}", utc(end))).unwrap_or_default();
+        lines.add_text(format_args!("{:<8}  {}  {}{}{end}", row.fate, row.id, row.subject, new(row)))
+    };
+    if args.write.dry_run {
+        for (record, _) in &jobs {
+            say(&row(record, "left"))?;
+        }
+        lines.finish()?;
+        context.out.note(format_args!("{} would be rotated in {}; nothing was written", jobs.len(), gate.store.place()));
+        return Ok(());
+    }
+    let progress = Progress::counting("rotated", Some(jobs.len()));
+    let mut failed = None;
+    let mut done = 0;
+    for (record, places) in &jobs {
+        if failed.is_some() {
+            say(&row(record, "left"))?;
+            continue;
+        }
+        match one(context, args, &gate, record, places, &mut |_, _| Ok(())) {
+            Ok(finished) => {
+                done += 1;
+                let (new, not_after) = (Some(finished.new.id.to_string()), finished.old.not_after.map(Into::into));
+                say(&Row { new, not_after, ..row(record, "rotated") })?;
+                progress.add(1);
+            }
+            Err(fault) => {
+                say(&row(record, "failed"))?;
+                failed = Some((record.id, fault));
+            }
+        }
+    }
+    lines.finish()?;
+    progress.finish();
+    match failed {
+        None => {
+            context.out.note(format_args!("{done} rotated in {}", gate.store.place()));
+            if args.grace_secs() < gate.staleness.worst_secs().unwrap_or(u64::MAX) {
+                context.out.note(format_args!("staleness: {}", gate.staleness.sentence()));
+            }
+            context.out.note(&gate.made_with);
+            Ok(())
+        }
+        Some((id, fault)) => {
+            let left = jobs.len() - done - 1;
+            let remedy = format!("{}; then run the command again: what has been rotated is not old any more", fault.remedy());
+            Err(fault.and(format!("key {id} failed after {done} were rotated, and {left} are left as they were"), remedy))
+        }
+    }
+}
+
+fn row<'r>(record: &'r Record, fate: &'static str) -> Row<'r> {
+    Row { id: record.id.as_str(), subject: record.subject.as_str(), fate, new: None, not_after: None }
+}
+
+fn new(row: &Row<'_>) -> String {
+    row.new.as_ref().map(|new| format!("  → {new}")).unwrap_or_default()
+}
+
+/// The keys that are meant, the oldest first.
+fn wanted(store: &dyn Store, args: &RotateArgs, before: UnixSeconds, now: UnixSeconds) -> Outcome<Vec<Record>> {
+    let mut found = Vec::new();
+    store.list(KV_NAME_PREFIX, &mut |page| {
+        // The metadata leaves out what the records need not be read for; where there is none, the record is asked.
+        let maybe = |metadata: &Option<Metadata>| metadata.as_ref().is_none_or(|metadata| may_be(metadata, args));
+        let names: Vec<String> =
+            page.into_iter().filter(|listed| maybe(&listed.metadata)).map(|listed| listed.name).collect();
+        for (name, stored) in names.iter().zip(store.entries(&names)?) {
+            let Some(stored) = stored else { continue };
+            let id = crate::fields::id(name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name))?;
+            let record = entry::read(id, &stored.value)?;
+            if is_meant(&record, args, before) && check_in_use(&record, now).is_ok() {
+                found.push(record);
+            }
+        }
+        Ok(())
+    })?;
+    found.sort_by_key(|record| (record.created, record.id.to_string()));
+    Ok(found)
+}
+
+fn may_be(metadata: &Metadata, args: &RotateArgs) -> bool {
+    let pepper = args.made_with.is_none() || metadata.pepper.is_none() || args.made_with == metadata.pepper;
+    args.subject.as_ref().is_none_or(|subject| *subject == metadata.subject) && pepper
+}
+
+fn is_meant(record: &Record, args: &RotateArgs, before: UnixSeconds) -> bool {
+    let pepper = match &record.digest {
+        Digest::Keyed { pepper, .. } => Some(pepper.as_str()),
+        Digest::Imported(_) => None,
+    };
+    record.created <= before
+        && args.subject.as_ref().is_none_or(|subject| subject == record.subject.as_str())
+        && args.scope.as_ref().is_none_or(|scope| record.scopes.as_slice().iter().any(|one| one.as_str() == scope))
+        && args.made_with.as_ref().is_none_or(|wanted| pepper == Some(wanted.as_str()))
+}
+
+/// Where each key is kept. Two in one place cannot be: the place holds one.
+fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
+    let mut whose = BTreeMap::new();
+    let mut jobs = Vec::new();
+    for record in records {
+        let uris = uris(templates, &record)?;
+        for name in names(&uris) {
+            // A command tells keys apart by its environment.
+            if name.starts_with("exec:") {
+                continue;
+            }
+            if let Some(other) = whose.insert(name.clone(), record.id) {
+                return Err(Fault::usage(
+                    format!("keys {other} and {} would both go to {name}", record.id),
+                    "give each its own place with {subject} and {name}, or choose fewer keys with --subject",
+                ));
+            }
+        }
+        jobs.push((record, uris));
+    }
+    Ok(jobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use keygate_core::key::KeyId;
+    use keygate_core::record::{Bounded, Record, State, UnixSeconds};
+    use keygate_core::token::{Scope, Subject};
+
+    use super::{jobs, wanted};
+    use crate::args::{Cli, Command, RotateArgs};
+    use crate::entry::Entry;
+    use crate::places::Template;
+    use crate::store::Store as _;
+    use crate::store::fake::FakeStore;
+
+    const NOW: u64 = 1_000_000;
+
+    fn at(seconds: u64) -> UnixSeconds {
+        UnixSeconds::new(seconds).unwrap()
+    }
+
+    fn record(id: &str, change: impl FnOnce(&mut Record)) -> Record {
+        let digest = keygate_core::digest::Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
+        let subject = Subject::parse("acme").unwrap();
+        let mut record = Record::new(KeyId::parse(id).unwrap(), subject, digest, at(NOW - 1000));
+        change(&mut record);
+        record
+    }
+
+    fn args(options: &[&str]) -> RotateArgs {
+        let line = ["keygate", "rotate", "--all-older-than", "10m", "--to", "file:/k"].iter().chain(options);
+        match Cli::parse_from(line).command {
+            Command::Rotate(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn keys_in_use_that_are_old_and_meant_are_rotated_the_oldest_first() {
+        let store = FakeStore::default();
+        let records = [
+            record("000000000001", |_| {}),
+            record("000000000002", |r| r.created = at(NOW - 2000)),
+            record("000000000003", |r| r.created = at(NOW - 599)),
+            record("000000000004", |r| r.state = State::Disabled),
+            record("000000000005", |r| r.not_after = Some(at(NOW))),
+            record("000000000006", |r| r.replaced_by = Some(r.id)),
+            record("000000000007", |r| r.subject = Subject::parse("other").unwrap()),
+            record("000000000008", |r| r.scopes = Bounded::try_from(vec![Scope::parse("read").unwrap()]).unwrap()),
+        ];
+        for record in &records {
+            let mut entry = Entry::of(record, None).unwrap();
+            if record.id.as_str().ends_with('1') {
+                entry.metadata = None;
+            }
+            store.write(&[entry]).unwrap();
+        }
+        for (options, ids) in [
+            (&[][..], &["2", "1", "7", "8"][..]),
+            (&["--subject", "other"], &["7"]),
+            (&["--scope", "read"], &["8"]),
+            (&["--made-with", "01234567", "--subject", "acme"], &["2", "1", "8"]),
+            (&["--made-with", "89abcdef"], &[]),
+        ] {
+            let found = wanted(&store, &args(options), at(NOW - 600), at(NOW)).unwrap();
+            let found: Vec<&str> = found.iter().map(|r| r.id.as_str().trim_start_matches('0')).collect();
+            assert_eq!(found, ids, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn two_keys_do_not_go_to_one_place() {
+        let records = || vec![record("000000000001", |_| {}), record("000000000002", |_| {})];
+        let to = |text| vec![Template::parse(text).unwrap()];
+        let fault = jobs(&to("file:/k/{subject}"), records()).unwrap_err().to_string();
+        assert!(fault.contains("000000000001 and 000000000002 would both go to file:/k/acme"), "{fault}");
+        assert_eq!(jobs(&to("exec:put"), records()).unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,83 @@
+//! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
+
+mod delivered;
+mod gate;
+mod many;
+mod plain;
+
+use keygate_core::record::{Record, UnixSeconds};
+
+use crate::args::RotateArgs;
+use crate::context::Context;
+use crate::fault::{Fault, Outcome};
+use crate::fields;
+use crate::output::Output;
+use crate::rotation;
+use crate::staleness::Staleness;
+use crate::time::{in_words, utc, utc_or_never};
+
+/// Rotates.
+pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
+    if args.resume {
+        return delivered::resume(context, args);
+    }
+    if let Some(age) = args.all_older_than {
+        return many::run(context, args, age);
+    }
+    // INVARIANT: clap asks for an id where neither of the two is given.
+    let old = fields::id(args.id.as_deref().unwrap_or_default())?;
+    if args.undo {
+        return delivered::undo(context, args, old);
+    }
+    if !args.to.to.is_empty() {
+        return delivered::run(context, args, old);
+    }
+    // Another key in its place would be in the way of the one that is half delivered.
+    let folder = rotation::folder(args.journal.as_deref()).ok();
+    let unfinished = folder.as_deref().map(rotation::unfinished).transpose()?.unwrap_or_default();
+    if unfinished.contains(&old.to_string()) {
+        return Err(Fault::failed(
+            format!("a rotation of key {old} is not finished"),
+            format!("`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"),
+        ));
+    }
+    plain::run(context, args, old)
+}
+
+/// Says what works from now on, and until when.
+fn announce(
+    out: Output,
+    new: &Record,
+    old: &Record,
+    ends: UnixSeconds,
+    now: UnixSeconds,
+    staleness: Staleness,
+    dry_run: bool,
+) {
+    let (made, stops) = if dry_run { ("would make", "would stop") } else { ("made", "stops") };
+    out.note(format_args!(
+        "{made} {} for {}: good at once, expires {}",
+        new.id,
+        new.subject,
+        utc_or_never(new.not_after),
+    ));
+    let left = ends.seconds().saturating_sub(now.seconds());
+    let when = if left == 0 { "now".to_owned() } else { format!("in {}", in_words(left)) };
+    out.note(format_args!("old key {} {stops} working at {}, {when}", old.id, utc(ends)));
+    if staleness.worst_secs().is_none_or(|worst| left < worst) {
+        // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.
+        out.note(format_args!("staleness: {}", staleness.sentence()));
+        if staleness.is_remote() {
+            out.note(format_args!(
+                "to refuse it within seconds: add {} to the secret DENIED_IDS (`wrangler secret put DENIED_IDS`)",
+                old.id,
+            ));
+        }
+    }
+    if dry_run {
+        out.note("nothing was written");
+    }
+    if matches!(new.not_after, Some(end) if end <= ends) {
+        out.note("warning: the new key ends before the old one");
+    }
+}

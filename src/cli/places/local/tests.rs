@@ -1,0 +1,153 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{EnvPlace, ExecPlace, FilePlace};
+use crate::places::{Held, Place};
+
+const KEY: &str = "acme_live_4fTz0Qw9Lr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc00000000";
+
+fn none() -> Held {
+    Held { text: None, revision: None }
+}
+
+fn text(place: &dyn Place) -> Option<String> {
+    place.look().unwrap().text.map(|text| text.to_string())
+}
+
+/// A folder, and a file in it that may not be there.
+fn file() -> (TempDir, PathBuf, FilePlace) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    (folder, path.clone(), FilePlace::new(path))
+}
+
+fn own(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn exec(command: &str) -> ExecPlace {
+    ExecPlace { timeout: Duration::from_secs(5), ..ExecPlace::new(command.to_owned(), Vec::new()) }
+}
+
+#[test]
+fn a_file_is_replaced_whole_and_is_its_owners_alone() {
+    let (folder, path, place) = file();
+    assert!(text(&place).is_none());
+    place.check_writable().unwrap();
+    place.put("one\n", &none()).unwrap();
+    let seen = place.look().unwrap();
+    assert_eq!(seen.text.as_ref().unwrap().as_str(), "one\n");
+    place.put("two", &seen).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_file_that_somebody_else_wrote_in_between_is_left_alone() {
+    let (_folder, path, place) = file();
+    own(&path, "one");
+    let seen = place.look().unwrap();
+    fs::remove_file(&path).unwrap();
+    own(&path, "other");
+    for seen in [&seen, &none()] {
+        let fault = place.put("two", seen).unwrap_err().to_string();
+        assert!(fault.contains("was changed in between"), "{fault}");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "other");
+}
+
+/// What is made in the folder, and what is said of it.
+type Surprise = (fn(&Path, &Path), &'static str);
+
+#[test]
+fn a_file_that_would_lock_its_readers_out_is_not_replaced() {
+    let surprises: [Surprise; 3] = [
+        (|path, _| fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap(), "read by others"),
+        (|path, folder| fs::hard_link(path, folder.join("other")).unwrap(), "another name"),
+        (
+            |path, folder| {
+                fs::rename(path, folder.join("real")).unwrap();
+                symlink(folder.join("real"), path).unwrap();
+            },
+            "a symbolic link",
+        ),
+    ];
+    for (make, said) in surprises {
+        let (folder, path, place) = file();
+        own(&path, "one");
+        let seen = place.look().unwrap();
+        make(&path, folder.path());
+        for fault in [place.check_writable().unwrap_err(), place.put("two", &seen).unwrap_err()] {
+            assert!(fault.to_string().contains(said), "{fault}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+    }
+}
+
+#[test]
+fn a_file_that_is_none_or_has_no_folder_is_refused() {
+    let (folder, path, place) = file();
+    fs::create_dir(&path).unwrap();
+    assert!(place.look().err().unwrap().to_string().contains("is no ordinary file"));
+    let place = FilePlace::new(folder.path().join("nowhere/key"));
+    assert!(place.check_writable().is_err());
+    own(&folder.path().join("long"), &"x".repeat(70_000));
+    let place = FilePlace::new(folder.path().join("long"));
+    assert!(place.look().err().unwrap().to_string().contains("longer than a secret text"));
+}
+
+#[test]
+fn a_command_gets_the_text_on_standard_input_and_nothing_else_of_it() {
+    let (_folder, path, _) = file();
+    let place = exec(&format!("cat > '{}'; env; echo \"$0 $*\"", path.display()));
+    place.put(KEY, &none()).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), KEY);
+    assert!(!place.can_look());
+    let printed = exec("echo \"$(env)\" \"$0\" \"$@\"").look().unwrap().text.unwrap();
+    assert!(!printed.contains("KEYGATE_PEPPER"));
+    assert_eq!(text(&exec("printf 'a secret'")).as_deref(), Some("a secret"));
+    assert!(text(&exec("true")).is_none());
+    let named = ExecPlace::new("printf %s \"$KEYGATE_SUBJECT\"".into(), vec![("KEYGATE_SUBJECT", "$(id)".into())]);
+    assert_eq!(text(&named).as_deref(), Some("$(id)"));
+}
+
+#[test]
+fn a_command_that_fails_says_how_without_the_text() {
+    let place = exec("cat >&2; printf ' \\033[2J no room' >&2; exit 3");
+    let fault = place.put(KEY, &none()).unwrap_err();
+    assert!(fault.is_unanswered());
+    let said = fault.to_string();
+    assert!(said.contains("ended with 3: (redacted) \u{fffd}[2J no room"), "{said}");
+    assert!(!said.contains(KEY), "{said}");
+    let short = exec("cat >&2; exit 1").put("hunter2", &none()).unwrap_err().to_string();
+    assert!(!short.contains("hunter2"), "{short}");
+    assert!(exec("kill -9 $$").put(KEY, &none()).unwrap_err().to_string().contains("by a signal"));
+}
+
+#[test]
+fn a_command_that_does_not_end_is_ended() {
+    let place = ExecPlace { timeout: Duration::from_millis(50), ..exec("exec sleep 60") };
+    let fault = place.put(KEY, &none()).unwrap_err();
+    assert!(fault.is_unanswered() && fault.to_string().contains("did not end within"), "{fault}");
+}
+
+#[test]
+fn a_command_may_leave_a_process_behind_and_its_input_unread() {
+    exec("sleep 2 & exit 0").put(&"x".repeat(60_000), &none()).unwrap();
+}
+
+#[test]
+fn a_variable_is_read_and_not_written() {
+    let place = EnvPlace::new("PATH".into());
+    assert!(text(&place).is_some());
+    assert!(text(&EnvPlace::new("KEYGATE_TEST_NO_SUCH_VARIABLE".into())).is_none());
+    for fault in [place.check_writable().unwrap_err(), place.put(KEY, &none()).unwrap_err()] {
+        assert!(fault.to_string().contains("can be read, not written"), "{fault}");
+    }
+}
