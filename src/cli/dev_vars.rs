@@ -225,7 +225,10 @@ mod tests {
         for (text, rest) in [
             ("", ""),
             ("PEPPER=old", ""),
-            ("# mine\nexport PEPPER='old' # here\nOTHER=`x\nPEPPER=1`\n\nPEPPER=\"a\nb\"\n", "# mine\nOTHER=`x\nPEPPER=1`\n"),
+            (
+                "# mine\nexport PEPPER='old' # here\nOTHER=`x\nPEPPER=1`\n\nPEPPER=\"a\nb\"\n",
+                "# mine\nOTHER=`x\nPEPPER=1`\n",
+            ),
             ("A=1\nPEPPER_PREVIOUS=x", "A=1\n"),
         ] {
             let text = changed(text, &changes).unwrap();

@@ -26,10 +26,7 @@ impl Delivery {
     /// A place cannot be written, or holds something that may not be overwritten.
     pub(super) fn checked(to: &[String], record: &Record, overwrite: bool) -> Outcome<Self> {
         let holder = Holder::of(record);
-        let uris = to
-            .iter()
-            .map(|text| Template::parse(text)?.of(&holder))
-            .collect::<Outcome<Vec<_>>>()?;
+        let uris = to.iter().map(|text| Template::parse(text)?.of(&holder)).collect::<Outcome<Vec<_>>>()?;
         let targets = Targets::open(&uris, |uri| places::open_for(uri, &holder))?;
         targets.check_free(overwrite)?;
         Ok(Self { targets, names: uris.iter().map(ToString::to_string).collect() })
@@ -47,7 +44,11 @@ impl Delivery {
         let places = self.names.join(", ");
         context.out.result(
             &serde_json::json!({ "subject": record.subject.as_str(), "places": self.names }),
-            format_args!("a key for {} can be delivered to {}\nnothing was written", record.subject, printable(&places)),
+            format_args!(
+                "a key for {} can be delivered to {}\nnothing was written",
+                record.subject,
+                printable(&places)
+            ),
         )
     }
 

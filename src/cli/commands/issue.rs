@@ -140,7 +140,9 @@ pub(crate) fn unsure(fault: Fault, id: &str) -> Fault {
     }
     fault.and(
         format!("the record of key {id} may have been written, and nobody has been given the key"),
-        format!("look with `keygate show {id}`; if it is there, `keygate revoke {id}`; then run the command again"),
+        format!(
+            "look with `keygate show {id}`; if it is there, `keygate revoke {id}`; then run the command again"
+        ),
     )
 }
 

@@ -155,7 +155,11 @@ impl Check<'_> {
             );
         }
         if bound("PEPPER_PREVIOUS").is_some() {
-            self.warn("PEPPER_PREVIOUS", "a rotation of the pepper is not finished", "see how far it is and what comes next: `keygate pepper status --remote`");
+            self.warn(
+                "PEPPER_PREVIOUS",
+                "a rotation of the pepper is not finished",
+                "see how far it is and what comes next: `keygate pepper status --remote`",
+            );
         }
         match bound(KEYS_BINDING) {
             None => self.error(

@@ -116,9 +116,8 @@ impl Place for FilePlace {
         let Some(found) = self.metadata()? else {
             return Ok(Held { text: None, revision: None });
         };
-        let text = File::open(&self.path)
-            .and_then(|file| bounded(file))
-            .map_err(|e| self.failed("read", &e))?;
+        let text =
+            File::open(&self.path).and_then(|file| bounded(file)).map_err(|e| self.failed("read", &e))?;
         Ok(Held { text: Some(text), revision: Some(revision(&found)) })
     }
 
@@ -285,7 +284,8 @@ fn reading(from: impl Read + Send + 'static) -> mpsc::Receiver<io::Result<Zeroiz
 /// A text of no more than [`TEXT_MAX_BYTES`].
 fn bounded(from: impl Read) -> io::Result<Zeroizing<String>> {
     // Reserved whole, so that no reallocation leaves a copy behind.
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(TEXT_MAX_BYTES).unwrap_or_default() + 1));
+    let mut text =
+        Zeroizing::new(String::with_capacity(usize::try_from(TEXT_MAX_BYTES).unwrap_or_default() + 1));
     if from.take(TEXT_MAX_BYTES + 1).read_to_string(&mut text)? as u64 > TEXT_MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than a secret text is"));
     }

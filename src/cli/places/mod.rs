@@ -119,7 +119,7 @@ impl fmt::Display for PlaceUri {
 ///
 /// # Errors
 /// What is needed to reach it is not there.
-#[cfg_attr(not(test), expect(dead_code, reason = "for texts that are no key's: `--from`"))]
+#[expect(dead_code, reason = "for texts that are no key's: `--pepper-from`")]
 pub(crate) fn open(uri: &PlaceUri) -> Outcome<Box<dyn Place>> {
     opened(uri, Vec::new())
 }

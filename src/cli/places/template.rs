@@ -1,5 +1,7 @@
 //! `--to` for many keys at once: a URI in which `{subject}` and `{name}` stand for each key's own.
 
+use std::path::PathBuf;
+
 use keygate_core::record::Record;
 
 use crate::fault::{Fault, Outcome};
@@ -57,8 +59,18 @@ impl Template {
                 text = text.replace(placeholder, plain(placeholder, value)?);
             }
         }
-        PlaceUri::parse(&text)
+        match PlaceUri::parse(&text)? {
+            // Absolute: a resumption may be started elsewhere.
+            PlaceUri::File { path } => Ok(PlaceUri::File { path: absolute(path)? }),
+            uri => Ok(uri),
+        }
     }
+}
+
+fn absolute(path: PathBuf) -> Outcome<PathBuf> {
+    std::path::absolute(&path).map_err(|e| {
+        Fault::usage(format!("cannot find {}: {e}", path.display()), "name the file from the root on")
+    })
 }
 
 /// A value that is one part of a path, whatever the place makes of paths.

@@ -152,10 +152,9 @@ pub(crate) fn folder(named: Option<&Path>) -> Outcome<PathBuf> {
         // A relative one is to be ignored, says the XDG base directory specification.
         variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home)
     };
-    named
-        .map(Path::to_owned)
-        .or_else(|| Some(state()?.join("keygate").join("journal")))
-        .ok_or_else(|| Fault::usage("there is no folder for the journal: HOME is not set", "name one: `--journal DIR`"))
+    named.map(Path::to_owned).or_else(|| Some(state()?.join("keygate").join("journal"))).ok_or_else(|| {
+        Fault::usage("there is no folder for the journal: HOME is not set", "name one: `--journal DIR`")
+    })
 }
 
 /// The ids of the keys whose rotation is not finished, in their order.
@@ -195,7 +194,9 @@ impl Journal {
             let old = &journal.notes.old;
             return Err(Fault::failed(
                 format!("a rotation of key {old} is not finished"),
-                format!("`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"),
+                format!(
+                    "`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"
+                ),
             ));
         }
         Ok(journal)
@@ -210,7 +211,9 @@ impl Journal {
         if !path.exists() {
             return Err(Fault::failed(
                 format!("no rotation of key {old} is unfinished, says the journal in {}", folder.display()),
-                format!("see `keygate show {old}`; a rotation is resumed on the machine, and with the --journal, that began it"),
+                format!(
+                    "see `keygate show {old}`; a rotation is resumed on the machine, and with the --journal, that began it"
+                ),
             ));
         }
         let lock = lock(folder, old)?;
@@ -350,7 +353,10 @@ mod tests {
         let again = Journal::begin(&folder, notes()).unwrap_err().to_string();
         assert!(again.contains("is not finished") && again.contains("--resume"), "{again}");
         let journal = Journal::open(&folder, OLD).unwrap();
-        assert_eq!((journal.notes.step, journal.notes.new.as_deref()), (Step::Recording, Some("7hVbT1mWcZk3")));
+        assert_eq!(
+            (journal.notes.step, journal.notes.new.as_deref()),
+            (Step::Recording, Some("7hVbT1mWcZk3"))
+        );
         journal.finish().unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
         assert!(Journal::open(&folder, OLD).unwrap_err().to_string().contains("no rotation of key"));

@@ -142,7 +142,10 @@ impl<'g> Rotation<'g> {
             }
             (Some(by), _) => Err(Fault::failed(
                 format!("key {} has been replaced by {by} in the meantime, not by this rotation", self.old),
-                format!("find out which key the places are to hold; `keygate rotate --undo {}` takes this rotation back as far as it can be", self.old),
+                format!(
+                    "find out which key the places are to hold; `keygate rotate --undo {}` takes this rotation back as far as it can be",
+                    self.old
+                ),
             )),
         }
     }
@@ -285,7 +288,9 @@ impl<'g> Rotation<'g> {
         self.journal.save(Step::Ending)?;
         let (before, seen) = store::record(self.ground.store, self.old)?;
         if before.replaced_by.is_some() {
-            return self.ended_before(&before)?.ok_or_else(|| Fault::failed("the old record changed", "run the command again"));
+            return self
+                .ended_before(&before)?
+                .ok_or_else(|| Fault::failed("the old record changed", "run the command again"));
         }
         let diverged = before.state != State::Active || !is_heir(&new, &before);
         let (old, _) = ended(&before, new.id, self.journal.notes.grace_secs, (self.ground.clock)()?);
@@ -345,7 +350,3 @@ impl<'g> Rotation<'g> {
         fault.and(so_far, remedy)
     }
 }
-
-#[cfg(test)]
-
-mod tests;

@@ -114,11 +114,8 @@ impl Targets {
     /// One place did not take it.
     pub(crate) fn fill(&self, key: &str) -> Outcome<()> {
         for target in &self.0 {
-            let seen = if target.can_look() {
-                target.place.look()?
-            } else {
-                Held { text: None, revision: None }
-            };
+            let seen =
+                if target.can_look() { target.place.look()? } else { Held { text: None, revision: None } };
             target.replace(key, &seen)?;
         }
         Ok(())
@@ -226,7 +223,10 @@ pub(crate) fn is_key_of(text: &str, record: &Record, prefix: &KeyPrefix, peppers
         DigestMatch::Yes => Ok(true),
         DigestMatch::No => Ok(false),
         DigestMatch::UnknownPepper(pepper) => Err(Fault::failed(
-            format!("key {} depends on pepper {pepper}, which is not among those that are known here", record.id),
+            format!(
+                "key {} depends on pepper {pepper}, which is not among those that are known here",
+                record.id
+            ),
             format!("set {PREVIOUS_VARIABLE} to it, if the gate has it as PEPPER_PREVIOUS"),
         )),
     }

@@ -14,7 +14,10 @@ export class Cloudflare {
   log = [];
   /** What a page of a listing holds; an empty page stands before each further one, as the real one may send. */
   page = 2;
-  /** Given a call and its body, may return { status, errors, headers, text } to answer it with, or "hang" or "reset". */
+  /**
+   * Given a call and its body, may return { status, errors, headers, text } to answer it with, "hang" or "reset"; or "done, hang"
+   * and "done, reset": what was asked is done, and no answer comes.
+   */
   fail = () => undefined;
   /** Answers of everything that is not KV: call → result. */
   results = {};
@@ -68,8 +71,9 @@ export class Cloudflare {
       response.end(text ?? JSON.stringify({ success: status < 300, errors: [], messages: [], result: null, ...json }));
     };
     const told = this.fail(call, body);
-    if (told === "hang") return undefined;
-    if (told === "reset") return request.socket.destroy();
+    if (told?.startsWith?.("done") && !this.#judged(request)) this.#kv(call, url, body);
+    if (told?.endsWith?.("hang")) return undefined;
+    if (told?.endsWith?.("reset")) return request.socket.destroy();
     if (told) return send(told);
     send(this.#judged(request) ?? this.#kv(call, url, body) ?? this.#other(call));
     return undefined;

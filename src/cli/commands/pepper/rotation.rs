@@ -47,7 +47,11 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let file = dev_vars(&config, seen)?;
     if !config.takes_secret("PEPPER_PREVIOUS") {
         return Err(Fault::failed(
-            format!("`{}` in {} does not name PEPPER_PREVIOUS, so `wrangler dev` would not take it", config.place("secrets.required"), config.name()),
+            format!(
+                "`{}` in {} does not name PEPPER_PREVIOUS, so `wrangler dev` would not take it",
+                config.place("secrets.required"),
+                config.name()
+            ),
             "add it to the list while the pepper is rotated; with no list all are taken",
         ));
     }
@@ -57,7 +61,12 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
     next(
         context,
         &pepper,
-        &format!("{} has the new pepper {}, and {} as PEPPER_PREVIOUS", file.name(), pepper.id(), seen.current),
+        &format!(
+            "{} has the new pepper {}, and {} as PEPPER_PREVIOUS",
+            file.name(),
+            pepper.id(),
+            seen.current
+        ),
         &[format!("keygate pepper status{}", seen.options())],
     )
 }
@@ -65,7 +74,9 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
 fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let file = dev_vars(&context.config()?, seen)?;
     file.write_with(&[("PEPPER_PREVIOUS", None)])?;
-    context.out.note(format_args!("{} has no PEPPER_PREVIOUS any more: the rotation is finished", file.name()));
+    context
+        .out
+        .note(format_args!("{} has no PEPPER_PREVIOUS any more: the rotation is finished", file.name()));
     Ok(())
 }
 
@@ -76,8 +87,13 @@ fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
     let elsewhere = std::env::var_os(PREVIOUS_VARIABLE).is_some_and(|text| !text.is_empty());
     file.filter(|file| file.name() == seen.source && !elsewhere).ok_or_else(|| {
         Fault::usage(
-            format!("the local gate's peppers are in .dev.vars, and others were given: from {}", if elsewhere { PREVIOUS_VARIABLE } else { &seen.source }),
-            format!("unset {PEPPER_VARIABLE} and {PREVIOUS_VARIABLE}, leave --pepper-file out; or add --remote"),
+            format!(
+                "the local gate's peppers are in .dev.vars, and others were given: from {}",
+                if elsewhere { PREVIOUS_VARIABLE } else { &seen.source }
+            ),
+            format!(
+                "unset {PEPPER_VARIABLE} and {PREVIOUS_VARIABLE}, leave --pepper-file out; or add --remote"
+            ),
         )
     })
 }
@@ -110,7 +126,11 @@ fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outc
     next(
         context,
         &pepper,
-        &format!("{shown} holds the new pepper {}: put it into your secret manager, and keep {} there too", pepper.id(), seen.current),
+        &format!(
+            "{shown} holds the new pepper {}: put it into your secret manager, and keep {} there too",
+            pepper.id(),
+            seen.current
+        ),
         &[
             current,
             format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
@@ -127,8 +147,9 @@ fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
         let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|e| {
             Fault::failed(format!("cannot read {}: {e}", path.display()), "name another file")
         })?;
-        return Pepper::parse(&text)
-            .map_err(|e| Fault::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet"));
+        return Pepper::parse(&text).map_err(|e| {
+            Fault::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet")
+        });
     }
     let (text, pepper) = make()?;
     KeyOut::open(Some(path), false, json)?.fill(&text)?;

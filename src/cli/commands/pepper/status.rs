@@ -95,16 +95,25 @@ impl Seen {
         let wrangler = self.wrangler_options();
         match (self.stage, self.bound) {
             (Stage::Settled, Some(true)) => {
-                vec![format!("export {PREVIOUS_VARIABLE}=…   # the text of the secret PEPPER_PREVIOUS"), status]
+                vec![
+                    format!("export {PREVIOUS_VARIABLE}=…   # the text of the secret PEPPER_PREVIOUS"),
+                    status,
+                ]
             }
             (Stage::Settled, _) => Vec::new(),
-            (Stage::Unknown, _) => vec![format!("export {PREVIOUS_VARIABLE}=…   # the text of that pepper, from your secret manager"), status],
+            (Stage::Unknown, _) => vec![
+                format!("export {PREVIOUS_VARIABLE}=…   # the text of that pepper, from your secret manager"),
+                status,
+            ],
             (Stage::Rotating | Stage::Waiting, Some(false)) => vec![
                 format!("printf %s \"${PREVIOUS_VARIABLE}\" | wrangler secret put PEPPER_PREVIOUS{wrangler}"),
                 status,
             ],
             (Stage::Rotating, _) => {
-                vec![format!("keygate rotate --all-older-than 0 --made-with {previous} --to PLACE{options}"), status]
+                vec![
+                    format!("keygate rotate --all-older-than 0 --made-with {previous} --to PLACE{options}"),
+                    status,
+                ]
             }
             (Stage::Waiting, _) => vec![status],
             (Stage::Droppable, Some(false)) => vec![format!("unset {PREVIOUS_VARIABLE}"), status],
@@ -137,11 +146,13 @@ impl Seen {
     }
 
     fn text(&self, next: &[String]) -> String {
-        let mut lines = vec![self.sentence(), format!("current   {}  {}", self.current, self.keys_of(&self.current))];
+        let mut lines =
+            vec![self.sentence(), format!("current   {}  {}", self.current, self.keys_of(&self.current))];
         if let Some(previous) = &self.previous {
             lines.push(format!("previous  {previous}  {}", self.keys_of(previous)));
         }
-        for pepper in self.found.keys().filter(|p| **p != self.current && self.previous.as_ref() != Some(*p)) {
+        for pepper in self.found.keys().filter(|p| **p != self.current && self.previous.as_ref() != Some(*p))
+        {
             lines.push(format!("unknown   {pepper}  {}", self.keys_of(pepper)));
         }
         if !next.is_empty() {
@@ -197,6 +208,9 @@ fn static_keys(config: &WranglerToml) -> Outcome<Vec<Record>> {
         return Ok(Vec::new());
     };
     Record::parse_list(text).map_err(|e| {
-        Fault::failed(format!("STATIC_KEYS in .dev.vars is not a list of records: {e}"), "correct it; `keygate check FILE` checks one")
+        Fault::failed(
+            format!("STATIC_KEYS in .dev.vars is not a list of records: {e}"),
+            "correct it; `keygate check FILE` checks one",
+        )
     })
 }

@@ -81,7 +81,10 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
         return Ok(());
     }
     if ids.len() > 1 && (args.key_out.key_out.is_some() || args.to.print) {
-        return Err(Fault::usage("more than one rotation is unfinished", "name the key: `keygate rotate --resume ID`"));
+        return Err(Fault::usage(
+            "more than one rotation is unfinished",
+            "name the key: `keygate rotate --resume ID`",
+        ));
     }
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), false, context.out.is_json())?;
     for id in ids {
@@ -120,7 +123,9 @@ fn undone(context: &Context, old: &str) -> Outcome<()> {
     if context.out.is_json() {
         context.out.result(&serde_json::json!({ "id": old, "undone": true }), "")?;
     }
-    context.out.note(format_args!("the rotation of key {old} is undone: its places hold it, and the new key is revoked"));
+    context.out.note(format_args!(
+        "the rotation of key {old} is undone: its places hold it, and the new key is revoked"
+    ));
     Ok(())
 }
 
@@ -139,7 +144,13 @@ impl Told {
 }
 
 /// The new key's id as the result, or the key where it is asked for.
-fn report(context: &Context, gate: &Gate, finished: &Finished, places: &[String], told: &Told) -> Outcome<()> {
+fn report(
+    context: &Context,
+    gate: &Gate,
+    finished: &Finished,
+    places: &[String],
+    told: &Told,
+) -> Outcome<()> {
     let Finished { new, old, diverged } = finished;
     let ends = old.not_after.unwrap_or(context.now);
     let key = told.key.as_ref().map(|key| key.as_str());

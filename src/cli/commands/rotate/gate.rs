@@ -46,7 +46,10 @@ impl Gate {
             let absolute = args.persist_to.as_deref().map(std::path::absolute).transpose();
             StoreRef::Local {
                 persist_to: absolute.map_err(|e| {
-                    Fault::usage(format!("cannot use --persist-to: {e}"), "name the folder that `wrangler dev --persist-to` was given")
+                    Fault::usage(
+                        format!("cannot use --persist-to: {e}"),
+                        "name the folder that `wrangler dev --persist-to` was given",
+                    )
                 })?,
             }
         };
@@ -58,10 +61,16 @@ impl Gate {
     ///
     /// # Errors
     /// As [`Gate::of_options`].
-    pub(super) fn of_reference(context: &Context, reference: GateRef, pepper: Option<&Path>) -> Outcome<Self> {
+    pub(super) fn of_reference(
+        context: &Context,
+        reference: GateRef,
+        pepper: Option<&Path>,
+    ) -> Outcome<Self> {
         let config = context.of_gate(&reference.config, reference.environment.as_deref()).config()?;
         let args = match &reference.store {
-            StoreRef::Local { persist_to } => StoreArgs { persist_to: persist_to.clone(), ..StoreArgs::default() },
+            StoreRef::Local { persist_to } => {
+                StoreArgs { persist_to: persist_to.clone(), ..StoreArgs::default() }
+            }
             StoreRef::Remote { account, namespace } => StoreArgs {
                 remote: true,
                 account: Some(account.clone()),

@@ -55,7 +55,11 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
             say(&row(record, "left"))?;
         }
         lines.finish()?;
-        context.out.note(format_args!("{} would be rotated in {}; nothing was written", jobs.len(), gate.store.place()));
+        context.out.note(format_args!(
+            "{} would be rotated in {}; nothing was written",
+            jobs.len(),
+            gate.store.place()
+        ));
         return Ok(());
     }
     let progress = Progress::counting("rotated", Some(jobs.len()));
@@ -69,7 +73,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
         match one(context, args, &gate, record, places, &mut |_, _| Ok(())) {
             Ok(finished) => {
                 done += 1;
-                let (new, not_after) = (Some(finished.new.id.to_string()), finished.old.not_after.map(Into::into));
+                let (new, not_after) =
+                    (Some(finished.new.id.to_string()), finished.old.not_after.map(Into::into));
                 say(&Row { new, not_after, ..row(record, "rotated") })?;
                 progress.add(1);
             }
@@ -92,8 +97,14 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
         }
         Some((id, fault)) => {
             let left = jobs.len() - done - 1;
-            let remedy = format!("{}; then run the command again: what has been rotated is not old any more", fault.remedy());
-            Err(fault.and(format!("key {id} failed after {done} were rotated, and {left} are left as they were"), remedy))
+            let remedy = format!(
+                "{}; then run the command again: what has been rotated is not old any more",
+                fault.remedy()
+            );
+            Err(fault.and(
+                format!("key {id} failed after {done} were rotated, and {left} are left as they were"),
+                remedy,
+            ))
         }
     }
 }
@@ -107,11 +118,17 @@ fn new(row: &Row<'_>) -> String {
 }
 
 /// The keys that are meant, the oldest first.
-fn wanted(store: &dyn Store, args: &RotateArgs, before: UnixSeconds, now: UnixSeconds) -> Outcome<Vec<Record>> {
+fn wanted(
+    store: &dyn Store,
+    args: &RotateArgs,
+    before: UnixSeconds,
+    now: UnixSeconds,
+) -> Outcome<Vec<Record>> {
     let mut found = Vec::new();
     store.list(KV_NAME_PREFIX, &mut |page| {
         // The metadata leaves out what the records need not be read for; where there is none, the record is asked.
-        let maybe = |metadata: &Option<Metadata>| metadata.as_ref().is_none_or(|metadata| may_be(metadata, args));
+        let maybe =
+            |metadata: &Option<Metadata>| metadata.as_ref().is_none_or(|metadata| may_be(metadata, args));
         let names: Vec<String> =
             page.into_iter().filter(|listed| maybe(&listed.metadata)).map(|listed| listed.name).collect();
         for (name, stored) in names.iter().zip(store.entries(&names)?) {
@@ -140,7 +157,10 @@ fn is_meant(record: &Record, args: &RotateArgs, before: UnixSeconds) -> bool {
     };
     record.created <= before
         && args.subject.as_ref().is_none_or(|subject| subject == record.subject.as_str())
-        && args.scope.as_ref().is_none_or(|scope| record.scopes.as_slice().iter().any(|one| one.as_str() == scope))
+        && args
+            .scope
+            .as_ref()
+            .is_none_or(|scope| record.scopes.as_slice().iter().any(|one| one.as_str() == scope))
         && args.made_with.as_ref().is_none_or(|wanted| pepper == Some(wanted.as_str()))
 }
 
@@ -188,7 +208,8 @@ mod tests {
     }
 
     fn record(id: &str, change: impl FnOnce(&mut Record)) -> Record {
-        let digest = keygate_core::digest::Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
+        let digest =
+            keygate_core::digest::Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
         let subject = Subject::parse("acme").unwrap();
         let mut record = Record::new(KeyId::parse(id).unwrap(), subject, digest, at(NOW - 1000));
         change(&mut record);
@@ -214,7 +235,9 @@ mod tests {
             record("000000000005", |r| r.not_after = Some(at(NOW))),
             record("000000000006", |r| r.replaced_by = Some(r.id)),
             record("000000000007", |r| r.subject = Subject::parse("other").unwrap()),
-            record("000000000008", |r| r.scopes = Bounded::try_from(vec![Scope::parse("read").unwrap()]).unwrap()),
+            record("000000000008", |r| {
+                r.scopes = Bounded::try_from(vec![Scope::parse("read").unwrap()]).unwrap()
+            }),
         ];
         for record in &records {
             let mut entry = Entry::of(record, None).unwrap();

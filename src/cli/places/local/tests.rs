@@ -113,7 +113,8 @@ fn a_command_gets_the_text_on_standard_input_and_nothing_else_of_it() {
     assert!(!printed.contains("KEYGATE_PEPPER"));
     assert_eq!(text(&exec("printf 'a secret'")).as_deref(), Some("a secret"));
     assert!(text(&exec("true")).is_none());
-    let named = ExecPlace::new("printf %s \"$KEYGATE_SUBJECT\"".into(), vec![("KEYGATE_SUBJECT", "$(id)".into())]);
+    let named =
+        ExecPlace::new("printf %s \"$KEYGATE_SUBJECT\"".into(), vec![("KEYGATE_SUBJECT", "$(id)".into())]);
     assert_eq!(text(&named).as_deref(), Some("$(id)"));
 }
 
