@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 
 import { ACCOUNT, Gate, LIVE, PATH, TOKEN, keyIn, run } from "./support/cli.js";
+import { certificate } from "./support/certificate.js";
 import { Cloudflare, refuse } from "./support/cloudflare.js";
 import { PEPPER } from "./support/keys.js";
 
@@ -93,6 +94,7 @@ describe("each mistake has a message that says what to do", () => {
     ["an account's name", { args: ["--account", "acme"], status: 2 }, /--account is not an id of Cloudflare's.*\n help: copy the id/],
     ["another namespace", { args: ["--namespace", "c".repeat(32)] }, /no such KV namespace.*\n help: .*wrangler kv namespace list/],
     ["a base URL in the clear", { env: { CLOUDFLARE_API_BASE_URL: "http://api.example.com" }, status: 2 }, /not the address of an API.*\n help: unset it/],
+    ["a time that is none", { env: { KEYGATE_API_TIMEOUT: "soon" }, status: 2 }, /KEYGATE_API_TIMEOUT is not a number of seconds.*\n help: unset it/],
     ["nobody at the base URL", { env: { CLOUDFLARE_API_BASE_URL: "http://127.0.0.1:9/v4" } }, /cannot be reached.*\n help: check the network/],
     ["no TLS at the base URL", { tls: true }, /does not prove who it is.*\n help: check this machine's clock/],
   ];
@@ -151,6 +153,22 @@ describe("when the API fails", () => {
     assert.equal(api.log.length, 5);
   });
 
+  test("a write without an answer names the key whose record may be there", async () => {
+    let body;
+    const fail = (call, sent) => (call === "PUT /bulk" ? ((body = sent), "hang") : undefined);
+    const { stdout, stderr } = await api.failing(fail, () => remote(["issue", "--subject", "acme"], { status: 1, env: { KEYGATE_API_TIMEOUT: "1" } }));
+    const id = JSON.parse(body)[0].key.replace("key/", "");
+    assert.equal(stdout, "");
+    assert.match(stderr, new RegExp(`did not answer in time.*the record of key ${id} may have been written.*\\n help: look with \`keygate show ${id}\`; if it is there, \`keygate revoke ${id}\``));
+    assert.equal(api.log.filter((call) => call === "PUT /bulk").length, 5);
+  });
+
+  test("a write whose answer is lost is looked at: the key is printed, and works", async () => {
+    const fail = (call) => (call === "PUT /bulk" ? "done, reset" : undefined);
+    const { id } = await api.failing(fail, () => issue("--subject", "acme"));
+    assert.equal(api.record(id).state, "active");
+  });
+
   test("a refusal is not tried again", async () => {
     await api.failing(() => refuse(403), () => remote(["list"], { status: 1 }));
     assert.equal(api.log.length, 1);
@@ -168,6 +186,32 @@ describe("when the API fails", () => {
     const { id } = await api.failing(fail, () => issue("--subject", "acme"));
     assert.equal(writes, 2);
     assert.equal(api.record(id).subject, "acme");
+  });
+});
+
+describe("the API's certificate", () => {
+  const list = async (certificate, trusted, status) => {
+    const file = path.join(gate.folder, "trusted.pem");
+    await writeFile(file, trusted.cert);
+    const secure = await Cloudflare.start(certificate);
+    try {
+      const ran = await remote(["list"], { status, env: { CLOUDFLARE_API_BASE_URL: secure.url, SSL_CERT_FILE: file } });
+      assert.equal(secure.log.length, status === 0 ? 1 : 0, "the token is sent to nobody else");
+      return ran;
+    } finally {
+      await secure.stop();
+    }
+  };
+
+  // The system's own trust on macOS takes no file.
+  const onLinux = { skip: process.platform !== "linux" && "SSL_CERT_FILE is read on Linux" };
+  test("has to be one that the system trusts, for the host that was asked", onLinux, async () => {
+    const own = certificate("127.0.0.1");
+    await list(own, own, 0);
+    for (const [shown, trusted] of [[own, certificate("127.0.0.1")], [certificate("127.0.0.2"), undefined]]) {
+      const { stderr } = await list(shown, trusted ?? shown, 1);
+      assert.match(stderr, /does not prove who it is.*\n help: check this machine's clock and its trusted certificates/);
+    }
   });
 });
 

@@ -140,7 +140,7 @@ describe("before anything is done, each place has to fit", () => {
     ["a folder that is not there", async () => place("no/where"), /cannot write beside .*no\/where/],
     ["a file that others read", async (old) => (await put("x", old.key), await chmod(at("x"), 0o644), place("x")), /may be read by others/],
     ["a link", async (old) => (await put("real", old.key), await symlink(at("real"), at("x")), place("x")), /is a symbolic link/],
-    ["a place that is named twice", async () => [...place("a"), ...place("a")], /is given twice/, 2],
+    ["a place that is named twice", async () => place("a"), /is given twice/, 2],
     ["a variable", async () => ["--to", "env:PATH"], /can be read, not written/, 2],
     ["a manager that is not built in, or not there", async () => ["--to", "vault:secret/x#y"], /vault/i, null],
   ];
@@ -150,7 +150,7 @@ describe("before anything is done, each place has to fit", () => {
       await put("a", old.key);
       const to = await make(old);
       for (const id of [...api.entries.keys()].filter((id) => id !== `key/${old.id}`)) api.entries.delete(id);
-      const { stderr } = await remote(["rotate", old.id, ...place("a"), ...to.filter((text, n) => name.includes("twice") ? n > 1 : true)], { status });
+      const { stderr } = await remote(["rotate", old.id, ...place("a"), ...to], { status });
       assert.match(stderr, said);
       assert.equal(await read("a"), old.key);
       await assertUntouched(old);

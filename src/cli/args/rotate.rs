@@ -87,8 +87,8 @@ impl RotateArgs {
 pub(crate) struct ToArgs {
     /// Deliver the key to this place instead of printing it; may be repeated
     ///
-    /// vault:MOUNT/PATH#FIELD, aws:NAME, azure:VAULT/NAME, file:PATH (for its owner alone), or exec:COMMAND (a line for
-    /// sh; the key is its standard input). {subject} and {name} in it stand for the key's own; a command finds them as
+    /// `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `file:PATH` (for its owner alone), or `exec:COMMAND` (a
+    /// line for sh; the key is its standard input). {subject} and {name} in it stand for the key's own; a command finds them as
     /// `KEYGATE_SUBJECT` and `KEYGATE_NAME`.
     #[arg(long, value_name = "PLACE")]
     pub(crate) to: Vec<String>,

@@ -201,3 +201,33 @@ fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
     serde_json::to_vec(value)
         .map_err(|e| Fault::failed(format!("cannot write JSON: {e}"), "report this; it should not happen"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{WRITE_MAX, bulks, json};
+    use crate::entry::Entry;
+
+    fn entries(count: usize, value: &str) -> Vec<Entry> {
+        let entry = |n| Entry { key: format!("key/{n:012}"), value: value.to_owned(), metadata: None };
+        (0..count).map(entry).collect()
+    }
+
+    #[test]
+    fn one_call_has_no_more_pairs_and_bytes_than_cloudflare_takes() {
+        const CLOUDFLARE_MAX_BYTES: usize = 100_000_000;
+        // As long as JSON makes a value: a quote takes two bytes.
+        let long = "\"".repeat(1_000_000);
+        for (entries, calls) in [
+            (entries(0, ""), &[][..]),
+            (entries(WRITE_MAX, "x"), &[10_000]),
+            (entries(WRITE_MAX + 1, "x"), &[10_000, 1]),
+            (entries(45, &long), &[44, 1]),
+        ] {
+            let bulks: Vec<&[Entry]> = bulks(&entries).collect();
+            assert_eq!(bulks.iter().map(|bulk| bulk.len()).collect::<Vec<_>>(), calls);
+            for bulk in bulks {
+                assert!(json(&bulk).unwrap().len() <= CLOUDFLARE_MAX_BYTES);
+            }
+        }
+    }
+}

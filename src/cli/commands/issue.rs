@@ -61,15 +61,15 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
-    let delivers = !args.to.to.is_empty();
+    let to_places = !args.to.to.is_empty();
     let mut key_out =
-        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !delivers, context.out.is_json())?;
+        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_places, context.out.is_json())?;
 
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let subject = fields::subject(&args.subject)?;
     let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
-    if delivers {
+    if to_places {
         let delivery = Delivery::checked(&args.to.to, &record, args.overwrite)?;
         if dry_run {
             return delivery.say_checked(context, &record);

@@ -116,8 +116,7 @@ impl Place for FilePlace {
         let Some(found) = self.metadata()? else {
             return Ok(Held { text: None, revision: None });
         };
-        let text =
-            File::open(&self.path).and_then(|file| bounded(file)).map_err(|e| self.failed("read", &e))?;
+        let text = File::open(&self.path).and_then(bounded).map_err(|e| self.failed("read", &e))?;
         Ok(Held { text: Some(text), revision: Some(revision(&found)) })
     }
 

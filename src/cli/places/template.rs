@@ -1,6 +1,6 @@
 //! `--to` for many keys at once: a URI in which `{subject}` and `{name}` stand for each key's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keygate_core::record::Record;
 
@@ -61,14 +61,14 @@ impl Template {
         }
         match PlaceUri::parse(&text)? {
             // Absolute: a resumption may be started elsewhere.
-            PlaceUri::File { path } => Ok(PlaceUri::File { path: absolute(path)? }),
+            PlaceUri::File { path } => Ok(PlaceUri::File { path: absolute(&path)? }),
             uri => Ok(uri),
         }
     }
 }
 
-fn absolute(path: PathBuf) -> Outcome<PathBuf> {
-    std::path::absolute(&path).map_err(|e| {
+fn absolute(path: &Path) -> Outcome<PathBuf> {
+    std::path::absolute(path).map_err(|e| {
         Fault::usage(format!("cannot find {}: {e}", path.display()), "name the file from the root on")
     })
 }

@@ -65,10 +65,9 @@ impl Rotation<'_> {
         let begun = |at: usize| self.journal.notes.places.get(at).is_some_and(|place| place.begun);
         for (at, target) in self.targets.iter().enumerate() {
             match target.look(&key, &ours, self.ground.prefix)? {
-                Found::Text => {}
                 Found::Ours(held) => target.replace(&key, &held)?,
                 Found::Unseen(held) if begun(at) => target.replace(&key, &held)?,
-                Found::Unseen(_) => {}
+                Found::Text | Found::Unseen(_) => {}
                 Found::Foreign => return Err(target.conflict(self.old)),
             }
         }

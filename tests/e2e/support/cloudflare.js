@@ -2,6 +2,7 @@
 // as well, so that it does not drift into answers that only keygate understands.
 
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 
 import { ACCOUNT, LIVE, TOKEN } from "./cli.js";
 
@@ -22,11 +23,13 @@ export class Cloudflare {
   /** Answers of everything that is not KV: call → result. */
   results = {};
 
-  static async start() {
+  /** With `tls`, a key and a certificate, over TLS. */
+  static async start(tls) {
     const api = new Cloudflare();
-    api.server = createServer((request, response) => api.#answer(request, response));
+    const answer = (request, response) => api.#answer(request, response);
+    api.server = tls ? createTlsServer(tls, answer) : createServer(answer);
     await new Promise((resolve) => api.server.listen(0, "127.0.0.1", resolve));
-    api.url = `http://127.0.0.1:${api.server.address().port}/client/v4`;
+    api.url = `${tls ? "https" : "http"}://127.0.0.1:${api.server.address().port}/client/v4`;
     return api;
   }
 

@@ -236,7 +236,7 @@ mod tests {
             record("000000000006", |r| r.replaced_by = Some(r.id)),
             record("000000000007", |r| r.subject = Subject::parse("other").unwrap()),
             record("000000000008", |r| {
-                r.scopes = Bounded::try_from(vec![Scope::parse("read").unwrap()]).unwrap()
+                r.scopes = Bounded::try_from(vec![Scope::parse("read").unwrap()]).unwrap();
             }),
         ];
         for record in &records {
