@@ -97,10 +97,22 @@ export class Gate {
 
   /** What the gate would answer: its code, or "permitted". */
   async verify(key, ...args) {
-    const ran = await run(KEYGATE, ["verify", "--json", ...args], { cwd: this.folder, input: `${key}\n`, env: { ...process.env, PATH } });
+    const ran = await this.keygate(["verify", "--json", ...args], { input: `${key}\n`, status: null });
     const said = JSON.parse(ran.stdout);
     assert.equal(ran.status, said.permitted ? 0 : 1);
     return said.code ?? "permitted";
+  }
+
+  /** The same gate, deployed: every command is `--remote`, at a stand-in for Cloudflare's API. */
+  deployed(api) {
+    const gate = new Deployed();
+    return Object.assign(gate, { folder: this.folder, api });
+  }
+}
+
+class Deployed extends Gate {
+  keygate(args, { env, ...options } = {}) {
+    return super.keygate([...args, "--remote"], { ...options, env: { ...this.api.env, KEYGATE_PEPPER: PEPPER, ...env } });
   }
 }
 
