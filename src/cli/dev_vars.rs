@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::beside::beside;
 use crate::fault::{Fault, Outcome};
 
 /// The variables of one file.
@@ -72,8 +73,7 @@ impl DevVars {
         let write = || -> io::Result<()> {
             // What a link leads to, not the link. In one step: `wrangler dev` watches the file.
             let path = self.path.canonicalize()?;
-            let folder = path.parent().unwrap_or(Path::new("."));
-            let mut fresh = tempfile::Builder::new().prefix(".dev.vars-").tempfile_in(folder)?;
+            let mut fresh = beside(&path)?;
             fresh.write_all(text.as_bytes())?;
             fresh.as_file().sync_all()?;
             fresh.persist(&path).map_err(|e| e.error)?;

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod args;
+mod beside;
 mod bulk_files;
 mod check_policy;
 mod check_records;

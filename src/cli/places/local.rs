@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
+use crate::beside::beside;
 use crate::fault::{Fault, Outcome};
 use crate::output::{printable, redact};
 use crate::places::{Held, Place};
@@ -56,10 +57,7 @@ impl FilePlace {
 
     /// A file beside it, for its owner alone; what it is renamed over is replaced in one step.
     fn beside(&self) -> Outcome<NamedTempFile> {
-        tempfile::Builder::new()
-            .prefix(".keygate-")
-            .tempfile_in(folder(&self.path))
-            .map_err(|e| self.failed("write beside", &e))
+        beside(&self.path).map_err(|e| self.failed("write beside", &e))
     }
 
     /// What stands there now may be replaced by `fresh` without locking anybody out.

@@ -11,6 +11,7 @@ use keygate_core::key::KeyId;
 use keygate_core::record::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
+use crate::beside::beside;
 use crate::fault::{Fault, Outcome};
 use crate::time::When;
 
@@ -238,8 +239,7 @@ impl Journal {
         self.notes.step = step;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let write = || -> io::Result<()> {
-            // For its owner alone, as all files of this kind are made.
-            let mut fresh = tempfile::Builder::new().prefix(".keygate-").tempfile_in(folder)?;
+            let mut fresh = beside(&self.path)?;
             serde_json::to_writer(&mut fresh, &self.notes)?;
             fresh.write_all(b"\n")?;
             fresh.as_file().sync_all()?;
@@ -254,6 +254,8 @@ impl Journal {
     /// # Errors
     /// It is still there.
     pub(crate) fn finish(self) -> Outcome<()> {
+        // What an earlier crash left beside it goes as well.
+        drop(beside(&self.path));
         match fs::remove_file(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unusable(&self.path, &e)),
             _ => {}

@@ -148,6 +148,12 @@ impl Target {
         self.place.can_look()
     }
 
+    /// Removes what a crash may have left beside the place, as any attempt to write does.
+    pub(super) fn tidy(&self) {
+        // Nothing depends on it: what was left is a key that is revoked next.
+        let _ = self.place.check_writable();
+    }
+
     /// Whether the place holds `text`, or else the key of one of `ours`.
     pub(super) fn look(&self, text: &str, ours: &[KeyId], prefix: &KeyPrefix) -> Outcome<Found> {
         if !self.can_look() {

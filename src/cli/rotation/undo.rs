@@ -72,6 +72,7 @@ impl Rotation<'_> {
             }
         }
         for target in self.targets.iter().filter(|target| target.can_look()) {
+            target.tidy();
             match target.look(&key, &[], self.ground.prefix)? {
                 Found::Text => {}
                 Found::Ours(_) | Found::Unseen(_) | Found::Foreign => return Err(target.conflict(self.old)),
