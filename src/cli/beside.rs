@@ -22,7 +22,7 @@ pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
             fs::remove_file(folder.join(&name))?;
             make()
         }
-        made => made,
+        other => other,
     }
 }
 
