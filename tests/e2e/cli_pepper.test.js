@@ -90,6 +90,14 @@ describe("the deployed gate", () => {
     await rm(folder, { recursive: true });
   });
 
+  test("a file that holds no pepper is not taken for the new one", async () => {
+    const file = path.join(gate.folder, "no-pepper");
+    await writeFile(file, "canary");
+    const { stderr } = await remote(["pepper", "rotate", "--new", file], { status: 2 });
+    assert.match(stderr, /no-pepper: the pepper .*\n help: name a file that is not there yet/);
+    assert.ok(!stderr.includes("canary"));
+  });
+
   test("a pepper file is named in the commands, and no pepper", async () => {
     const file = path.join(gate.folder, "pepper.now");
     await writeFile(file, PEPPER, { mode: 0o600 });
@@ -119,6 +127,13 @@ describe("the local gate", () => {
     assert.match((await local(["rotate"])).stderr, /no PEPPER_PREVIOUS any more: the rotation is finished/);
     assert.doesNotMatch(await readFile(devVars(), "utf8"), /PEPPER_PREVIOUS/);
     assert.match((await local(["status"])).stdout, /no rotation of the pepper is under way/);
+  });
+
+  test("with break-glass records that are none is not judged", async () => {
+    const before = await readFile(devVars(), "utf8");
+    await writeFile(devVars(), `${before}STATIC_KEYS=x\n`);
+    assert.match((await local(["status"], { status: 1 })).stderr, /STATIC_KEYS in \.dev\.vars is not a list of records/);
+    await writeFile(devVars(), before);
   });
 
   test("that would not be given the pepper before is left as it is", async () => {

@@ -247,6 +247,72 @@ describe("when something fails on the way", () => {
     assert.match((await keygate(["rotate", "--resume"], { status: 1 })).stderr, /has been replaced by 000000000000 in the meantime/);
   });
 
+  test("after the old key got its end nothing is undone, and what is left is finished", async () => {
+    const old = await half();
+    const [fresh] = [...api.entries.keys()].filter((name) => name !== `key/${old.id}`);
+    const entry = api.entries.get(`key/${old.id}`);
+    const value = { ...JSON.parse(entry.value), replaced_by: fresh.replace("key/", ""), not_after: now() + 60 };
+    api.entries.set(entry.key, { ...entry, value: JSON.stringify(value) });
+    assert.match((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr, /has its end already; .*\n help: finish instead/);
+    await keygate(["rotate", "--resume"]);
+    assert.equal(api.record(old.id).not_after, value.not_after);
+    assert.deepEqual(await readdir(at("journal")), []);
+  });
+
+  test("another key is not made for one that is not in use any more", async () => {
+    const old = await half();
+    await remote(["disable", old.id]);
+    await put("a", old.key);
+    await rm(at("broken"));
+    assert.match((await keygate(["rotate", "--resume"], { status: 1 })).stderr, /is disabled; a key that is not in use is not rotated/);
+    await remote(["enable", old.id]);
+    await keygate(["rotate", "--resume"]);
+    assert.equal(await verify(await read("b")), "permitted");
+  });
+
+  test("more than one is not resumed into one file", async () => {
+    await half();
+    await half();
+    for (const option of ["--print", "--key-out=x"]) {
+      assert.match((await keygate(["rotate", "--resume", option], { status: 2 })).stderr, /more than one rotation is unfinished/);
+    }
+  });
+
+  test("two at once do not rotate one key", async () => {
+    const old = await half();
+    await rm(at("broken"));
+    await put("hold", "");
+    const held = stored();
+    await put("h", held.key);
+    const command = `exec:: > ${at("begun")}; while [ -e ${at("hold")} ]; do sleep 0.01; done; cat > ${at("h")}`;
+    const first = remote(["rotate", held.id, "--to", command]);
+    while (!(await readdir(folder)).includes("begun")) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const args of [["--resume", held.id], ["--undo", held.id]]) {
+      assert.match((await keygate(["rotate", ...args], { status: 1 })).stderr, /another keygate on this machine is rotating key/);
+    }
+    // Another key's is no concern of theirs.
+    await keygate(["rotate", "--resume", old.id]);
+    await rm(at("hold"));
+    await first;
+    assert.equal(await verify(await read("h")), "permitted");
+  });
+
+  test("the journal lies in the folder for state, and a rotation is not begun without one", async () => {
+    const old = stored();
+    await put("a", old.key);
+    const args = ["rotate", old.id, "--to", `file:${at("a")}`];
+    for (const [more, said, status] of [
+      [{ KEYGATE_JOURNAL: at("a") }, /cannot use the journal .*--journal DIR/s, 1],
+      [{ KEYGATE_JOURNAL: "", HOME: "", XDG_STATE_HOME: "" }, /no folder for the journal: HOME is not set/, 2],
+    ]) {
+      assert.match((await remote(args, { status, env: more })).stderr, said);
+      assert.equal(await read("a"), old.key);
+      assert.equal(api.entries.size, 1);
+    }
+    await remote(args, { env: { KEYGATE_JOURNAL: "", XDG_STATE_HOME: at("state") } });
+    assert.deepEqual(await readdir(at("state/keygate/journal")), []);
+  });
+
   test("a store that refuses leaves nothing behind", async () => {
     const old = stored();
     await put("a", old.key);

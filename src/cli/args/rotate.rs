@@ -44,8 +44,8 @@ pub(crate) struct RotateArgs {
     pub(crate) expires: Option<When>,
     #[command(flatten)]
     pub(crate) to: ToArgs,
-    /// The folder of the journal, by which a rotation with --to is resumed [default: keygate/journal in the folder for state: `XDG_STATE_HOME`, else ~/.local/state]
-    #[arg(long, value_name = "DIR", env = "KEYGATE_JOURNAL", hide_env_values = true)]
+    /// The folder of the journal, by which a rotation with --to is resumed [default: `KEYGATE_JOURNAL`, else keygate/journal in the folder for state: `XDG_STATE_HOME`, else ~/.local/state]
+    #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
     /// Finish the rotation of this key, or all that are unfinished; the gate is the one that the journal names
     #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "to", "dry_run", "all_older_than", "local", "remote", "account", "namespace", "persist_to"])]

@@ -142,7 +142,7 @@ pub(crate) struct Journal {
     lock: (PathBuf, File),
 }
 
-/// The folder of journals: the one that is named, else that of the XDG base directories.
+/// The folder of journals: the one that is named, by an option or a variable, else that of the XDG base directories.
 ///
 /// # Errors
 /// None is named and there is no home.
@@ -153,7 +153,8 @@ pub(crate) fn folder(named: Option<&Path>) -> Outcome<PathBuf> {
         // A relative one is to be ignored, says the XDG base directory specification.
         variable("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home)
     };
-    named.map(Path::to_owned).or_else(|| Some(state()?.join("keygate").join("journal"))).ok_or_else(|| {
+    let named = named.map(Path::to_owned).or_else(|| variable("KEYGATE_JOURNAL"));
+    named.or_else(|| Some(state()?.join("keygate").join("journal"))).ok_or_else(|| {
         Fault::usage("there is no folder for the journal: HOME is not set", "name one: `--journal DIR`")
     })
 }

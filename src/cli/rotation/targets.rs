@@ -237,3 +237,71 @@ pub(crate) fn is_key_of(text: &str, record: &Record, prefix: &KeyPrefix, peppers
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use zeroize::Zeroizing;
+
+    use super::Target;
+    use crate::fault::{Fault, Outcome};
+    use crate::places::{Held, Place};
+
+    /// A place that does with a text what it is told to.
+    struct Odd {
+        holds: RefCell<Option<String>>,
+        /// What is there after a put; none leaves it as it was.
+        takes: fn(&str) -> Option<String>,
+        answers: bool,
+        is_seen: bool,
+    }
+
+    impl Place for Odd {
+        fn look(&self) -> Outcome<Held> {
+            if !self.is_seen {
+                return Err(Fault::failed("not seen", "look"));
+            }
+            Ok(Held { text: self.holds.borrow().clone().map(Zeroizing::new), revision: None })
+        }
+
+        fn check_writable(&self) -> Outcome<()> {
+            Ok(())
+        }
+
+        fn put(&self, text: &str, _: &Held) -> Outcome<()> {
+            if let Some(taken) = (self.takes)(text) {
+                self.holds.replace(Some(taken));
+            }
+            if self.answers { Ok(()) } else { Err(Fault::failed("no answer", "wait").unanswered()) }
+        }
+    }
+
+    #[test]
+    fn what_a_place_holds_counts_and_not_what_it_answers() {
+        let keeps: fn(&str) -> Option<String> = |text| Some(text.to_owned());
+        let drops: fn(&str) -> Option<String> = |_| None;
+        let spoils: fn(&str) -> Option<String> = |_| Some("other".to_owned());
+        for (takes, answers, is_seen, said) in [
+            (keeps, true, true, None),
+            (keeps, false, true, None),
+            (drops, false, true, Some("no answer")),
+            (drops, true, true, Some("took the key, and shows another text now")),
+            (spoils, true, true, Some("took the key, and shows another text now")),
+            (keeps, true, false, Some("not seen")),
+            (keeps, false, false, Some("no answer")),
+        ] {
+            let place = Odd { holds: RefCell::new(Some("old\n".to_owned())), takes, answers, is_seen };
+            let target = Target { uri: "file:x".to_owned(), place: Box::new(place) };
+            let seen = Held { text: Some(Zeroizing::new("old\n".to_owned())), revision: None };
+            let outcome = target.replace("new", &seen).map_err(|fault| fault.to_string());
+            match (said, outcome) {
+                (None, Ok(())) => {
+                    assert_eq!(target.place.look().unwrap().text.unwrap().as_str(), "new\n");
+                }
+                (Some(said), Err(fault)) => assert!(fault.contains(said), "{fault}"),
+                (said, outcome) => panic!("{said:?} {outcome:?}"),
+            }
+        }
+    }
+}
