@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
+import { PANIC } from "./support/around.js";
 import { assertAccepted, assertRefused, identityOf } from "./support/contract.js";
 import { issue, makeKey } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
@@ -19,27 +20,18 @@ const TRAP = Buffer.from("0061736d01000000" + "010401600000" + "03020100" + "070
 /**
  * `X-Test-End` names a way to end and where: `trap <glue function>`, `overflow <glue function>`, `panic` or `deep`.
  *
- * `panic` is one of the gate's own: the clock is read while Rust holds a RefCell, and from there the instance is entered again.
  * `deep` calls the gate with ever more of the stack in use, until there is none left, and then with ever less.
  */
 const ENTRY = `
 import wasm from "./test.wasm";
 import gate from "./entry.js";
-import { fetch as enter } from "./keygate.js";
+${PANIC}
 const { trap } = new WebAssembly.Instance(wasm).exports;
 const overflow = () => 1 + overflow();
 globalThis.endIn = (place, request) => {
   const end = request instanceof Request ? request.headers.get("x-test-end") : null;
   if (end === "trap " + place) trap();
   if (end === "overflow " + place) overflow();
-};
-const now = Date.now;
-let again;
-Date.now = () => {
-  const work = again;
-  again = undefined;
-  work?.();
-  return now();
 };
 function deep(request, env, ctx) {
   try {
@@ -52,7 +44,7 @@ export default {
   fetch(request, env, ctx) {
     const end = request.headers.get("x-test-end");
     if (end === "deep") return deep(request, env, ctx);
-    if (end === "panic") again = () => enter(request, env, ctx);
+    if (end === "panic") panicOn(request, env, ctx);
     return gate.fetch(request, env, ctx);
   },
 };`;

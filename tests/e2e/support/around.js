@@ -42,3 +42,19 @@ export default {
 
 /** Sets the clock of a gate that is wrapped in `CLOCK` to `seconds` since 1970; it then stands still. */
 export const turnClock = (gate, seconds) => gate.get("/", { headers: { "X-Test-Clock": String(seconds) } });
+
+/**
+ * For an entry module: `panicOn(request, env, ctx)` lets the instance panic at its next reading of the clock. Rust holds a
+ * RefCell there, and the instance is entered again: a panic of the gate's own, with its own hook.
+ */
+export const PANIC = `
+import { fetch as enter } from "./keygate.js";
+const now = Date.now;
+let again;
+Date.now = () => {
+  const work = again;
+  again = undefined;
+  work?.();
+  return now();
+};
+const panicOn = (...request) => (again = () => enter(...request));`;

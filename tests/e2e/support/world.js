@@ -168,7 +168,7 @@ class World {
     await this.logs.until((entry) => entry.message === mark);
   }
 
-  /** Ends everything, and checks that no key went where it must not. */
+  /** Ends everything, and checks that no key went where it must not, and that every log line is one that is documented. */
   async stop() {
     await this.runtime?.dispose();
     await this.origin?.stop();
@@ -179,6 +179,7 @@ class World {
       assert.ok(!this.origin.everything.some((head) => head.includes(secret)), "the origin saw a key");
       assert.ok(!this.#answers.some((text) => text.includes(secret)), "an answer holds a key");
     }
+    assert.equal(this.logs.undocumented, undefined, "a log line is not as docs/log-event.schema.json says");
   }
 }
 
