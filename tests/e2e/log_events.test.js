@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { CLOCK, PANIC, turnClock } from "./support/around.js";
+import { CLOCK, PANIC_GLUE, turnClock } from "./support/around.js";
 import { assertAccepted } from "./support/contract.js";
 import { makeKey, now } from "./support/keys.js";
 import { isDocumented, LOG_SCHEMA } from "./support/logs.js";
@@ -17,8 +17,7 @@ import { boot } from "./support/world.js";
 const HOUR = 3600;
 const PANICS = `
 import gate from "./entry.js";
-${PANIC}
-export default { fetch: (...request) => (panicOn(...request), gate.fetch(...request)) };`;
+export default { fetch: (request, env, ctx) => ((globalThis.panicOn = [request, env]), gate.fetch(request, env, ctx)) };`;
 
 /** The kinds of events: `{ event, codes }`, from the schema. */
 const KINDS = LOG_SCHEMA.oneOf.map(({ $ref }) => {
@@ -40,7 +39,7 @@ before(async () => {
     impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
     misconfigured: { vars: { ORIGIN: "" } },
     capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
-    panics: { vars: { CACHE_SECONDS: 60 }, wrapped: { entry: PANICS } },
+    panics: { wrapped: { entry: PANICS, glue: PANIC_GLUE } },
   }));
   ({ gates } = world);
 });

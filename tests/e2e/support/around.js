@@ -8,7 +8,8 @@ const REAL_GLUE = "real_glue.js";
  * The modules of the gate with a test's around them:
  *
  * - `entry`: the text of an entry module; it finds the gate's as `./entry.js`, and what wasm-bindgen wrote as `./keygate.js`
- * - `glue`: the text of a module that stands between wasm and the gate's glue, which it finds as `./real_glue.js`
+ * - `glue`: the text of a module that stands between wasm and the gate's glue, which it finds as `./real_glue.js`; the modules
+ *   import each other in a circle, so what it exports has to be functions, which are there from the start
  * - `wasm`: bytes of wasm, which the entry module finds as `./test.wasm`
  */
 export function around(modules, { entry, glue, wasm }) {
@@ -44,17 +45,16 @@ export default {
 export const turnClock = (gate, seconds) => gate.get("/", { headers: { "X-Test-Clock": String(seconds) } });
 
 /**
- * For an entry module: `panicOn(request, env, ctx)` lets the instance panic at its next reading of the clock. Rust holds a
- * RefCell there, and the instance is entered again: a panic of the gate's own, with its own hook.
+ * A glue that lets the instance panic when `globalThis.panicOn` holds a request and its bindings: Rust
+ * has borrowed its cache while it asks for the holder of a record from the store, and from there it is entered again. It
+ * is a panic of the gate's own, with its own hook.
  */
-export const PANIC = `
-import { fetch as enter } from "./keygate.js";
-const now = Date.now;
-let again;
-Date.now = () => {
-  const work = again;
-  again = undefined;
-  work?.();
-  return now();
-};
-const panicOn = (...request) => (again = () => enter(...request));`;
+export const PANIC_GLUE = `
+import * as real from "./real_glue.js";
+export * from "./real_glue.js";
+export function holder(...of) {
+  const again = globalThis.panicOn;
+  globalThis.panicOn = undefined;
+  if (again) real.answerTo(...again);
+  return real.holder(...of);
+}`;
