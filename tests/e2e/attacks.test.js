@@ -179,6 +179,23 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
   });
 
+  test("case 26: a revocation that was read is not undone by a read that began before it and ends after", async () => {
+    await turnClock(gates.cached, now());
+    const issued = await world.issue();
+    world.origin.clear();
+    world.store.mode = "hold";
+    const early = gates.cached.get("/v1/early", { key: issued.key });
+    await eventually(() => world.store.held === 1, "the read");
+    world.store.mode = "serve";
+    await world.put({ ...issued.record, state: "revoked" });
+    await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
+    // The early read gets what stood there when it began.
+    world.store.put(issued.record);
+    world.store.release();
+    await early;
+    await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
+  });
+
   test("case 58: a kept record serves STALE_SECONDS while the store fails, and not a second longer", async () => {
     const second = now() + 10_000;
     await turnClock(gates.cached, second);
