@@ -67,7 +67,9 @@ describe("however a message is framed, a second request does not hide in it:", (
       // A request of its own, so that one that was smuggled in before it would be here by now.
       await gates.gate.get("/public/after");
       assertDecided([...expected, "GET /public/after"]);
-      for (const seen of world.origin.requests) assert.deepEqual(["upgrade", "http2-settings", "trailer"].filter((header) => valuesOf(seen, header).length), []);
+      for (const seen of world.origin.requests) {
+        for (const header of ["upgrade", "http2-settings", "trailer"]) assert.deepEqual(valuesOf(seen, header), [], header);
+      }
     });
   }
 
@@ -83,12 +85,19 @@ describe("however a message is framed, a second request does not hide in it:", (
 
 describe("Connection takes nothing away that somebody relies on:", () => {
   const ADDRESS = "203.0.113.9";
-  for (const named of ["authorization", "x-api-key", "cf-connecting-ip", "CF-Connecting-IP", "x-forwarded-for", "x-forwarded-host", "host", "content-length", "transfer-encoding", "content-type", "connection", "X-Keygate-Scopes", ",,;=\"", Array.from({ length: 2000 }, (_, at) => `x-h${at}`).join()]) {
+  const NAMED = [
+    "authorization", "x-api-key", "cf-connecting-ip", "CF-Connecting-IP", "x-forwarded-for", "x-forwarded-host", "host",
+    "content-length", "transfer-encoding", "content-type", "connection", "X-Keygate-Scopes", ",,;=\"",
+    Array.from({ length: 2000 }, (_, at) => `x-h${at}`).join(),
+  ];
+  for (const named of NAMED) {
     test(named.slice(0, 40), async () => {
       const fenced = await world.issue({ ips: ["203.0.113.0/24"], scopes: ["a"] });
       const headers = [["Connection", `close, ${named}`], ["CF-Connecting-IP", ADDRESS], ["Content-Type", "text/plain"]];
       const { seen } = await assertAccepted(gates.gate, { method: "POST", target: "/v1/x", body: "hello", key: fenced.key, headers }, fenced);
-      assert.deepEqual(["x-forwarded-for", "x-forwarded-host", "host", "content-type", "content-length"].map((name) => valuesOf(seen, name).length), [1, 1, 1, 1, 1]);
+      for (const name of ["x-forwarded-for", "x-forwarded-host", "host", "content-type", "content-length"]) {
+        assert.equal(valuesOf(seen, name).length, 1, name);
+      }
       assert.deepEqual(valuesOf(seen, "x-forwarded-for"), [ADDRESS]);
       assert.equal(String(seen.body), "hello");
       await assertRefused(gates.gate, { target: "/v1/x", headers: [["Connection", `close, ${named}`]] }, "credential_missing");
@@ -104,10 +113,18 @@ test("a thousand identity headers are removed like one", async () => {
 
 describe("an upgrade is judged like any request:", () => {
   const upgrade = { Connection: "Upgrade", Upgrade: "WebSocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
-  for (const [target, code] of [["/admin/chat", "scope_missing"], ["/closed/chat", "route_denied"], ["/public/../admin/chat", "path_ambiguous"], ["/acme-only%2fchat", "path_ambiguous"]]) {
+  for (const [target, code] of [
+    ["/admin/chat", "scope_missing"],
+    ["/closed/chat", "route_denied"],
+    ["/public/../admin/chat", "path_ambiguous"],
+    ["/acme-only%2fchat", "path_ambiguous"],
+  ]) {
     test(target, () => assertRefused(gates.gate, { target, key: holder.key, headers: upgrade }, code));
   }
-  test("without a key, from a page of any site", () => assertRefused(gates.gate, { target: "/v1/chat", headers: { ...upgrade, Origin: "https://evil.example" } }, "credential_missing"));
+  test("without a key, from a page of any site", () => {
+    const headers = { ...upgrade, Origin: "https://evil.example" };
+    return assertRefused(gates.gate, { target: "/v1/chat", headers }, "credential_missing");
+  });
 });
 
 describe("on a public route nothing that could be a key goes on:", () => {

@@ -58,7 +58,11 @@ describe("case 49: a preflight of an allowed origin is answered without the orig
 });
 
 describe("case 49: an origin that is not listed gets no permission:", () => {
-  for (const origin of [STRANGER, `${APP}.evil.example`, `${APP}:8443`, "http://app.example.com", "null", "", "https://app.example.com.", "https://app.example.com@evil.example", "https://APP.example.com", `${APP}, ${STRANGER}`, "https://app%2eexample.com", `${APP}/`, "https://app.example.com:443"]) {
+  const STRANGERS = [
+    STRANGER, `${APP}.evil.example`, `${APP}:8443`, `${APP}:443`, `${APP}/`, `${APP}.`, `${APP}@evil.example`, `${APP}, ${STRANGER}`,
+    "http://app.example.com", "https://APP.example.com", "https://app%2eexample.com", "null", "",
+  ];
+  for (const origin of STRANGERS) {
     test(JSON.stringify(origin), async () => {
       world.origin.clear();
       const answer = await gates.listed.send(preflight(origin));

@@ -39,10 +39,11 @@ export default {
   },
 };`;
 
+const endable = (name, work) => `export function ${name}(...of) { globalThis.endIn("${name}"); return ${work}(...of); }`;
 const GLUE = `
 ${PANIC_GLUE.replace("export function holder", "function panickingHolder")}
-${["describe", "respond", "log", "lookUp", "forward"].map((name) => `export function ${name}(...args) { globalThis.endIn("${name}"); return real.${name}(...args); }`).join("\n")}
-export function holder(...args) { globalThis.endIn("holder"); return panickingHolder(...args); }`;
+${["describe", "respond", "log", "lookUp", "forward"].map((name) => endable(name, `real.${name}`)).join("\n")}
+${endable("holder", "panickingHolder")}`;
 
 const breakGlass = issue({ subject: "operations" });
 
