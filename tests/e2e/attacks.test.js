@@ -21,6 +21,7 @@ before(async () => {
     gate: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "query:api_key"] } },
     cached: { kv: "scripted", vars: { CACHE_SECONDS: 30, KV_TIMEOUT_MS: 10_000 }, wrapped: { entry: CLOCK } },
     crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 1 } },
+    limited: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 5, period: 60 } } },
     provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
   }));
   ({ gates } = world);
@@ -234,6 +235,17 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
     await turnClock(gates.cached, second - 1);
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
   });
+});
+
+test("a plan's limit holds for fifty requests at once, by two keys of one holder", async () => {
+  const keys = [await world.issue({ plan: "free", subject: "greedy" }), await world.issue({ plan: "free", subject: "greedy" })];
+  world.origin.clear();
+  const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => gates.limited.get("/v1/x", { key: keys[at % 2].key })));
+  const allowed = answers.filter(({ status }) => status === 200).length;
+  // The limiter's window may turn in between.
+  assert.ok(allowed >= 5 && allowed <= 10, `${allowed} were let through`);
+  assert.equal(world.origin.requests.length, allowed);
+  for (const { status } of answers) assert.ok([200, 429].includes(status));
 });
 
 test("an origin's claims about who called go to the client, and into no later request", async () => {
