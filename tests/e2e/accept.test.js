@@ -23,20 +23,22 @@ before(async () => {
 });
 after(() => world?.stop());
 
-describe("a valid key is accepted by", () => {
+describe("cases 2, 4, 5, 9: a valid key is accepted by", () => {
   const rows = [
     ["Bearer", "gate", (key) => ({ headers: { Authorization: `Bearer ${key}` } })],
     ["bearer in lower case", "gate", (key) => ({ headers: { authorization: `bearer ${key}` } })],
     ["BEARER in upper case", "gate", (key) => ({ headers: { AUTHORIZATION: `BEARER ${key}` } })],
-    ["Bearer and two spaces", "gate", (key) => ({ headers: { Authorization: `Bearer  ${key}` } })],
+    ["Bearer and two spaces (case 5)", "gate", (key) => ({ headers: { Authorization: `Bearer  ${key}` } })],
     ["X-API-Key", "gate", (key) => ({ headers: { "X-API-Key": key } })],
-    ["X-API-Key and Bearer, the same key", "gate", (key) => ({ key, headers: { "X-API-Key": key } })],
+    ["X-API-Key with blanks around it", "gate", (key) => ({ headers: { "X-API-Key": ` \t${key}\t ` } })],
+    ["bEaReR and a tab", "gate", (key) => ({ headers: { Authorization: `bEaReR\t${key}` } })],
+    ["X-API-Key and Bearer, the same key (case 9)", "gate", (key) => ({ key, headers: { "X-API-Key": key } })],
     ["X-API-Key beside an empty Authorization", "gate", (key) => ({ headers: { Authorization: "", "X-API-Key": key } })],
     ["a header of the configuration's own", "everywhere", (key) => ({ headers: { "X-Token": key } })],
     ["Basic, as the password", "everywhere", (key) => ({ headers: { Authorization: basic("anyone", key) } })],
     ["Basic, as the user of an empty password", "everywhere", (key) => ({ headers: { Authorization: basic(key, "") } })],
     ["the query", "everywhere", (key) => ({ target: `/v1/things?api_key=${key}` })],
-    ["the query, under a percent-encoded name", "everywhere", (key) => ({ target: `/v1/things?%61pi%5Fkey=${key}` })],
+    ["the query, under a percent-encoded name (case 17)", "everywhere", (key) => ({ target: `/v1/things?%61pi%5Fkey=${key}` })],
     ["all places at once, the same key", "everywhere", (key) => ({ key, target: `/v1/things?api_key=${key}`, headers: { "X-Token": key } })],
   ];
   for (const [name, gate, request] of rows) {
@@ -48,10 +50,14 @@ describe("a valid key is accepted by", () => {
   }
 });
 
-describe("the query's other bytes are forwarded as they came", () => {
+describe("case 17: the query's other bytes are forwarded as they came", () => {
   const rows = [
     ["?api_key=KEY&a=%2f&b=+&c=%31", "?a=%2f&b=+&c=%31"],
+    ["?a=%2f&b=+&c=%31&api_key=KEY", "?a=%2f&b=+&c=%31"],
     ["?a=%2f&api_key=KEY&b=+", "?a=%2f&b=+"],
+    ["?%61pi_key=KEY&API_KEY=x&api_key2=y", "?API_KEY=x&api_key2=y"],
+    ["?api%5Fkey=KEY&a=%zz&b=%", "?a=%zz&b=%"],
+    ["?api_key=KEY&a;b=1;c", "?a;b=1;c"],
     ["?a=%2f&b=+&api_key=KEY", "?a=%2f&b=+"],
     ["?a&&=&api_key=KEY&a=1&a=2", "?a&&=&a=1&a=2"],
   ];
@@ -64,15 +70,46 @@ describe("the query's other bytes are forwarded as they came", () => {
   }
 });
 
-test("a key in the query is refused when it came twice", async () => {
-  const target = `/v1/things?api_key=${issued.key}&api_key=${issued.key}`;
-  await assertRefused(gates.everywhere, { target }, "credential_ambiguous");
+describe("case 17: a key in the query is refused when it came twice:", () => {
+  for (const second of ["api_key=KEY", "api_key=wrong", "%61pi_key=KEY", "api%5fkey=", "api_key"]) {
+    test(second, async () => {
+      const target = `/v1/things?api_key=KEY&${second}`.replaceAll("KEY", issued.key);
+      await assertRefused(gates.everywhere, { target }, "credential_ambiguous");
+    });
+  }
 });
 
-test("a wrong header is not outvoted by a right query", async () => {
+describe("cases 16, 17: what only looks like the query's key is none:", () => {
+  for (const [target, code] of [
+    ["/v1/things?API_KEY=KEY", "credential_missing"],
+    ["/v1/things?api_key%00=KEY", "credential_missing"],
+    ["/v1/things?api-key=KEY", "credential_missing"],
+    ["/v1/things?x=1;api_key=KEY", "credential_missing"],
+    ["/v1/things?api_key=", "credential_missing"],
+    ["/v1/things?api_key=+%20%09", "credential_missing"],
+    ["/v1/things?api_key=%ff%fe", "key_invalid"],
+    ["/v1/things?api_key=KEY%00", "key_invalid"],
+    ["/v1/things?api_key=KEY#", undefined],
+  ]) {
+    test(target, async () => {
+      const request = { target: target.replace("KEY", issued.key) };
+      if (code === undefined) await assertAccepted(gates.everywhere, request, issued);
+      else await assertRefused(gates.everywhere, request, code);
+    });
+  }
+});
+
+test("case 18: a wrong header is not outvoted by a right query", async () => {
   const other = await world.issue();
-  const request = { target: `/v1/things?api_key=${issued.key}`, headers: { "X-Token": other.key } };
-  await assertRefused(gates.everywhere, request, "credential_ambiguous");
+  for (const wrong of [other.key, "garbage", issued.key.slice(0, -1), `${issued.key} `.repeat(2)]) {
+    for (const headers of [{ "X-Token": wrong }, { Authorization: `Bearer ${wrong}` }, { Authorization: basic("x", wrong) }]) {
+      const request = { target: `/v1/things?api_key=${issued.key}`, headers };
+      // A bearer token that is none of ours belongs to the origin.
+      const isForeign = headers.Authorization !== undefined && wrong === "garbage";
+      if (isForeign) await assertAccepted(gates.everywhere, request, issued);
+      else await assertRefused(gates.everywhere, request, "credential_ambiguous");
+    }
+  }
 });
 
 describe("method, path, query and body reach the origin unchanged:", () => {
@@ -95,12 +132,12 @@ describe("method, path, query and body reach the origin unchanged:", () => {
   }
 });
 
-test("HEAD is forwarded as HEAD and has no body", async () => {
+test("case 48: HEAD is forwarded as HEAD and has no body", async () => {
   const { answer } = await assertAccepted(gates.gate, { method: "HEAD", target: "/v1/things", key: issued.key }, issued);
   assert.equal(answer.text, "");
 });
 
-test("a public route needs no key, and the origin learns of no holder", async () => {
+test("case 34: a public route needs no key, and the origin learns of no holder", async () => {
   await assertAccepted(gates.gate, { target: "/public/page" });
   await assertAccepted(gates.gate, { target: "/public" });
 });
@@ -110,7 +147,7 @@ test("a key with the scope is let in where the scope is needed", async () => {
   await assertAccepted(gates.gate, { target: "/admin/users", key: admin.key }, admin);
 });
 
-test("an accepted request is one log line with holder, method and path", async () => {
+test("case 66: an accepted request is one log line with holder, method and path", async () => {
   await assertAccepted(gates.gate, { target: "/v1/logged-access?secret=1", key: issued.key }, issued);
   const mine = ({ path }) => path === "/v1/logged-access";
   await world.settle();
@@ -138,7 +175,7 @@ describe("ORIGIN_AUTHORIZATION replaces what the client sent", () => {
   }
 });
 
-test("a foreign Authorization is the origin's when the key came by another header", async () => {
+test("case 19: a foreign Authorization is the origin's when the key came by another header", async () => {
   for (const foreign of ["Basic dXNlcjpwYXNz", "Bearer eyJhbGciOi.token", "Digest username=\"a\""]) {
     const headers = { Authorization: foreign, "X-API-Key": issued.key };
     const { seen } = await assertAccepted(gates.gate, { target: "/v1/things", headers }, issued);

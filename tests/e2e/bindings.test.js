@@ -20,6 +20,8 @@ let holder;
 before(async () => {
   world = await boot(({ origin }) => ({
     stored: { secrets: { PEPPER: undefined }, stored: { PEPPER } },
+    storedForMany: { kv: "scripted", secrets: { PEPPER: undefined }, stored: { PEPPER } },
+    storedLater: { secrets: { PEPPER: undefined }, stored: { PEPPER } },
     storedBad: { secrets: { PEPPER: undefined }, stored: { PEPPER: "too short" } },
     service: { vars: { ORIGIN: "service:BACKEND" }, services: { BACKEND } },
     routed: {
@@ -35,6 +37,28 @@ after(() => world?.stop());
 test("a pepper from a Secrets Store works as one from a secret", async () => {
   for (let round = 0; round < 2; round += 1) await assertAccepted(world.gates.stored, { target: "/v1/x", key: holder.key }, holder);
   await assertRefused(world.gates.stored, { target: "/v1/x" }, "credential_missing");
+});
+
+test("fifty requests at once, before the pepper has come from its Secrets Store, are each decided on by themselves", async () => {
+  const holders = await Promise.all(Array.from({ length: 25 }, (_, at) => world.issue({ subject: `holder-${at}` })));
+  world.origin.clear();
+  const requests = holders.flatMap(({ key }) => [{ target: "/v1/x", key }, { target: "/v1/x" }]);
+  const answers = await Promise.all(requests.map((request) => world.gates.storedForMany.send(request)));
+  for (const [at, { status }] of answers.entries()) assert.equal(status, requests[at].key ? 200 : 401);
+  const told = world.origin.requests.map((seen) => valuesOf(seen, "x-keygate-subject").join());
+  assert.deepEqual(told.sort(), holders.map(({ record }) => record.subject).sort());
+});
+
+test("a Secrets Store that has no pepper opens nothing, and is asked again by the next request", async () => {
+  const secrets = (await world.runtime.getSecretsStoreSecretAPI("PEPPER", "storedLater"))();
+  const { metadata } = (await secrets.list()).find(({ name }) => name === "storedLater-PEPPER");
+  await secrets.delete(metadata.uuid);
+  for (const target of ["/v1/x", "/public/x"]) {
+    const { record } = await assertRefused(world.gates.storedLater, { target, key: holder.key }, "gate_misconfigured");
+    assert.ok(record.reason.includes("PEPPER"), record.reason);
+  }
+  await secrets.create(PEPPER);
+  await assertAccepted(world.gates.storedLater, { target: "/v1/x", key: holder.key }, holder);
 });
 
 test("a bad pepper in a Secrets Store opens nothing", async () => {

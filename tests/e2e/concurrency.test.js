@@ -35,7 +35,7 @@ const whoAmI = async (request, response) => {
   response.end(`${request.headers["x-keygate-subject"]} ${request.url}`);
 };
 
-describe("each of many simultaneous requests gets its own answer,", () => {
+describe("case 39: each of many simultaneous requests gets its own answer,", () => {
   for (const name of ["uncached", "cached", "crowded"]) {
     test(`${name} records`, async () => {
       world.origin.clear(whoAmI);
@@ -59,7 +59,7 @@ describe("each of many simultaneous requests gets its own answer,", () => {
   }
 });
 
-test("simultaneous requests whose store read hangs all get 503, and the next is normal", async () => {
+test("case 58: simultaneous requests whose store read hangs all get 503, and the next is normal", async () => {
   world.origin.clear();
   world.store.mode = "hang";
   const answers = await Promise.all(holders.map(({ key }) => gates.slowStore.get("/v1/things", { key })));

@@ -14,15 +14,25 @@ const breakGlass = issue();
 
 /** `[what is wrong, overrides, what the log line names]`; in each the gate is otherwise in order. */
 const FAULTS = [
-  ["PEPPER is missing", secrets({ PEPPER: undefined }), "PEPPER"],
-  ["PEPPER is empty", secrets({ PEPPER: "" }), "PEPPER"],
+  ["PEPPER is missing (case 59)", secrets({ PEPPER: undefined }), "PEPPER"],
+  ["PEPPER is empty (cases 59, 60)", secrets({ PEPPER: "" }), "PEPPER"],
   ["PEPPER is too short", secrets({ PEPPER: "hunter2" }), "PEPPER"],
   ["PEPPER is no random text", secrets({ PEPPER: "a".repeat(64) }), "PEPPER"],
+  ["PEPPER is blank (case 60)", secrets({ PEPPER: " \n\t " }), "PEPPER"],
+  ["PEPPER is a list of [vars] (case 59)", secrets({ PEPPER: [PEPPER] }), "PEPPER"],
+  ["PEPPER is a table of [vars] (case 59)", secrets({ PEPPER: { secret: PEPPER } }), "PEPPER"],
   ["PEPPER_PREVIOUS is too short", secrets({ PEPPER_PREVIOUS: "hunter2" }), "PEPPER_PREVIOUS"],
-  ["KEYS is not bound", { kv: "none" }, "KEYS"],
+  ["KEYS is not bound (case 59)", { kv: "none" }, "KEYS"],
   ["KEYS is a text", { kv: "none", vars: { KEYS: "a text" } }, "KEYS"],
-  ["ORIGIN is missing", vars({ ORIGIN: undefined }), "ORIGIN"],
-  ["ORIGIN is empty", vars({ ORIGIN: "" }), "ORIGIN"],
+  ["KEYS is a table with a get that is no function (case 59)", { kv: "none", vars: { KEYS: { get: "x" } } }, "KEYS"],
+  ["STATIC_KEYS is a list of [vars] (case 59)", secrets({ STATIC_KEYS: [breakGlass.record] }), "STATIC_KEYS"],
+  ["ORIGIN_AUTHORIZATION is empty (case 60)", secrets({ ORIGIN_AUTHORIZATION: "" }), "ORIGIN_AUTHORIZATION"],
+  ["ORIGIN_AUTHORIZATION has a line break", secrets({ ORIGIN_AUTHORIZATION: "Bearer a\r\nX-Admin: 1" }), "ORIGIN_AUTHORIZATION"],
+  ["ORIGIN is a number (case 59)", vars({ ORIGIN: 1 }), "ORIGIN"],
+  ["ORIGIN is a list (case 59)", vars({ ORIGIN: ["https://api.example.com"] }), "ORIGIN"],
+  ["ORIGIN has a password", vars({ ORIGIN: "https://user:hunter2@api.example.com" }), "ORIGIN"],
+  ["ORIGIN is missing (case 59)", vars({ ORIGIN: undefined }), "ORIGIN"],
+  ["ORIGIN is empty (case 59)", vars({ ORIGIN: "" }), "ORIGIN"],
   ["ORIGIN is plain HTTP to a public host", vars({ ORIGIN: "http://api.example.com", ALLOW_HTTP: undefined }), "ORIGIN"],
   ["ORIGIN is no URL", vars({ ORIGIN: "api.example.com" }), "ORIGIN"],
   ["ORIGIN has a query", vars({ ORIGIN: "https://api.example.com/?x=1" }), "ORIGIN"],
@@ -54,8 +64,11 @@ const FAULTS = [
 
 /** Empty secrets that are the same as none. */
 const EMPTY = [
-  ["STATIC_KEYS is an empty list", secrets({ STATIC_KEYS: "[]" })],
-  ["DENIED_IDS is empty", secrets({ DENIED_IDS: "" })],
+  ["STATIC_KEYS is an empty list (case 60)", secrets({ STATIC_KEYS: "[]" })],
+  ["DENIED_IDS is empty (case 60)", secrets({ DENIED_IDS: "" })],
+  ["STATIC_KEYS is empty (case 60)", secrets({ STATIC_KEYS: "" })],
+  ["STATIC_KEYS is blank (case 60)", secrets({ STATIC_KEYS: " \n" })],
+  ["PEPPER_PREVIOUS is empty (case 60)", secrets({ PEPPER_PREVIOUS: "" })],
   ["DENIED_IDS is an empty list", secrets({ DENIED_IDS: "[]" })],
 ];
 
@@ -69,7 +82,7 @@ before(async () => {
 });
 after(() => world?.stop());
 
-describe("every request is refused, and the log names the fault, when", () => {
+describe("case 59: every request is refused, and the log names the fault, when", () => {
   for (const [at, [what, , named]] of FAULTS.entries()) {
     test(what, async () => {
       const gate = world.gates[nameOf(at)];
@@ -84,7 +97,7 @@ describe("every request is refused, and the log names the fault, when", () => {
   }
 });
 
-describe("nobody gets in by an empty secret, and the rest works, when", () => {
+describe("case 60: nobody gets in by an empty secret, and the rest works, when", () => {
   for (const [at, [what]] of EMPTY.entries()) {
     test(what, async () => {
       const gate = world.gates[nameOf(FAULTS.length + at)];

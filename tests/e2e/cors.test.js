@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { assertAccepted, assertRefusal, assertRefused } from "./support/contract.js";
+import { valuesOf } from "./support/origin.js";
 import { boot } from "./support/world.js";
 
 const APP = "https://app.example.com";
 const STRANGER = "https://evil.example";
+const ALL_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 let world;
 let gates;
@@ -35,7 +37,7 @@ const preflight = (origin, extra = {}) => ({
   },
 });
 
-describe("a preflight of an allowed origin is answered without the origin's help:", () => {
+describe("case 49: a preflight of an allowed origin is answered without the origin's help:", () => {
   for (const [gate, origin, allowed] of [
     ["listed", APP, [APP]],
     ["listed", "http://localhost:3000", ["http://localhost:3000"]],
@@ -55,8 +57,12 @@ describe("a preflight of an allowed origin is answered without the origin's help
   }
 });
 
-describe("an origin that is not listed gets no permission:", () => {
-  for (const origin of [STRANGER, `${APP}.evil.example`, `${APP}:8443`, "http://app.example.com", "null", ""]) {
+describe("case 49: an origin that is not listed gets no permission:", () => {
+  const STRANGERS = [
+    STRANGER, `${APP}.evil.example`, `${APP}:8443`, `${APP}:443`, `${APP}/`, `${APP}.`, `${APP}@evil.example`, `${APP}, ${STRANGER}`,
+    "http://app.example.com", "https://APP.example.com", "https://app%2eexample.com", "null", "",
+  ];
+  for (const origin of STRANGERS) {
     test(JSON.stringify(origin), async () => {
       world.origin.clear();
       const answer = await gates.listed.send(preflight(origin));
@@ -69,13 +75,13 @@ describe("an origin that is not listed gets no permission:", () => {
   }
 });
 
-test("OPTIONS that is no preflight needs a key", async () => {
+test("case 49: OPTIONS that is no preflight needs a key", async () => {
   for (const headers of [{}, { Origin: APP }, { "Access-Control-Request-Method": "POST" }]) {
     await assertRefused(gates.listed, { method: "OPTIONS", target: "/v1/things", headers }, "credential_missing");
   }
 });
 
-test("without CORS_ORIGINS a preflight is a request like any other", async () => {
+test("case 49: without CORS_ORIGINS a preflight is a request like any other", async () => {
   await assertRefused(gates.none, preflight(APP), "credential_missing");
 });
 
@@ -101,7 +107,39 @@ test("a closed route's preflight opens nothing", async () => {
   assert.equal(world.origin.requests.length, 0);
 });
 
-describe("a page that is allowed can read a rejection:", () => {
+test("case 49: a preflight that asks for a method or a path that is not allowed is refused, and carries no key anywhere", async () => {
+  await assertRefused(gates.listed, preflight(APP, { "Access-Control-Request-Method": "TRACE" }), "method_not_allowed", { allow: ALL_METHODS });
+  await assertRefused(gates.listed, preflight(APP, { "Access-Control-Request-Method": "post" }), "method_not_allowed", { allow: ALL_METHODS });
+  await assertRefused(gates.listed, { ...preflight(APP), target: "/v1%2fthings" }, "path_ambiguous");
+});
+
+test("case 49: what a preflight asks for comes back only if it is a list of header names", async () => {
+  for (const [asked, echoed] of [
+    ["x-custom, authorization", "x-custom, authorization"],
+    ["*", "*"],
+    ["x-custom; evil", undefined],
+    ["x custom", undefined],
+    ["x-\xe9", undefined],
+    ["x".repeat(2000), undefined],
+  ]) {
+    const answer = await gates.listed.send(preflight(APP, { "Access-Control-Request-Headers": asked }));
+    assert.equal(answer.header("access-control-allow-headers"), echoed, asked.slice(0, 50));
+  }
+});
+
+test("cases 49, 56: a forwarded preflight is never told who called, and takes no credential along", async () => {
+  const { seen } = await assertAccepted(gates.forwarding, { ...preflight(APP, { "X-API-Key": issued.key, "X-Keygate-Subject": "root" }), key: issued.key });
+  for (const name of ["authorization", "x-api-key"]) assert.deepEqual(valuesOf(seen, name), [], name);
+});
+
+test("case 56: a shared cache is told that answers differ by Origin", async () => {
+  for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
+    const { answer } = await assertRefused(gates.listed, { target: "/v1/things", headers }, "credential_missing");
+    assert.match(answer.header("vary").toLowerCase(), /\borigin\b/);
+  }
+});
+
+describe("case 50: a page that is allowed can read a rejection:", () => {
   const rows = [
     ["credential_missing", () => ({})],
     ["key_invalid", () => ({ key: "acme_live_wrong" })],

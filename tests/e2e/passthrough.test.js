@@ -24,7 +24,7 @@ after(async () => {
   await world?.stop();
 });
 
-describe("status, headers and body pass unchanged:", () => {
+describe("case 54: status, headers and body pass unchanged:", () => {
   const text = "some text ".repeat(100);
   const rows = [
     ["200", [200, ["content-type", "text/plain"], "hello"]],
@@ -90,7 +90,7 @@ test("conditions and ranges of the request reach the origin", async () => {
   for (const [name, value] of Object.entries(sent)) assert.deepEqual(valuesOf(world.origin.only, name.toLowerCase()), [value]);
 });
 
-describe("a redirect is handed to the client and not followed:", () => {
+describe("case 55: a redirect is handed to the client and not followed:", () => {
   for (const status of [301, 302, 303, 307, 308]) {
     test(String(status), async () => {
       const location = `${elsewhere.url}/steal`;
@@ -105,7 +105,7 @@ describe("a redirect is handed to the client and not followed:", () => {
   }
 });
 
-test("one key's answer is never given to another: the origin is asked each time", async () => {
+test("case 56: one key's answer is never given to another: the origin is asked each time", async () => {
   const other = await world.issue({ subject: "other" });
   const asked = [];
   world.origin.clear(async (request, response) => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
 import { now } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
@@ -11,14 +12,14 @@ import { boot } from "./support/world.js";
 let world;
 let gate;
 before(async () => {
-  world = await boot(() => ({ gate: {}, cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 } } }));
+  world = await boot(() => ({ gate: {}, turned: { wrapped: { entry: CLOCK } }, cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 } } }));
   ({ gate } = world.gates);
 });
 after(() => world?.stop());
 
 const use = ({ key }) => ({ target: "/v1/things", key });
 
-test("in the grace both keys work, and they are the same subject", async () => {
+test("case 28: in the grace both keys work, and they are the same subject", async () => {
   const old = await world.issue();
   const fresh = await world.issue({ replaces: old.id });
   await world.put({ ...old.record, not_after: now() + 3600, replaced_by: fresh.id });
@@ -27,7 +28,7 @@ test("in the grace both keys work, and they are the same subject", async () => {
   assert.equal(old.record.subject, fresh.record.subject);
 });
 
-test("after the grace the old key is refused and the new one works", async () => {
+test("cases 24, 28: after the grace the old key is refused and the new one works", async () => {
   const old = await world.issue();
   await assertAccepted(gate, use(old), old);
   const fresh = await world.issue({ replaces: old.id });
@@ -35,6 +36,33 @@ test("after the grace the old key is refused and the new one works", async () =>
   await assertRefused(gate, use(old), "key_expired", { log: { key_id: old.id, subject: "acme" } });
   await assertAccepted(gate, use(fresh), fresh);
 });
+
+for (const [name, seconds, code] of [
+  ["case 24: one second before its end a key is good", -1, undefined],
+  ["case 24: at its end it is not", 0, "key_expired"],
+  ["case 24: nor is it ever after", 10 ** 9, "key_expired"],
+]) {
+  test(name, async () => {
+    const end = now() + 1000;
+    const issued = await world.issue({ not_after: end });
+    await turnClock(world.gates.turned, end + seconds);
+    if (code === undefined) await assertAccepted(world.gates.turned, use(issued), issued);
+    else await assertRefused(world.gates.turned, use(issued), code, { log: { key_id: issued.id, subject: "acme" } });
+  });
+}
+
+for (const [name, seconds, code] of [
+  ["case 25: one second before its beginning a key is not good", -1, "key_not_yet_valid"],
+  ["case 25: at its beginning it is", 0, undefined],
+]) {
+  test(name, async () => {
+    const beginning = now() + 1000;
+    const issued = await world.issue({ not_before: beginning });
+    await turnClock(world.gates.turned, beginning + seconds);
+    if (code === undefined) await assertAccepted(world.gates.turned, use(issued), issued);
+    else await assertRefused(world.gates.turned, use(issued), code, { log: { key_id: issued.id, subject: "acme" } });
+  });
+}
 
 test("the deadline is the gate's own clock: a cached record expires without another read", async () => {
   const { cached } = world.gates;
@@ -64,14 +92,14 @@ test("a new key works although its name was asked for before it was issued", asy
   await assertAccepted(gate, use(issued), issued);
 });
 
-test("a revoked key is refused from the next read on, and stays refused", async () => {
+test("case 26: a revoked key is refused from the next read on, and stays refused", async () => {
   const issued = await world.issue();
   await assertAccepted(gate, use(issued), issued);
   await world.put({ ...issued.record, state: "revoked" });
   await assertRefused(gate, use(issued), "key_revoked", { log: { key_id: issued.id, subject: "acme" } });
 });
 
-test("a disabled key comes back when it is enabled", async () => {
+test("case 26: a disabled key comes back when it is enabled", async () => {
   const issued = await world.issue();
   await world.put({ ...issued.record, state: "disabled" });
   await assertRefused(gate, use(issued), "key_disabled");

@@ -35,7 +35,7 @@ after(() => world?.stop());
 const use = ({ key }, target = "/v1/things") => ({ target, key });
 
 for (const mode of ["fail", "hang"]) {
-  describe(`while the store ${mode}s`, () => {
+  describe(`case 58: while the store ${mode}s`, () => {
     test("a key that it holds gets 503, not 401", async () => {
       const issued = await world.issue();
       world.store.mode = mode;
@@ -109,12 +109,17 @@ async function outlastTheCache(gate, issued) {
   }, "another read of the store");
 }
 
-describe("the number of reads of the store:", () => {
+describe("cases 12, 14, 22: the number of reads of the store:", () => {
   const rows = [
     ["a forged key", "uncached", 0, () => makeKey({ pepper: "another-pepper-0123456789-abcdefghijklmnopqrstuv" })],
     ["a malformed key", "uncached", 0, () => ({ key: "acme_live_nonsense" })],
+    ["one byte over the cap", "uncached", 0, () => ({ key: `${makeKey().key}${"k".repeat(453)}` })],
     ["a key of another environment", "uncached", 0, () => makeKey({ prefix: "acme_test" })],
     ["an unknown text while imported keys are off", "uncached", 0, () => ({ key: imported })],
+    ["512 bytes, while imported keys are on", "importing", 1, () => ({ key: "k".repeat(512) })],
+    ["16 KB, while imported keys are on", "importing", 0, () => ({ key: "k".repeat(16_000) })],
+    ["100 KB, while imported keys are on", "importing", 0, () => ({ key: "k".repeat(100_000) })],
+    ["a key with a name of another entry in it", "importing", 0, () => ({ key: "../key/AAAAAAAAAAAA\\0" })],
     ["512 bytes and one more, while imported keys are on", "importing", 0, () => ({ key: "k".repeat(513) })],
     ["a static key", "uncached", 0, () => breakGlass],
     ["an unknown well-tagged key", "uncached", 1, () => makeKey()],

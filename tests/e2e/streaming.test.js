@@ -73,7 +73,7 @@ async function peakMemory() {
   return peaks[0];
 }
 
-test("a 64 MB upload reaches the origin whole", async () => {
+test("case 53: a 64 MB upload reaches the origin whole", async () => {
   world.origin.clear(async (incoming, outgoing) => outgoing.end(await hashOf(incoming)));
   const upload = request("POST", "/v1/upload", { "Transfer-Encoding": "chunked" });
   const answered = once(upload, "response");
@@ -97,7 +97,7 @@ test("a 64 MB upload of a stated length keeps its length", async () => {
   assert.equal(length, String(SIZE));
 });
 
-test("a 64 MB download reaches the client whole", async () => {
+test("case 53: a 64 MB download reaches the client whole", async () => {
   world.origin.clear(async (_, outgoing) => {
     outgoing.writeHead(200, { "content-type": "application/octet-stream" });
     await writeAll(outgoing);
@@ -126,14 +126,14 @@ test("an upload is forwarded while the client still writes, and the answer while
   assert.equal((await parts.next()).done, true);
 });
 
-test("the gate has held no such body in memory", async (t) => {
+test("case 53: the gate has held no such body in memory", async (t) => {
   const peak = await peakMemory();
   if (peak === undefined) return t.skip("this system does not tell the memory of a process");
   // The idle runtime has about 150 MB; three bodies of 64 MB have passed.
   assert.ok(peak < 300 * 1024 * 1024, `workerd has used ${Math.round(peak / 1024 / 1024)} MB`);
 });
 
-test("a refused upload is answered before it is sent, and no byte of it reaches the origin", async () => {
+test("case 53: a refused upload is answered before it is sent, and no byte of it reaches the origin", async () => {
   world.origin.clear();
   const answer = await gate.send({
     method: "POST",
@@ -144,7 +144,7 @@ test("a refused upload is answered before it is sent, and no byte of it reaches 
   assert.equal(world.origin.requests.length, 0);
 });
 
-test("server-sent events arrive one by one", async () => {
+test("case 54: server-sent events arrive one by one", async () => {
   let next;
   world.origin.clear(async (_, outgoing) => {
     outgoing.writeHead(200, { "content-type": "text/event-stream" });

@@ -22,7 +22,7 @@ for (const [name, headers] of [
   ["Bearer", (key) => ({ Authorization: `Bearer ${key}` })],
   ["X-API-Key", (key) => ({ "X-API-Key": key })],
 ]) {
-  test(`with a key by ${name} it opens, echoes and closes`, async () => {
+  test(`cases 37, 52: with a key by ${name} it opens, echoes and closes`, async () => {
     world.origin.clear();
     const socket = await openWebSocket(gate.url, { target: "/v1/chat?room=1", headers: headers(issued.key) });
     assert.equal(socket.answer.status, 101);
@@ -43,7 +43,7 @@ for (const [name, headers, status] of [
   ["without a key", {}, 401],
   ["with a wrong key", { Authorization: "Bearer acme_live_wrong" }, 401],
 ]) {
-  test(`${name} there is no 101 and no call of the origin`, async () => {
+  test(`case 52: ${name} there is no 101 and no call of the origin`, async () => {
     world.origin.clear();
     const { answer } = await openWebSocket(gate.url, { target: "/v1/chat", headers });
     assert.equal(answer.status, status);

@@ -1,6 +1,24 @@
 // What the Workers wrote to the runtime's log, in order.
 
+import { readFileSync } from "node:fs";
+
+import { valid } from "./json_schema.js";
+
 const LIMIT_MS = 10_000;
+
+/** What the published schema says of each line. */
+export const LOG_SCHEMA = JSON.parse(readFileSync(new URL("../../../docs/log-event.schema.json", import.meta.url), "utf8"));
+
+/** Whether a line is an event as documented: one line of visible ASCII, and as the schema says. */
+export function isDocumented(message) {
+  if (!/^[\x20-\x7e]+$/.test(message)) return false;
+  try {
+    return valid(JSON.parse(message), LOG_SCHEMA);
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
 
 /** Asks `found` again until it gives something. */
 export async function eventually(found, what) {
@@ -23,6 +41,11 @@ export class Logs {
 
   until(matches) {
     return eventually(() => this.entries.find(matches), "a log line");
+  }
+
+  /** The first line that nobody documented; the tests' own Worker marks where it has been. */
+  get undocumented() {
+    return this.entries.find(({ message }) => !/^settled \d+$/.test(message) && !isDocumented(message))?.message;
   }
 
   /** The lines that are JSON objects. */

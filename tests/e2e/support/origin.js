@@ -6,7 +6,7 @@ import http from "node:http";
 import { acceptWebSocket } from "./websocket.js";
 
 export class Origin {
-  /** Every request since the last `clear`, oldest first: `{ method, url, headers, body }`. */
+  /** Every request since the last `clear`, oldest first: `{ method, url, headers, body, trailers }`. */
   requests = [];
   /** The heads of all requests ever, as text: where a leaked key would show. */
   everything = [];
@@ -67,7 +67,11 @@ export class Origin {
     const record = seen(request);
     this.#note(record);
     // Read only when it is asked for: an answer may stream the body itself.
-    const body = async () => (record.body = Buffer.concat(await Array.fromAsync(request)));
+    const body = async () => {
+      record.body = Buffer.concat(await Array.fromAsync(request));
+      record.trailers = request.rawTrailers;
+      return record.body;
+    };
     try {
       await this.#answer(request, response, body);
     } catch (error) {
@@ -82,7 +86,7 @@ function seen(request) {
   for (let at = 0; at < request.rawHeaders.length; at += 2) {
     headers.push([request.rawHeaders[at].toLowerCase(), request.rawHeaders[at + 1]]);
   }
-  return { method: request.method, url: request.url, headers, body: Buffer.alloc(0) };
+  return { method: request.method, url: request.url, headers, body: Buffer.alloc(0), trailers: [] };
 }
 
 /** All values of a header of a request that the origin saw. */

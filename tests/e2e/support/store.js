@@ -8,8 +8,9 @@ export class ScriptedStore {
   entries = new Map();
   /** Every read since the last `clear`: `{ name, cacheTtl }`. */
   reads = [];
-  /** "serve", "fail" (HTTP 500) or "hang" (no answer). */
+  /** "serve", "fail" (HTTP 500), "hang" (no answer), "hold" (an answer once `release` is called) or "reset". */
   mode = "serve";
+  #held = [];
   #server = http.createServer((request, response) => this.#serve(request, response));
 
   static async start() {
@@ -27,6 +28,22 @@ export class ScriptedStore {
   clear() {
     this.mode = "serve";
     this.reads = [];
+    this.release();
+  }
+
+  /** How many reads are held. */
+  get held() {
+    return this.#held.length;
+  }
+
+  /** Answers the reads that are held. */
+  release() {
+    for (const answer of this.#held.splice(0)) answer();
+  }
+
+  /** Answers the read that came last. */
+  releaseLast() {
+    this.#held.pop()();
   }
 
   put(record) {
@@ -45,6 +62,12 @@ export class ScriptedStore {
     const name = decodeURIComponent(url.pathname.slice(1));
     this.reads.push({ name, cacheTtl: Number(url.searchParams.get("cache_ttl") ?? 0) });
     if (this.mode === "hang") return;
+    if (this.mode === "reset") return void request.socket.resetAndDestroy();
+    if (this.mode === "hold") this.#held.push(() => this.#answer(name, response));
+    else this.#answer(name, response);
+  }
+
+  #answer(name, response) {
     const value = this.entries.get(name);
     const status = this.mode === "fail" ? 500 : value === undefined ? 404 : 200;
     response.writeHead(status);

@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+import { around } from "./around.js";
 import { send } from "./client.js";
 import { importKey, issue, PEPPER } from "./keys.js";
 import { Logs } from "./logs.js";
@@ -47,6 +48,7 @@ export const BASE_VARS = {
  * - `limiters`: rate limiters by binding name, `{ limit, period }`
  * - `services`: service bindings by name; the value is a Worker's module text
  * - `stored`: secrets that come from a local Secrets Store, by binding name
+ * - `wrapped`: modules of the test's own around the gate's: see `around`
  */
 export async function boot(configurations = () => ({ gate: {} }), { persistTo } = {}) {
   const world = new World();
@@ -97,7 +99,7 @@ class World {
     }
   }
 
-  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {} }, project) {
+  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, wrapped = {} }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -107,6 +109,7 @@ class World {
     };
     return {
       ...project,
+      modules: around(project.modules, wrapped),
       name,
       bindings: present({ ORIGIN: this.origin.url, ...BASE_VARS, ...vars, PEPPER, ...secrets }),
       kvNamespaces: namespaces[kv],
@@ -165,7 +168,7 @@ class World {
     await this.logs.until((entry) => entry.message === mark);
   }
 
-  /** Ends everything, and checks that no key went where it must not. */
+  /** Ends everything, and checks that no key went where it must not, and that every log line is one that is documented. */
   async stop() {
     await this.runtime?.dispose();
     await this.origin?.stop();
@@ -176,6 +179,7 @@ class World {
       assert.ok(!this.origin.everything.some((head) => head.includes(secret)), "the origin saw a key");
       assert.ok(!this.#answers.some((text) => text.includes(secret)), "an answer holds a key");
     }
+    assert.equal(this.logs.undocumented, undefined, "a log line is not as docs/log-event.schema.json says");
   }
 }
 

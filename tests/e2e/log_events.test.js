@@ -1,0 +1,131 @@
+// The log's published schema: every test's lines are held against it (see World.stop). Here each kind of event is provoked
+// once, so that the schema describes no event that the gate does not write.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { CLOCK, PANIC_GLUE, turnClock } from "./support/around.js";
+import { assertAccepted } from "./support/contract.js";
+import { makeKey, now } from "./support/keys.js";
+import { isDocumented, LOG_SCHEMA } from "./support/logs.js";
+import { closedPort } from "./support/origin.js";
+import { ROOT } from "./support/project.js";
+import { boot } from "./support/world.js";
+
+const HOUR = 3600;
+const PANICS = `
+import gate from "./entry.js";
+export default { fetch: (request, env, ctx) => ((globalThis.panicOn = [request, env]), gate.fetch(request, env, ctx)) };`;
+
+/** The kinds of events: `{ event, codes }`, from the schema. */
+const KINDS = LOG_SCHEMA.oneOf.map(({ $ref }) => {
+  const { event, code = {} } = LOG_SCHEMA.$defs[$ref.split("/").at(-1)].properties;
+  return { event: event.const, codes: code.enum ?? [code.const].filter(Boolean) };
+});
+const EVENTS = new Set(KINDS.map(({ event }) => event));
+const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
+
+let world;
+let gates;
+before(async () => {
+  const closed = await closedPort();
+  world = await boot(() => ({
+    gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
+    scripted: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } },
+    httpsOnly: { vars: { ALLOW_HTTP: undefined } },
+    orphan: { vars: { ORIGIN: closed } },
+    impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
+    misconfigured: { vars: { ORIGIN: "" } },
+    capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
+    panics: { wrapped: { entry: PANICS, glue: PANIC_GLUE } },
+  }));
+  ({ gates } = world);
+});
+after(() => world?.stop());
+
+describe("a line is refused by the schema when it", () => {
+  const sound = {
+    time: "2026-11-17T08:00:00.000Z", level: "warn", event: "authn_login_fail", code: "key_expired", reason: "the key expired at 1", status: 401,
+    request_id: "8f1c", key_id: "4fTz0Qw9Lr2K", subject: "acme", method: "GET", path: "/v1", client_ip: "203.0.113.7", user_agent: "curl/8",
+  };
+  const line = (changes) => JSON.stringify({ ...sound, ...changes });
+  const rows = [
+    ["has a field more", line({ key: "x" })],
+    ["has no time", line({ time: undefined })],
+    ["has a local time", line({ time: "2026-11-17T08:00:00.000+01:00" })],
+    ["has a query", line({ path: "/v1?x=1" })],
+    ["has another event's code", line({ code: "scope_missing" })],
+    ["has another event's status", line({ status: 403 })],
+    ["has another event's level", line({ level: "error" })],
+    ["has an unknown event", line({ event: "authn_fail" })],
+    ["has a key in place of its id", line({ key_id: makeKey().key })],
+    ["has a line break", `${line({})}\n`],
+    ["has more than ASCII", line({ user_agent: "é" })],
+    ["has a reason that is too long", line({ reason: "x".repeat(5000) })],
+    ["is no JSON", "hello"],
+    ["is no object", "1"],
+  ];
+  test("nothing is wrong with the line itself", () => assert.ok(isDocumented(line({}))));
+  for (const [name, message] of rows) test(name, () => assert.ok(!isDocumented(message)));
+});
+
+test("cases 63, 66: every event and every code that the schema describes is written, and no other", async () => {
+  const { gate } = gates;
+  const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await world.issue(fields)).key });
+  await assertAccepted(gate, { target: "/public/x" });
+  await gate.get("/v1/x");
+  await gate.get("/v1/x", { key: makeKey().key });
+  await gate.get("/v1%2fx");
+  await gate.get("/v1/x", { headers: [["X-API-Key", "a"], ["X-API-Key", "b"]] });
+  await gate.send({ method: "TRACE" });
+  await gate.get("/closed");
+  await use({ not_after: now() - HOUR });
+  await use({ not_before: now() + HOUR });
+  await use({ state: "disabled" });
+  await use({ state: "revoked" });
+  await use({ ips: ["203.0.113.0/24"] });
+  await use({}, { target: "/admin" });
+  await use({ subject: "other" }, { target: "/acme-only" });
+  await gates.httpsOnly.get("/v1/x");
+  await gates.misconfigured.get("/v1/x");
+  const free = await world.issue({ plan: "free" });
+  // The limiter's window may turn in between.
+  for (let n = 0, status; n < 10 && status !== 429; n++) ({ status } = await gate.get("/v1/x", { key: free.key }));
+  const broken = await world.issue();
+  world.store.entries.set(`key/${broken.id}`, "{");
+  await gates.scripted.get("/v1/x", { key: broken.key });
+  world.store.mode = "fail";
+  await gates.scripted.get("/v1/x", { key: broken.key });
+  world.store.clear();
+  const good = await world.issue();
+  await gates.orphan.get("/v1/x", { key: good.key });
+  world.origin.clear(() => new Promise(() => {}));
+  await gates.impatient.get("/v1/x", { key: good.key });
+  world.origin.clear();
+  await gates.panics.get("/v1/x", { key: good.key });
+  const minute = Math.ceil(now() / 60) * 60;
+  for (const second of [minute, minute + 60]) {
+    await turnClock(gates.capped, second);
+    for (let n = 0; n < 10; n++) await gates.capped.get("/v1/x");
+  }
+  await world.settle();
+  const seen = world.logs.events;
+  assert.deepEqual(new Set(seen.map(({ event }) => event)), EVENTS);
+  assert.deepEqual(new Set(seen.flatMap(({ code = [] }) => code)), CODES);
+});
+
+test("the table in docs/log-events.md has the same events, levels and codes", async () => {
+  const text = await readFile(path.join(ROOT, "docs", "log-events.md"), "utf8");
+  const rows = [...text.matchAll(/^\| `(\w+)` \| (info|warn|error) \| [^|]* \|([^|]*)\| (yes|no) \|$/gm)];
+  const table = new Map(rows.map(([, event, level, codes]) => [event, { level, codes: new Set(codes.match(/\w+/g) ?? []) }]));
+  const expected = new Map([...EVENTS].map((event) => [event, { level: undefined, codes: new Set() }]));
+  for (const { $ref } of LOG_SCHEMA.oneOf) {
+    const { event, level, code = {} } = LOG_SCHEMA.$defs[$ref.split("/").at(-1)].properties;
+    const row = expected.get(event.const);
+    row.level = level.const;
+    for (const name of code.enum ?? [code.const].filter(Boolean)) row.codes.add(name);
+  }
+  assert.deepEqual(table, expected);
+});

@@ -1,0 +1,180 @@
+// The wasm instance ends half-way through a request, with others in flight: none of them is forwarded unchecked, each gets an
+// answer, and the next one runs on a fresh instance that knows nothing of the old one.
+//
+// The gate under test is the built one. A test's modules around it end the instance from within: the trap, the panic and
+// the overflow all pass through frames of the gate's own wasm.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { PANIC_GLUE } from "./support/around.js";
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { issue, makeKey } from "./support/keys.js";
+import { eventually } from "./support/logs.js";
+import { valuesOf } from "./support/origin.js";
+import { boot } from "./support/world.js";
+
+/** `(module (func (export "trap") unreachable))` */
+const TRAP = Buffer.from("0061736d01000000" + "010401600000" + "03020100" + "0708010474726170" + "0000" + "0a05010300000b", "hex");
+
+/** `X-Test-End` names a way to end, and where: `trap <glue function>`, `overflow <glue function>` or `panic`. */
+const ENTRY = `
+import wasm from "./test.wasm";
+import gate from "./entry.js";
+const { trap } = new WebAssembly.Instance(wasm).exports;
+const overflow = () => 1 + overflow();
+let current;
+globalThis.endIn = (place) => {
+  const end = current.headers.get("x-test-end");
+  if (end === "trap " + place) trap();
+  if (end === "overflow " + place) overflow();
+};
+export default {
+  fetch(request, env, ctx) {
+    const { url } = request;
+    // The gate reads the URL whenever it asks wasm about a request.
+    Object.defineProperty(request, "url", { get: () => ((current = request), url) });
+    if (request.headers.get("x-test-end") === "panic") globalThis.panicOn = [request, env];
+    return gate.fetch(request, env, ctx);
+  },
+};`;
+
+const endable = (name, work) => `export function ${name}(...of) { globalThis.endIn("${name}"); return ${work}(...of); }`;
+const GLUE = `
+${PANIC_GLUE.replace("export function holder", "function panickingHolder")}
+${["describe", "respond", "log", "lookUp", "forward"].map((name) => endable(name, `real.${name}`)).join("\n")}
+${endable("holder", "panickingHolder")}`;
+
+const breakGlass = issue({ subject: "operations" });
+
+let world;
+let gate;
+before(async () => {
+  world = await boot(() => ({
+    gate: {
+      kv: "scripted",
+      vars: { CACHE_SECONDS: 3600, KV_TIMEOUT_MS: 10_000 },
+      secrets: { STATIC_KEYS: JSON.stringify([breakGlass.record]) },
+      wrapped: { entry: ENTRY, glue: GLUE, wasm: TRAP },
+    },
+  }));
+  ({ gate } = world.gates);
+  world.watch(breakGlass.key);
+});
+afterEach(() => world.store.clear());
+after(() => world?.stop());
+
+const many = (count, make) => Promise.all(Array.from({ length: count }, (_, at) => make(at)));
+const things = (who, key, headers = {}) => ({ target: `/v1/${who}`, key, headers });
+
+/** The last resort's answer: it names no request, because nobody is left who could. */
+function assertGateFailed(answer) {
+  assert.equal(answer.status, 503, answer.text);
+  assert.equal(answer.json.code, "gate_failed");
+  assert.equal(answer.json.status, 503);
+  assert.equal(answer.header("content-type"), "application/problem+json");
+  assert.equal(answer.header("cache-control"), "no-store");
+  assert.match(answer.header("retry-after"), /^[1-9]\d*$/);
+  assert.equal(answer.header("x-origin"), undefined);
+  assert.doesNotMatch(answer.text, /unreachable|RuntimeError|RangeError|stack|wasm|\.rs/);
+}
+
+/** Ways to end the instance: `[what happens, whether the request has come back from the store by then, the request]`. */
+const ENDS = [
+  ["a trap while a refusal is described", false, () => things("none", undefined, { "X-Test-End": "trap describe" })],
+  ["a trap while a refusal is logged", false, () => things("none", undefined, { "X-Test-End": "trap log" })],
+  ["a trap while a refusal is answered", false, () => things("none", undefined, { "X-Test-End": "trap respond" })],
+  ["a trap after the permit, while it is logged", false, (known) => things("known", known.key, { "X-Test-End": "trap describe" })],
+  ["a trap after the permit and before the origin is asked", false, (known) => things("known", known.key, { "X-Test-End": "trap forward" })],
+  ["a trap before the store is asked", false, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "trap lookUp" })],
+  ["a trap once the store has answered", true, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "trap holder" })],
+  ["a trap once the store has answered, after the permit", true, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "trap forward" })],
+  ["a trap once the store has not known a key", true, () => things("unknown", makeKey().key, { "X-Test-End": "trap describe" })],
+  ["a stack overflow while a refusal is described", false, () => things("none", undefined, { "X-Test-End": "overflow describe" })],
+  ["a stack overflow once the store has answered", true, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "overflow forward" })],
+  ["a panic of the gate's own", true, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "panic" })],
+];
+
+/** Either the last resort's answer, or the one that the request would have had without all this. */
+function assertNormalOrFailed(answer, status, text) {
+  if (answer.status === 503) return assertGateFailed(answer);
+  assert.equal(answer.status, status, answer.text);
+  assert.ok(answer.text.includes(text), answer.text);
+}
+
+describe("case 62: with 50 requests in flight, none is forwarded unchecked, each is answered, and the next is normal, after", () => {
+  for (const [name, isBack, end] of ENDS) {
+    test(name, async () => {
+      const [known, fresh, revoked] = [await world.issue(), await world.issue(), await world.issue()];
+      const waiting = await many(20, (at) => world.issue({ subject: `waiting-${at}` }));
+      // The old instance knows these two; of the second one it does not know what the store says by now.
+      for (const issued of [known, revoked]) await assertAccepted(gate, things("warm", issued.key), issued);
+      await world.put({ ...revoked.record, state: "revoked" });
+      await assertAccepted(gate, things("warm", revoked.key), revoked);
+
+      // 10 have their permit and wait for the origin; 20 wait for the store, and so do 10 with keys that nobody issued.
+      let answer;
+      const released = new Promise((resolve) => (answer = resolve));
+      world.origin.clear(async (request, response) => {
+        await released;
+        response.writeHead(200, { "x-origin": "yes" });
+        response.end(request.headers["x-keygate-subject"]);
+      });
+      world.store.mode = "hold";
+      const holders = [...Array(5).fill(known), ...Array(5).fill(breakGlass)];
+      const atOrigin = holders.map(({ key }) => gate.send(things("origin", key)));
+      await eventually(() => world.origin.requests.length === 10, "ten requests at the origin");
+      const atStore = waiting.map(({ key }) => gate.send(things("store", key)));
+      const unknown = Array.from({ length: 10 }, () => gate.send(things("store", makeKey().key)));
+      await eventually(() => world.store.held === 30, "thirty reads of the store");
+      const last = gate.send(end(known, fresh));
+      if (isBack) {
+        // This one has to come back from the store before it can end the instance: the others stay there.
+        await eventually(() => world.store.held === 31, "its own read of the store");
+        world.store.releaseLast();
+      }
+      // 10 come without a key while all this happens.
+      const without = await many(10, () => gate.get("/v1/none"));
+      assertGateFailed(await last);
+      assert.equal(world.origin.requests.length, 10, "what ended has not reached the origin");
+
+      world.store.release();
+      world.store.mode = "serve";
+      answer();
+      for (const [at, pending] of atOrigin.entries()) assertNormalOrFailed(await pending, 200, holders[at].record.subject);
+      for (const [at, pending] of atStore.entries()) assertNormalOrFailed(await pending, 200, waiting[at].record.subject);
+      for (const pending of unknown) assertNormalOrFailed(await pending, 401, "key_invalid");
+      for (const answered of without) assertNormalOrFailed(answered, 401, "credential_missing");
+      const permitted = new Map([known, breakGlass, ...waiting].map(({ id, record }) => [id, record.subject]));
+      for (const seen of world.origin.requests) {
+        const [id] = valuesOf(seen, "x-keygate-key-id");
+        assert.ok(permitted.has(id), `forwarded: ${seen.url} ${JSON.stringify(seen.headers)}`);
+        assert.deepEqual(valuesOf(seen, "x-keygate-subject"), [permitted.get(id)]);
+      }
+      assert.ok(world.origin.requests.length <= 30, `${world.origin.requests.length} requests at the origin`);
+
+      // The next request is normal, and runs on an instance that has to ask the store.
+      await assertRefused(gate, things("next"), "credential_missing");
+      const reads = world.store.reads.length;
+      await assertAccepted(gate, things("next", known.key), known);
+      assert.equal(world.store.reads.length, reads + 1, "the record is read again");
+      await assertRefused(gate, things("next", revoked.key), "key_revoked", { log: { key_id: revoked.id } });
+      await assertAccepted(gate, things("next", breakGlass.key), breakGlass);
+      await many(20, async (at) => {
+        const answered = await gate.send(things("next", waiting[at].key));
+        assert.deepEqual([answered.status, answered.header("x-origin")], [200, "yes"], answered.text);
+      });
+    });
+  }
+});
+
+test("case 62: a panic names its place in the log, and nothing of a request", async () => {
+  const fresh = await world.issue();
+  assertGateFailed(await gate.send(things("panic-in-the-log", fresh.key, { "X-Test-End": "panic" })));
+  await world.settle();
+  const crash = world.logs.events.findLast(({ event }) => event === "sys_crash");
+  assert.match(crash.reason, /\.rs:\d+:\d+$/);
+  assert.ok(!JSON.stringify(crash).includes("panic-in-the-log"));
+  const failed = world.logs.events.findLast(({ event }) => event === "sys_gate_fail");
+  assert.equal(failed.code, "gate_failed");
+});
