@@ -7,6 +7,20 @@ use crate::credential::Places;
 const DROPPED: [&str; 6] =
     ["forwarded", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer"];
 
+/// Headers by which some origins let a client name another path or method than the request's own: what was judged would not be
+/// what is done (CVE-2018-14773).
+const OVERRIDES: [&str; 6] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+];
+
+/// Of all `X-Forwarded-*` the gate states these itself; the others are a client's claims that nobody has checked.
+const STATED: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+
 /// What `Connection` may not take away: the platform's word about the client, and what frames or routes the message.
 const NOT_BY_CONNECTION: [&str; 6] =
     ["connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade"];
@@ -33,7 +47,11 @@ pub fn dropped<'d>(places: &Places, method: &str, doubtful: &'d str) -> impl Ite
 }
 
 fn is_dropped(places: &Places, name: &str) -> bool {
-    name.starts_with("x-keygate-") || DROPPED.contains(&name) || places.is_lookalike(name)
+    name.starts_with("x-keygate-")
+        || (name.starts_with("x-forwarded-") && !STATED.contains(&name))
+        || DROPPED.contains(&name)
+        || OVERRIDES.contains(&name)
+        || places.is_lookalike(name)
 }
 
 /// Whether a sender may declare the header to be for this hop only. `name` is in the sender's spelling.
@@ -64,6 +82,13 @@ mod tests {
             ("x-keygate-subject", &["x-keygate-subject"]),
             ("x-keygate-anything\nx_keygate_subject", &["x-keygate-anything", "x_keygate_subject"]),
             ("x_custom", &[]),
+            ("x-original-url\nx-rewrite-url\nx-original-thing", &["x-original-url", "x-rewrite-url"]),
+            ("x_original_url\nx-http_method_override", &["x_original_url", "x-http_method_override"]),
+            ("x-http-method-override\nx-http-method", &["x-http-method-override", "x-http-method"]),
+            (
+                "x-forwarded-prefix\nx-forwarded-for\nx-forwarded-host\nx-forwarded-proto",
+                &["x-forwarded-prefix"],
+            ),
             ("te\ntrailer\nforwarded\nkeep-alive", &["te", "trailer", "forwarded", "keep-alive"]),
             ("proxy-authorization\nproxy-connection", &["proxy-authorization", "proxy-connection"]),
             ("connection:close, X-Hop ,x-other", &["close", "X-Hop", "x-other"]),
