@@ -4,24 +4,31 @@ use std::time::Instant;
 
 use crate::built_tools;
 use crate::failure::Failure;
+use crate::fuzz;
 use crate::program;
 use crate::setup::{WASM_TARGET, for_checking};
 use crate::test;
+use crate::timing;
 use crate::workspace::Workspace;
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     ("setup", setup),
     ("format", format),
     ("lints, native", lints_native),
     ("lints, wasm32", lints_wasm),
+    ("lints, fuzz and timing", lints_apart),
     ("licences and sources", licences),
     ("advisories", advisories),
     ("deploy, dry run", deploy_dry_run),
     ("test", test::run),
+    ("fuzz", fuzz_briefly),
 ];
+
+/// The workspaces of their own, which cargo does not reach from the clone's root.
+const APART: [&str; 2] = ["--manifest-path=fuzz/Cargo.toml", "--manifest-path=timing/Cargo.toml"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut times = Vec::new();
@@ -43,7 +50,14 @@ fn setup(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn format(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(workspace.command("cargo").args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
+    program::run(workspace.command("cargo").args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")?;
+    for manifest in APART {
+        program::run(
+            workspace.command("cargo").args(["fmt", manifest, "--check"]),
+            "run `cargo fmt` in that folder",
+        )?;
+    }
+    Ok(())
 }
 
 fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
@@ -65,6 +79,11 @@ fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
             .args(["--", "--deny=warnings"]),
         "see the lints above",
     )
+}
+
+fn lints_apart(workspace: &Workspace) -> Result<(), Failure> {
+    fuzz::lint(workspace)?;
+    timing::lint(workspace)
 }
 
 fn licences(workspace: &Workspace) -> Result<(), Failure> {
@@ -100,4 +119,8 @@ fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
             .arg(workspace.target().join("deploy")),
         "see what wrangler said above",
     )
+}
+
+fn fuzz_briefly(workspace: &Workspace) -> Result<(), Failure> {
+    fuzz::run(workspace, &fuzz::Options::CI)
 }
