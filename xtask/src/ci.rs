@@ -6,6 +6,7 @@ use crate::built_tools;
 use crate::failure::Failure;
 use crate::fuzz;
 use crate::program;
+use crate::random;
 use crate::setup::{WASM_TARGET, for_checking};
 use crate::test;
 use crate::timing;
@@ -14,7 +15,7 @@ use crate::workspace::Workspace;
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("setup", setup),
     ("format", format),
     ("lints, native", lints_native),
@@ -24,6 +25,7 @@ const STEPS: [Step; 10] = [
     ("advisories", advisories),
     ("deploy, dry run", deploy_dry_run),
     ("test", test::run),
+    ("random requests", random_briefly),
     ("fuzz", fuzz_briefly),
 ];
 
@@ -119,6 +121,10 @@ fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
             .arg(workspace.target().join("deploy")),
         "see what wrangler said above",
     )
+}
+
+fn random_briefly(workspace: &Workspace) -> Result<(), Failure> {
+    random::run(workspace, &random::Options::CI)
 }
 
 fn fuzz_briefly(workspace: &Workspace) -> Result<(), Failure> {
