@@ -62,7 +62,10 @@ pub(super) fn carried(bytes: &[u8], ring: &Ring) -> Carried {
     let token = token.trim_matches([' ', '\t']);
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");
     let is_ours = is_bearer && token.starts_with("acme_live_");
-    if authorization.contains("acme_live_") && !is_ours || is_bearer && token.contains(',') {
+    // An `Authorization` of another kind may hold no key: neither one of ours nor the other header's.
+    let holds_key = authorization.contains("acme_live_") || !key.is_empty() && authorization.contains(key);
+    let is_key = is_ours || is_bearer && token == key;
+    if holds_key && !is_key || is_bearer && token.contains(',') {
         return Carried::Unclear;
     }
     let found = match (key, is_bearer && !token.is_empty()) {
