@@ -260,6 +260,43 @@ fn a_basic_authorization_is_decoded_up_to_four_times_the_longest_key() {
     }
 }
 
+#[test]
+fn a_key_in_base64_of_either_alphabet_is_found_whatever_stands_before_it() {
+    let places = places(&["header:x-api-key"]);
+    let key = "acme_live_4fTz0Qw9Lr2K7hV4567890123456789012345678qX8kLm2PqZ";
+    // Base64 begins with one `+`, then with one `/`: without that digit all others are out of step. No UTF-8, so that only
+    // the lenient reading goes on.
+    for before in [b"\xf8aa", b"\xfcaa"] {
+        let written = Base64::encode_string(&[before, key.as_bytes()].concat());
+        for written in [written.replace('+', "-").replace('/', "_"), written] {
+            let authorization = std::format!("Basic {written}");
+            let presented = Presented {
+                authorization: Some(&authorization),
+                headers: &[Some("another-key")],
+                ..Presented::default()
+            };
+            let found = places.extract(&prefix(), &presented).map(|_| ());
+            assert_eq!(found, Err(CredentialFault::KeyInForeignAuthorization), "{written}");
+        }
+    }
+}
+
+#[test]
+fn four_joined_basic_values_are_read_and_a_fifth_is_taken_to_hide_a_key() {
+    let places = places(&["header:x-api-key"]);
+    for (count, is_read) in [(4, true), (5, false)] {
+        let authorization = ["Basic dTpw"; 5].get(..count).unwrap().join(", ");
+        let presented = Presented {
+            authorization: Some(&authorization),
+            headers: &[Some("another-key")],
+            ..Presented::default()
+        };
+        let found = places.extract(&prefix(), &presented).map(|found| found.authorization);
+        let refused = Err(CredentialFault::KeyInForeignAuthorization);
+        assert_eq!(found, if is_read { Ok(AuthorizationFate::Keep) } else { refused }, "{count}");
+    }
+}
+
 fn credential() -> impl Strategy<Value = String> {
     let known = ["acme_live_one", "acme_live_two", "one", "two", "", " ", "a,b"];
     prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(String::from), 1 => any::<String>()]
