@@ -7,6 +7,7 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 use serde::Deserialize;
 
+use super::places::PlaceFault;
 use super::{AuthorizationFate, CredentialFault, CredentialText, Places, Presented};
 use crate::key::KeyPrefix;
 
@@ -185,6 +186,15 @@ fn places_that_cannot_be() {
     ] {
         assert!(Places::default().add(place).is_err(), "{place:?}");
     }
+    for (length, is_read) in [(1, true), (64, true), (65, false), (66, false)] {
+        for kind in ["header", "query"] {
+            let place = std::format!("{kind}:{}", "n".repeat(length));
+            assert_eq!(Places::default().add(&place).is_ok(), is_read, "{place}");
+        }
+    }
+    let mut query = places(&["query:k"]);
+    assert_eq!(query.add("query:k"), Err(PlaceFault::Twice));
+    assert_eq!(query.add("query:other"), Err(PlaceFault::SecondQuery));
     let mut twice = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
     for place in ["bearer", "basic", "header:X-API-Key", "query:k", "query:other"] {
         assert!(twice.add(place).is_err(), "{place:?}");
