@@ -109,3 +109,15 @@ fn a_state_reads_as_it_is_written() {
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
     }
 }
+
+#[test]
+fn what_is_longer_than_its_bound_is_not_read() {
+    for (length, is_read) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+        let json = format!("{LEAST}{}", " ".repeat(length - LEAST.len()));
+        assert_eq!(Record::parse(&json).is_ok(), is_read, "{length}");
+    }
+    for (length, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let json = format!("[]{}", " ".repeat(length - 2));
+        assert_eq!(Record::parse_list(&json).is_ok(), is_read, "{length}");
+    }
+}
