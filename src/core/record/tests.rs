@@ -121,3 +121,11 @@ fn what_is_longer_than_its_bound_is_not_read() {
         assert_eq!(Record::parse_list(&json).is_ok(), is_read, "{length}");
     }
 }
+
+#[test]
+fn a_name_is_read_as_it_stands() {
+    let json = LEAST.replace("\"state\"", "\"name\":\"Acme, Zürich\",\"state\"");
+    let name = Record::parse(&json).unwrap().name;
+    assert_eq!(name.as_str(), "Acme, Zürich");
+    assert_eq!(String::from(name), "Acme, Zürich");
+}
