@@ -129,3 +129,10 @@ fn a_name_is_read_as_it_stands() {
     assert_eq!(name.as_str(), "Acme, Zürich");
     assert_eq!(String::from(name), "Acme, Zürich");
 }
+
+#[test]
+fn a_list_is_taken_out_as_it_was_read() {
+    let json = LEAST.replace("\"state\"", "\"scopes\":[\"a:b\",\"c\"],\"state\"");
+    let scopes = Vec::from(Record::parse(&json).unwrap().scopes);
+    assert_eq!(scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:b", "c"]);
+}
