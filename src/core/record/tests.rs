@@ -136,3 +136,10 @@ fn a_list_is_taken_out_as_it_was_read() {
     let scopes = Vec::from(Record::parse(&json).unwrap().scopes);
     assert_eq!(scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:b", "c"]);
 }
+
+#[test]
+fn notes_are_taken_out_as_they_were_read() {
+    let json = LEAST.replace("\"state\"", "\"meta\":{\"team\":\"billing\"},\"state\"");
+    let notes = BTreeMap::from(Record::parse(&json).unwrap().meta);
+    assert_eq!(notes.get("team").map(String::as_str), Some("billing"));
+}
