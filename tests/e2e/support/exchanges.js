@@ -110,7 +110,7 @@ export const REQUESTS = {
         ["X_Forwarded_For", "10.0.0.1"],
       ],
     },
-    { headers: [["X-Real-IP", "10.0.0.1"], ["X-Original-URL", "/admin"], ["X-Forwarded-Port", "443"], ["X_Custom", "1"]] },
+    { headers: [["X-Real-IP", "10.0.0.1"], ["X-Original-URL", "/admin"], ["X-HTTP-Method-Override", "PUT"], ["X-Forwarded-Port", "443"], ["X_Custom", "1"]] },
   ],
   "the address that the platform states": header(["CF-Connecting-IP", "203.0.113.7"]),
   "digests and signatures of the client": header(

@@ -100,13 +100,18 @@ export const RULES = {
       const name = nameOf(what);
       if (name === "x-forwarded-for") return address === undefined ? isGone(to) : isOne(to, address);
       const ours = { "x-forwarded-host": host, "x-forwarded-proto": "http" };
-      return name in ours ? isOne(to, ours[name]) : ["forwarded", "x_forwarded_for"].includes(name) && isGone(to);
+      return name in ours ? isOne(to, ours[name]) : ["forwarded", "x_forwarded_for", "x-forwarded-port"].includes(name) && isGone(to);
     },
   },
   "hop headers": {
     side: "request",
     by: "gate",
     is: ({ what, to }) => ["proxy-authorization", "proxy-connection", "x-hop"].includes(nameOf(what)) && isGone(to),
+  },
+  "other path or method": {
+    side: "request",
+    by: "gate",
+    is: ({ what, to }) => ["x-original-url", "x-http-method-override"].includes(nameOf(what)) && isGone(to),
   },
   "no-store": {
     side: "request",
