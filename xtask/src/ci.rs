@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::bench;
 use crate::built_tools;
 use crate::failure::Failure;
 use crate::fuzz;
@@ -15,22 +16,28 @@ use crate::workspace::Workspace;
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("setup", setup),
     ("format", format),
     ("lints, native", lints_native),
     ("lints, wasm32", lints_wasm),
-    ("lints, fuzz and timing", lints_apart),
+    ("lints, fuzz, timing and benches", lints_apart),
     ("licences and sources", licences),
     ("advisories", advisories),
     ("deploy, dry run", deploy_dry_run),
     ("test", test::run),
     ("random requests", random_briefly),
     ("fuzz", fuzz_briefly),
+    ("bench, one round", bench_briefly),
 ];
 
 /// The workspaces of their own, which cargo does not reach from the clone's root.
-const APART: [&str; 2] = ["--manifest-path=fuzz/Cargo.toml", "--manifest-path=timing/Cargo.toml"];
+const APART: [&str; 4] = [
+    "--manifest-path=fuzz/Cargo.toml",
+    "--manifest-path=timing/Cargo.toml",
+    "--manifest-path=bench/micro/Cargo.toml",
+    "--manifest-path=bench/idiomatic/Cargo.toml",
+];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut times = Vec::new();
@@ -85,7 +92,8 @@ fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
 
 fn lints_apart(workspace: &Workspace) -> Result<(), Failure> {
     fuzz::lint(workspace)?;
-    timing::lint(workspace)
+    timing::lint(workspace)?;
+    bench::micro::check(workspace)
 }
 
 fn licences(workspace: &Workspace) -> Result<(), Failure> {
@@ -129,4 +137,8 @@ fn random_briefly(workspace: &Workspace) -> Result<(), Failure> {
 
 fn fuzz_briefly(workspace: &Workspace) -> Result<(), Failure> {
     fuzz::run(workspace, &fuzz::Options::CI)
+}
+
+fn bench_briefly(workspace: &Workspace) -> Result<(), Failure> {
+    bench::run(workspace, &bench::Options::for_ci())
 }
