@@ -24,6 +24,7 @@ use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
+use crate::text::split_scheme;
 
 /// Everything that stays the same from request to request.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl<'a> UrlParts<'a> {
     #[must_use]
     pub fn of(url: &'a str) -> Self {
         let url = url.split_once('#').map_or(url, |(before, _)| before);
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
         let (before, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),

@@ -3,10 +3,10 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::string::ToString as _;
-use core::fmt::Write as _;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
+use crate::text::{find, push_hex, split_once};
 
 /// Names of events; where OWASP's logging vocabulary has a word for it, that word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +240,8 @@ impl Line {
                 ' '..='~' => self.0.push(c),
                 _ => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
-                        // INVARIANT: writing to a String does not fail.
-                        let _ = write!(self.0, "\\u{unit:04x}");
+                        self.0.push_str("\\u");
+                        push_hex(&mut self.0, u32::from(*unit), 4);
                     }
                 }
             }
@@ -256,7 +256,7 @@ fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, s
         None => text,
     };
     match prefix {
-        Some(prefix) if text.contains(prefix.as_str()) => redact(text, prefix).into(),
+        Some(prefix) if find(text, prefix.as_str()).is_some() => redact(text, prefix).into(),
         _ => text.into(),
     }
 }
@@ -272,7 +272,7 @@ fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) 
 fn redact(text: &str, prefix: &KeyPrefix) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
+    while let Some((before, after)) = split_once(rest, prefix.as_str()) {
         out.push_str(before);
         out.push_str(prefix.as_str());
         rest = after;

@@ -9,6 +9,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::text::shown;
+
 /// Deeper than anything that is read here; it keeps hostile nesting off the stack.
 const DEPTH_MAX: usize = 16;
 
@@ -53,7 +55,7 @@ impl fmt::Display for JsonFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem {
             Problem::End => f.write_str("the text ends too early"),
-            Problem::Unexpected(c) => write!(f, "unexpected `{}`", c.escape_default()),
+            Problem::Unexpected(c) => write!(f, "unexpected `{}`", shown(c.encode_utf8(&mut [0; 4]), 1)),
             Problem::Number => f.write_str("not a number as JSON writes it"),
             Problem::Escape => f.write_str("an escape in a string is not well-formed"),
             Problem::Control => f.write_str("a control character in a string is not escaped"),
@@ -197,7 +199,7 @@ impl<'j> Reader<'j> {
             self.skip_space();
             let name = self.string()?;
             if fields.iter().any(|(other, _)| *other == name) {
-                return Err(Problem::Twice(name.chars().take(64).flat_map(char::escape_default).collect()));
+                return Err(Problem::Twice(shown(&name, 64)));
             }
             self.expect(":")?;
             fields.push((name, self.value(depth + 1)?));

@@ -6,6 +6,7 @@ use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::path::{CanonicalPath, PathRules};
+use crate::text::split_scheme;
 
 /// Where the gate forwards to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ pub(crate) fn is_binding_name(text: &str) -> bool {
 
 impl OriginUrl {
     fn parse(text: &str, allow_http: bool) -> Result<Self, OriginFault> {
-        let (scheme, rest) = text.split_once("://").ok_or(OriginFault::Form)?;
+        let (scheme, rest) = split_scheme(text).ok_or(OriginFault::Form)?;
         let default_port = match scheme {
             "https" => 443,
             "http" => 80,

@@ -43,14 +43,8 @@ const WASM_BINDGEN_FLAGS: [&str; 5] = [
 ];
 
 /// Not only smaller: of what wasm-bindgen writes, half is never called.
-const ESBUILD_FLAGS: [&str; 6] = [
-    "--bundle",
-    "--minify",
-    "--format=esm",
-    "--target=es2024",
-    "--external:*.wasm",
-    "--log-level=error",
-];
+const ESBUILD_FLAGS: [&str; 6] =
+    ["--bundle", "--minify", "--format=esm", "--target=es2024", "--external:*.wasm", "--log-level=error"];
 
 const WASM_OPT_FLAGS: [&str; 7] = [
     "-O3",
