@@ -84,10 +84,9 @@ impl<'a> UrlParts<'a> {
 
     /// Whether the host is this machine.
     fn is_loopback(&self) -> bool {
-        let host = match self.authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-            _ => self.authority,
-        };
+        // The last group of an IPv6 address is no port: a bracket follows it.
+        let host = self.authority.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix(':');
+        let host = host.unwrap_or(self.authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
             || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
