@@ -3,10 +3,10 @@
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
 use alloc::string::ToString as _;
-use core::fmt::Write as _;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
+use crate::text::{find, push_hex, split_once};
 
 /// Names of events; where OWASP's logging vocabulary has a word for it, that word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +240,8 @@ impl Line {
                 ' '..='~' => self.0.push(c),
                 _ => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
-                        // INVARIANT: writing to a String does not fail.
-                        let _ = write!(self.0, "\\u{unit:04x}");
+                        self.0.push_str("\\u");
+                        push_hex(&mut self.0, u32::from(*unit), 4);
                     }
                 }
             }
@@ -253,7 +253,7 @@ impl Line {
 fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
     let text = cut(text, max.saturating_add(LONG_RUN));
     let without_keys = match prefix {
-        Some(prefix) if text.contains(prefix.as_str()) => Cow::Owned(redact(text, prefix)),
+        Some(prefix) if find(text, prefix.as_str()).is_some() => Cow::Owned(redact(text, prefix)),
         _ => Cow::Borrowed(text),
     };
     if has_long_run(&without_keys) {
@@ -284,10 +284,10 @@ fn has_long_run(text: &str) -> bool {
 fn hide_long_runs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
-        let run = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-        if run.len() >= LONG_RUN {
+        let end = piece.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(piece.len());
+        if end >= LONG_RUN {
             out.push_str("[redacted]");
-            out.push_str(piece.strip_prefix(run).unwrap_or_default());
+            out.push_str(piece.get(end..).unwrap_or_default());
         } else {
             out.push_str(piece);
         }
@@ -306,7 +306,7 @@ fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) 
 fn redact(text: &str, prefix: &KeyPrefix) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
+    while let Some((before, after)) = split_once(rest, prefix.as_str()) {
         out.push_str(before);
         out.push_str(prefix.as_str());
         rest = after;

@@ -1,5 +1,7 @@
 //! Which of a client's headers are not handed on to the origin, besides the credential's own.
 
+use alloc::vec::Vec;
+
 use crate::credential::Places;
 
 /// Headers for one hop only (RFC 9110, section 7.6.1, and its predecessors'), and `Forwarded` (RFC 7239): the gate states the
@@ -33,17 +35,23 @@ const NOT_BY_CONNECTION: [&str; 6] =
 /// `doubtful` holds one header a line: its name in lower case, and for `connection` and `upgrade` also `:` and the value.
 pub fn dropped<'d>(places: &Places, method: &str, doubtful: &'d str) -> impl Iterator<Item = &'d str> {
     let upgrades = method == "GET";
-    doubtful.split('\n').filter(|line| !line.is_empty()).flat_map(move |line| {
+    let mut names = Vec::new();
+    for line in doubtful.split('\n').filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let nominated = if name == "connection" { value } else { "" };
-        let nominated = nominated.split(',').map(str::trim_ascii).filter(|name| may_be_nominated(name));
         let itself = match name {
-            "connection" => false,
+            "connection" => {
+                let nominated = value.split(',').map(str::trim_ascii);
+                names.extend(nominated.filter(|name| may_be_nominated(name)));
+                false
+            }
             "upgrade" => !(upgrades && value.eq_ignore_ascii_case("websocket")),
             _ => is_dropped(places, name),
         };
-        itself.then_some(name).into_iter().chain(nominated)
-    })
+        if itself {
+            names.push(name);
+        }
+    }
+    names.into_iter()
 }
 
 fn is_dropped(places: &Places, name: &str) -> bool {
