@@ -15,6 +15,7 @@ mod entry;
 mod fault;
 mod fields;
 mod findings;
+mod http;
 mod import;
 mod imported;
 mod key_out;
