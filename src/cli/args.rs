@@ -62,6 +62,15 @@ pub(crate) enum Command {
         after_help = "The new record is written first, then the new key is printed, then the old record gets its end. The new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says otherwise it lives as long as the old one was made to live: without end, or its end minus its issue.\n\nExamples:\n  keygate rotate 4fTz0Qw9Lr2K\n  keygate rotate 4fTz0Qw9Lr2K --grace 0 --remote"
     )]
     Rotate(RotateArgs),
+    /// Do one of the four steps in which AWS Secrets Manager rotates a secret that holds a key
+    ///
+    /// For the Lambda function (or the job) that Secrets Manager's rotation calls; the steps are its own. Each step may be
+    /// repeated.
+    #[cfg(feature = "aws")]
+    #[command(
+        after_help = "Steps:\n  createSecret  makes a key and puts it into the secret as AWSPENDING\n  setSecret     writes its record, with what the present key's record allows\n  testSecret    makes sure that the gate will take it\n  finishSecret  makes it AWSCURRENT, then gives the old key's record its end\n\nThe secret holds the key alone, as text.\n\nExample:\n  keygate aws-rotation-step --step createSecret --secret-id \"$ARN\" --token \"$TOKEN\" --remote --pepper-from aws:keygate/pepper"
+    )]
+    AwsRotationStep(AwsRotationStepArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
     Revoke(ChangeArgs),
@@ -131,12 +140,17 @@ pub(crate) struct StoreArgs {
     pub(crate) persist_to: Option<PathBuf>,
 }
 
-/// Where the pepper is. Default: `KEYGATE_PEPPER`, then (local only) .dev.vars.
-#[derive(Args, Debug)]
+/// Where the pepper is. Default: `KEYGATE_PEPPER`, `KEYGATE_PEPPER_FROM`, then (local only) .dev.vars.
+#[derive(Args, Debug, Default)]
 pub(crate) struct PepperArgs {
     /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pepper_from")]
     pub(crate) pepper_file: Option<PathBuf>,
+    /// Read the pepper from a secret manager or another place, or name that in `KEYGATE_PEPPER_FROM` (and the pepper before in `KEYGATE_PEPPER_PREVIOUS_FROM`)
+    ///
+    /// URI is `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `exec:COMMAND`, `file:PATH` or `env:NAME`.
+    #[arg(long, value_name = "URI")]
+    pub(crate) pepper_from: Option<String>,
 }
 
 /// What becomes of a change.
@@ -187,7 +201,7 @@ pub(crate) struct IssueArgs {
     /// Take a key that another system issued from standard input, instead of making one
     ///
     /// It is digested, never stored or printed; its clients keep it. The gate needs `IMPORTED_KEYS = true`.
-    #[arg(long, conflicts_with_all = ["key_out", "pepper_file"])]
+    #[arg(long, conflicts_with_all = ["key_out", "pepper_file", "pepper_from"])]
     pub(crate) import_stdin: bool,
     #[command(flatten)]
     pub(crate) key_out: KeyOutArgs,
@@ -265,6 +279,47 @@ pub(crate) struct RotateArgs {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
+}
+
+#[cfg(feature = "aws")]
+#[derive(Args, Debug)]
+pub(crate) struct AwsRotationStepArgs {
+    /// The step: the event's `Step`
+    #[arg(long, value_enum)]
+    pub(crate) step: RotationStep,
+    /// The secret's ARN: the event's `SecretId`
+    #[arg(long, value_name = "ARN")]
+    pub(crate) secret_id: String,
+    /// The new version of the secret: the event's `ClientRequestToken`
+    #[arg(long)]
+    pub(crate) token: String,
+    /// The old key's id, where the secret does not hold a key yet
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+    /// How long the old key still works: 24h, 7d, 0
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    pub(crate) grace: Span,
+    /// When the new key ends: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<When>,
+    #[command(flatten)]
+    pub(crate) pepper: PepperArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// A step of a rotation, as AWS calls it.
+#[cfg(feature = "aws")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RotationStep {
+    #[value(name = "createSecret")]
+    Create,
+    #[value(name = "setSecret")]
+    Set,
+    #[value(name = "testSecret")]
+    Test,
+    #[value(name = "finishSecret")]
+    Finish,
 }
 
 /// What a change is decided on.

@@ -72,6 +72,8 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
+        #[cfg(feature = "aws")]
+        Command::AwsRotationStep(args) => commands::aws_rotation_step::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

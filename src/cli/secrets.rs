@@ -2,19 +2,23 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
 
 use keygate_core::pepper::Pepper;
 use zeroize::Zeroizing;
 
+use crate::args::PepperArgs;
 use crate::dev_vars::DevVars;
 use crate::fault::{Fault, Outcome};
+use crate::places::{self, PlaceUri};
 use crate::wrangler_toml::WranglerToml;
 
 /// The variables of the environment that hold the peppers, current and previous.
 pub(crate) const PEPPER_VARIABLE: &str = "KEYGATE_PEPPER";
 /// As [`PEPPER_VARIABLE`], for the pepper before.
 pub(crate) const PREVIOUS_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS";
+/// The variables that name the places of the peppers; they hold no secret.
+const FROM_VARIABLE: &str = "KEYGATE_PEPPER_FROM";
+const PREVIOUS_FROM_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS_FROM";
 
 /// The texts of the gate's peppers, and where they were found.
 // Absent on purpose: Debug.
@@ -33,12 +37,13 @@ pub(crate) struct FoundPepper {
     pub(crate) not_the_local_one: bool,
 }
 
-/// Reads the pepper from `file`, else `KEYGATE_PEPPER`, else (for the local gate alone) `.dev.vars`.
+/// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the place that `KEYGATE_PEPPER_FROM` names, else
+/// (for the local gate alone) `.dev.vars`.
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
-pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
-    let PepperTexts { current, source, .. } = pepper_texts(file, config, remote)?;
+pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
+    let PepperTexts { current, source, .. } = pepper_texts(args, config, remote)?;
     let pepper = Pepper::parse(&current).map_err(|e| {
         Fault::failed(
             format!("the pepper from {source} {e}"),
@@ -58,9 +63,16 @@ pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -
 ///
 /// # Errors
 /// There is no current one.
-pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
-    let previous = variable(PREVIOUS_VARIABLE)?;
-    if let Some(file) = file {
+pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
+    let previous = match one_of(PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE)? {
+        Some(Named::Text(text)) => Some(text),
+        Some(Named::Place(uri)) => Some(held(&uri, PREVIOUS_FROM_VARIABLE)?),
+        None => None,
+    };
+    if let Some(uri) = &args.pepper_from {
+        return Ok(PepperTexts { current: held(uri, "--pepper-from")?, previous, source: uri.clone() });
+    }
+    if let Some(file) = &args.pepper_file {
         let text = fs::read_to_string(file).map_err(|e| {
             Fault::failed(
                 format!("cannot read the pepper file {}: {e}", file.display()),
@@ -73,15 +85,21 @@ pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: b
             source: file.display().to_string(),
         });
     }
-    if let Some(current) = variable(PEPPER_VARIABLE)? {
-        return Ok(PepperTexts { current, previous, source: PEPPER_VARIABLE.to_owned() });
+    match one_of(PEPPER_VARIABLE, FROM_VARIABLE)? {
+        Some(Named::Text(current)) => {
+            return Ok(PepperTexts { current, previous, source: PEPPER_VARIABLE.to_owned() });
+        }
+        Some(Named::Place(uri)) => {
+            return Ok(PepperTexts { current: held(&uri, FROM_VARIABLE)?, previous, source: uri });
+        }
+        None => {}
     }
     if remote {
         // Not .dev.vars, because a key made with the local pepper is dead at the deployed gate.
         return Err(Fault::usage(
             "there is no pepper for the deployed gate",
             format!(
-                "set {PEPPER_VARIABLE}, or give `--pepper-file FILE`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
+                "set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
             ),
         ));
     }
@@ -91,7 +109,7 @@ pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: b
         return Err(Fault::failed(
             format!("there is no PEPPER in .dev.vars beside {}", config.name()),
             format!(
-                "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE`"
+                "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
             ),
         ));
     };
@@ -100,6 +118,37 @@ pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: b
         current: owned(current),
         previous: previous.or_else(|| file.value("PEPPER_PREVIOUS").map(owned)),
         source: file.name().to_owned(),
+    })
+}
+
+/// What two variables say about one pepper.
+enum Named {
+    Text(Zeroizing<String>),
+    Place(String),
+}
+
+/// # Errors
+/// Both are set: the wrong one of two peppers makes keys that no gate takes.
+fn one_of(text: &str, place: &str) -> Outcome<Option<Named>> {
+    match (variable(text)?, variable(place)?) {
+        (Some(_), Some(_)) => {
+            Err(Fault::usage(format!("{text} and {place} are both set"), "unset the one that is not meant"))
+        }
+        (Some(text), None) => Ok(Some(Named::Text(text))),
+        (None, Some(uri)) => Ok(Some(Named::Place(uri.as_str().to_owned()))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What the place holds; `named_by` is the option or variable that names it.
+fn held(uri: &str, named_by: &str) -> Outcome<Zeroizing<String>> {
+    let uri = PlaceUri::parse(uri)
+        .map_err(|fault| Fault::usage(format!("{named_by}: {}", fault.problem()), fault.remedy()))?;
+    places::open(&uri)?.look()?.text.ok_or_else(|| {
+        Fault::failed(
+            format!("{uri} holds nothing"),
+            "put the text there that the gate has as its secret, whole and unchanged",
+        )
     })
 }
 

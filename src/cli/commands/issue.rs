@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
         return import(context, args, &config, &*store);
     }
     let prefix = config.key_prefix()?;
-    let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
+    let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let mut key_out =
         KeyOut::open(args.key_out.key_out.as_deref(), args.write.dry_run, context.out.is_json())?;

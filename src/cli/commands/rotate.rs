@@ -19,7 +19,7 @@ use crate::secrets;
 use crate::staleness::Staleness;
 use crate::standing::Standing;
 use crate::store::{self, Store, Stored};
-use crate::time::{in_words, utc, utc_or_never};
+use crate::time::{Span, When, in_words, utc, utc_or_never};
 
 /// Rotates a key.
 pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     let store = context::store(&config, &args.store)?;
     let staleness = Staleness::of(&config, args.store.remote);
     let prefix = config.key_prefix()?;
-    let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
+    let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
@@ -81,9 +81,9 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
 
 /// The two records that a rotation writes.
 #[derive(Debug)]
-struct Succession {
-    new: Record,
-    old: Record,
+pub(crate) struct Succession {
+    pub(crate) new: Record,
+    pub(crate) old: Record,
     /// The first second at which the old key is no longer good.
     ends: UnixSeconds,
 }
@@ -92,15 +92,28 @@ impl Succession {
     /// # Errors
     /// The old key is not in use, has been replaced before, or the new one would have no time to live.
     fn of(old: &Record, id: KeyId, digest: Digest, args: &RotateArgs, now: UnixSeconds) -> Outcome<Self> {
+        Self::planned(old, id, digest, args.expires, args.grace, now)
+    }
+
+    /// # Errors
+    /// As [`Succession::of`].
+    pub(crate) fn planned(
+        old: &Record,
+        id: KeyId,
+        digest: Digest,
+        expires: Option<When>,
+        grace: Span,
+        now: UnixSeconds,
+    ) -> Outcome<Self> {
         refuse_what_is_not_in_use(old, now)?;
-        let not_after = match args.expires {
+        let not_after = match expires {
             Some(when) => fields::end(when, now)?,
             None => old.not_after.map(|end| {
                 // INVARIANT: a key in use ends after now, which is not before its issue; a skewed clock yields 0.
                 now.plus(end.seconds().saturating_sub(old.created.seconds()).max(1))
             }),
         };
-        let grace_ends = now.plus(args.grace.seconds());
+        let grace_ends = now.plus(grace.seconds());
         let ends = old.not_after.map_or(grace_ends, |end| end.min(grace_ends));
         let mut new = Record::new(id, old.subject.clone(), digest, now);
         new.name = old.name.clone();

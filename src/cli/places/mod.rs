@@ -5,6 +5,17 @@
 
 #![expect(dead_code, reason = "what reads and writes places comes with `--to` and `--from`")]
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+mod local;
+mod managers;
+#[cfg(any(feature = "aws", feature = "azure"))]
+mod transport;
+#[cfg(feature = "vault")]
+mod vault;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -61,6 +72,17 @@ pub(crate) trait Place {
     /// Whether what was put can be looked at. `exec:` cannot.
     fn can_look(&self) -> bool {
         true
+    }
+}
+
+/// The place that a URI names.
+///
+/// # Errors
+/// It cannot be reached with what the environment says, or this build has no way to it.
+pub(crate) fn open(uri: &PlaceUri) -> Outcome<Box<dyn Place>> {
+    match uri {
+        PlaceUri::Vault { .. } | PlaceUri::Aws { .. } | PlaceUri::Azure { .. } => managers::open_manager(uri),
+        PlaceUri::Exec { .. } | PlaceUri::File { .. } | PlaceUri::Env { .. } => Ok(local::open(uri)),
     }
 }
 
