@@ -146,9 +146,7 @@ pub(crate) struct PepperArgs {
     /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars]
     #[arg(long, value_name = "FILE", conflicts_with = "pepper_from")]
     pub(crate) pepper_file: Option<PathBuf>,
-    /// Read the pepper from a secret manager or another place, or name that in `KEYGATE_PEPPER_FROM` (and the pepper before in `KEYGATE_PEPPER_PREVIOUS_FROM`)
-    ///
-    /// URI is `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `exec:COMMAND`, `file:PATH` or `env:NAME`.
+    /// Read the pepper from `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `exec:COMMAND`, `file:PATH` or `env:NAME` [default: the variable `KEYGATE_PEPPER_FROM`]
     #[arg(long, value_name = "URI")]
     pub(crate) pepper_from: Option<String>,
 }

@@ -1,9 +1,9 @@
 //! Places outside of the gate that keep one secret text: where a new key is delivered (`--to`), and where a pepper
-//! is read from (`--from`).
+//! is read from (`--pepper-from`).
 //!
 //! A place is named by a URI that holds no secret, so it may stand in arguments, messages and the journal.
 
-#![expect(dead_code, reason = "what reads and writes places comes with `--to` and `--from`")]
+#![expect(dead_code, reason = "what writes places comes with `--to`")]
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -11,6 +11,8 @@ pub(crate) mod aws;
 mod azure;
 mod local;
 mod managers;
+#[cfg(all(test, any(feature = "aws", feature = "vault")))]
+mod stand_in;
 #[cfg(any(feature = "aws", feature = "azure"))]
 mod transport;
 #[cfg(feature = "vault")]
@@ -87,7 +89,7 @@ pub(crate) fn open(uri: &PlaceUri) -> Outcome<Box<dyn Place>> {
 }
 
 impl PlaceUri {
-    /// Reads a URI as `--to` and `--from` take it.
+    /// Reads a URI as `--to` and `--pepper-from` take it.
     ///
     /// # Errors
     /// It is none of the known forms.

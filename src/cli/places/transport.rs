@@ -52,7 +52,7 @@ impl Client {
         Self::with_timeout(CALL_TIMEOUT)
     }
 
-    fn with_timeout(timeout: Duration) -> Self {
+    pub(super) fn with_timeout(timeout: Duration) -> Self {
         Self { agent: http::agent(RootCerts::PlatformVerifier, timeout), at_most: None }
     }
 
@@ -74,19 +74,17 @@ impl Client {
         let Self { agent, at_most } = self.clone();
         let task = move || {
             let uri = request.uri();
-            if uri.scheme_str() != Some("https")
-                && !is_link_local(uri)
-                && !http::may_carry_secrets(&uri_text(uri))
+            if uri.scheme_str() != Some("https") && !is_near(uri) && !http::may_carry_secrets(&uri_text(uri))
             {
                 return Err(ureq::Error::RequireHttpsOnly(uri.host().unwrap_or_default().to_owned()));
             }
-            let is_here = is_link_local(request.uri());
+            let is_near = is_near(request.uri());
             let mut config = agent.configure_request(request);
             if let Some(timeout) = at_most {
                 config = config.timeout_global(Some(timeout));
             }
-            if is_here {
-                // No proxy can reach the machine's own metadata service.
+            if is_near {
+                // No proxy can reach this machine's own services.
                 config = config.proxy(None);
             }
             let response = agent.run(config.build())?;
@@ -105,12 +103,12 @@ fn uri_text(uri: &Uri) -> String {
     format!("{}://{}", part(uri.scheme_str()), part(uri.authority().map(Authority::as_str)))
 }
 
-/// Whether the host is one of this machine's own link: its cloud's metadata service.
-fn is_link_local(uri: &Uri) -> bool {
+/// Whether the host is this machine, or on its own link: its cloud's metadata service, its tokens.
+fn is_near(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     match host.parse() {
-        Ok(IpAddr::V4(address)) => address.is_link_local(),
-        Ok(IpAddr::V6(address)) => address.is_unique_local(),
+        Ok(IpAddr::V4(address)) => address.is_link_local() || address.is_loopback(),
+        Ok(IpAddr::V6(address)) => address.is_unique_local() || address.is_loopback(),
         Err(_) => false,
     }
 }

@@ -6,6 +6,7 @@
 mod connector;
 mod fault;
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 mod tests;
 
 use std::collections::HashMap;
@@ -67,19 +68,22 @@ impl Described {
 /// # Errors
 /// The chain of credentials yields none, or no region is named.
 pub(crate) fn open(secret: &str) -> Outcome<AwsSecret> {
-    AwsSecret::with(secret, Waiting::new()?, &Connections::new())
+    let waiting = Waiting::new()?;
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(Connections::new());
+    if let Some(region) = region_of(secret) {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    let config = waiting.on(loader.load());
+    AwsSecret::with(secret, waiting, config)
+}
+
+/// The region that an ARN names: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME.
+fn region_of(secret: &str) -> Option<&str> {
+    secret.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
 impl AwsSecret {
-    fn with(secret: &str, waiting: Waiting, connections: &Connections) -> Outcome<Self> {
-        // An ARN names its region: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME.
-        let named = secret.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2));
-        let mut loader =
-            aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(connections.clone());
-        if let Some(region) = named {
-            loader = loader.region(Region::new(region.to_owned()));
-        }
-        let config = waiting.on(loader.load());
+    fn with(secret: &str, waiting: Waiting, config: SdkConfig) -> Outcome<Self> {
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(Fault::usage(
                 format!("the AWS region of {secret} is not known"),

@@ -35,7 +35,7 @@ impl Asked<'_> {
         }
         if is_credential(error) {
             return Fault::failed(
-                format!("{doing}: there is no token from Azure ({})", short(&error.to_string())),
+                format!("{doing}: there is no token from Azure ({})", short(&first_words(error))),
                 "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (a client secret expires), or the managed identity, or run `az login`",
             );
         }
@@ -115,17 +115,24 @@ impl Asked<'_> {
     }
 }
 
+/// The SDK's errors that an error was made of, the outermost first.
+fn chain(error: &azure_core::Error) -> impl Iterator<Item = &azure_core::Error> {
+    let outermost: &(dyn Error + 'static) = error;
+    let errors = iter::successors(Some(outermost), |error: &&(dyn Error + 'static)| {
+        let error: &(dyn Error + 'static) = *error;
+        error.source()
+    });
+    errors.filter_map(|error| error.downcast_ref())
+}
+
 /// Whether it was the credential that failed.
 fn is_credential(error: &azure_core::Error) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let own = error.downcast_ref::<azure_core::Error>();
-        if own.is_some_and(|own| matches!(own.kind(), ErrorKind::Credential)) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    chain(error).any(|error| matches!(error.kind(), ErrorKind::Credential))
+}
+
+/// What was said where it failed; the outer errors only say that it did.
+fn first_words(error: &azure_core::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What a refusal says.

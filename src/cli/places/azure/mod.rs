@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
-use azure_core::http::StatusCode;
+use azure_core::http::{ClientOptions, StatusCode};
 use azure_security_keyvault_secrets::models::{Secret, SetSecretParameters};
 use azure_security_keyvault_secrets::{ResourceExt as _, SecretClient, SecretClientOptions};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -42,14 +42,14 @@ pub(super) struct AzureSecret {
 pub(super) fn open(vault: &str, name: &str) -> Outcome<AzureSecret> {
     let client = transport::Client::new();
     let credential = credential::from_environment(&client)?;
-    AzureSecret::with(vault, name, client, credential)
+    AzureSecret::with(vault, name, client::options(client), credential)
 }
 
 impl AzureSecret {
     fn with(
         vault: &str,
         name: &str,
-        client: transport::Client,
+        client_options: ClientOptions,
         credential: Arc<dyn TokenCredential>,
     ) -> Outcome<Self> {
         let host = host(vault)?;
@@ -59,8 +59,7 @@ impl AzureSecret {
                 "write azure:VAULT/NAME, without a version",
             ));
         }
-        let options =
-            SecretClientOptions { client_options: client::options(client), ..SecretClientOptions::default() };
+        let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
         let client =
             SecretClient::new(&format!("https://{host}"), credential, Some(options)).map_err(|e| {
                 Fault::usage(format!("cannot use the vault {host}: {e}"), "check the name of the vault")

@@ -5,6 +5,7 @@
 mod api;
 mod settings;
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 mod tests;
 
 use std::collections::BTreeMap;
