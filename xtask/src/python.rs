@@ -1,4 +1,4 @@
-//! The Python packages of the examples, which the tests run as a user would.
+//! The Python packages of the examples, which the tests run as a user would, and those that the tests are answered by.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,9 +7,10 @@ use crate::failure::{Failure, NETWORK_REMEDY};
 use crate::program;
 use crate::workspace::Workspace;
 
-const REQUIREMENTS: &str = "examples/flask/requirements.txt";
+/// The first names the second.
+const REQUIREMENTS: [&str; 2] = ["tests/e2e/requirements.txt", "examples/flask/requirements.txt"];
 
-/// A copy of the list that the venv was filled from, written when all is done.
+/// A copy of the lists that the venv was filled from, written when all is done.
 const INSTALLED: &str = "installed-requirements.txt";
 
 /// The interpreter that has the packages.
@@ -22,9 +23,13 @@ pub(crate) fn venv(workspace: &Workspace) -> PathBuf {
 }
 
 pub(crate) fn is_installed(workspace: &Workspace) -> Result<bool, Failure> {
-    let wanted = workspace.read(REQUIREMENTS)?;
+    let wanted = wanted(workspace)?;
     let installed = fs::read_to_string(venv(workspace).join(INSTALLED));
     Ok(installed.is_ok_and(|installed| installed == wanted))
+}
+
+fn wanted(workspace: &Workspace) -> Result<String, Failure> {
+    REQUIREMENTS.iter().map(|list| workspace.read(list)).collect()
 }
 
 pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
@@ -37,11 +42,11 @@ pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
         workspace.command(interpreter(workspace)).args(["-m", "pip", "install", "--quiet"]).args([
             "--disable-pip-version-check",
             "-r",
-            REQUIREMENTS,
+            REQUIREMENTS[0],
         ]),
         NETWORK_REMEDY,
     )?;
-    fs::copy(workspace.root().join(REQUIREMENTS), venv.join(INSTALLED)).map(drop).map_err(|error| {
+    fs::write(venv.join(INSTALLED), wanted(workspace)?).map_err(|error| {
         Failure::new(format!("cannot write to `{}`: {error}", venv.display()), "make it writable")
     })
 }

