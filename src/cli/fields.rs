@@ -53,7 +53,7 @@ pub(crate) fn ips(texts: &[String]) -> Outcome<Option<Bounded<Network>>> {
 
 /// The notes in `old`, with those of `texts` set.
 pub(crate) fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
-    let mut notes: BTreeMap<String, String> = old.as_map().clone();
+    let mut notes: BTreeMap<String, String> = old.as_map();
     for text in texts {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
             Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing")
@@ -99,7 +99,8 @@ mod tests {
     fn notes_are_set_one_by_one_and_may_hold_an_equals_sign() {
         let old = meta(&Meta::default(), &["a=1".into(), "b=x=y".into()]).unwrap();
         let new = meta(&old, &["a=2".into(), "c=".into()]).unwrap();
-        let notes: Vec<_> = new.as_map().iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let notes = new.as_map();
+        let notes: Vec<_> = notes.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(notes, [("a", "2"), ("b", "x=y"), ("c", "")]);
         for bad in ["a", "=1", ""] {
             assert!(meta(&Meta::default(), &[bad.into()]).is_err(), "{bad}");

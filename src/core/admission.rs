@@ -24,6 +24,7 @@ use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
+use crate::text::split_scheme;
 
 /// Everything that stays the same from request to request.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl<'a> UrlParts<'a> {
     #[must_use]
     pub fn of(url: &'a str) -> Self {
         let url = url.split_once('#').map_or(url, |(before, _)| before);
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
         let (before, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
@@ -83,10 +84,9 @@ impl<'a> UrlParts<'a> {
 
     /// Whether the host is this machine.
     fn is_loopback(&self) -> bool {
-        let host = match self.authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-            _ => self.authority,
-        };
+        // The last group of an IPv6 address is no port: a bracket follows it.
+        let host = self.authority.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix(':');
+        let host = host.unwrap_or(self.authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
             || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())

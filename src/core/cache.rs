@@ -2,6 +2,7 @@
 
 use alloc::rc::Rc;
 use core::borrow::Borrow;
+use core::hash::{BuildHasherDefault, Hasher};
 use core::num::{NonZeroU32, NonZeroUsize};
 use core::ops::Deref;
 
@@ -30,9 +31,30 @@ struct Entry<R> {
 /// The records that were used last, at most `entries` of them; `R` points to a record, and to what a shell made of it.
 #[derive(Debug)]
 pub struct RecordCache<R = Rc<Record>> {
-    entries: Option<LruCache<KeyId, Entry<R>>>,
+    entries: Option<LruCache<KeyId, Entry<R>, BuildHasherDefault<IdHasher>>>,
     fresh_ms: u64,
     stale_ms: u64,
+}
+
+/// FNV-1a. Not the standard hasher, which is made for names that an attacker chooses: an id is random or a digest, and only
+/// those of records that were found are kept.
+struct IdHasher(u64);
+
+impl Default for IdHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 =
+            bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
@@ -43,7 +65,7 @@ impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
         Self {
             entries: NonZeroU32::new(entries).filter(|_| fresh_secs > 0).map(|max| {
                 // Not `LruCache::new`, because that allocates the whole table at once.
-                let mut entries = LruCache::unbounded();
+                let mut entries = LruCache::unbounded_with_hasher(BuildHasherDefault::new());
                 entries.resize(NonZeroUsize::try_from(max).unwrap_or(NonZeroUsize::MAX));
                 entries
             }),

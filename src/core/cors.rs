@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::method::Methods;
 use crate::origin::Authority;
+use crate::text::split_scheme;
 
 /// Far above any page's need; a longer list is not echoed.
 const REQUEST_HEADERS_MAX_LEN: usize = 1024;
@@ -131,7 +132,7 @@ impl fmt::Display for WebOriginFault {
 
 /// Reads the origin of a page in the one form that browsers send (RFC 6454, section 6.2).
 pub(crate) fn parse_web_origin(text: &str) -> Result<Box<str>, WebOriginFault> {
-    let (scheme, rest) = text.split_once("://").ok_or(WebOriginFault)?;
+    let (scheme, rest) = split_scheme(text).ok_or(WebOriginFault)?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
     let authority = Authority::parse(rest).map_err(|_| WebOriginFault)?;

@@ -359,8 +359,9 @@ enum InAuthorization<'a> {
     Foreign { value: &'a str, candidate: Option<CredentialText<'a>> },
 }
 
-/// Headers that the gate or the platform sets: no client may speak in their names.
-const GUARDED: [&str; 3] = ["x-keygate-", "x-forwarded-", "cf-"];
+/// Headers that the gate or the platform sets, and those that no client may send past the gate: none may speak in their names.
+const GUARDED: [&str; 7] =
+    ["x-keygate-", "x-forwarded-", "cf-", "x-original-", "x-rewrite-", "x-http-method", "x-method-"];
 
 /// The credential of two places: one of them is empty, or both hold the same.
 fn one<'a>(

@@ -3,11 +3,11 @@
 use alloc::string::String;
 use core::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::base64::{self, Form};
 use crate::key::KeyId;
 use crate::pepper::PepperId;
 
@@ -65,21 +65,18 @@ impl Digest {
 }
 
 fn decode(text: &str) -> Result<[u8; 32], DigestFault> {
-    let mut bytes = [0; 32];
-    match Base64UrlUnpadded::decode(text, &mut bytes) {
-        Ok(all) if all.len() == 32 => Ok(bytes),
-        _ => Err(DigestFault),
-    }
+    let bytes = base64::decode(text, Form::Url).ok_or(DigestFault)?;
+    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| DigestFault)
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keyed { pepper, mac } => {
-                write!(f, "hs256.{pepper}.{}", Base64UrlUnpadded::encode_string(mac))
+                write!(f, "hs256.{pepper}.{}", base64::encode(mac, Form::Url))
             }
             Self::Imported(hash) => {
-                write!(f, "sha256.{}", Base64UrlUnpadded::encode_string(hash))
+                write!(f, "sha256.{}", base64::encode(hash, Form::Url))
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The log: one JSON object on one line for each event, with a closed set of fields.
 
-use alloc::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
 use alloc::string::ToString as _;
-use core::fmt::Write as _;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
+use crate::text::{find, push_hex, split_once};
 
 /// Names of events; where OWASP's logging vocabulary has a word for it, that word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +240,8 @@ impl Line {
                 ' '..='~' => self.0.push(c),
                 _ => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
-                        // INVARIANT: writing to a String does not fail.
-                        let _ = write!(self.0, "\\u{unit:04x}");
+                        self.0.push_str("\\u");
+                        push_hex(&mut self.0, u32::from(*unit), 4);
                     }
                 }
             }
@@ -249,16 +249,50 @@ impl Line {
     }
 }
 
-/// Cuts `text` to `max` characters and takes out what looks like a key.
+/// Cuts `text` to `max` characters and takes out what looks like a key, also one that the cut would go through.
 fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
-    let text = match text.char_indices().nth(max) {
+    let text = cut(text, max.saturating_add(LONG_RUN));
+    let without_keys = match prefix {
+        Some(prefix) if find(text, prefix.as_str()).is_some() => Cow::Owned(redact(text, prefix)),
+        _ => Cow::Borrowed(text),
+    };
+    if has_long_run(&without_keys) {
+        return cut(&hide_long_runs(&without_keys), max).to_owned().into();
+    }
+    match without_keys {
+        Cow::Borrowed(text) => cut(text, max).into(),
+        Cow::Owned(text) => cut(&text, max).to_owned().into(),
+    }
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    match text.char_indices().nth(max) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => text,
-    };
-    match prefix {
-        Some(prefix) if text.contains(prefix.as_str()) => redact(text, prefix).into(),
-        _ => text.into(),
     }
+}
+
+/// As long as a key's body is with some of it missing, and shorter than 256 bits in hex or base64: whatever it is, no path
+/// needs it in a log. The prefix before it may be percent-encoded.
+const LONG_RUN: usize = 40;
+
+fn has_long_run(text: &str) -> bool {
+    text.len() >= LONG_RUN
+        && text.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| run.len() >= LONG_RUN)
+}
+
+fn hide_long_runs(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let end = piece.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(piece.len());
+        if end >= LONG_RUN {
+            out.push_str("[redacted]");
+            out.push_str(piece.get(end..).unwrap_or_default());
+        } else {
+            out.push_str(piece);
+        }
+    }
+    out
 }
 
 fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'static, str> {
@@ -272,7 +306,7 @@ fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) 
 fn redact(text: &str, prefix: &KeyPrefix) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
+    while let Some((before, after)) = split_once(rest, prefix.as_str()) {
         out.push_str(before);
         out.push_str(prefix.as_str());
         rest = after;
@@ -335,6 +369,21 @@ mod tests {
             let line = line(&Scene { path: &path, user_agent: Some(&key), ..Scene::default() });
             assert!(!line.contains("Ab3"), "{line}");
         }
+        let body = "Ab3".repeat(16);
+        for path in [
+            std::format!("/acme%5flive_{body}?"),
+            std::format!("/{body}/x"),
+            std::format!("/{}/acme%5flive_{body}", "-".repeat(480)),
+            std::format!("/x/{}", "9f86d081".repeat(8)),
+        ] {
+            let line = line(&Scene { path: &path, ..Scene::default() });
+            assert!(
+                !line.contains("Ab3Ab3") && !line.contains("9f86d081") && line.contains("[redacted]"),
+                "{line}"
+            );
+        }
+        let short = std::format!("/x/{}.{}", "a".repeat(39), "b".repeat(39));
+        assert!(line(&Scene { path: &short, ..Scene::default() }).contains(&short));
         assert!(line(&Scene { path: "/acme_live_", ..Scene::default() }).contains("/acme_live_[redacted]"));
         assert!(line(&Scene { path: "/acme_live", ..Scene::default() }).contains("\"/acme_live\""));
     }

@@ -1,11 +1,27 @@
 //! Which of a client's headers are not handed on to the origin, besides the credential's own.
 
+use alloc::vec::Vec;
+
 use crate::credential::Places;
 
 /// Headers for one hop only (RFC 9110, section 7.6.1, and its predecessors'), and `Forwarded` (RFC 7239): the gate states the
 /// client's address in `X-Forwarded-For`, and an origin must not find the client's own claim beside it.
 const DROPPED: [&str; 6] =
     ["forwarded", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer"];
+
+/// Headers by which some origins let a client name another path or method than the request's own: what was judged would not be
+/// what is done (CVE-2018-14773).
+const OVERRIDES: [&str; 6] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+];
+
+/// Of all `X-Forwarded-*` the gate states these itself; the others are a client's claims that nobody has checked.
+const STATED: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
 /// What `Connection` may not take away: the platform's word about the client, and what frames or routes the message.
 const NOT_BY_CONNECTION: [&str; 6] =
@@ -19,21 +35,31 @@ const NOT_BY_CONNECTION: [&str; 6] =
 /// `doubtful` holds one header a line: its name in lower case, and for `connection` and `upgrade` also `:` and the value.
 pub fn dropped<'d>(places: &Places, method: &str, doubtful: &'d str) -> impl Iterator<Item = &'d str> {
     let upgrades = method == "GET";
-    doubtful.split('\n').filter(|line| !line.is_empty()).flat_map(move |line| {
+    let mut names = Vec::new();
+    for line in doubtful.split('\n').filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let nominated = if name == "connection" { value } else { "" };
-        let nominated = nominated.split(',').map(str::trim_ascii).filter(|name| may_be_nominated(name));
         let itself = match name {
-            "connection" => false,
+            "connection" => {
+                let nominated = value.split(',').map(str::trim_ascii);
+                names.extend(nominated.filter(|name| may_be_nominated(name)));
+                false
+            }
             "upgrade" => !(upgrades && value.eq_ignore_ascii_case("websocket")),
             _ => is_dropped(places, name),
         };
-        itself.then_some(name).into_iter().chain(nominated)
-    })
+        if itself {
+            names.push(name);
+        }
+    }
+    names.into_iter()
 }
 
 fn is_dropped(places: &Places, name: &str) -> bool {
-    name.starts_with("x-keygate-") || DROPPED.contains(&name) || places.is_lookalike(name)
+    name.starts_with("x-keygate-")
+        || (name.starts_with("x-forwarded-") && !STATED.contains(&name))
+        || DROPPED.contains(&name)
+        || OVERRIDES.contains(&name)
+        || places.is_lookalike(name)
 }
 
 /// Whether a sender may declare the header to be for this hop only. `name` is in the sender's spelling.
@@ -64,6 +90,13 @@ mod tests {
             ("x-keygate-subject", &["x-keygate-subject"]),
             ("x-keygate-anything\nx_keygate_subject", &["x-keygate-anything", "x_keygate_subject"]),
             ("x_custom", &[]),
+            ("x-original-url\nx-rewrite-url\nx-original-thing", &["x-original-url", "x-rewrite-url"]),
+            ("x_original_url\nx-http_method_override", &["x_original_url", "x-http_method_override"]),
+            ("x-http-method-override\nx-http-method", &["x-http-method-override", "x-http-method"]),
+            (
+                "x-forwarded-prefix\nx-forwarded-for\nx-forwarded-host\nx-forwarded-proto",
+                &["x-forwarded-prefix"],
+            ),
             ("te\ntrailer\nforwarded\nkeep-alive", &["te", "trailer", "forwarded", "keep-alive"]),
             ("proxy-authorization\nproxy-connection", &["proxy-authorization", "proxy-connection"]),
             ("connection:close, X-Hop ,x-other", &["close", "X-Hop", "x-other"]),

@@ -9,6 +9,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::text::shown;
+
 /// Deeper than anything that is read here; it keeps hostile nesting off the stack.
 const DEPTH_MAX: usize = 16;
 
@@ -53,7 +55,7 @@ impl fmt::Display for JsonFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem {
             Problem::End => f.write_str("the text ends too early"),
-            Problem::Unexpected(c) => write!(f, "unexpected `{}`", c.escape_default()),
+            Problem::Unexpected(c) => write!(f, "unexpected `{}`", shown(c.encode_utf8(&mut [0; 4]), 1)),
             Problem::Number => f.write_str("not a number as JSON writes it"),
             Problem::Escape => f.write_str("an escape in a string is not well-formed"),
             Problem::Control => f.write_str("a control character in a string is not escaped"),
@@ -120,7 +122,8 @@ impl<'j> Reader<'j> {
     fn fault(&self, problem: Problem) -> JsonFault {
         let read = self.text.len() - self.rest.len();
         let before = self.text.get(..read).unwrap_or_default();
-        let last_line = before.rsplit('\n').next().unwrap_or_default();
+        #[expect(clippy::double_ended_iterator_last, reason = "a search from the end is 1 KB more of wasm")]
+        let last_line = before.split('\n').last().unwrap_or_default();
         JsonFault {
             problem,
             line: before.bytes().filter(|b| *b == b'\n').count() + 1,
@@ -197,7 +200,7 @@ impl<'j> Reader<'j> {
             self.skip_space();
             let name = self.string()?;
             if fields.iter().any(|(other, _)| *other == name) {
-                return Err(Problem::Twice(name.chars().take(64).flat_map(char::escape_default).collect()));
+                return Err(Problem::Twice(shown(&name, 64)));
             }
             self.expect(":")?;
             fields.push((name, self.value(depth + 1)?));

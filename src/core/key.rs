@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::pepper::Pepper;
+use crate::text::shown;
 
 /// Digits of the key, in the order of their values.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -43,7 +44,7 @@ pub struct KeyPrefixFault(Box<str>);
 
 impl fmt::Display for KeyPrefixFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", self.0.escape_default(), KeyPrefix::ALLOWED)
+        write!(f, "`{}` is not {}", shown(&self.0, usize::MAX), KeyPrefix::ALLOWED)
     }
 }
 
@@ -94,7 +95,7 @@ pub struct KeyIdFault(Box<str>);
 
 impl fmt::Display for KeyIdFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z", self.0.escape_default())
+        write!(f, "`{}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z", shown(&self.0, ID_LEN))
     }
 }
 

@@ -19,6 +19,7 @@ extern crate std;
 
 pub mod address;
 pub mod admission;
+mod base64;
 pub mod cache;
 pub mod cors;
 pub mod credential;
@@ -42,4 +43,5 @@ pub mod record;
 pub mod route;
 pub mod secrets;
 pub mod signature;
+mod text;
 pub mod token;

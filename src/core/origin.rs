@@ -1,11 +1,13 @@
 //! Where requests go: a URL, the zone's own origin, or another Worker.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::address::written;
 use crate::path::{CanonicalPath, PathRules};
+use crate::text::split_scheme;
 
 /// Where the gate forwards to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub(crate) fn is_binding_name(text: &str) -> bool {
 
 impl OriginUrl {
     fn parse(text: &str, allow_http: bool) -> Result<Self, OriginFault> {
-        let (scheme, rest) = text.split_once("://").ok_or(OriginFault::Form)?;
+        let (scheme, rest) = split_scheme(text).ok_or(OriginFault::Form)?;
         let default_port = match scheme {
             "https" => 443,
             "http" => 80,
@@ -225,7 +227,8 @@ impl Host {
         if text.len() > 253 || !text.split('.').all(label) {
             return Err(OriginFault::Host);
         }
-        let last = text.rsplit('.').next().unwrap_or_default();
+        #[expect(clippy::double_ended_iterator_last, reason = "a search from the end is 1 KB more of wasm")]
+        let last = text.split('.').last().unwrap_or_default();
         let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
         // The URL standard reads `127.1` and `0x7f.1` as IPv4 addresses; only the plain form has one reading.
         if last.bytes().all(|b| b.is_ascii_digit())
@@ -249,8 +252,8 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
-            Self::V4(address) => f.write_str(&address.to_string()),
-            Self::V6(address) => write!(f, "[{address}]"),
+            Self::V4(address) => f.write_str(&written((*address).into())),
+            Self::V6(address) => write!(f, "[{}]", written((*address).into())),
         }
     }
 }

@@ -76,12 +76,12 @@ impl Pattern {
             return Err(PatternFault::TooLong);
         }
         let path = text.strip_prefix('/').ok_or(PatternFault::NotAbsolute)?;
-        if text.contains(|c: char| c.is_control() || "%?#;\\".contains(c)) {
+        if text.contains(|c: char| c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\')) {
             return Err(PatternFault::Character);
         }
         let mut segments = Vec::new();
         if !path.is_empty() {
-            if text.contains("//") {
+            if text.as_bytes().windows(2).any(|pair| pair == b"//") {
                 return Err(PatternFault::EmptySegment);
             }
             for segment in path.split('/') {

@@ -7,7 +7,7 @@ mod read;
 mod vars;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::cors::Cors;
 use crate::credential::Places;
@@ -42,7 +42,7 @@ pub struct Policy {
     origin_timeout_secs: u32,
     access_log_sample: f64,
     rejection_logs_per_minute: u32,
-    plans: BTreeMap<Box<str>, Limiter>,
+    plans: Vec<(Box<str>, Limiter)>, // INVARIANT: sorted, none twice
 }
 
 #[derive(Clone, Debug)]
@@ -195,14 +195,15 @@ impl Policy {
 
     /// The rate limiters' bindings that the policy counts with.
     pub fn limiters(&self) -> impl Iterator<Item = &str> {
-        self.plans.values().map(|limiter| &*limiter.binding)
+        self.plans.iter().map(|(_, limiter)| &*limiter.binding)
     }
 
     /// What holds for the keys of a plan.
     #[must_use]
     pub fn plan(&self, plan: &Plan) -> PlanLimit<'_> {
-        match self.plans.get(plan.as_str()) {
-            Some(limiter) => {
+        let found = self.plans.binary_search_by(|(name, _)| (**name).cmp(plan.as_str()));
+        match found.ok().and_then(|at| self.plans.get(at)) {
+            Some((_, limiter)) => {
                 PlanLimit::Limiter { binding: &limiter.binding, period_secs: limiter.period_secs }
             }
             None if self.plans.is_empty() => PlanLimit::Unlimited,

@@ -13,6 +13,7 @@ use crate::address::Network;
 use crate::digest::Digest;
 use crate::json::Value;
 use crate::key::KeyId;
+use crate::text::shown;
 use crate::token::{Plan, Scope, Subject};
 
 /// The one version of the record that this code reads and writes.
@@ -231,38 +232,52 @@ impl Record {
     }
 
     fn from_value(value: &Value<'_>, path: String) -> Result<Self, RecordFault> {
-        let fields = Fields::of(value, path, &FIELDS)?;
+        let mut fields = Fields::of(value, path)?;
         // First, because another version has other fields.
-        fields.required("v", version)?;
-        fields.all_known()?;
-        let record = Self {
-            v: Version,
-            id: fields.required("id", |value| text(value, KeyId::parse))?,
-            subject: fields.required("subject", |value| text(value, Subject::parse))?,
-            name: fields.optional("name", |value| text(value, Name::parse))?.unwrap_or_default(),
-            digest: fields.required("digest", |value| text(value, Digest::parse))?,
-            state: fields.required("state", |value| text(value, State::parse))?,
-            created: fields.required("created", time)?,
-            not_before: fields.optional("not_before", time)?,
-            not_after: fields.optional("not_after", time)?,
-            scopes: fields.list("scopes", |value| text(value, Scope::parse))?.unwrap_or_default(),
-            ips: fields.list("ips", |value| text(value, Network::parse))?,
-            plan: fields.optional("plan", |value| text(value, Plan::parse))?,
-            replaces: fields.optional("replaces", |value| text(value, KeyId::parse))?,
-            replaced_by: fields.optional("replaced_by", |value| text(value, KeyId::parse))?,
-            meta: fields.optional("meta", meta)?.unwrap_or_default(),
-        };
-        if let Digest::Imported(hash) = &record.digest
-            && KeyId::of_imported(hash) != record.id
+        fields.version();
+        fields.all_known();
+        let id = fields.required("id", KeyId::parse);
+        let subject = fields.required("subject", Subject::parse);
+        let name = fields.optional("name", Name::parse);
+        let digest = fields.required("digest", Digest::parse);
+        let state = fields.required("state", State::parse);
+        let created = fields.time("created", true);
+        let not_before = fields.time("not_before", false);
+        let not_after = fields.time("not_after", false);
+        let scopes = fields.list("scopes", Scope::parse);
+        let ips = fields.list("ips", Network::parse);
+        let plan = fields.optional("plan", Plan::parse);
+        let replaces = fields.optional("replaces", KeyId::parse);
+        let replaced_by = fields.optional("replaced_by", KeyId::parse);
+        let meta = fields.meta();
+        if let (Some(Digest::Imported(hash)), Some(id)) = (&digest, &id)
+            && KeyId::of_imported(hash) != *id
         {
-            return Err(fields
-                .fault("id", format_args!("`{}` is not the id that follows from the digest", record.id)));
+            fields.note("id", &format_args!("`{id}` is not the id that follows from the digest"));
         }
-        match (record.not_before, record.not_after) {
-            (Some(from), Some(to)) if from >= to => {
-                Err(fields.fault("not_after", "is not after `not_before`; the key would never be good"))
-            }
-            _ => Ok(record),
+        if not_before.zip(not_after).is_some_and(|(from, to)| from >= to) {
+            fields.note("not_after", &"is not after `not_before`; the key would never be good");
+        }
+        // INVARIANT: where one of these is not there, a fault says so.
+        match (fields.fault, id, subject, digest, state, created) {
+            (None, Some(id), Some(subject), Some(digest), Some(state), Some(created)) => Ok(Self {
+                v: Version,
+                id,
+                subject,
+                name: name.unwrap_or_default(),
+                digest,
+                state,
+                created,
+                not_before,
+                not_after,
+                scopes: scopes.unwrap_or_default(),
+                ips,
+                plan,
+                replaces,
+                replaced_by,
+                meta: meta.unwrap_or_default(),
+            }),
+            (fault, ..) => Err(fault.unwrap_or_else(|| RecordFault::new(".", "is not a record"))),
         }
     }
 
@@ -306,16 +321,19 @@ fn read_json(json: &str, max: usize) -> Result<Value<'_>, RecordFault> {
 }
 
 /// An object's fields, and where the object stands.
+///
+/// A fault does not end the reading, it is noted: with an early end at each field, most of the code would be about what has to
+/// be dropped there. The first one is what is told of.
 struct Fields<'v> {
     all: &'v [(Cow<'v, str>, Value<'v>)],
-    known: &'static [&'static str],
     path: String,
+    fault: Option<RecordFault>,
 }
 
 impl<'v> Fields<'v> {
-    fn of(value: &'v Value<'v>, path: String, known: &'static [&'static str]) -> Result<Self, RecordFault> {
+    fn of(value: &'v Value<'v>, path: String) -> Result<Self, RecordFault> {
         match value {
-            Value::Object(all) => Ok(Self { all, known, path }),
+            Value::Object(all) => Ok(Self { all, path, fault: None }),
             other => {
                 let at = path.trim_end_matches('.');
                 let at = if at.is_empty() { "." } else { at };
@@ -324,99 +342,145 @@ impl<'v> Fields<'v> {
         }
     }
 
-    fn all_known(&self) -> Result<(), RecordFault> {
-        match self.all.iter().find(|(name, _)| !self.known.contains(&&**name)) {
-            None => Ok(()),
-            Some((name, _)) => {
-                let name: String = name.chars().take(64).flat_map(char::escape_default).collect();
-                Err(self.fault(&name, format_args!("is not a field; there are {}", self.known.join(", "))))
-            }
+    #[cold]
+    #[inline(never)]
+    fn note(&mut self, name: &str, problem: &dyn fmt::Display) {
+        if self.fault.is_none() {
+            self.fault = Some(RecordFault::new(&[&*self.path, name].concat(), problem));
         }
     }
 
-    fn fault(&self, name: &str, problem: impl fmt::Display) -> RecordFault {
-        RecordFault::new(&format!("{}{name}", self.path), problem)
+    fn all_known(&mut self) {
+        if let Some((name, _)) = self.all.iter().find(|(name, _)| !FIELDS.contains(&&**name)) {
+            self.note(&shown(name, 64), &format_args!("is not a field; there are {}", FIELDS.join(", ")));
+        }
     }
 
     /// A field that may be absent or null.
-    fn optional<T>(
-        &self,
-        name: &str,
-        read: impl Fn(&Value<'_>) -> Result<T, String>,
-    ) -> Result<Option<T>, RecordFault> {
-        match self.all.iter().find(|(field, _)| field == name) {
-            None | Some((_, Value::Null)) => Ok(None),
-            Some((_, value)) => read(value).map(Some).map_err(|problem| self.fault(name, problem)),
-        }
+    fn value(&self, name: &str) -> Option<&'v Value<'v>> {
+        let (_, value) = self.all.iter().find(|(field, _)| field == name)?;
+        (*value != Value::Null).then_some(value)
     }
 
-    fn required<T>(
-        &self,
-        name: &str,
-        read: impl Fn(&Value<'_>) -> Result<T, String>,
-    ) -> Result<T, RecordFault> {
-        self.optional(name, read)?.ok_or_else(|| self.fault(name, "is not set"))
-    }
-
-    fn list<T>(
-        &self,
-        name: &str,
-        read: impl Fn(&Value<'_>) -> Result<T, String>,
-    ) -> Result<Option<Bounded<T>>, RecordFault> {
-        let elements = self.optional(name, |value| match value {
-            Value::Array(elements) if elements.len() <= LIST_MAX => {
-                let read = |(at, element)| read(element).map_err(|problem| (at, problem));
-                Ok(elements.iter().enumerate().map(read).collect::<Result<Vec<T>, (usize, String)>>())
+    fn version(&mut self) {
+        match self.value("v") {
+            None => self.note("v", &NOT_SET),
+            Some(value) if value.as_u64() == Some(RECORD_VERSION) => {}
+            Some(_) => {
+                self.note("v", &format_args!("is not {RECORD_VERSION}, the version that this gate knows"));
             }
-            Value::Array(elements) => {
-                Err(format!("has {} elements; at most {LIST_MAX} are allowed", elements.len()))
+        }
+    }
+
+    fn text(&mut self, name: &str, value: &'v Value<'v>) -> Option<&'v str> {
+        let text = value.as_str();
+        if text.is_none() {
+            self.note(name, &format_args!("is {}, not a text", value.kind()));
+        }
+        text
+    }
+
+    fn optional<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(name, self.value(name)?)?;
+        parse(text).map_err(|fault| self.note(name, &fault)).ok()
+    }
+
+    fn required<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let read = self.optional(name, parse);
+        if read.is_none() {
+            // If it is there and wrong, that was noted before.
+            self.note(name, &NOT_SET);
+        }
+        read
+    }
+
+    fn time(&mut self, name: &str, is_required: bool) -> Option<UnixSeconds> {
+        let Some(value) = self.value(name) else {
+            if is_required {
+                self.note(name, &NOT_SET);
             }
-            other => Err(format!("is {}, not a list", other.kind())),
-        })?;
-        match elements {
-            None => Ok(None),
-            Some(Ok(list)) => Ok(Some(Bounded(list))),
-            Some(Err((at, problem))) => Err(self.fault(&format!("{name}[{at}]"), problem)),
+            return None;
+        };
+        let time = value.as_u64().and_then(UnixSeconds::new);
+        match value {
+            _ if time.is_some() => {}
+            Value::Number(digits) => {
+                let shown = shown(digits, 32);
+                self.note(
+                    name,
+                    &format_args!(
+                        "`{shown}` is not a time: whole Unix seconds before the year 10000 (not milliseconds)"
+                    ),
+                );
+            }
+            other => self.note(name, &format_args!("is {}, not a time in Unix seconds", other.kind())),
+        }
+        time
+    }
+
+    fn elements(&mut self, name: &str) -> Option<&'v [Value<'v>]> {
+        match self.value(name)? {
+            Value::Array(elements) if elements.len() <= LIST_MAX => return Some(elements),
+            Value::Array(elements) => self
+                .note(name, &format_args!("has {} elements; at most {LIST_MAX} are allowed", elements.len())),
+            other => self.note(name, &format_args!("is {}, not a list", other.kind())),
+        }
+        None
+    }
+
+    fn list<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Bounded<T>> {
+        let elements = self.elements(name)?;
+        let mut list = Vec::with_capacity(elements.len());
+        for (at, element) in elements.iter().enumerate() {
+            match element.as_str().map(&parse) {
+                Some(Ok(read)) => list.push(read),
+                Some(Err(fault)) => self.note_element(name, at, &fault),
+                None => self.note_element(name, at, &format_args!("is {}, not a text", element.kind())),
+            }
+        }
+        Some(Bounded(list))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_element(&mut self, name: &str, at: usize, problem: &dyn fmt::Display) {
+        self.note(&format!("{name}[{at}]"), problem);
+    }
+
+    fn meta(&mut self) -> Option<Meta> {
+        match self.value("meta")? {
+            Value::Object(fields) => meta(fields).map_err(|problem| self.note("meta", &problem)).ok(),
+            other => {
+                self.note("meta", &format_args!("is {}, not a table of texts", other.kind()));
+                None
+            }
         }
     }
 }
 
-fn text<T, E: fmt::Display>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, String> {
-    match value.as_str() {
-        Some(text) => parse(text).map_err(|fault| fault.to_string()),
-        None => Err(format!("is {}, not a text", value.kind())),
-    }
-}
+const NOT_SET: &str = "is not set";
 
-fn time(value: &Value<'_>) -> Result<UnixSeconds, String> {
-    let time = value.as_u64().and_then(UnixSeconds::new);
-    time.ok_or_else(|| match value {
-        Value::Number(digits) => {
-            let shown: String = digits.chars().take(32).collect();
-            format!("`{shown}` is not a time: whole Unix seconds before the year 10000 (not milliseconds)")
-        }
-        other => format!("is {}, not a time in Unix seconds", other.kind()),
-    })
-}
-
-fn version(value: &Value<'_>) -> Result<(), String> {
-    if value.as_u64() == Some(RECORD_VERSION) {
-        Ok(())
-    } else {
-        Err(format!("is not {RECORD_VERSION}, the version that this gate knows"))
-    }
-}
-
-fn meta(value: &Value<'_>) -> Result<Meta, String> {
-    let Value::Object(fields) = value else {
-        return Err(format!("is {}, not a table of texts", value.kind()));
-    };
-    let mut notes = BTreeMap::new();
+fn meta(fields: &[(Cow<'_, str>, Value<'_>)]) -> Result<Meta, String> {
+    let mut notes: Vec<(String, String)> = Vec::with_capacity(fields.len().min(META_MAX));
     for (name, value) in fields {
         let text = value.as_str().ok_or("holds something else than texts")?;
-        notes.insert(name.clone().into_owned(), text.into());
+        // JSON's reader lets no name stand twice.
+        let at = notes.partition_point(|(other, _)| **other < **name);
+        notes.insert(at, ((&**name).into(), text.into()));
     }
-    Meta::try_from(notes)
+    Meta::of_sorted(notes)
 }
 
 /// The number 1, and nothing else.
@@ -504,25 +568,23 @@ impl<T> From<Bounded<T>> for Vec<T> {
 /// Notes: at most 16 names of up to 64 characters, with values of up to 256.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "BTreeMap<String, String>")]
-pub struct Meta(BTreeMap<String, String>);
+// Not a map: the gate only checks it, and a map's code is 3 KB of its wasm.
+pub struct Meta(Vec<(String, String)>); // INVARIANT: sorted by names, none twice
 
 impl Meta {
     /// Names and values.
     #[must_use]
-    pub fn as_map(&self) -> &BTreeMap<String, String> {
-        &self.0
+    pub fn as_map(&self) -> BTreeMap<String, String> {
+        self.0.iter().cloned().collect()
     }
-}
 
-impl TryFrom<BTreeMap<String, String>> for Meta {
-    type Error = String;
-    fn try_from(map: BTreeMap<String, String>) -> Result<Self, String> {
-        let fits = map.len() <= META_MAX
-            && map.iter().all(|(name, value)| {
+    fn of_sorted(notes: Vec<(String, String)>) -> Result<Self, String> {
+        let fits = notes.len() <= META_MAX
+            && notes.iter().all(|(name, value)| {
                 is_plain(name, META_NAME_MAX_CHARS) && is_plain(value, META_VALUE_MAX_CHARS)
             });
         if fits {
-            Ok(Self(map))
+            Ok(Self(notes))
         } else {
             Err(format!(
                 "at most {META_MAX} notes, names of at most {META_NAME_MAX_CHARS} and values of at most {META_VALUE_MAX_CHARS} characters, no control characters"
@@ -531,9 +593,16 @@ impl TryFrom<BTreeMap<String, String>> for Meta {
     }
 }
 
+impl TryFrom<BTreeMap<String, String>> for Meta {
+    type Error = String;
+    fn try_from(map: BTreeMap<String, String>) -> Result<Self, String> {
+        Self::of_sorted(map.into_iter().collect())
+    }
+}
+
 impl From<Meta> for BTreeMap<String, String> {
     fn from(meta: Meta) -> Self {
-        meta.0
+        meta.0.into_iter().collect()
     }
 }
 

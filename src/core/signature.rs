@@ -9,12 +9,11 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use crate::admission::UrlParts;
+use crate::base64::{self, Form};
 use crate::record::UnixSeconds;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -94,13 +93,13 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn parse(text: &'a str) -> Result<Self, SigningKeyFault> {
-        let (id, base64) = text.split_once(':').ok_or(SigningKeyFault::Form)?;
+        let (id, key) = text.split_once(':').ok_or(SigningKeyFault::Form)?;
         // Nothing that would have to be escaped within quotes.
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if !(1..=KEY_ID_MAX_LEN).contains(&id.len()) || !id.bytes().all(plain) {
             return Err(SigningKeyFault::Id);
         }
-        let bytes = Zeroizing::new(Base64::decode_vec(base64).map_err(|_| SigningKeyFault::Base64)?);
+        let bytes = base64::decode(key, Form::Standard).ok_or(SigningKeyFault::Base64)?;
         if !(KEY_MIN_BYTES..=KEY_MAX_BYTES).contains(&bytes.len()) {
             return Err(SigningKeyFault::Length);
         }
@@ -163,7 +162,7 @@ impl SigningKey {
             }
         }
         let created = created.seconds().to_string();
-        let nonce = Base64UrlUnpadded::encode_string(nonce);
+        let nonce = base64::encode(nonce, Form::Url);
         let variable = [";created=", &created, &self.parameters, ";nonce=\"", &nonce, "\";tag=\"keygate\""];
         let (base, input) = base.finish(&variable.concat());
         Ok(Signature {
@@ -173,7 +172,7 @@ impl SigningKey {
     }
 
     fn mac(&self, base: &str) -> String {
-        Base64::encode_string(&self.state.clone().chain_update(base).finalize().into_bytes())
+        base64::encode(&self.state.clone().chain_update(base).finalize().into_bytes(), Form::Standard)
     }
 }
 

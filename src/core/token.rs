@@ -5,6 +5,8 @@ use core::fmt;
 
 use serde::Serialize;
 
+use crate::text::shown;
+
 /// Why a text is not the name that it should be; the problem first, then what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFault {
@@ -14,7 +16,7 @@ pub struct TokenFault {
 
 impl fmt::Display for TokenFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", self.found.escape_default(), self.allowed)
+        write!(f, "`{}` is not {}", shown(&self.found, usize::MAX), self.allowed)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The gate's own answers.
 
 use keygate_core::admission::Head;
+use keygate_core::cors::{Cors, Header};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::policy::Policy;
 
@@ -29,14 +30,13 @@ pub(crate) fn denied(isolate: Option<&Isolate>, head: &Head<'_>, now: Moment, de
         return;
     }
     let answer = denial.answer(policy.map_or(REALM, Policy::realm));
-    let mut headers =
-        answer.headers.iter().fold(String::new(), |text, (name, value)| text + name + "\n" + value + "\n");
+    let mut headers = lines(&answer.headers);
     if let Some(allowed) = allowed {
         headers += "access-control-allow-origin\n";
         headers += allowed;
         headers += "\naccess-control-expose-headers\nWWW-Authenticate, Retry-After\n";
     }
-    if cors.is_some_and(keygate_core::cors::Cors::varies) {
+    if cors.is_some_and(Cors::varies) {
         headers += "vary\nOrigin\n";
     }
     let kind = kind.filter(|_| isolate.is_some()).unwrap_or(ONCE);
@@ -55,6 +55,14 @@ pub(crate) fn preflight(isolate: &Isolate, head: &Head<'_>) {
     let asked = glue::header("access-control-request-headers");
     let cors = isolate.gate.policy.cors();
     let answer = cors.preflight_answer(head.origin.unwrap_or_default(), asked.as_deref());
-    let headers = answer.iter().fold(String::new(), |text, (name, value)| text + name + "\n" + value + "\n");
-    glue::respond_to_preflight(&headers);
+    glue::respond_to_preflight(&lines(&answer));
+}
+
+/// Names and values in turn, each ended by a line feed.
+fn lines(headers: &[Header<'_>]) -> String {
+    let mut text = String::with_capacity(256);
+    for (name, value) in headers {
+        text.extend([*name, "\n", value, "\n"]);
+    }
+    text
 }

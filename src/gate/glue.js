@@ -48,6 +48,7 @@ function read(of, bindings, known) {
   request = of;
   env = bindings;
   said = known;
+  answer = undefined;
   requestId = undefined;
   url = of.url;
   const { method, headers } = of;
@@ -74,12 +75,12 @@ const PEPPERS = ["PEPPER", "PEPPER_PREVIOUS"];
 
 // Has wasm read what is configured, then asks again. A pepper from a Secrets Store has to be awaited.
 function open(of, bindings, again) {
-  const peppers = PEPPERS.map((name) => bindings[name] ?? undefined);
-  if (peppers.every((pepper) => pepper === undefined || typeof pepper === "string")) {
-    start(...peppers);
+  const peppers = PEPPERS.map((name) => bindings[name]);
+  if (!peppers.some(isObject)) {
+    start(...peppers.map(textOf));
     return again();
   }
-  const texts = PEPPERS.map((name, i) => (typeof peppers[i] === "object" ? fromStore(peppers[i], name) : peppers[i]));
+  const texts = PEPPERS.map((name, i) => (isObject(peppers[i]) ? fromStore(peppers[i], name) : textOf(peppers[i])));
   return Promise.all(texts).then(
     (texts) =>
       guarded(() => {
@@ -95,10 +96,12 @@ function open(of, bindings, again) {
   );
 }
 
+const isObject = (value) => typeof value === "object" && value !== null;
+const textOf = (value) => (typeof value === "string" ? value : undefined);
+
 async function fromStore(secret, name) {
   try {
-    const text = await secret.get();
-    return typeof text === "string" ? text : undefined;
+    return textOf(await secret.get());
   } catch (error) {
     throw new Error(`the Secrets Store binding ${name} failed: ${error}`);
   }
@@ -203,7 +206,7 @@ const KNOWN_CLIENT = 4;
 // Signature, Content-Digest. An empty part means: do not send that header; but without a signature the last three are the
 // client's own.
 export function forward(service, of, flags, pathAt, plan) {
-  const [sent, bindings] = [request, env];
+  const [sent, bindings, id] = [request, env, requestId];
   const { method, body } = sent;
   const headers = new Headers(sent.headers);
   for (let i = 0; i < places.length; i++) {
@@ -255,7 +258,7 @@ export function forward(service, of, flags, pathAt, plan) {
       if (isSettled) return;
       isSettled = true;
       clearTimeout(timer);
-      resolve(guarded(() => failed(sent, bindings, of, reason)));
+      resolve(guarded(() => failed(sent, bindings, id, of, reason)));
     };
     const timer = setTimeout(fail, originTimeoutMs, "");
     const settle = (response) => {
@@ -263,7 +266,8 @@ export function forward(service, of, flags, pathAt, plan) {
       clearTimeout(timer);
       resolve(cors === "" ? response : withCors(response, cors));
     };
-    const refuse = (error) => fail(String(error));
+    // Some messages quote the URL, and with it the query.
+    const refuse = (error) => fail(String(error).replace(/\w+:\/\/\S*/g, "[URL]"));
     try {
       (service === undefined ? fetch(target, init) : bindings[service].fetch(target, init)).then(settle, refuse);
     } catch (error) {
@@ -273,14 +277,17 @@ export function forward(service, of, flags, pathAt, plan) {
 }
 
 // The answer for an origin that failed for this reason; an empty one is a timeout.
-function failed(of, bindings, to, reason) {
+function failed(of, bindings, id, to, reason) {
   const text = read(of, bindings, NOTHING);
+  // The one that its line in the log has, if it was logged when it was let through.
+  requestId = id;
   if (originFailed(text, Date.now(), to?.id, to?.subject, reason)) return answer;
-  return open(of, bindings, () => failed(of, bindings, to, reason));
+  return open(of, bindings, () => failed(of, bindings, id, to, reason));
 }
 
 // Names of headers that may have to stay here: those with another sign than a hyphen, which some origins read as one,
-// those that begin as the gate's own do, and those for one hop only. Almost always none.
+// those that begin as the gate's own do, those that tell an origin of another path or method, and those for one hop only.
+// Almost always none.
 function doubtful(headers) {
   let names = "";
   for (const name of headers.keys()) {
@@ -296,7 +303,7 @@ function doubtful(headers) {
 }
 
 const DOUBTFUL =
-  /[^0-9a-z-]|^x-keygate-|^(?:connection|forwarded|keep-alive|proxy-authorization|proxy-connection|te|trailer|upgrade)$/;
+  /[^0-9a-z-]|^x-(?:keygate-|forwarded-(?!(?:for|host|proto)$)|original-|rewrite-|http-method|method-)|^(?:connection|forwarded|keep-alive|proxy-authorization|proxy-connection|te|trailer|upgrade)$/;
 const ORDINARY_CONNECTION = /^(?:keep-alive|close)$/i;
 
 function put(headers, name, value) {
@@ -332,8 +339,7 @@ function isPlain(value) {
 
 // A secret's text; undefined where it is not set, or is no text.
 export function text(name) {
-  const value = env[name];
-  return typeof value === "string" ? value : undefined;
+  return textOf(env[name]);
 }
 
 // The URL as `fetch` writes it, which encodes characters that a request's own URL may hold, such as `{` and `'`.

@@ -38,3 +38,9 @@ extern "C" {
     pub(crate) fn now() -> String;
     pub(crate) fn log(line: &str);
 }
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = Math)]
+    pub(crate) fn random() -> f64;
+}

@@ -65,6 +65,11 @@ fn read(pepper: Option<&String>, previous: Option<&String>) -> Result<&'static I
     if !glue::can(KEYS, "get") {
         faults.push(format!("the KV binding {KEYS} is missing, or is no KV namespace"));
     }
+    for (name, text) in [(PEPPER, pepper), (PEPPER_PREVIOUS, previous)] {
+        if text.is_none() && glue::has(name) {
+            faults.push(format!("the secret {name} is no text"));
+        }
+    }
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
         [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(|name| {
             let text = secret_text(name);

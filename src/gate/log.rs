@@ -73,7 +73,7 @@ pub(crate) fn accepted(isolate: &Isolate, head: &Head<'_>, permit: &Permit<'_>) 
     }
     let sample = isolate.gate.policy.access_log_sample();
     // Most policies say 0 or 1, and need no random number.
-    if sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
+    if sample <= 0.0 || (sample < 1.0 && glue::random() >= sample) {
         return;
     }
     let described = Described(glue::describe());

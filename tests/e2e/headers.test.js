@@ -79,6 +79,20 @@ test("case 33: when the client's address is not known, its X-Forwarded-For is no
   assert.ok(!valuesOf(seen, "x-forwarded-for").includes("10.0.0.1"));
 });
 
+describe("case 33: headers that tell an origin of another path or method stay at the gate:", () => {
+  for (const name of [
+    "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method",
+    "X-Forwarded-Prefix", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Ssl", "X_Original_URL", "X-HTTP_Method-Override",
+  ]) {
+    test(name, async () => {
+      for (const [issued, target] of [[scoped, "/v1/things"], [undefined, "/public/page"]]) {
+        const { seen } = await assertAccepted(gate, { target, key: issued?.key, headers: { [name]: "/admin" } }, issued);
+        assert.deepEqual(valuesOf(seen, name.toLowerCase()), []);
+      }
+    });
+  }
+});
+
 test("case 10: spellings of the credential's header and of X-Forwarded with underscores are not forwarded", async () => {
   const headers = { X_API_Key: "underscores", X_Forwarded_For: "10.0.0.1", "X-Forwarded_Host": "evil.example" };
   const { seen } = await assertAccepted(gate, { target: "/public/page", headers });

@@ -65,6 +65,7 @@ describe("case 64: hostile text stays inside its line:", () => {
 describe("case 39: a key that stands where none belongs does not reach the log:", () => {
   const rows = [
     ["in the path", (key) => ({ target: `/v1/${key}` })],
+    ["in the path, its prefix percent-encoded", (key) => ({ target: `/v1/${key.replace("_", "%5f")}` })],
     ["in User-Agent", (key) => ({ headers: { "User-Agent": key } })],
     ["in the query", (key) => ({ target: `/v1/things?key=${key}` })],
     ["in CF-Connecting-IP", (key) => ({ headers: { "CF-Connecting-IP": key } })],

@@ -2,25 +2,41 @@
 
 use std::time::Instant;
 
+use crate::bench;
 use crate::built_tools;
 use crate::failure::Failure;
+use crate::fuzz;
 use crate::program;
+use crate::random;
 use crate::setup::{WASM_TARGET, for_checking};
 use crate::test;
+use crate::timing;
 use crate::workspace::Workspace;
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 12] = [
     ("setup", setup),
     ("format", format),
     ("lints, native", lints_native),
     ("lints, wasm32", lints_wasm),
+    ("lints, fuzz, timing and benches", lints_apart),
     ("licences and sources", licences),
     ("advisories", advisories),
     ("deploy, dry run", deploy_dry_run),
     ("test", test::run),
+    ("random requests", random_briefly),
+    ("fuzz", fuzz_briefly),
+    ("bench, one round", bench_briefly),
+];
+
+/// The workspaces of their own, which cargo does not reach from the clone's root.
+const APART: [&str; 4] = [
+    "--manifest-path=fuzz/Cargo.toml",
+    "--manifest-path=timing/Cargo.toml",
+    "--manifest-path=bench/micro/Cargo.toml",
+    "--manifest-path=bench/idiomatic/Cargo.toml",
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
@@ -43,7 +59,14 @@ fn setup(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn format(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(workspace.command("cargo").args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
+    program::run(workspace.command("cargo").args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")?;
+    for manifest in APART {
+        program::run(
+            workspace.command("cargo").args(["fmt", manifest, "--check"]),
+            "run `cargo fmt` in that folder",
+        )?;
+    }
+    Ok(())
 }
 
 fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
@@ -65,6 +88,12 @@ fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
             .args(["--", "--deny=warnings"]),
         "see the lints above",
     )
+}
+
+fn lints_apart(workspace: &Workspace) -> Result<(), Failure> {
+    fuzz::lint(workspace)?;
+    timing::lint(workspace)?;
+    bench::micro::check(workspace)
 }
 
 fn licences(workspace: &Workspace) -> Result<(), Failure> {
@@ -100,4 +129,16 @@ fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
             .arg(workspace.target().join("deploy")),
         "see what wrangler said above",
     )
+}
+
+fn random_briefly(workspace: &Workspace) -> Result<(), Failure> {
+    random::run(workspace, &random::Options::CI)
+}
+
+fn fuzz_briefly(workspace: &Workspace) -> Result<(), Failure> {
+    fuzz::run(workspace, &fuzz::Options::CI)
+}
+
+fn bench_briefly(workspace: &Workspace) -> Result<(), Failure> {
+    bench::run(workspace, &bench::Options::for_ci())
 }

@@ -8,6 +8,8 @@ mod seeds;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::thread;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -26,15 +28,24 @@ const INPUT_MAX: u32 = 20 * 1024;
 /// An input that takes longer is a finding. The slowest honest ones take milliseconds.
 const INPUT_TIMEOUT_SECS: u32 = 10;
 const MEMORY_MAX_MB: u32 = 1024;
+/// How many targets run at a time, where there are as many cores.
+const AT_ONCE: usize = 2;
+/// Long enough for each target to go through the vectors and some thousand mutations of each.
+const SECONDS: u32 = 20;
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// How long each target runs
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = SECONDS, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Only this target; all of them without
     #[arg(long)]
     target: Option<Target>,
+}
+
+impl Options {
+    /// As a change is checked: every target for a short time.
+    pub(crate) const CI: Self = Self { seconds: SECONDS, target: None };
 }
 
 /// A file of `fuzz/fuzz_targets`.
@@ -69,33 +80,61 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let built = build(workspace)?;
     let chosen = options.target.as_ref().map_or(Target::value_variants(), std::slice::from_ref);
     eprintln!("{:<12}{:>12}{:>9}{:>10}{:>9}", "target", "inputs", "seconds", "coverage", "corpus");
-    for target in chosen {
-        let start = Instant::now();
-        let figures = search(workspace, &built, *target, options.seconds)?;
-        let seconds = start.elapsed().as_secs();
-        let Figures { inputs, coverage, corpus } = figures;
-        eprintln!("{:<12}{inputs:>12}{seconds:>9}{coverage:>10}{corpus:>9}", target.name());
-    }
-    Ok(())
+    let queue = Mutex::new(chosen.iter());
+    let next = || queue.lock().ok().and_then(|mut queue| queue.next().copied());
+    let search_all = || {
+        while let Some(target) = next() {
+            let start = Instant::now();
+            let Figures { inputs, coverage, corpus } = search(workspace, &built, target, options.seconds)?;
+            let seconds = start.elapsed().as_secs();
+            eprintln!("{:<12}{inputs:>12}{seconds:>9}{coverage:>10}{corpus:>9}", target.name());
+        }
+        Ok(())
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let searches: Vec<_> = (0..AT_ONCE.min(cores)).map(|_| scope.spawn(search_all)).collect();
+        let died = |_| Err(Failure::new("a search died", "see the panic above"));
+        // All are awaited, so that none goes on behind a failure of another.
+        let ended: Vec<_> = searches.into_iter().map(|search| search.join().unwrap_or_else(died)).collect();
+        ended.into_iter().collect()
+    })
+}
+
+/// Lints the targets with what a build of them has made, libFuzzer included.
+pub(crate) fn lint(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        cargo(workspace, "clippy", &host()?).args(["--", "--deny=warnings"]),
+        "see the lints above; libFuzzer needs a C++ compiler",
+    )
 }
 
 /// Builds the targets; the folder that holds them.
 fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let host = host()?;
-    let folder = workspace.target().join("fuzz");
     program::run(
-        workspace
-            .command("cargo")
-            .args(["build", "--quiet", "--release", "--locked", "--manifest-path=fuzz/Cargo.toml"])
-            // With a target named, the flags are not for build scripts and macros.
-            .args(["--target", &host])
-            .arg("--target-dir")
-            .arg(&folder)
-            .env("RUSTFLAGS", INSTRUMENTED)
-            .env_remove("CARGO_ENCODED_RUSTFLAGS"),
+        &mut cargo(workspace, "build", &host),
         "see the errors above; libFuzzer needs a C++ compiler",
     )?;
-    Ok(folder.join(host).join("release"))
+    Ok(target_folder(workspace).join(host).join("release"))
+}
+
+/// A command of cargo's on the workspace of the targets, for the instrumented build.
+fn cargo(workspace: &Workspace, subcommand: &str, host: &str) -> Command {
+    let mut command = workspace.command("cargo");
+    command
+        .args([subcommand, "--quiet", "--release", "--locked", "--manifest-path=fuzz/Cargo.toml"])
+        // With a target named, the flags are not for build scripts and macros.
+        .args(["--target", host])
+        .arg("--target-dir")
+        .arg(target_folder(workspace))
+        .env("RUSTFLAGS", INSTRUMENTED)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command
+}
+
+fn target_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("fuzz")
 }
 
 /// The machine's own target, as rustc names it.
@@ -115,7 +154,7 @@ struct Figures {
 
 /// Runs one target until its time is over.
 fn search(workspace: &Workspace, built: &Path, target: Target, seconds: u32) -> Result<Figures, Failure> {
-    let folder = workspace.target().join("fuzz/corpus").join(target.name());
+    let folder = target_folder(workspace).join("corpus").join(target.name());
     seeds::write(workspace, target, &folder)?;
     let crashes = workspace.root().join("fuzz/artifacts").join(target.name());
     create(&crashes)?;

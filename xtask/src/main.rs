@@ -18,6 +18,7 @@ mod mutants;
 mod npm;
 mod program;
 mod python;
+mod random;
 mod setup;
 mod test;
 mod timing;
@@ -51,6 +52,8 @@ enum Task {
     Bench(bench::Options),
     /// Looks for inputs that break what the core promises, for a given time
     Fuzz(fuzz::Options),
+    /// Sends random requests to the gate, and checks what reaches the origin, the answers and the log
+    Random(random::Options),
     /// Breaks the core in one place at a time and sees whether a test notices
     Mutants(mutants::Options),
     /// Measures whether comparing a key takes the same time however wrong it is
@@ -86,6 +89,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Test => test::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Fuzz(options) => fuzz::run(&workspace, options),
+        Task::Random(options) => random::run(&workspace, options),
         Task::Mutants(options) => mutants::run(&workspace, options),
         Task::Timing(options) => timing::run(&workspace, options),
         Task::Coverage => coverage::run(&workspace),

@@ -12,7 +12,7 @@ use crate::program;
 use crate::workspace::Workspace;
 
 /// What decides: who gets in, by which key, on which path.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "src/core/admission.rs",
     "src/core/credential.rs",
     "src/core/credential/basic.rs",
@@ -24,6 +24,7 @@ const FILES: [&str; 13] = [
     "src/core/path.rs",
     "src/core/pattern.rs",
     "src/core/pepper.rs",
+    "src/core/record.rs",
     "src/core/route.rs",
     "src/core/route/trie.rs",
 ];

@@ -7,8 +7,7 @@ use crate::failure::{Failure, NETWORK_REMEDY};
 use crate::program;
 use crate::workspace::Workspace;
 
-/// The first names the second.
-const REQUIREMENTS: [&str; 2] = ["tests/e2e/requirements.txt", "examples/flask/requirements.txt"];
+const REQUIREMENTS: [&str; 2] = ["examples/flask/requirements.txt", "tests/e2e/requirements.txt"];
 
 /// A copy of the lists that the venv was filled from, written when all is done.
 const INSTALLED: &str = "installed-requirements.txt";
@@ -39,11 +38,10 @@ pub(crate) fn install(workspace: &Workspace) -> Result<(), Failure> {
         "install Python 3.11 or later with its venv module (Debian: python3-venv)",
     )?;
     program::run(
-        workspace.command(interpreter(workspace)).args(["-m", "pip", "install", "--quiet"]).args([
-            "--disable-pip-version-check",
-            "-r",
-            REQUIREMENTS[0],
-        ]),
+        workspace
+            .command(interpreter(workspace))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(REQUIREMENTS.map(|list| format!("--requirement={list}"))),
         NETWORK_REMEDY,
     )?;
     fs::write(venv.join(INSTALLED), wanted(workspace)?).map_err(|error| {

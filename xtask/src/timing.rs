@@ -3,6 +3,8 @@
 //! The harness is in timing/: tag and digests by the core's own functions, and a comparison that leaks on purpose, so that the
 //! harness is seen to find what it looks for.
 
+use std::process::Command;
+
 use clap::Args;
 
 use crate::failure::Failure;
@@ -24,13 +26,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let printed = program::output(
-        workspace
-            .command("cargo")
-            .args(["run", "--quiet", "--release", "--locked", "--manifest-path=timing/Cargo.toml"])
-            .arg("--target-dir")
-            .arg(workspace.target().join("timing"))
-            .arg("--")
-            .arg(options.samples.to_string()),
+        cargo(workspace, "run").arg("--").arg(options.samples.to_string()),
         "see the errors above",
     )?;
     let measured: Vec<(&str, f64)> = printed.lines().filter_map(measurement).collect();
@@ -55,6 +51,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
             "run it again on an idle machine; what shows twice is a leak",
         ))
     }
+}
+
+/// Lints the harness.
+pub(crate) fn lint(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(cargo(workspace, "clippy").args(["--", "--deny=warnings"]), "see the lints above")
+}
+
+/// A command of cargo's on the harness, as it is built for measuring.
+fn cargo(workspace: &Workspace, subcommand: &str) -> Command {
+    let mut command = workspace.command("cargo");
+    command
+        .args([subcommand, "--quiet", "--release", "--locked", "--manifest-path=timing/Cargo.toml"])
+        .arg("--target-dir")
+        .arg(workspace.target().join("timing"));
+    command
 }
 
 /// The name and the t of `bench tag ... : n == +1.000M, max t = -1.83, …`.

@@ -2,11 +2,12 @@
 
 use alloc::string::String;
 
-use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use super::{CREDENTIAL_MAX_LEN, CredentialFault, CredentialText, Text, not_blank};
+use crate::base64::{self, Form};
 use crate::key::KeyPrefix;
+use crate::text::find;
 
 /// The credential in `user:password` (RFC 7617): the password, or the user name where there is no password.
 pub(super) fn in_basic(
@@ -16,7 +17,7 @@ pub(super) fn in_basic(
     if text.len() > CREDENTIAL_MAX_LEN * 4 {
         return Ok(None);
     }
-    let bytes = Zeroizing::new(Base64::decode_vec(text).unwrap_or_default());
+    let bytes = base64::decode(text, Form::Standard).unwrap_or_default();
     let Ok(pair) = core::str::from_utf8(&bytes) else {
         return Ok(None);
     };
@@ -44,7 +45,7 @@ pub(super) fn holds_prefix(value: &str, prefix: &KeyPrefix) -> bool {
 pub(super) fn holds_text(value: &str, key: &str) -> bool {
     // What is longer is refused for its length, and goes nowhere.
     key.len() <= CREDENTIAL_MAX_LEN
-        && (value.contains(key) || basic_readings(value).any(|text| text.contains(key)))
+        && (find(value, key).is_some() || basic_readings(value).any(|text| find(&text, key).is_some()))
 }
 
 /// Each costs the length of the header. No client joins as many; one that does is taken to hide something.

@@ -7,6 +7,7 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 use serde::Deserialize;
 
+use super::places::PlaceFault;
 use super::{AuthorizationFate, CredentialFault, CredentialText, Places, Presented};
 use crate::key::KeyPrefix;
 
@@ -185,6 +186,15 @@ fn places_that_cannot_be() {
     ] {
         assert!(Places::default().add(place).is_err(), "{place:?}");
     }
+    for (length, is_read) in [(1, true), (64, true), (65, false), (66, false)] {
+        for kind in ["header", "query"] {
+            let place = std::format!("{kind}:{}", "n".repeat(length));
+            assert_eq!(Places::default().add(&place).is_ok(), is_read, "{place}");
+        }
+    }
+    let mut query = places(&["query:k"]);
+    assert_eq!(query.add("query:k"), Err(PlaceFault::Twice));
+    assert_eq!(query.add("query:other"), Err(PlaceFault::SecondQuery));
     let mut twice = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
     for place in ["bearer", "basic", "header:X-API-Key", "query:k", "query:other"] {
         assert!(twice.add(place).is_err(), "{place:?}");
@@ -257,6 +267,43 @@ fn a_basic_authorization_is_decoded_up_to_four_times_the_longest_key() {
         let found = places.extract(&prefix(), &presented).unwrap();
         let read = found.credential.as_ref().map(|text| text.expose().len());
         assert_eq!(read, is_read.then_some(password), "{password}");
+    }
+}
+
+#[test]
+fn a_key_in_base64_of_either_alphabet_is_found_whatever_stands_before_it() {
+    let places = places(&["header:x-api-key"]);
+    let key = "acme_live_4fTz0Qw9Lr2K7hV4567890123456789012345678qX8kLm2PqZ";
+    // Base64 begins with one `+`, then with one `/`: without that digit all others are out of step. No UTF-8, so that only
+    // the lenient reading goes on.
+    for before in [b"\xf8aa", b"\xfcaa"] {
+        let written = Base64::encode_string(&[before, key.as_bytes()].concat());
+        for written in [written.replace('+', "-").replace('/', "_"), written] {
+            let authorization = std::format!("Basic {written}");
+            let presented = Presented {
+                authorization: Some(&authorization),
+                headers: &[Some("another-key")],
+                ..Presented::default()
+            };
+            let found = places.extract(&prefix(), &presented).map(|_| ());
+            assert_eq!(found, Err(CredentialFault::KeyInForeignAuthorization), "{written}");
+        }
+    }
+}
+
+#[test]
+fn four_joined_basic_values_are_read_and_a_fifth_is_taken_to_hide_a_key() {
+    let places = places(&["header:x-api-key"]);
+    for (count, is_read) in [(4, true), (5, false)] {
+        let authorization = ["Basic dTpw"; 5].get(..count).unwrap().join(", ");
+        let presented = Presented {
+            authorization: Some(&authorization),
+            headers: &[Some("another-key")],
+            ..Presented::default()
+        };
+        let found = places.extract(&prefix(), &presented).map(|found| found.authorization);
+        let refused = Err(CredentialFault::KeyInForeignAuthorization);
+        assert_eq!(found, if is_read { Ok(AuthorizationFate::Keep) } else { refused }, "{count}");
     }
 }
 

@@ -446,6 +446,21 @@ fn a_permitted_request_goes_to_the_routes_origin_on_the_judged_path_without_its_
     }
 }
 
+#[test]
+fn a_url_whose_host_is_not_ascii_is_written_anew() {
+    // The shell cuts the URL where `path_at` says, and does not count in bytes of UTF-8.
+    let (key, record) = issued();
+    let gate = gate(&[], &SecretTexts::default());
+    for (url, is_unchanged) in [("https://gate.example/v1/x", true), ("https://gäte.example/v1/x", false)] {
+        let ask = Ask { url, x_api_key: Some(&key), ..ASK };
+        outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| {
+            assert_eq!(permit.unchanged(url).is_some(), is_unchanged, "{url}");
+            assert_eq!(permit.destination(), Destination::Url("https://origin.example/base/v1/x".into()));
+        })
+        .unwrap();
+    }
+}
+
 /// Where a request goes of which nothing is written anew.
 fn unchanged<'a>(permit: &Permit<'a>, url: &str) -> Option<Destination<'a>> {
     let unchanged = permit.unchanged(url)?;

@@ -7,6 +7,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use crate::json::Value;
+use crate::text::push_shown;
 
 /// Enough to recognise a value; an error is not a place for a kilobyte.
 const SHOWN_MAX_CHARS: usize = 80;
@@ -71,6 +72,11 @@ pub(super) struct Faults(Vec<PolicyFault>);
 impl Faults {
     /// Notes what is wrong with a field.
     pub(super) fn add(&mut self, field: &str, problem: impl fmt::Display) {
+        self.note(field, &problem);
+    }
+
+    // One body for all problems; the generic functions around it are calls.
+    fn note(&mut self, field: &str, problem: &dyn fmt::Display) {
         if self.0.len() < FAULTS_MAX {
             self.0.push(PolicyFault { field: field.to_owned(), problem: problem.to_string() });
         }
@@ -78,7 +84,11 @@ impl Faults {
 
     /// Notes that a value is not what is allowed: `` `value` problem ``.
     pub(super) fn add_value(&mut self, field: &str, value: &Value<'_>, problem: impl fmt::Display) {
-        self.add(field, format_args!("`{}` {problem}", shown(value)));
+        self.note_of(field, &shown(value), &problem);
+    }
+
+    fn note_of(&mut self, field: &str, shown: &str, problem: &dyn fmt::Display) {
+        self.note(field, &format_args!("`{shown}` {problem}"));
     }
 
     /// The value, if nothing was wrong.
@@ -91,7 +101,7 @@ impl Faults {
 
     /// Notes that a text is not what is allowed.
     pub(super) fn add_text(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
-        self.add(field, format_args!("`{}` {problem}", shown_text(text)));
+        self.note_of(field, &shown_text(text), &problem);
     }
 
     /// Reads a text.
@@ -251,9 +261,19 @@ fn shown(value: &Value<'_>) -> String {
 
 /// A text as an error shows it: on one line, and bounded.
 pub(super) fn shown_text(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX_CHARS).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN_MAX_CHARS) {
+        if is_letter(c) { shown.push(c) } else { push_shown(&mut shown, c) }
+    }
     if text.chars().nth(SHOWN_MAX_CHARS).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// Whether a character beyond ASCII is a letter of the larger alphabets, and so shown as it is.
+///
+/// Not `char::escape_debug`: its tables are 3 KB of wasm.
+fn is_letter(c: char) -> bool {
+    matches!(c, '\u{c0}'..='\u{24f}' | 'Α'..='ω' | 'Ѐ'..='џ' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='鿋' | '가'..='힣')
 }

@@ -2,7 +2,6 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -234,16 +233,17 @@ impl<'v> Reader<'v, '_> {
         Cors::new(origins, preflight, methods)
     }
 
-    fn plans(&mut self) -> BTreeMap<Box<str>, Limiter> {
+    fn plans(&mut self) -> Vec<(Box<str>, Limiter)> {
         let table = self.var("PLANS").and_then(|value| self.faults.table("PLANS", value, "plans"));
-        let mut plans = BTreeMap::new();
+        let mut plans: Vec<(Box<str>, Limiter)> = Vec::new();
         for (name, value) in table.unwrap_or_default() {
             let field = alloc::format!("PLANS.{}", shown_text(name));
             if let Err(fault) = Plan::parse(name) {
                 self.faults.add(&field, fault);
             }
             if let Some(limiter) = self.limiter(&field, value) {
-                plans.insert((&**name).into(), limiter);
+                let at = plans.partition_point(|(other, _)| **other < **name);
+                plans.insert(at, ((&**name).into(), limiter));
             }
         }
         if plans.len() > PLANS_MAX {

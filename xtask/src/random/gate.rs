@@ -1,0 +1,212 @@
+//! The gate under test: the project's own bundle on the runtime itself, and a watch on every line that it logs.
+
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use serde_json::{Value, json};
+
+use super::keys::{PEPPER, PREFIX, Ring};
+use super::oracle::{LISTED_PAGE, ORIGIN_AUTHORIZATION, SIGNING_KEY};
+use super::servers::{Ledger, listen};
+use crate::failure::Failure;
+use crate::program;
+use crate::workspace::Workspace;
+
+/// Ends with the value.
+pub(super) struct Gate {
+    pub(super) address: SocketAddr,
+    runtime: Child,
+    /// Each counts the lines of one stream that it has looked at.
+    watches: Vec<JoinHandle<u64>>,
+    place: PathBuf,
+}
+
+impl Gate {
+    /// Starts it in front of these two servers; a secret in its log is noted in the ledger.
+    pub(super) fn start(
+        workspace: &Workspace,
+        ring: &Arc<Ring>,
+        ledger: &Arc<Ledger>,
+        [kv, origin]: [SocketAddr; 2],
+    ) -> Result<Self, Failure> {
+        let place = env::temp_dir().join(format!("keygate-random-{}", process::id()));
+        let modules =
+            copy_modules(&workspace.bundle(), &place).map_err(|error| not_written(&place, &error))?;
+        let config = place.join("config.capnp");
+        fs::write(&config, self::config(&modules, &compatibility_date(workspace)?, ring, kv, origin))
+            .map_err(|error| not_written(&config, &error))?;
+        // The listening socket is handed over as standard input: requests can queue before the runtime is up.
+        let (listener, address) = listen()?;
+        let mut command = Command::new(workerd(workspace)?);
+        command
+            .arg("serve")
+            .arg(&config)
+            .arg("--socket-fd=http=0")
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut runtime = command.spawn().map_err(|error| program::not_started(&command, &error))?;
+        let mut watches = Vec::new();
+        watches.extend(runtime.stdout.take().map(|stream| watch(stream, ring, ledger)));
+        watches.extend(runtime.stderr.take().map(|stream| watch(stream, ring, ledger)));
+        Ok(Self { address, runtime, watches, place })
+    }
+
+    /// Whether the runtime runs still.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.runtime.try_wait(), Ok(None))
+    }
+
+    /// Ends it, and says how many lines it has logged once all of them are looked at.
+    pub(super) fn end(mut self) -> u64 {
+        drop(self.runtime.kill());
+        let watches = std::mem::take(&mut self.watches);
+        watches.into_iter().map(|watch| watch.join().unwrap_or_default()).sum()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        drop(self.runtime.kill());
+        drop(self.runtime.wait());
+        // What cannot be removed is in the system's own temporary folder.
+        drop(fs::remove_dir_all(&self.place));
+    }
+}
+
+fn watch(stream: impl Read + Send + 'static, ring: &Arc<Ring>, ledger: &Arc<Ledger>) -> JoinHandle<u64> {
+    let (ring, ledger) = (Arc::clone(ring), Arc::clone(ledger));
+    thread::spawn(move || {
+        let secrets: Vec<&str> = ring.secrets().chain([PEPPER, SIGNING_KEY, ORIGIN_AUTHORIZATION]).collect();
+        let mut lines = 0;
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            lines += 1;
+            let line = String::from_utf8_lossy(&line);
+            if secrets.iter().any(|secret| line.contains(secret)) {
+                ledger.report(format!("a log line holds a secret: {line}"), None);
+            }
+        }
+        lines
+    })
+}
+
+/// Copies the bundle, and names its modules as they import each other, the entry first.
+fn copy_modules(bundle: &Path, place: &Path) -> io::Result<Vec<String>> {
+    let mut modules = vec!["entry.js".to_owned()];
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        fs::create_dir_all(place.join(&folder))?;
+        for entry in fs::read_dir(bundle.join(&folder))? {
+            let path = folder.join(entry?.file_name());
+            let name = path.to_string_lossy().into_owned();
+            if bundle.join(&path).is_dir() {
+                folders.push(path);
+            } else if !name.starts_with('.') {
+                fs::copy(bundle.join(&path), place.join(&path))?;
+                if !modules.contains(&name) {
+                    modules.push(name);
+                }
+            }
+        }
+    }
+    Ok(modules)
+}
+
+fn config(modules: &[String], date: &str, ring: &Ring, kv: SocketAddr, origin: SocketAddr) -> String {
+    let module = |name: &String| {
+        let kind = if Path::new(name).extension().is_some_and(|extension| extension == "wasm") {
+            "wasm"
+        } else {
+            "esModule"
+        };
+        format!("(name = \"{name}\", {kind} = embed \"{name}\"),")
+    };
+    let modules: Vec<String> = modules.iter().map(module).collect();
+    // A JSON string literal is a Cap'n Proto string literal as long as it is ASCII.
+    let text = |(name, value): (&str, &str)| format!("(name = \"{name}\", text = {}),", Value::from(value));
+    let json = |(name, value): (&str, Value)| {
+        format!("(name = \"{name}\", json = {}),", Value::from(value.to_string()))
+    };
+    let texts = [
+        ("ORIGIN", format!("http://{origin}").as_str()),
+        ("KEY_PREFIX", PREFIX),
+        ("PEPPER", PEPPER),
+        ("STATIC_KEYS", &ring.static_keys),
+        ("DENIED_IDS", &ring.denied_ids),
+        ("ORIGIN_AUTHORIZATION", ORIGIN_AUTHORIZATION),
+        ("ORIGIN_SIGNING_KEY", SIGNING_KEY),
+    ]
+    .map(text);
+    let variables = [
+        (
+            "ROUTES",
+            json!([
+                { "path": "/public/*", "access": "public" },
+                { "path": "/closed/*", "access": "deny" },
+                { "path": "/admin/*", "scopes": ["admin"] },
+                { "path": "/read-only/*", "methods": ["GET", "HEAD"] },
+            ]),
+        ),
+        ("CORS_ORIGINS", json!([LISTED_PAGE])),
+        // Few enough that records come and go.
+        ("CACHE_ENTRIES", json!(16)),
+        ("REJECTION_LOGS_PER_MINUTE", json!(100_000)),
+    ]
+    .map(json);
+    format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+    services = [
+        (name = "main", worker = (
+            compatibilityDate = "{date}",
+            modules = [{modules}],
+            bindings = [
+            {texts}
+            {variables}
+            (name = "KEYS", kvNamespace = "kv"),
+            ],
+        )),
+        (name = "kv", external = (address = "{kv}", http = ())),
+        (name = "internet", network = (allow = ["private"])),
+    ],
+    # As behind the platform's edge, which ends TLS.
+    sockets = [(name = "http", http = (forwardedProtoHeader = "X-Forwarded-Proto"), service = "main")],
+);
+"#,
+        modules = modules.join(" "),
+        texts = texts.join("\n            "),
+        variables = variables.join("\n            "),
+    )
+}
+
+/// The runtime itself: the program of the same name among npm's is a script that starts it.
+fn workerd(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let packages = fs::read_dir(workspace.root().join("node_modules/@cloudflare"));
+    let mut programs =
+        packages.into_iter().flatten().flatten().map(|package| package.path().join("bin/workerd"));
+    let program = programs.find(|program| program.is_file());
+    program.ok_or_else(|| Failure::new("workerd was not found", "run `cargo xtask setup`"))
+}
+
+/// The date in wrangler.toml: the gate runs as it is deployed.
+fn compatibility_date(workspace: &Workspace) -> Result<String, Failure> {
+    let config = workspace.read("wrangler.toml")?;
+    let date =
+        config.lines().find_map(|line| line.strip_prefix("compatibility_date = \"")?.strip_suffix('"'));
+    date.map(str::to_owned).ok_or_else(|| {
+        Failure::new("`wrangler.toml` has no compatibility_date", "restore it with `git checkout`")
+    })
+}
+
+fn not_written(file: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot write `{}`: {error}", file.display()), "make room, or set TMPDIR")
+}
