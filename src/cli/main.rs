@@ -16,6 +16,7 @@ mod entry;
 mod fault;
 mod fields;
 mod findings;
+mod http;
 mod import;
 mod imported;
 mod key_out;
@@ -73,6 +74,8 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
+        #[cfg(feature = "aws")]
+        Command::AwsRotationStep(args) => commands::aws_rotation_step::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

@@ -1,27 +1,60 @@
 //! Where a command takes peppers from. Never from its arguments: those stand in process lists and shell histories.
 
 use std::env;
+use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keygate_core::pepper::Pepper;
 use zeroize::Zeroizing;
 
+use crate::args::PepperArgs;
 use crate::dev_vars::DevVars;
 use crate::fault::{Fault, Outcome};
+use crate::places::{self, PlaceUri};
 use crate::wrangler_toml::WranglerToml;
 
 /// The variables of the environment that hold the peppers, current and previous.
 pub(crate) const PEPPER_VARIABLE: &str = "KEYGATE_PEPPER";
 /// As [`PEPPER_VARIABLE`], for the pepper before.
 pub(crate) const PREVIOUS_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS";
+/// The variables that name the places of the peppers; they hold no secret.
+pub(crate) const FROM_VARIABLE: &str = "KEYGATE_PEPPER_FROM";
+/// As [`FROM_VARIABLE`], for the pepper before.
+pub(crate) const PREVIOUS_FROM_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS_FROM";
 
 /// The texts of the gate's peppers, and where they were found.
 // Absent on purpose: Debug.
 pub(crate) struct PepperTexts {
     pub(crate) current: Zeroizing<String>,
     pub(crate) previous: Option<Zeroizing<String>>,
-    pub(crate) source: String,
+    pub(crate) source: Source,
+    /// Of the previous one.
+    pub(crate) previous_source: Option<Source>,
+}
+
+/// Where a pepper was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A file of its own.
+    File(PathBuf),
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// The place of a URI, and the option or variable that named it.
+    Place { uri: PlaceUri, named_by: &'static str },
+    /// A file of wrangler's, by its name.
+    DevVars(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Variable(name) => name.fmt(f),
+            Self::Place { uri, .. } => uri.fmt(f),
+            Self::DevVars(name) => name.fmt(f),
+        }
+    }
 }
 
 /// The pepper that new keys are made with.
@@ -30,17 +63,20 @@ pub(crate) struct FoundPepper {
     pub(crate) pepper: Pepper,
     /// The pepper before, where one is named.
     pub(crate) previous: Option<Pepper>,
-    pub(crate) source: String,
+    pub(crate) source: Source,
+    /// Of the previous one.
+    pub(crate) previous_source: Option<Source>,
     /// The local gate will use another pepper, by its `.dev.vars`.
     pub(crate) not_the_local_one: bool,
 }
 
-/// Reads the pepper from `file`, else `KEYGATE_PEPPER`, else (for the local gate alone) `.dev.vars`.
+/// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the place that `KEYGATE_PEPPER_FROM` names, else
+/// (for the local gate alone) `.dev.vars`.
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
-pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
-    let PepperTexts { current, previous, source } = pepper_texts(file, config, remote)?;
+pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
+    let PepperTexts { current, previous, source, previous_source } = pepper_texts(args, config, remote)?;
     let parsed = |text: &str, which: &str| {
         Pepper::parse(text).map_err(|e| {
             Fault::failed(
@@ -58,6 +94,7 @@ pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -
         pepper,
         previous,
         source,
+        previous_source,
     })
 }
 
@@ -65,30 +102,23 @@ pub(crate) fn pepper(file: Option<&Path>, config: &WranglerToml, remote: bool) -
 ///
 /// # Errors
 /// There is no current one.
-pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
-    let previous = variable(PREVIOUS_VARIABLE)?;
-    if let Some(file) = file {
-        let text = fs::read_to_string(file).map_err(|e| {
-            Fault::failed(
-                format!("cannot read the pepper file {}: {e}", file.display()),
-                "name a readable file that holds the pepper alone",
-            )
-        })?;
-        return Ok(PepperTexts {
-            current: Zeroizing::new(text),
-            previous,
-            source: file.display().to_string(),
-        });
-    }
-    if let Some(current) = variable(PEPPER_VARIABLE)? {
-        return Ok(PepperTexts { current, previous, source: PEPPER_VARIABLE.to_owned() });
+pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
+    let previous = named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?;
+    let current = match (&args.pepper_from, &args.pepper_file) {
+        (Some(uri), _) => Some(held(uri, "--pepper-from")?),
+        (None, Some(file)) => Some((of_file(file)?, Source::File(file.clone()))),
+        (None, None) => named((PEPPER_VARIABLE, FROM_VARIABLE))?,
+    };
+    if let Some((current, source)) = current {
+        let (previous, previous_source) = previous.unzip();
+        return Ok(PepperTexts { current, previous, source, previous_source });
     }
     if remote {
         // Not .dev.vars, because a key made with the local pepper is dead at the deployed gate.
         return Err(Fault::usage(
             "there is no pepper for the deployed gate",
             format!(
-                "set {PEPPER_VARIABLE}, or give `--pepper-file FILE`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
+                "set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
             ),
         ));
     }
@@ -98,16 +128,51 @@ pub(crate) fn pepper_texts(file: Option<&Path>, config: &WranglerToml, remote: b
         return Err(Fault::failed(
             format!("there is no PEPPER in .dev.vars beside {}", config.name()),
             format!(
-                "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE`"
+                "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
             ),
         ));
     };
-    let owned = |text: &str| Zeroizing::new(text.to_owned());
-    Ok(PepperTexts {
-        current: owned(current),
-        previous: previous.or_else(|| file.value("PEPPER_PREVIOUS").map(owned)),
-        source: file.name().to_owned(),
+    let found = |text: &str| (Zeroizing::new(text.to_owned()), Source::DevVars(file.name().to_owned()));
+    let (current, source) = found(current);
+    let (previous, previous_source) = previous.or_else(|| file.value("PEPPER_PREVIOUS").map(found)).unzip();
+    Ok(PepperTexts { current, previous, source, previous_source })
+}
+
+fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {
+    fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
+        Fault::failed(
+            format!("cannot read the pepper file {}: {e}", file.display()),
+            "name a readable file that holds the pepper alone",
+        )
     })
+}
+
+/// What two variables say about one pepper: the one holds its text, the other names its place.
+///
+/// # Errors
+/// Both are set: the wrong one of two peppers makes keys that no gate takes.
+fn named((text, place): (&'static str, &'static str)) -> Outcome<Option<(Zeroizing<String>, Source)>> {
+    match (variable(text)?, variable(place)?) {
+        (Some(_), Some(_)) => {
+            Err(Fault::usage(format!("{text} and {place} are both set"), "unset the one that is not meant"))
+        }
+        (Some(found), None) => Ok(Some((found, Source::Variable(text)))),
+        (None, Some(uri)) => held(&uri, place).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What the place holds; `named_by` is the option or variable that names it.
+fn held(uri: &str, named_by: &'static str) -> Outcome<(Zeroizing<String>, Source)> {
+    let uri = PlaceUri::parse(uri)
+        .map_err(|fault| Fault::usage(format!("{named_by}: {}", fault.problem()), fault.remedy()))?;
+    let text = places::open(&uri)?.look()?.text.ok_or_else(|| {
+        Fault::failed(
+            format!("{uri} holds nothing"),
+            "put the text there that the gate has as its secret, whole and unchanged",
+        )
+    })?;
+    Ok((text, Source::Place { uri, named_by }))
 }
 
 /// A variable of the environment; an empty one is none, as an unset secret of a CI job is.

@@ -105,9 +105,53 @@ describe("the deployed gate", () => {
     const { stdout } = await remote(args, { env: { KEYGATE_PEPPER: "" } });
     assert.match(stdout, /wrangler secret put PEPPER_PREVIOUS < '.*pepper\.now'/);
   });
+
+  for (const [uri, next] of [
+    ["env:MY_PEPPER", /^printf %s "\$MY_PEPPER" \| wrangler secret put PEPPER_PREVIOUS\n.*\nexport KEYGATE_PEPPER_PREVIOUS="\$MY_PEPPER"\n/],
+    ["exec:printf %s \"$MY_PEPPER\"", /^\{ printf %s "\$MY_PEPPER"; \} \| wrangler secret put PEPPER_PREVIOUS\n.*\nexport KEYGATE_PEPPER_PREVIOUS="\$\(\{ printf %s "\$MY_PEPPER"; \}\)"\n/],
+  ]) {
+    const MY_PEPPER = PEPPER;
+
+    test(`a pepper from ${uri} is taken from there by the commands`, async () => {
+      const fresh = path.join(gate.folder, `pepper-of-${uri.split(":")[0]}`);
+      const rotate = ["pepper", "rotate", "--json", "--new", fresh];
+      const named = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: uri, MY_PEPPER };
+      const byVariable = JSON.parse((await remote(rotate, { env: named })).stdout).next;
+      assert.match(byVariable.join("\n"), next);
+      // Both variables at once are refused.
+      const unset = byVariable.indexOf("unset KEYGATE_PEPPER_FROM");
+      assert.ok(unset >= 0 && unset < byVariable.findIndex((line) => line.startsWith("export KEYGATE_PEPPER=")));
+      const option = { KEYGATE_PEPPER: "", MY_PEPPER };
+      const byOption = JSON.parse((await remote([...rotate, "--pepper-from", uri], { env: option })).stdout).next;
+      assert.deepEqual(byOption, byVariable.filter((line) => !line.startsWith("unset")));
+    });
+
+    test(`the pepper before from ${uri}: the next command reads it there, and the last forgets it`, async () => {
+      store(issue().record);
+      const env = { KEYGATE_PEPPER: NEW, KEYGATE_PEPPER_PREVIOUS_FROM: uri, MY_PEPPER };
+      bound("PEPPER");
+      assert.match((await status(1, env)).next[0], /MY_PEPPER.* \| wrangler secret put PEPPER_PREVIOUS$/);
+      api.entries.clear();
+      assert.equal((await status(1, env)).next[0], "unset KEYGATE_PEPPER_PREVIOUS_FROM");
+    });
+  }
+
+  test("the next commands are led to the same pepper", async () => {
+    store(issue().record);
+    bound("PEPPER", "PEPPER_PREVIOUS");
+    const env = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_PREVIOUS: PEPPER, MY_PEPPER: NEW };
+    const { stdout } = await remote(["pepper", "status", "--json", "--pepper-from", "env:MY_PEPPER"], { status: 1, env });
+    const { next } = JSON.parse(stdout);
+    assert.ok(next.length === 2 && next.every((line) => line.endsWith(" --remote --pepper-from 'env:MY_PEPPER'")), next.join("\n"));
+  });
 });
 
 describe("the local gate", () => {
+  test("whose pepper is given from elsewhere is left as it is", async () => {
+    const { stderr } = await gate.keygate(["pepper", "rotate", "--pepper-from", "env:MY_PEPPER"], { status: 2, env: { MY_PEPPER: PEPPER } });
+    assert.match(stderr, /others were given: from env:MY_PEPPER\n help: .*leave --pepper-file and --pepper-from out/);
+  });
+
   const devVars = () => path.join(gate.folder, ".dev.vars");
   const local = (args, options) => gate.keygate(["pepper", ...args], options);
 

@@ -1,4 +1,4 @@
-//! The Python packages of the examples, which the tests run as a user would, and of the tests themselves.
+//! The Python packages of the examples, which the tests run as a user would, and those that the tests are answered by.
 
 use std::fs;
 use std::path::PathBuf;

@@ -95,7 +95,10 @@ impl Part {
                 "the npm packages, Node 22 and wrangler among them, into node_modules (520 MB)".to_owned()
             }
             Self::PythonPackages => {
-                format!("the Python packages of the examples, into {}", python::venv(workspace).display())
+                format!(
+                    "the Python packages of the examples and the tests, into {}",
+                    python::venv(workspace).display()
+                )
             }
             Self::CargoDeny => built_tools::cargo_deny().description()?,
         })

@@ -1,11 +1,15 @@
 //! The command line.
 
+#[cfg(feature = "aws")]
+mod aws_rotation_step;
 mod bulk;
 mod change;
 mod list;
 mod pepper;
 mod rotate;
 
+#[cfg(feature = "aws")]
+pub(crate) use aws_rotation_step::{AwsRotationStepArgs, RotationStep};
 pub(crate) use bulk::{ExportArgs, ImportArgs, ImportFormat};
 pub(crate) use change::{ChangeArgs, Clearable, GuardArgs, UpdateArgs};
 pub(crate) use list::ListArgs;
@@ -74,6 +78,13 @@ pub(crate) enum Command {
     /// Make a key that takes another's place, and give the old one its end
     #[command(after_help = rotate::HELP)]
     Rotate(RotateArgs),
+    /// Do one of the four steps in which AWS Secrets Manager rotates a secret that holds a key
+    ///
+    /// For the Lambda function (or the job) that Secrets Manager's rotation calls; the steps are its own. Each step may be
+    /// repeated.
+    #[cfg(feature = "aws")]
+    #[command(after_help = aws_rotation_step::HELP)]
+    AwsRotationStep(AwsRotationStepArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
     Revoke(ChangeArgs),
@@ -143,12 +154,15 @@ pub(crate) struct StoreArgs {
     pub(crate) persist_to: Option<PathBuf>,
 }
 
-/// Where the pepper is. Default: `KEYGATE_PEPPER`, then (local only) .dev.vars.
-#[derive(Args, Debug)]
+/// Where the pepper is. Default: `KEYGATE_PEPPER`, `KEYGATE_PEPPER_FROM`, then (local only) .dev.vars.
+#[derive(Args, Debug, Default)]
 pub(crate) struct PepperArgs {
     /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pepper_from")]
     pub(crate) pepper_file: Option<PathBuf>,
+    /// Read the pepper from `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `exec:COMMAND`, `file:PATH` or `env:NAME` [default: the variable `KEYGATE_PEPPER_FROM`]
+    #[arg(long, value_name = "URI")]
+    pub(crate) pepper_from: Option<String>,
 }
 
 /// What becomes of a change.
@@ -199,7 +213,7 @@ pub(crate) struct IssueArgs {
     /// Take a key that another system issued from standard input, instead of making one
     ///
     /// It is digested, never stored or printed; its clients keep it. The gate needs `IMPORTED_KEYS = true`.
-    #[arg(long, conflicts_with_all = ["key_out", "pepper_file", "to"])]
+    #[arg(long, conflicts_with_all = ["key_out", "pepper_file", "pepper_from", "to"])]
     pub(crate) import_stdin: bool,
     /// Over whatever the places of --to hold already
     #[arg(long, requires = "to")]

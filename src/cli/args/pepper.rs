@@ -16,7 +16,7 @@ pub(crate) struct PepperGroup {
 pub(crate) enum PepperCommand {
     /// Say how far a rotation of the pepper is, and what comes next
     #[command(
-        after_help = "The peppers that are known come from --pepper-file or KEYGATE_PEPPER, KEYGATE_PEPPER_PREVIOUS and (local only) .dev.vars; which keys depend on which, from their records.\n\nExit code 0 when there is nothing to do, 1 when there is.\n\nExample:\n  keygate pepper status --remote"
+        after_help = "The peppers that are known come from --pepper-file, --pepper-from or KEYGATE_PEPPER (or KEYGATE_PEPPER_FROM), KEYGATE_PEPPER_PREVIOUS (or KEYGATE_PEPPER_PREVIOUS_FROM) and (local only) .dev.vars; which keys depend on which, from their records.\n\nExit code 0 when there is nothing to do, 1 when there is.\n\nExample:\n  keygate pepper status --remote"
     )]
     Status(PepperStatusArgs),
     /// Do the next step of a rotation of the pepper, or say which command does it

@@ -1,27 +1,24 @@
 //! The client of the API: one place that knows the token, the waits and the form of an answer.
 
 use std::env;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustls::crypto::ring;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::{Method, Request, Response};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::RootCerts;
 use zeroize::Zeroizing;
 
 use crate::cloudflare::fault::{Permission, Said, refusal};
-use crate::cloudflare::retry::{Retries, retry_after};
 use crate::fault::{Fault, Outcome};
+use crate::http::{self, Peer, Retries, is_passing, retry_after};
 
 pub(crate) const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
 /// wrangler reads the same one.
 const BASE_URL_VARIABLE: &str = "CLOUDFLARE_API_BASE_URL";
 const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many seconds one attempt may take, body and all, where the default does not fit the line.
 const TIMEOUT_VARIABLE: &str = "KEYGATE_API_TIMEOUT";
 /// 100 MB, the most that one call may send, in two minutes is 7 Mbit/s.
@@ -94,7 +91,7 @@ impl Api {
         let base = env::var(BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
         let base = base.unwrap_or_else(|| BASE_URL.to_owned());
         Ok(Self {
-            agent: agent(timeout()?),
+            agent: http::agent(RootCerts::PlatformVerifier, timeout()?),
             base: base_url(&base)?,
             authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
         })
@@ -116,8 +113,8 @@ impl Api {
                     Err(fault) if status >= 500 => (fault.unanswered(), after),
                     Err(fault) => return Err(fault),
                 },
-                Err(e) if is_passing(&e) => (unreachable(call.doing, &self.base, &e).unanswered(), None),
-                Err(e) => return Err(unreachable(call.doing, &self.base, &e)),
+                Err(e) if is_passing(&e) => (self.unreachable(call.doing, &e).unanswered(), None),
+                Err(e) => return Err(self.unreachable(call.doing, &e)),
             };
             match retries.next_wait(after) {
                 Some(wait) => thread::sleep(wait),
@@ -139,6 +136,14 @@ impl Api {
         let body = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec()?;
         Ok((response.status().as_u16(), after, body))
     }
+
+    fn unreachable(&self, doing: &str, error: &ureq::Error) -> Fault {
+        http::unreachable(
+            doing,
+            Peer { base: &self.base, named_by: BASE_URL_VARIABLE, own_trust: None },
+            error,
+        )
+    }
 }
 
 fn header<'r>(response: &'r Response<ureq::Body>, name: &str) -> Option<&'r str> {
@@ -159,35 +164,9 @@ fn timeout() -> Outcome<Duration> {
     )
 }
 
-fn agent(timeout: Duration) -> Agent {
-    let tls = TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        // What the operator's machine trusts, so that a company's own proxy works as it does for wrangler.
-        .root_certs(RootCerts::PlatformVerifier)
-        .build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        // The API has no redirects, and the token is for nobody else.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .user_agent(concat!("keygate/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(timeout))
-        .build()
-        .into()
-}
-
 /// A token is not sent in the clear, but to this machine.
 fn base_url(text: &str) -> Outcome<String> {
-    let loopback = |rest: &str| {
-        let authority = rest.split('/').next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        matches!(host, "127.0.0.1" | "localhost" | "[::1]")
-    };
-    let safe = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
-        || text.strip_prefix("http://").is_some_and(loopback);
-    if safe && !text.contains(['?', '#', '@']) {
+    if http::may_carry_secrets(text) {
         return Ok(text.trim_end_matches('/').to_owned());
     }
     Err(Fault::usage(
@@ -196,52 +175,6 @@ fn base_url(text: &str) -> Outcome<String> {
             "unset it, or give an https:// URL without user, query and fragment (http:// to this machine alone); the default is {BASE_URL}"
         ),
     ))
-}
-
-/// Whether the same request may fare better in a moment.
-fn is_passing(error: &ureq::Error) -> bool {
-    matches!(
-        error,
-        ureq::Error::Timeout(_)
-            | ureq::Error::Io(_)
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::Protocol(_)
-    ) && !is_tls(error)
-}
-
-/// Whether the two sides did not come to trust each other; rustls's errors come wrapped in those of the socket.
-fn is_tls(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
-        ureq::Error::Io(error) => {
-            error.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
-        }
-        _ => false,
-    }
-}
-
-fn unreachable(doing: &str, base: &str, error: &ureq::Error) -> Fault {
-    let (problem, remedy) = match error {
-        ureq::Error::Timeout(_) => (
-            "did not answer in time",
-            "check the network, then run the command again; a change that was sent may have been made",
-        ),
-        ureq::Error::HostNotFound => {
-            ("has no address that this machine can find", "check the network and its name service")
-        }
-        _ if is_tls(error) => (
-            "does not prove who it is",
-            "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there",
-        ),
-        ureq::Error::Io(_) | ureq::Error::ConnectionFailed => {
-            ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again")
-        }
-        ureq::Error::BodyExceedsLimit(_) => {
-            ("sent more than its API does", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY")
-        }
-        _ => ("did not answer as HTTP wants it", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY"),
-    };
-    Fault::failed(format!("{doing}: {base} {problem} ({error})"), remedy)
 }
 
 /// The answer of a success, or the fault that another one amounts to.

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::cloudflare::api::{Api, Call};
 use crate::cloudflare::fault::Permission;
-use crate::cloudflare::retry::Retries;
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
+use crate::http::Retries;
 use crate::percent::encoded;
 use crate::store::{Listed, Store, Stored};
 

@@ -3,7 +3,6 @@
 mod api;
 mod fault;
 mod kv;
-mod retry;
 
 pub(crate) use api::{Api, Call, TOKEN_VARIABLE};
 pub(crate) use fault::Permission;

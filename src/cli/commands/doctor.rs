@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use keygate_core::pepper::Pepper;
 
-use crate::args::DoctorArgs;
+use crate::args::{DoctorArgs, PepperArgs};
 use crate::check_policy::check_policy;
 use crate::cloudflare::{self, Api};
 use crate::context::{self, Context};
@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
         let account = cloudflare::account(args.store.account.as_deref(), &config)?;
         check_deployment(&config, &Api::from_environment()?, &account, &namespace, &mut findings);
     }
-    let peppers = match secrets::pepper_texts(None, &config, args.store.remote) {
+    let peppers = match secrets::pepper_texts(&PepperArgs::default(), &config, args.store.remote) {
         Ok(texts) => [Some(&texts.current), texts.previous.as_ref()]
             .into_iter()
             .flatten()

@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
         return import(context, args, &config, &*store);
     }
     let prefix = config.key_prefix()?;
-    let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
+    let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
     let to_places = !args.to.to.is_empty();

@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
 
 /// The gate as its configuration makes it; or why it would answer 503 to everything.
 fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String>> {
-    let texts = pepper_texts(args.pepper.pepper_file.as_deref(), config, args.store.remote)?;
+    let texts = pepper_texts(&args.pepper, config, args.store.remote)?;
     let local = if args.store.remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let secret = |name| local.as_ref().filter(|_| config.takes_secret(name))?.value(name);
     let policy = Policy::from_json(&config.vars().to_string());

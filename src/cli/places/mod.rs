@@ -1,10 +1,21 @@
 //! Places outside of the gate that keep one secret text: where a new key is delivered (`--to`), and where a pepper
-//! is read from (`--from`).
+//! is read from (`--pepper-from`).
 //!
 //! A place is named by a URI that holds no secret, so it may stand in arguments, messages and the journal.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod local;
+mod managers;
+#[cfg(all(test, any(feature = "aws", feature = "vault")))]
+mod stand_in;
 mod template;
+#[cfg(any(feature = "aws", feature = "azure"))]
+mod transport;
+#[cfg(feature = "vault")]
+mod vault;
 
 pub(crate) use template::{Holder, Template};
 
@@ -69,7 +80,7 @@ pub(crate) trait Place {
 }
 
 impl PlaceUri {
-    /// Reads a URI as `--to` and `--from` take it.
+    /// Reads a URI as `--to` and `--pepper-from` take it.
     ///
     /// # Errors
     /// It is none of the known forms.
@@ -119,7 +130,6 @@ impl fmt::Display for PlaceUri {
 ///
 /// # Errors
 /// What is needed to reach it is not there.
-#[expect(dead_code, reason = "for texts that are no key's: `--pepper-from`")]
 pub(crate) fn open(uri: &PlaceUri) -> Outcome<Box<dyn Place>> {
     opened(uri, Vec::new())
 }
@@ -137,10 +147,7 @@ fn opened(uri: &PlaceUri, variables: Vec<(&'static str, String)>) -> Outcome<Box
         PlaceUri::File { path } => Ok(Box::new(FilePlace::new(path.clone()))),
         PlaceUri::Exec { command } => Ok(Box::new(ExecPlace::new(command.clone(), variables))),
         PlaceUri::Env { name } => Ok(Box::new(EnvPlace::new(name.clone()))),
-        PlaceUri::Vault { .. } | PlaceUri::Aws { .. } | PlaceUri::Azure { .. } => Err(Fault::usage(
-            format!("this keygate was built without what reaches {uri}"),
-            "use file:PATH or exec:COMMAND, or a keygate that was built with it",
-        )),
+        PlaceUri::Vault { .. } | PlaceUri::Aws { .. } | PlaceUri::Azure { .. } => managers::open_manager(uri),
     }
 }
 

@@ -44,7 +44,7 @@ mod targets;
 mod undo;
 
 pub(crate) use journal::{GateRef, Journal, Notes, StoreRef, folder, unfinished};
-pub(crate) use succession::{check_in_use, ended, heir, is_heir, lifetime};
+pub(crate) use succession::{Succession, check_in_use, lifetime};
 pub(crate) use targets::Targets;
 
 use keygate_core::key::{KeyId, KeyPrefix};
@@ -60,6 +60,7 @@ use crate::places::Held;
 use crate::revision;
 use crate::store::{self, Store, Stored};
 use journal::{PlaceNote, Step};
+use succession::{ended, heir, is_heir};
 use targets::{Found, Target};
 
 /// How long the record of a key lives that nobody has been given: long enough for every place to be written.

@@ -5,9 +5,42 @@ use keygate_core::key::KeyId;
 use keygate_core::record::{Record, UnixSeconds};
 
 use crate::fault::{Fault, Outcome};
+use crate::fields;
 use crate::rotation::journal::End;
 use crate::standing::Standing;
 use crate::time::When;
+
+/// The two records that a rotation writes.
+#[derive(Debug)]
+pub(crate) struct Succession {
+    pub(crate) new: Record,
+    pub(crate) old: Record,
+    /// The first second at which the old key is no longer good.
+    pub(crate) ends: UnixSeconds,
+}
+
+impl Succession {
+    /// What both become when nothing comes between the two.
+    ///
+    /// # Errors
+    /// The old key is not in use, has been replaced before, or the new one would have no time to live.
+    pub(crate) fn of(
+        old: &Record,
+        id: KeyId,
+        digest: Digest,
+        expires: Option<When>,
+        grace_secs: u64,
+        now: UnixSeconds,
+    ) -> Outcome<Self> {
+        check_in_use(old, now)?;
+        if let Some(when) = expires {
+            fields::end(when, now)?;
+        }
+        let new = heir(old, id, digest, lifetime(old, expires).from(now), now);
+        let (old, ends) = ended(old, id, grace_secs, now);
+        Ok(Self { new, old, ends })
+    }
+}
 
 /// Makes sure that the key can be rotated.
 ///
@@ -50,7 +83,7 @@ pub(crate) fn lifetime(old: &Record, asked: Option<When>) -> End {
 }
 
 /// The record of the new key: the old one's, but for what makes it another key.
-pub(crate) fn heir(
+pub(super) fn heir(
     old: &Record,
     id: KeyId,
     digest: Digest,
@@ -69,14 +102,14 @@ pub(crate) fn heir(
 }
 
 /// Whether the new record still gives what the old one gives now; somebody may have changed that one since.
-pub(crate) fn is_heir(new: &Record, old: &Record) -> bool {
+pub(super) fn is_heir(new: &Record, old: &Record) -> bool {
     let mut heir = heir(old, new.id, new.digest.clone(), new.not_after, new.created);
     heir.state = new.state;
     heir.to_json().ok() == new.to_json().ok()
 }
 
 /// The record of the old key, with its end.
-pub(crate) fn ended(old: &Record, new: KeyId, grace_secs: u64, now: UnixSeconds) -> (Record, UnixSeconds) {
+pub(super) fn ended(old: &Record, new: KeyId, grace_secs: u64, now: UnixSeconds) -> (Record, UnixSeconds) {
     let grace_ends = now.plus(grace_secs);
     let ends = old.not_after.map_or(grace_ends, |end| end.min(grace_ends));
     let mut old = old.clone();

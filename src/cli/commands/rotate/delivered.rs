@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
             "leave --key-out and --print out: the places are looked at, and nothing else is done",
         ));
     }
-    let gate = Gate::of_options(context, &args.store, args.pepper.pepper_file.as_deref())?;
+    let gate = Gate::of_options(context, &args.store, &args.pepper)?;
     let (record, _) = store::record(&*gate.store, old)?;
     let uris = uris(&templates, &record)?;
     if args.write.dry_run {
@@ -90,8 +90,7 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
     for id in ids {
         let journal = Journal::open(&folder, &id)?;
         let places: Vec<String> = journal.notes.places.iter().map(|place| place.uri.clone()).collect();
-        let gate =
-            Gate::of_reference(context, journal.notes.gate.clone(), args.pepper.pepper_file.as_deref())?;
+        let gate = Gate::of_reference(context, journal.notes.gate.clone(), &args.pepper)?;
         let rotation = gate.rotation(journal)?;
         if rotation.is_undoing() {
             rotation.undo()?;
@@ -114,7 +113,7 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
 pub(super) fn undo(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<()> {
     let folder = rotation::folder(args.journal.as_deref())?;
     let journal = Journal::open(&folder, old.as_str())?;
-    let gate = Gate::of_reference(context, journal.notes.gate.clone(), args.pepper.pepper_file.as_deref())?;
+    let gate = Gate::of_reference(context, journal.notes.gate.clone(), &args.pepper)?;
     gate.rotation(journal)?.undo()?;
     undone(context, old.as_str())
 }

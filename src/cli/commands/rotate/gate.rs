@@ -1,12 +1,10 @@
 //! The gate of a rotation with delivery: from the options, or from the journal of an earlier run.
 
-use std::path::Path;
-
 use keygate_core::key::KeyPrefix;
 use keygate_core::pepper::Peppers;
 use keygate_core::record::Record;
 
-use crate::args::StoreArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare;
 use crate::context::{self, Context};
 use crate::fault::{Fault, Outcome};
@@ -34,7 +32,7 @@ impl Gate {
     ///
     /// # Errors
     /// Something of it is missing, or cannot be read.
-    pub(super) fn of_options(context: &Context, args: &StoreArgs, pepper: Option<&Path>) -> Outcome<Self> {
+    pub(super) fn of_options(context: &Context, args: &StoreArgs, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.config()?;
         let store = if args.remote {
             StoreRef::Remote {
@@ -61,11 +59,7 @@ impl Gate {
     ///
     /// # Errors
     /// As [`Gate::of_options`].
-    pub(super) fn of_reference(
-        context: &Context,
-        reference: GateRef,
-        pepper: Option<&Path>,
-    ) -> Outcome<Self> {
+    pub(super) fn of_reference(context: &Context, reference: GateRef, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.of_gate(&reference.config, reference.environment.as_deref()).config()?;
         let args = match &reference.store {
             StoreRef::Local { persist_to } => {

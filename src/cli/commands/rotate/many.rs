@@ -38,7 +38,7 @@ type Job = (Record, Vec<PlaceUri>);
 /// Rotates each key that is older.
 pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()> {
     let templates = templates(args)?;
-    let gate = Gate::of_options(context, &args.store, args.pepper.pepper_file.as_deref())?;
+    let gate = Gate::of_options(context, &args.store, &args.pepper)?;
     let before = UnixSeconds::new(context.now.seconds().saturating_sub(age.seconds())).unwrap_or(context.now);
     let jobs = jobs(&templates, wanted(&*gate.store, args, before, context.now)?)?;
     let mut lines = context.out.lines();

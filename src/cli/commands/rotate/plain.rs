@@ -1,8 +1,6 @@
 //! `keygate rotate` without `--to`: the new key is printed, and handed over by who runs the command.
 
-use keygate_core::digest::Digest;
 use keygate_core::key::KeyId;
-use keygate_core::record::{Record, UnixSeconds};
 
 use crate::args::RotateArgs;
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
@@ -10,11 +8,10 @@ use crate::commands::rotate::announce;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::Outcome;
-use crate::fields;
 use crate::key_out::KeyOut;
 use crate::key_source::new_key;
 use crate::revision;
-use crate::rotation::{check_in_use, ended, heir, lifetime};
+use crate::rotation::Succession;
 use crate::secrets;
 use crate::staleness::Staleness;
 use crate::store::{self, Store, Stored, write_surely};
@@ -26,7 +23,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let store = context::store(&config, &args.store)?;
     let staleness = Staleness::of(&config, args.store.remote);
     let prefix = config.key_prefix()?;
-    let found = secrets::pepper(args.pepper.pepper_file.as_deref(), &config, args.store.remote)?;
+    let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
@@ -34,7 +31,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let (old, seen) = store::record(&*store, old_id)?;
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
-    let succession = Succession::of(&old, key.id(), digest, args, context.now)?;
+    let succession = Succession::of(&old, key.id(), digest, args.expires, args.grace_secs(), context.now)?;
     let operator = context.operator.as_deref();
     let entries = [
         Entry::of(&succession.new, revision::next(&*store, None, operator))?,
@@ -78,28 +75,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     Ok(())
 }
 
-/// The two records that a rotation writes.
-#[derive(Debug)]
-struct Succession {
-    new: Record,
-    old: Record,
-    /// The first second at which the old key is no longer good.
-    ends: UnixSeconds,
-}
-
 impl Succession {
-    /// # Errors
-    /// The old key is not in use, has been replaced before, or the new one would have no time to live.
-    fn of(old: &Record, id: KeyId, digest: Digest, args: &RotateArgs, now: UnixSeconds) -> Outcome<Self> {
-        check_in_use(old, now)?;
-        if let Some(when) = args.expires {
-            fields::end(when, now)?;
-        }
-        let new = heir(old, id, digest, lifetime(old, args.expires).from(now), now);
-        let (old, ends) = ended(old, id, args.grace_secs(), now);
-        Ok(Self { new, old, ends })
-    }
-
     /// Writes the new entry, shows the new key, gives the old entry its end, in this order: whatever stops it
     /// half way, the old key still works until the new one has been handed over.
     ///
@@ -187,7 +163,8 @@ mod tests {
     }
 
     fn succession(old: &Record, options: &[&str]) -> Outcome<Succession> {
-        Succession::of(old, id(NEW), digest(), &args(options), at(NOW))
+        let args = args(options);
+        Succession::of(old, id(NEW), digest(), args.expires, args.grace_secs(), at(NOW))
     }
 
     #[test]

@@ -11,7 +11,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The attempts of one request.
 #[derive(Debug, Default)]
-pub(super) struct Retries {
+pub(crate) struct Retries {
     failed: u32,
 }
 
@@ -19,7 +19,7 @@ impl Retries {
     /// How long to wait before the next attempt; `None` when there is to be none.
     ///
     /// `retry_after` is what the answer asked for. It is kept to, or the request is given up: earlier is against the rules.
-    pub(super) fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next_wait(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         self.failed += 1;
         if self.failed >= ATTEMPTS {
             return None;
@@ -29,8 +29,8 @@ impl Retries {
     }
 }
 
-/// The seconds of a `Retry-After`. Its other form, a date, Cloudflare does not send.
-pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
+/// The seconds of a `Retry-After`. Its other form, a date, is not sent by the services that are asked here.
+pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
     header?.trim().parse().ok().map(Duration::from_secs)
 }
 

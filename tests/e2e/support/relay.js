@@ -1,0 +1,47 @@
+// A way to a real server on loopback, on which a test may hold up a call or answer it itself.
+
+import { once } from "node:events";
+import http from "node:http";
+
+export class Relay {
+  /**
+   * Given a call (`METHOD /path`, and the AWS operation where it is one), may return { status, json } to answer it with, or
+   * "hang", or a function: what was asked is done, then the function is called, and no answer comes. It may be asynchronous.
+   */
+  fail = () => undefined;
+
+  /** Leads to the server at `to`. */
+  static async start(to) {
+    const relay = new Relay();
+    relay.server = http.createServer(async (request, response) => {
+      const chunks = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const operation = request.headers["x-amz-target"]?.split(".")[1];
+      const told = await relay.fail(`${request.method} ${request.url}${operation ? ` ${operation}` : ""}`);
+      if (told === "hang") return;
+      if (told?.status) {
+        response.writeHead(told.status, { "Content-Type": "application/json", ...told.headers }).end(JSON.stringify(told.json));
+        return;
+      }
+      const asked = http.request(`${to}${request.url}`, { method: request.method, headers: request.headers });
+      asked.on("error", () => response.destroy()).end(Buffer.concat(chunks));
+      const [answer] = await once(asked, "response");
+      if (typeof told === "function") {
+        answer.resume();
+        told();
+        return;
+      }
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    relay.server.listen(0, "127.0.0.1");
+    await once(relay.server, "listening");
+    relay.url = `http://127.0.0.1:${relay.server.address().port}`;
+    return relay;
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    return new Promise((resolve) => this.server.close(resolve));
+  }
+}
