@@ -62,7 +62,7 @@ export function assertRefusal(answer, code, { allow, hasBody = true } = {}) {
 
 /**
  * Sends `request` to `gate`, and holds the whole of the contract against what happens: the answer, no call of the origin
- * (unless it is the origin that fails, by `originAnswer`), and exactly one log record, whose fields `log` lists.
+ * (unless it is the origin that fails, by `originAnswer`), and exactly one log record of the refusal, whose fields `log` lists.
  * Returns `{ answer, record }`.
  */
 export async function assertRefused(gate, request, code, { allow, log = {}, originAnswer } = {}) {
@@ -75,10 +75,14 @@ export async function assertRefused(gate, request, code, { allow, log = {}, orig
   assert.ok(originAnswer ? calls > 0 : calls === 0, `${calls} calls of the origin`);
   world.origin.clear();
   const requestId = answer.json.request_id;
-  await world.logs.until(() => world.logs.of(requestId).length > 0);
+  const isRefusal = ({ event }) => event !== "authn_login_success";
+  await world.logs.until(() => world.logs.of(requestId).some(isRefusal));
   await world.settle();
-  const records = world.logs.of(requestId);
-  assert.equal(records.length, 1, "log records of this request");
+  const all = world.logs.of(requestId);
+  const records = all.filter(isRefusal);
+  assert.equal(records.length, 1, "log records of this refusal");
+  // A request whose origin fails was let through before, under the same id.
+  assert.equal(all.length - records.length, code.startsWith("origin_") ? 1 : 0, "records of its being let through");
   const [record] = records;
   assertRecord(record, code);
   assert.equal(record.method, request.method ?? "GET");
