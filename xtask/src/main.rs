@@ -14,6 +14,7 @@ mod failure;
 mod fuzz;
 mod gate_process;
 mod keygate;
+mod loopback;
 mod mutants;
 mod npm;
 mod program;
@@ -22,6 +23,7 @@ mod random;
 mod setup;
 mod test;
 mod timing;
+mod workerd;
 mod workspace;
 
 use clap::{Parser, Subcommand};

@@ -2,23 +2,23 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::built_tools;
 use crate::bundle;
 use crate::failure::Failure;
+use crate::loopback::listen;
 use crate::program;
 use crate::setup::WASM_TARGET;
+use crate::workerd;
 use crate::workspace::Workspace;
 
 use super::keys;
 use super::process::Running;
-use super::server;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Contender {
@@ -129,8 +129,8 @@ impl<'a> Stage<'a> {
             place,
             origin,
             kv,
-            workerd: workerd(workspace)?,
-            compatibility_date: compatibility_date(workspace)?,
+            workerd: workerd::program(workspace)?,
+            compatibility_date: workerd::compatibility_date(workspace)?,
         })
     }
 
@@ -151,19 +151,9 @@ impl<'a> Stage<'a> {
         let log_file = fs::File::create(&log).map_err(|error| super::not_written(&log, &error))?;
         let errors = log_file.try_clone().map_err(|error| super::not_written(&log, &error))?;
         let printed = fs::File::open(&log).map_err(|error| super::not_written(&log, &error))?;
-        // The listening socket is handed over as standard input: requests can queue before the runtime is up, and nobody
-        // else can take the port.
-        let (listener, address) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
-            .map_err(|error| server::no_port(&error))?;
-        let mut command = Command::new(&self.workerd);
-        command
-            .arg("serve")
-            .arg(&config)
-            .arg("--socket-fd=http=0")
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .stdout(log_file)
-            .stderr(errors);
+        let (listener, address) = listen()?;
+        let mut command = workerd::serve(&self.workerd, &config, listener);
+        command.stdout(log_file).stderr(errors);
         Ok(Worker { contender, address, log, printed, process: Running::start(&mut command)? })
     }
 
@@ -189,29 +179,8 @@ impl<'a> Stage<'a> {
             json("ACCESS_LOG_SAMPLE", &json!(0)),
         ]
         .join("\n            ");
-        format!(
-            r#"using Workerd = import "/workerd/workerd.capnp";
-
-const config :Workerd.Config = (
-    services = [
-        (name = "main", worker = (
-            compatibilityDate = "{date}",
-            modules = [(name = "worker.js", esModule = embed "worker.js"), {wasm}],
-            bindings = [
-            {bindings}
-            (name = "KEYS", kvNamespace = "kv"),
-            ],
-        )),
-        (name = "kv", external = (address = "{kv}", http = ())),
-        (name = "internet", network = (allow = ["private"])),
-    ],
-    # As behind the platform's edge, which ends TLS.
-    sockets = [(name = "http", http = (forwardedProtoHeader = "X-Forwarded-Proto"), service = "main")],
-);
-"#,
-            date = self.compatibility_date,
-            kv = self.kv,
-        )
+        let modules = format!("(name = \"worker.js\", esModule = embed \"worker.js\"), {wasm}");
+        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv)
     }
 }
 
@@ -302,23 +271,4 @@ fn build_idiomatic(workspace: &Workspace, place: &Path) -> Result<PathBuf, Failu
     fs::copy(workspace.root().join(Contender::Idiomatic.source()), &entry)
         .map_err(|error| super::not_written(&entry, &error))?;
     Ok(built)
-}
-
-/// The runtime itself: the program of the same name among npm's is a script that starts it.
-fn workerd(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let packages = workspace.root().join("node_modules/@cloudflare");
-    let platforms = fs::read_dir(&packages).into_iter().flatten().flatten();
-    let programs = platforms.map(|package| package.path().join("bin/workerd"));
-    let mut found = programs.filter(|program| program.is_file());
-    found.next().ok_or_else(|| Failure::new("workerd was not found", "run `cargo xtask setup`"))
-}
-
-/// The date in wrangler.toml: the bench runs the gate as it is deployed.
-fn compatibility_date(workspace: &Workspace) -> Result<String, Failure> {
-    let config = workspace.read("wrangler.toml")?;
-    let date =
-        config.lines().find_map(|line| line.strip_prefix("compatibility_date = \"")?.strip_suffix('"'));
-    date.map(str::to_owned).ok_or_else(|| {
-        Failure::new("`wrangler.toml` has no compatibility_date", "restore it with `git checkout`")
-    })
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::loopback;
 
 use super::process::Running;
 use super::server;
@@ -159,7 +160,5 @@ fn stub_status(address: SocketAddr) -> Option<u64> {
 }
 
 fn free_address() -> Result<SocketAddr, Failure> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| server::no_port(&error))
+    loopback::listen().map(|(_, address)| address)
 }

@@ -1,38 +1,21 @@
-//! A small HTTP server, for the KV backend and for an origin where nginx is not installed: a thread for each connection,
-//! as there are few and they stay.
+//! A small HTTP server, for the KV backend and for an origin where nginx is not installed.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::thread;
 
 use crate::failure::Failure;
+use crate::loopback;
 
 /// The body of a 200; none is a 404.
 pub(super) type Body = Option<Arc<[u8]>>;
 
 /// Answers GET requests, by their target, until the bench ends.
 pub(super) fn serve(answer: impl Fn(&str) -> Body + Send + Sync + 'static) -> Result<SocketAddr, Failure> {
-    let started = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
-    let (listener, address) = started.map_err(|error| no_port(&error))?;
-    let answer = Arc::new(answer);
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            // A connection that breaks is the other side's end.
-            thread::spawn(move || drop(keep_answering(connection, &*answer)));
-        }
-    });
-    Ok(address)
-}
-
-pub(super) fn no_port(error: &std::io::Error) -> Failure {
-    Failure::new(format!("there is no free loopback port: {error}"), "close other programs and try again")
+    loopback::serve(move |connection| keep_answering(connection, &answer))
 }
 
 fn keep_answering(connection: TcpStream, answer: &impl Fn(&str) -> Body) -> std::io::Result<()> {
-    connection.set_nodelay(true)?;
     let mut writer = connection.try_clone()?;
     let mut reader = BufReader::new(connection);
     let mut line = String::new();

@@ -4,9 +4,8 @@ use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Child, Stdio};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -14,9 +13,11 @@ use serde_json::{Value, json};
 
 use super::keys::{PEPPER, PREFIX, Ring};
 use super::oracle::{LISTED_PAGE, ORIGIN_AUTHORIZATION, SIGNING_KEY};
-use super::servers::{Ledger, listen};
+use super::servers::Ledger;
 use crate::failure::Failure;
+use crate::loopback::listen;
 use crate::program;
+use crate::workerd;
 use crate::workspace::Workspace;
 
 /// Ends with the value.
@@ -40,18 +41,14 @@ impl Gate {
         let modules =
             copy_modules(&workspace.bundle(), &place).map_err(|error| not_written(&place, &error))?;
         let config = place.join("config.capnp");
-        fs::write(&config, self::config(&modules, &compatibility_date(workspace)?, ring, kv, origin))
-            .map_err(|error| not_written(&config, &error))?;
-        // The listening socket is handed over as standard input: requests can queue before the runtime is up.
+        fs::write(
+            &config,
+            self::config(&modules, &workerd::compatibility_date(workspace)?, ring, kv, origin),
+        )
+        .map_err(|error| not_written(&config, &error))?;
         let (listener, address) = listen()?;
-        let mut command = Command::new(workerd(workspace)?);
-        command
-            .arg("serve")
-            .arg(&config)
-            .arg("--socket-fd=http=0")
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = workerd::serve(&workerd::program(workspace)?, &config, listener);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut runtime = command.spawn().map_err(|error| program::not_started(&command, &error))?;
         let mut watches = Vec::new();
         watches.extend(runtime.stdout.take().map(|stream| watch(stream, ring, ledger)));
@@ -161,50 +158,8 @@ fn config(modules: &[String], date: &str, ring: &Ring, kv: SocketAddr, origin: S
         ("REJECTION_LOGS_PER_MINUTE", json!(100_000)),
     ]
     .map(json);
-    format!(
-        r#"using Workerd = import "/workerd/workerd.capnp";
-
-const config :Workerd.Config = (
-    services = [
-        (name = "main", worker = (
-            compatibilityDate = "{date}",
-            modules = [{modules}],
-            bindings = [
-            {texts}
-            {variables}
-            (name = "KEYS", kvNamespace = "kv"),
-            ],
-        )),
-        (name = "kv", external = (address = "{kv}", http = ())),
-        (name = "internet", network = (allow = ["private"])),
-    ],
-    # As behind the platform's edge, which ends TLS.
-    sockets = [(name = "http", http = (forwardedProtoHeader = "X-Forwarded-Proto"), service = "main")],
-);
-"#,
-        modules = modules.join(" "),
-        texts = texts.join("\n            "),
-        variables = variables.join("\n            "),
-    )
-}
-
-/// The runtime itself: the program of the same name among npm's is a script that starts it.
-fn workerd(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let packages = fs::read_dir(workspace.root().join("node_modules/@cloudflare"));
-    let mut programs =
-        packages.into_iter().flatten().flatten().map(|package| package.path().join("bin/workerd"));
-    let program = programs.find(|program| program.is_file());
-    program.ok_or_else(|| Failure::new("workerd was not found", "run `cargo xtask setup`"))
-}
-
-/// The date in wrangler.toml: the gate runs as it is deployed.
-fn compatibility_date(workspace: &Workspace) -> Result<String, Failure> {
-    let config = workspace.read("wrangler.toml")?;
-    let date =
-        config.lines().find_map(|line| line.strip_prefix("compatibility_date = \"")?.strip_suffix('"'));
-    date.map(str::to_owned).ok_or_else(|| {
-        Failure::new("`wrangler.toml` has no compatibility_date", "restore it with `git checkout`")
-    })
+    let bindings = [texts.join("\n            "), variables.join("\n            ")].join("\n            ");
+    workerd::config(&modules.join(" "), &bindings, date, kv)
 }
 
 fn not_written(file: &Path, error: &io::Error) -> Failure {

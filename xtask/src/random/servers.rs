@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use super::keys::Ring;
 use super::message::{Message, read_request};
 use super::oracle::{self, ORIGIN_MARK};
 use super::request::{NUMBER, Request};
 use crate::failure::Failure;
+use crate::loopback;
 
 /// The requests that wait for their answer, with how often the origin has seen each, and what broke a rule.
 #[derive(Default)]
@@ -90,33 +90,11 @@ fn respond(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// A thread for each connection, as there are few and they stay.
 fn serve(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> Result<SocketAddr, Failure> {
-    let (listener, address) = listen()?;
-    let answer = Arc::new(answer);
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            // A connection that breaks is the other side's end.
-            thread::spawn(move || drop(keep_answering(connection, &*answer)));
-        }
-    });
-    Ok(address)
-}
-
-pub(super) fn listen() -> Result<(TcpListener, SocketAddr), Failure> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
-        .map_err(|error| {
-            Failure::new(
-                format!("there is no free loopback port: {error}"),
-                "close other programs and try again",
-            )
-        })
+    loopback::serve(move |connection| keep_answering(connection, &answer))
 }
 
 fn keep_answering(connection: TcpStream, answer: &impl Fn(&Message) -> Vec<u8>) -> io::Result<()> {
-    connection.set_nodelay(true)?;
     let mut writer = connection.try_clone()?;
     let mut reader = BufReader::new(connection);
     while let Some(message) = read_request(&mut reader)? {
