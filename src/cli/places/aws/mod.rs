@@ -197,16 +197,19 @@ impl AwsSecret {
         let _ = self.waiting.on(request.send());
     }
 
-    /// Refuses a version on its way that is another's than the caller's own text.
+    /// Refuses a version on its way that is another program's. What a delivery of this one left is superseded: its key has
+    /// been given up, and should its process live still, then moving AWSCURRENT decides, which is compare-and-set.
     fn refuse_pending(&self, described: &Described, doing: &str) -> Outcome<()> {
         match described.version(PENDING) {
-            Some(pending) if described.version(CURRENT) != Some(pending) => Err(Fault::failed(
-                format!("{doing}: a rotation of it has not ended: version {pending} is {PENDING}"),
-                format!(
-                    "let it end; if nobody works on it: `aws secretsmanager update-secret-version-stage --secret-id {} --version-stage {PENDING} --remove-from-version-id {pending}`",
-                    self.secret
-                ),
-            )),
+            Some(pending) if described.version(CURRENT) != Some(pending) && !pending.starts_with(OURS) => {
+                Err(Fault::failed(
+                    format!("{doing}: a rotation of it has not ended: version {pending} is {PENDING}"),
+                    format!(
+                        "let it end; if nobody works on it: `aws secretsmanager update-secret-version-stage --secret-id {} --version-stage {PENDING} --remove-from-version-id {pending}`",
+                        self.secret
+                    ),
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -221,11 +224,15 @@ async fn with_credentials(config: SdkConfig) -> Outcome<SdkConfig> {
     Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
 }
 
+/// How the versions begin that a delivery puts: `keyg`, in hexadecimal.
+const OURS: &str = "6b657967";
+
 /// A version's id as AWS makes them: 32 hexadecimal digits, here without hyphens.
 fn new_version() -> Outcome<String> {
-    let mut bytes = [0; 16];
+    let mut bytes = [0; 12];
     entropy(&mut bytes)?;
     let mut id = String::with_capacity(32);
+    id.push_str(OURS);
     for byte in bytes {
         // Writing to a String does not fail.
         let _ = write!(id, "{byte:02x}");
@@ -276,8 +283,9 @@ impl Place for AwsSecret {
             if left.is_some_and(|(left, _)| left.as_str() == text) {
                 return self.make_current(pending, current, &doing);
             }
-            return self.refuse_pending(&described, &doing);
+            self.refuse_pending(&described, &doing)?;
         }
+        // Takes AWSPENDING along from what was given up.
         let version = new_version()?;
         if self.put_pending(&version, text, &doing)? {
             return Ok(());

@@ -155,6 +155,24 @@ fn what_an_earlier_attempt_left_half_way_is_completed() {
 }
 
 #[test]
+fn what_an_earlier_delivery_left_with_another_key_is_superseded() {
+    let left = r#"{"v1":["AWSCURRENT"],"6b6579670a0b":["AWSPENDING"]}"#;
+    let (server, own) = secret(vec![
+        labels(left),
+        answer(200, r#"{"SecretString":"other","VersionId":"6b6579670a0b"}"#),
+        answer(200, r#"{"VersionStages":["AWSPENDING"]}"#),
+        answer(200, "{}"),
+    ]);
+    own.put("text", &seen(Some("v1"))).unwrap();
+    let asked = operations(&server);
+    assert_eq!(named(&asked), [DESCRIBE, GET, PUT, MOVE]);
+    let version = asked[3].1["MoveToVersionId"].as_str().unwrap();
+    assert!(version.starts_with("6b657967") && version.len() == 32, "{version}");
+    assert_eq!(asked[3].1["RemoveFromVersionId"], "v1");
+    secret(vec![labels(left)]).1.check_writable().unwrap();
+}
+
+#[test]
 fn a_move_whose_answer_was_lost_is_a_move() {
     let (_, secret) = secret(vec![Told::Hangup, labels(r#"{"v2":["AWSCURRENT"]}"#)]);
     secret.make_current("v2", Some("v1"), "cannot move").unwrap();
