@@ -19,6 +19,7 @@ use crate::{glue, log};
 const KEEP_AUTHORIZATION: u32 = 1;
 const NO_STORE: u32 = 2;
 const KNOWN_CLIENT: u32 = 4;
+const VARIES: u32 = 8;
 
 /// Sends the request on; the answer is the origin's response, or the gate's own if the origin fails.
 ///
@@ -36,11 +37,14 @@ pub(crate) fn forward(
         Authorization::Strip => (false, ""),
         Authorization::Replace(secret) => (false, secret),
     };
+    let cors_policy = isolate.gate.policy.cors();
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     let flags = flag(keep_authorization, KEEP_AUTHORIZATION)
         | flag(permit.no_store(), NO_STORE)
-        | flag(permit.client_ip().is_some(), KNOWN_CLIENT);
-    let cors = head.origin.and_then(|origin| isolate.gate.policy.cors().allowed(origin));
+        | flag(permit.client_ip().is_some(), KNOWN_CLIENT)
+        // What no cache stores need not say how it varies: most answers are not rebuilt.
+        | flag(cors_policy.varies() && !permit.no_store(), VARIES);
+    let cors = head.origin.and_then(|origin| cors_policy.allowed(origin));
     let is_ordinary = authorization.is_empty() && cors.is_none();
     match (permit.unchanged(head.url), permit.signing_key()) {
         (Some(Unchanged { service, base, path_at }), None) if is_ordinary => {

@@ -200,6 +200,7 @@ export function setBase(text) {
 const KEEP_AUTHORIZATION = 1;
 const NO_STORE = 2;
 const KNOWN_CLIENT = 4;
+const VARIES = 8;
 
 // Sends the request on. `service` is a binding's name, if the origin is behind one. `plan` is there for what is out of the
 // ordinary; it holds, in this order: URL, host, scheme, Authorization, Access-Control-Allow-Origin, Signature-Input,
@@ -264,7 +265,7 @@ export function forward(service, of, flags, pathAt, plan) {
     const settle = (response) => {
       isSettled = true;
       clearTimeout(timer);
-      resolve(cors === "" ? response : withCors(response, cors));
+      resolve(cors === "" && (flags & VARIES) === 0 ? response : withCors(response, cors));
     };
     // Some messages quote the URL, and with it the query.
     const refuse = (error) => fail(String(error).replace(/\w+:\/\/\S*/g, "[URL]"));
@@ -311,12 +312,13 @@ function put(headers, name, value) {
   else headers.set(name, value);
 }
 
-// An origin that sets its own CORS headers keeps them; a WebSocket or an unusual status cannot be rebuilt.
+// An origin that sets its own CORS headers keeps them; a WebSocket or an unusual status cannot be rebuilt. An answer that a
+// shared cache may keep says that others differ by `Origin`, though this one is for none that is allowed.
 function withCors(response, allowOrigin) {
   const rebuildable = response.webSocket === null && response.status >= 200 && response.status <= 599;
   if (!rebuildable || response.headers.has("access-control-allow-origin")) return response;
   const answer = new Response(response.body, response);
-  answer.headers.set("access-control-allow-origin", allowOrigin);
+  if (allowOrigin !== "") answer.headers.set("access-control-allow-origin", allowOrigin);
   answer.headers.append("vary", "Origin");
   return answer;
 }

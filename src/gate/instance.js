@@ -35,14 +35,15 @@ export function lost(error) {
   return failed(error);
 }
 
-// Written as `denial.rs` writes its answers; constant, as a dead instance cannot be asked for a better answer.
-const FAILED_BODY = JSON.stringify({
+// Written as `denial.rs` writes its answers; constant but for an id that leads to its line in the log, as a dead instance
+// cannot be asked for a better answer.
+const FAILED = {
   type: "urn:problem-type:keygate:gate_failed",
   title: "Gate failed",
   status: 503,
   detail: "The gate in front of this API failed while it handled the request. Try again.",
   code: "gate_failed",
-});
+};
 const FAILED_HEADERS = {
   "Content-Type": "application/problem+json",
   "Cache-Control": "no-store",
@@ -56,7 +57,8 @@ function failed(error) {
   // V8 reports a stack overflow inside wasm as a RangeError.
   const isTrap = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
   const reason = isTrap ? String(error) : error?.name;
-  const event = { time: new Date(), level: "error", event: "sys_gate_fail", code: "gate_failed", reason, status: 503 };
-  console.error(JSON.stringify(event));
-  return new Response(FAILED_BODY, { status: 503, headers: FAILED_HEADERS });
+  const { code, status } = FAILED;
+  const request_id = crypto.randomUUID();
+  console.error(JSON.stringify({ time: new Date(), level: "error", event: "sys_gate_fail", code, reason, status, request_id }));
+  return new Response(JSON.stringify({ ...FAILED, request_id }), { status, headers: FAILED_HEADERS });
 }

@@ -132,6 +132,17 @@ test("cases 49, 56: a forwarded preflight is never told who called, and takes no
   for (const name of ["authorization", "x-api-key"]) assert.deepEqual(valuesOf(seen, name), [], name);
 });
 
+test("case 56: where a shared cache may keep what the origin answers, it says that it differs by Origin, whoever asks", async () => {
+  for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
+    const { answer } = await assertAccepted(gates.listed, { target: "/public/page", headers });
+    assert.match(answer.header("vary")?.toLowerCase() ?? "", /\borigin\b/);
+    assert.equal(answer.header("access-control-allow-origin"), headers.Origin === APP ? APP : undefined);
+  }
+  // Nothing to differ by.
+  const { answer } = await assertAccepted(gates.none, { target: "/public/page", headers: { Origin: APP } });
+  assert.equal(answer.header("vary"), undefined);
+});
+
 test("case 56: a shared cache is told that answers differ by Origin", async () => {
   for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
     const { answer } = await assertRefused(gates.listed, { target: "/v1/things", headers }, "credential_missing");

@@ -67,11 +67,12 @@ after(() => world?.stop());
 const many = (count, make) => Promise.all(Array.from({ length: count }, (_, at) => make(at)));
 const things = (who, key, headers = {}) => ({ target: `/v1/${who}`, key, headers });
 
-/** The last resort's answer: it names no request, because nobody is left who could. */
+/** The last resort's answer: of the request it has only an id, which is that of a line in the log. */
 function assertGateFailed(answer) {
   assert.equal(answer.status, 503, answer.text);
   assert.equal(answer.json.code, "gate_failed");
   assert.equal(answer.json.status, 503);
+  assert.match(answer.json.request_id, /^[0-9a-f-]{36}$/);
   assert.equal(answer.header("content-type"), "application/problem+json");
   assert.equal(answer.header("cache-control"), "no-store");
   assert.match(answer.header("retry-after"), /^[1-9]\d*$/);
@@ -170,11 +171,13 @@ describe("case 62: with 50 requests in flight, none is forwarded unchecked, each
 
 test("case 62: a panic names its place in the log, and nothing of a request", async () => {
   const fresh = await world.issue();
-  assertGateFailed(await gate.send(things("panic-in-the-log", fresh.key, { "X-Test-End": "panic" })));
+  const answer = await gate.send(things("panic-in-the-log", fresh.key, { "X-Test-End": "panic" }));
+  assertGateFailed(answer);
   await world.settle();
   const crash = world.logs.events.findLast(({ event }) => event === "sys_crash");
   assert.match(crash.reason, /\.rs:\d+:\d+$/);
   assert.ok(!JSON.stringify(crash).includes("panic-in-the-log"));
   const failed = world.logs.events.findLast(({ event }) => event === "sys_gate_fail");
   assert.equal(failed.code, "gate_failed");
+  assert.equal(failed.request_id, answer.json.request_id);
 });
