@@ -199,21 +199,18 @@ impl ExecPlace {
 
     /// Runs the command with `input` on its standard input; returns its standard output.
     fn run(&self, input: Option<&str>) -> Outcome<Zeroizing<String>> {
+        let stdin = input.map_or_else(|| Ok(Stdio::null()), filled);
+        let stdin = stdin.map_err(|e| self.fault(&format!("cannot be given the text: {e}"), ""))?;
         let mut child = Command::new("sh")
             .args(["-c", &self.command])
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env_remove(PEPPER_VARIABLE)
             .env_remove(PREVIOUS_VARIABLE)
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|e| self.fault(&format!("cannot be started: {e}"), ""))?;
-        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-            let input = Zeroizing::new(input.to_owned());
-            // A command may end without reading all of it; its exit status is what counts.
-            thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-        }
         let (stdout, stderr) = (child.stdout.take().map(reading), child.stderr.take().map(reading));
         let status = wait(&mut child, self.timeout);
         let said = |from: Option<mpsc::Receiver<io::Result<Zeroizing<String>>>>| {
@@ -246,6 +243,19 @@ impl ExecPlace {
             "run it by hand to see what it wants; it gets the text on standard input, and has to end with 0",
         )
     }
+}
+
+/// A standard input that holds the text and then ends. It is written before the command starts, because a command that goes on
+/// after this process was killed must not find half a key there, or none, and put that in the place of a good one.
+fn filled(text: &str) -> io::Result<Stdio> {
+    // What a pipe takes without a reader on Linux and macOS; a key is far shorter.
+    const MOST: usize = 64 * 1024;
+    if text.len() > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too long for a key"));
+    }
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(text.as_bytes())?;
+    Ok(reader.into())
 }
 
 fn ended(status: ExitStatus) -> String {
