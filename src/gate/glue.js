@@ -154,21 +154,32 @@ function headersFrom(text) {
 // Asks KV for the entry `name`, then wasm again.
 export function lookUp(name, cacheTtl, timeoutMs) {
   const [of, bindings, known] = [request, env, said];
-  answer = new Promise((resolve) => {
-    let isSettled = false;
-    const settle = (kv, entry) => {
-      if (isSettled) return;
-      isSettled = true;
-      clearTimeout(timer);
-      resolve(guarded(() => answerTo(of, bindings, { ...known, kv, entry })));
+  const again = (kv, entry) => guarded(() => answerTo(of, bindings, { ...known, kv, entry }));
+  answer = inTime(
+    timeoutMs,
+    () => bindings.KEYS.get(name, { cacheTtl }),
+    (entry) => (entry === null ? again(ABSENT) : again(FOUND, entry)),
+    (error) => (error === undefined ? again(TIMED_OUT) : again(FAILED, error)),
+  );
+}
+
+// What becomes of what is asked for: `answered` is called with the answer, or `failed` with the error's text, which is
+// undefined when the time is over; whichever comes first, and once.
+function inTime(timeoutMs, ask, answered, failed) {
+  return new Promise((resolve) => {
+    let isOpen = true;
+    const settle = (then, value) => {
+      if (!isOpen) return;
+      isOpen = false;
+      resolve(then(value));
     };
-    const timer = setTimeout(settle, timeoutMs, TIMED_OUT);
-    const found = (entry) => (entry === null ? settle(ABSENT) : settle(FOUND, entry));
-    const failed = (error) => settle(FAILED, String(error));
+    const refuse = (error) => settle(failed, String(error));
+    // Ends with the request. A timer of `setTimeout` that is cleared costs more than the wait.
+    scheduler.wait(timeoutMs).then(() => settle(failed));
     try {
-      bindings.KEYS.get(name, { cacheTtl }).then(found, failed);
+      ask().then((value) => settle(answered, value), refuse);
     } catch (error) {
-      failed(error);
+      refuse(error);
     }
   });
 }
@@ -253,28 +264,13 @@ export function forward(service, of, flags, pathAt, plan) {
     init.body = body;
   }
 
-  answer = new Promise((resolve) => {
-    let isSettled = false;
-    const fail = (reason) => {
-      if (isSettled) return;
-      isSettled = true;
-      clearTimeout(timer);
-      resolve(guarded(() => failed(sent, bindings, id, of, reason)));
-    };
-    const timer = setTimeout(fail, originTimeoutMs, "");
-    const settle = (response) => {
-      isSettled = true;
-      clearTimeout(timer);
-      resolve(cors === "" && (flags & VARIES) === 0 ? response : withCors(response, cors));
-    };
+  answer = inTime(
+    originTimeoutMs,
+    () => (service === undefined ? fetch(target, init) : bindings[service].fetch(target, init)),
+    (response) => (cors === "" && (flags & VARIES) === 0 ? response : withCors(response, cors)),
     // Some messages quote the URL, and with it the query.
-    const refuse = (error) => fail(String(error).replace(/\w+:\/\/\S*/g, "[URL]"));
-    try {
-      (service === undefined ? fetch(target, init) : bindings[service].fetch(target, init)).then(settle, refuse);
-    } catch (error) {
-      refuse(error);
-    }
-  });
+    (error = "") => guarded(() => failed(sent, bindings, id, of, error.replace(/\w+:\/\/\S*/g, "[URL]"))),
+  );
 }
 
 // The answer for an origin that failed for this reason; an empty one is a timeout.
