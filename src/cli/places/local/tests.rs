@@ -31,7 +31,9 @@ fn own(path: &Path, text: &str) {
 }
 
 fn exec(command: &str) -> ExecPlace {
-    ExecPlace { timeout: Duration::from_secs(5), ..ExecPlace::new(command.to_owned(), Vec::new()) }
+    let place = ExecPlace::new(command.to_owned(), Vec::new());
+    // As in a job, also where the tests were started from a terminal.
+    ExecPlace { timeout: Duration::from_secs(5), has_own_group: true, ..place }
 }
 
 #[test]
@@ -136,6 +138,27 @@ fn a_command_that_does_not_end_is_ended() {
     let place = ExecPlace { timeout: Duration::from_millis(50), ..exec("exec sleep 60") };
     let fault = place.put(KEY, &none()).unwrap_err();
     assert!(fault.is_unanswered() && fault.to_string().contains("did not end within"), "{fault}");
+}
+
+/// Asks /proc: whoever inherits the process may never wait for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_command_started_is_ended_with_it() {
+    let (_folder, path, _) = file();
+    // Not the line's last command, which a shell may run in its own place: a child.
+    let line = format!("sh -c 'echo $$ > {}; sleep 60; :'; :", path.display());
+    let place = ExecPlace { timeout: Duration::from_millis(300), ..exec(&line) };
+    let fault = place.put(KEY, &none()).unwrap_err();
+    assert!(fault.to_string().contains("did not end within 0 s, and was ended"), "{fault}");
+    let stat = format!("/proc/{}/stat", fs::read_to_string(&path).unwrap().trim());
+    let goes_on = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    for _ in 0..100 {
+        if !goes_on() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{stat}: it goes on");
 }
 
 #[test]
