@@ -32,10 +32,15 @@ impl FilePlace {
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> Fault {
-        Fault::failed(
-            format!("cannot {doing} {}: {error}", self.path.display()),
-            "see that the file and its folder are yours to read and write",
-        )
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "make its folder, or name another file",
+            io::ErrorKind::InvalidData => "see that the file holds the key or the pepper alone, as text",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room, then run the command again"
+            }
+            _ => "see that the file and its folder are yours to read and write",
+        };
+        Fault::failed(format!("cannot {doing} {}: {error}", self.path.display()), remedy)
     }
 
     /// The file as it stands there; a link is never followed.

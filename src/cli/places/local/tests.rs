@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{EnvPlace, ExecPlace, FilePlace};
+use crate::fault::Fault;
 use crate::places::{Held, Place};
 
 const KEY: &str = "acme_live_4fTz0Qw9Lr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc00000000";
@@ -93,15 +94,44 @@ fn a_file_that_would_lock_its_readers_out_is_not_replaced() {
 }
 
 #[test]
-fn a_file_that_is_none_or_has_no_folder_is_refused() {
+fn every_failure_of_a_file_says_what_to_do() {
+    type Make = fn(&Path);
+    let rows: [(&str, Make, &str, &str); 4] = [
+        ("key", |path| fs::create_dir(path).unwrap(), "is no ordinary file", "name an ordinary file"),
+        ("key", |path| own(path, &"x".repeat(70_000)), "longer than a secret text", "as text"),
+        ("key", |path| fs::write(path, [0xff]).unwrap(), "valid UTF-8", "as text"),
+        ("nowhere/key", |_| {}, "cannot write beside", "make its folder"),
+    ];
+    for (name, make, problem, remedy) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        make(&path);
+        let place = FilePlace::new(path);
+        let fault = place.look().err().or_else(|| place.check_writable().err()).unwrap();
+        check(&fault, problem, remedy);
+    }
+}
+
+#[test]
+fn a_file_or_a_folder_of_somebody_else_is_left_alone() {
+    const NOBODY: u32 = 65_534;
     let (folder, path, place) = file();
-    fs::create_dir(&path).unwrap();
-    assert!(place.look().err().unwrap().to_string().contains("is no ordinary file"));
-    let place = FilePlace::new(folder.path().join("nowhere/key"));
-    assert!(place.check_writable().is_err());
-    own(&folder.path().join("long"), &"x".repeat(70_000));
-    let place = FilePlace::new(folder.path().join("long"));
-    assert!(place.look().err().unwrap().to_string().contains("longer than a secret text"));
+    own(&path, "one");
+    // Only root may give files away, and only root may write into a folder that nobody may write into.
+    if std::os::unix::fs::chown(&path, Some(NOBODY), None).is_ok() {
+        check(&place.check_writable().unwrap_err(), "belongs to another user", "make it a file of your own");
+    } else {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        check(&place.check_writable().unwrap_err(), "denied", "are yours to read and write");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+}
+
+fn check(fault: &Fault, problem: &str, remedy: &str) {
+    assert!(fault.problem().contains(problem), "{problem}: {fault}");
+    assert!(fault.remedy().contains(remedy), "{remedy}: {fault}");
+    assert!(!fault.to_string().contains(KEY), "{fault}");
 }
 
 #[test]
@@ -130,7 +160,22 @@ fn a_command_that_fails_says_how_without_the_text() {
     assert!(!said.contains(KEY), "{said}");
     let short = exec("cat >&2; exit 1").put("hunter2", &none()).unwrap_err().to_string();
     assert!(!short.contains("hunter2"), "{short}");
-    assert!(exec("kill -9 $$").put(KEY, &none()).unwrap_err().to_string().contains("by a signal"));
+}
+
+#[test]
+fn every_failure_of_a_command_says_what_to_do() {
+    for (command, problem) in [
+        ("no-such-command-of-ours", "ended with 127"),
+        ("/dev/null", "ended with 126"),
+        ("exit 3", "ended with 3"),
+        ("kill -9 $$", "was ended by a signal"),
+    ] {
+        check(&exec(command).put(KEY, &none()).unwrap_err(), problem, "run it by hand to see what it wants");
+    }
+    for command in ["printf '\\377'", "head -c 70000 /dev/zero"] {
+        let fault = exec(command).look().err().unwrap();
+        check(&fault, "printed no text, or too much of it", "run it by hand to see what it wants");
+    }
 }
 
 #[test]
