@@ -238,12 +238,17 @@ impl ExecPlace {
             Some(Ok(words)) => harmless(&words, input),
             _ => String::new(),
         };
+        let printed = said(stdout);
         match status {
-            Ok(Some(status)) if status.success() => match said(stdout) {
+            // A command that prints too much is cut off, and may end by that.
+            Ok(Some(_)) if input.is_none() && matches!(printed, Some(Err(_))) => {
+                Err(self.fault("printed no text, or too much of it", ""))
+            }
+            Ok(Some(status)) if status.success() => match printed {
                 Some(Ok(text)) => Ok(text),
                 // What a writing command prints is nobody's business.
                 _ if input.is_some() => Ok(Zeroizing::default()),
-                _ => Err(self.fault("printed no text, or too much of it", "")),
+                _ => Err(self.fault("left a process behind that may go on printing", "")),
             },
             Ok(Some(status)) => Err(self.fault(&ended(status), &words).unanswered()),
             Ok(None) => {
