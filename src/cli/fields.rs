@@ -5,11 +5,36 @@ use std::fmt::Display;
 
 use keygate_core::address::Network;
 use keygate_core::key::KeyId;
-use keygate_core::record::{Bounded, Meta, Name, UnixSeconds};
+use keygate_core::record::{Bounded, Meta, Name, Record, UnixSeconds};
 use keygate_core::token::{Plan, Scope, Subject};
 
+use crate::args::FieldArgs;
 use crate::fault::{Fault, Outcome};
 use crate::time::{When, utc};
+
+/// Sets what is given; all else stays, notes one by one.
+///
+/// # Errors
+/// A text is none that the field takes.
+pub(crate) fn set(record: &mut Record, given: &FieldArgs, now: UnixSeconds) -> Outcome<()> {
+    if let Some(text) = &given.name {
+        record.name = name(text)?;
+    }
+    if !given.scopes.is_empty() {
+        record.scopes = scopes(&given.scopes)?;
+    }
+    if !given.ips.is_empty() {
+        record.ips = Some(ips(&given.ips)?);
+    }
+    if let Some(when) = given.expires {
+        record.not_after = end(when, now)?;
+    }
+    if let Some(text) = &given.plan {
+        record.plan = Some(plan(text)?);
+    }
+    record.meta = meta(&record.meta, &given.meta)?;
+    Ok(())
+}
 
 /// The id of a key.
 ///
@@ -28,31 +53,26 @@ pub(crate) fn subject(text: &str) -> Outcome<Subject> {
     Subject::parse(text).map_err(|e| wrong("--subject", e))
 }
 
-pub(crate) fn name(text: &str) -> Outcome<Name> {
+fn name(text: &str) -> Outcome<Name> {
     Name::parse(text).map_err(|e| wrong("--name", e))
 }
 
-pub(crate) fn plan(text: &str) -> Outcome<Plan> {
+fn plan(text: &str) -> Outcome<Plan> {
     Plan::parse(text).map_err(|e| wrong("--plan", e))
 }
 
-pub(crate) fn scopes(texts: &[String]) -> Outcome<Bounded<Scope>> {
+fn scopes(texts: &[String]) -> Outcome<Bounded<Scope>> {
     let scopes: Result<Vec<Scope>, _> = texts.iter().map(|text| Scope::parse(text)).collect();
     Bounded::try_from(scopes.map_err(|e| wrong("--scope", e))?).map_err(|e| wrong("--scope", e))
 }
 
-/// The networks; `None`, which is from anywhere, when none were given.
-pub(crate) fn ips(texts: &[String]) -> Outcome<Option<Bounded<Network>>> {
-    if texts.is_empty() {
-        return Ok(None);
-    }
+fn ips(texts: &[String]) -> Outcome<Bounded<Network>> {
     let networks: Result<Vec<Network>, _> = texts.iter().map(|text| Network::parse(text)).collect();
-    let networks = networks.map_err(|e| wrong("--ip", e))?;
-    Bounded::try_from(networks).map(Some).map_err(|e| wrong("--ip", e))
+    Bounded::try_from(networks.map_err(|e| wrong("--ip", e))?).map_err(|e| wrong("--ip", e))
 }
 
 /// The notes in `old`, with those of `texts` set.
-pub(crate) fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
+fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
     let mut notes: BTreeMap<String, String> = old.as_map();
     for text in texts {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {

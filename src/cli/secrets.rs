@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keygate_core::pepper::Pepper;
+use keygate_core::pepper::{Pepper, Peppers};
 use zeroize::Zeroizing;
 
 use crate::args::PepperArgs;
@@ -61,57 +61,88 @@ impl fmt::Display for Source {
 #[derive(Debug)]
 pub(crate) struct FoundPepper {
     pub(crate) pepper: Pepper,
-    /// The pepper before, where one is named.
-    pub(crate) previous: Option<Pepper>,
     pub(crate) source: Source,
-    /// Of the previous one.
-    pub(crate) previous_source: Option<Source>,
     /// The local gate will use another pepper, by its `.dev.vars`.
     pub(crate) not_the_local_one: bool,
 }
 
+/// The peppers that keys are known by.
+#[derive(Debug)]
+pub(crate) struct FoundPeppers {
+    pub(crate) peppers: Peppers,
+    pub(crate) source: Source,
+    /// Of the previous one.
+    pub(crate) previous_source: Option<Source>,
+}
+
 /// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the place that `KEYGATE_PEPPER_FROM` names, else
-/// (for the local gate alone) `.dev.vars`.
+/// (for the local gate alone) `.dev.vars`. Where the pepper before is, and what it is, does not matter to a new key.
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
 pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
-    let PepperTexts { current, previous, source, previous_source } = pepper_texts(args, config, remote)?;
-    let parsed = |text: &str, which: &str| {
-        Pepper::parse(text).map_err(|e| {
-            Fault::failed(
-                format!("the {which} {e}"),
-                "use the text that the gate has as its secret, whole and unchanged",
-            )
-        })
-    };
-    let pepper = parsed(&current, &format!("pepper from {source}"))?;
-    let previous = previous.map(|text| parsed(&text, "pepper before")).transpose()?;
+    let (text, source) = current_text(args, config, remote)?;
+    let pepper = parsed(&text, "pepper", &source)?;
     let local = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let local = local.and_then(|file| Pepper::parse(file.value("PEPPER")?).ok());
     Ok(FoundPepper {
         not_the_local_one: local.is_some_and(|local| local.id() != pepper.id()),
         pepper,
-        previous,
         source,
-        previous_source,
     })
 }
 
-/// As [`pepper`], and the pepper before; not parsed yet.
+/// As [`pepper`], and the pepper before.
 ///
 /// # Errors
-/// There is no current one.
+/// As [`pepper`], for either.
+pub(crate) fn peppers(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPeppers> {
+    let PepperTexts { current, previous, source, previous_source } = pepper_texts(args, config, remote)?;
+    let previous = previous.zip(previous_source.as_ref());
+    let previous = previous.map(|(text, source)| parsed(&text, "pepper before", source)).transpose()?;
+    let peppers = Peppers { current: parsed(&current, "pepper", &source)?, previous };
+    Ok(FoundPeppers { peppers, source, previous_source })
+}
+
+fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {
+    Pepper::parse(text).map_err(|e| {
+        Fault::failed(
+            format!("the {which} from {source} {e}"),
+            "use the text that the gate has as its secret, whole and unchanged",
+        )
+    })
+}
+
+/// As [`peppers`], not parsed yet.
+///
+/// # Errors
+/// There is no current one, or a place cannot be read.
 pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
-    let previous = named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?;
+    let (current, source) = current_text(args, config, remote)?;
+    let previous = match (named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?, &source) {
+        (None, Source::DevVars(_)) => {
+            let file = DevVars::read(config.folder(), config.environment())?;
+            file.and_then(|file| of_dev_vars(&file, "PEPPER_PREVIOUS"))
+        }
+        (named, _) => named,
+    };
+    let (previous, previous_source) = previous.unzip();
+    Ok(PepperTexts { current, previous, source, previous_source })
+}
+
+/// The current one.
+fn current_text(
+    args: &PepperArgs,
+    config: &WranglerToml,
+    remote: bool,
+) -> Outcome<(Zeroizing<String>, Source)> {
     let current = match (&args.pepper_from, &args.pepper_file) {
         (Some(uri), _) => Some(held(uri, "--pepper-from")?),
         (None, Some(file)) => Some((of_file(file)?, Source::File(file.clone()))),
         (None, None) => named((PEPPER_VARIABLE, FROM_VARIABLE))?,
     };
-    if let Some((current, source)) = current {
-        let (previous, previous_source) = previous.unzip();
-        return Ok(PepperTexts { current, previous, source, previous_source });
+    if let Some(current) = current {
+        return Ok(current);
     }
     if remote {
         // Not .dev.vars, because a key made with the local pepper is dead at the deployed gate.
@@ -123,19 +154,18 @@ pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: boo
         ));
     }
     let file = DevVars::read(config.folder(), config.environment())?;
-    let found = file.as_ref().and_then(|file| Some((file, file.value("PEPPER")?)));
-    let Some((file, current)) = found else {
-        return Err(Fault::failed(
+    file.and_then(|file| of_dev_vars(&file, "PEPPER")).ok_or_else(|| {
+        Fault::failed(
             format!("there is no PEPPER in .dev.vars beside {}", config.name()),
             format!(
                 "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
             ),
-        ));
-    };
-    let found = |text: &str| (Zeroizing::new(text.to_owned()), Source::DevVars(file.name().to_owned()));
-    let (current, source) = found(current);
-    let (previous, previous_source) = previous.or_else(|| file.value("PEPPER_PREVIOUS").map(found)).unzip();
-    Ok(PepperTexts { current, previous, source, previous_source })
+        )
+    })
+}
+
+fn of_dev_vars(file: &DevVars, name: &str) -> Option<(Zeroizing<String>, Source)> {
+    Some((Zeroizing::new(file.value(name)?.to_owned()), Source::DevVars(file.name().to_owned())))
 }
 
 fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {

@@ -1,4 +1,5 @@
-// The lists that point at tests: every case has a number in a test's name, and what docs/cases.md and SECURITY.md name exists.
+// The lists that point at tests: every case has a number in a test's name, every store and manager has its failures, and what docs/cases.md,
+// docs/failures.md and SECURITY.md name exists.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -64,8 +65,20 @@ test("docs/cases.md has one row for each case, and a test in each row that has i
   }
 });
 
+test("docs/failures.md says of every store and manager what each failure comes to, or that it has none", async () => {
+  const WHERE = ["Cloudflare", "local KV", "Vault", "AWS", "Azure", "exec", "file"];
+  const FAILURES = ["wrong token", "no permission", "not found", "conflict", "timeout", "bad TLS", "malformed answer"];
+  const held = (await heldBy("docs/failures.md")).map(({ cells: [where, failure] }) => [where, failure]);
+  const [, absent] = (await read("docs/failures.md")).split("| where | has no | because |\n|---|---|---|\n");
+  const none = absent.trim().split("\n").flatMap((row) => {
+    const [where, failures] = row.slice(2).split(" | ");
+    return failures.split(", ").map((failure) => [where, failure]);
+  });
+  assert.deepEqual([...held, ...none].map(String).sort(), WHERE.flatMap((where) => FAILURES.map((failure) => String([where, failure]))).sort());
+});
+
 describe("every test that is named exists:", () => {
-  for (const document of ["docs/cases.md", "SECURITY.md"]) {
+  for (const document of ["docs/cases.md", "docs/failures.md", "SECURITY.md"]) {
     test(document, async () => {
       const rows = await heldBy(document);
       assert.ok(rows.length > 20, `${rows.length} rows`);

@@ -2,7 +2,7 @@
 // where every command takes seconds.
 
 import assert from "node:assert/strict";
-import { open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
@@ -169,6 +169,38 @@ describe("the local KV", () => {
     await gate.keygate(["show", id, "--env", "test"]);
     assert.equal(await gate.verify(key), "key_invalid");
     assert.equal(await gate.verify(key, "--env", "test"), "permitted");
+  });
+
+  describe("each mistake has a message that says what to do", () => {
+    let ill;
+    before(async () => {
+      ill = await Gate.make();
+      await mkdir(path.join(ill.folder, "node_modules", ".bin"), { recursive: true });
+    });
+    after(() => ill.remove());
+
+    const list = "`wrangler kv key list --prefix key/` failed for the local KV of `wrangler dev`: ";
+    for (const [name, script, args, said] of [
+      ["a store that may not be read", "echo \"✘ [ERROR] EACCES: permission denied, mkdir '/kv'\" >&2; exit 1", ["list"], `${list}EACCES: permission denied.*\n help: check wrangler.toml and the folder of the local store`],
+      ["an old Node.js", "echo '[ERROR] Wrangler requires at least Node.js v22' >&2; exit 1", ["list"], `${list}Wrangler requires.*\n help: wrangler needs Node.js 22 or later: \`npm ci\``],
+      ["a wrangler that says something else", "echo canary", ["list"], "`wrangler kv key list` printed something else than the expected JSON.*\n help: use the version of wrangler that package.json names"],
+      ["a wrangler that says something else of values", "echo '[]'", ["show", "000000000000"], "`wrangler kv bulk get` printed something else.*\n help: use the version of wrangler"],
+      ["a key that is not there", "echo '{}'", ["show", "000000000000"], "there is no key 000000000000 in the local KV.*\n help: see `keygate list`; keys of the deployed gate need `--remote`"],
+    ]) {
+      test(name, async () => {
+        await writeFile(path.join(ill.folder, "node_modules", ".bin", "wrangler"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+        const { stdout, stderr } = await ill.keygate(args, { status: 1 });
+        assert.match(stderr, new RegExp(said));
+        assert.ok(stdout === "" && !stderr.includes("canary"), stderr);
+      });
+    }
+
+    test("a write that failed may have been made: the key is named", async () => {
+      await writeFile(path.join(ill.folder, "node_modules", ".bin", "wrangler"), "#!/bin/sh\nexit 1\n", { mode: 0o700 });
+      const { stdout, stderr } = await ill.keygate(["issue", "--subject", "acme"], { status: 1 });
+      assert.equal(stdout, "");
+      assert.match(stderr, /it gave no reason; the record of key (\w{12}) may have been written.*\n help: look with `keygate show \1`/);
+    });
   });
 
   test("without wrangler, and without a pepper, the error says what to do", async () => {

@@ -111,6 +111,37 @@ test("import of an export is the identity", async () => {
   assert.match((await remote(["export"], { status: 1 })).stderr, new RegExp(`key/${id}: is not a valid record`));
 });
 
+test("many keys take as few calls as the API allows; a second import writes nothing, and import of the export is the identity", async () => {
+  const COUNT = 10_500;
+  api.page = 1000;
+  /** What the calls since were, as counts; an empty page stands before each further one. */
+  const calls = () => Object.fromEntries(Object.entries(Object.groupBy(api.log.splice(0), (call) => call)).map(([call, all]) => [call, all.length]));
+  const source = Array.from({ length: COUNT }, (_, at) => JSON.stringify({ key: key(), subject: `s${at % 10}`, scopes: at % 4 ? ["a"] : ["a", "b"], state: at % 5 ? "active" : "disabled" })).join("\n");
+  const imports = (input) => remote(["import", "--format", "jsonl", "--expires", "5d"], { input });
+  assert.match((await imports(source)).stderr, new RegExp(`^${COUNT} written to `, "m"));
+  assert.deepEqual(calls(), { "GET /keys": 1, "PUT /bulk": 2 });
+  const stored = snapshot();
+  assert.match((await imports(source)).stderr, new RegExp(`^0 written to .*, ${COUNT} there already and the same`, "m"));
+  assert.deepEqual([calls(), snapshot() === stored], [{ "GET /keys": 21, "POST /bulk/get": 105 }, true]);
+
+  for (const [args, count] of [
+    [["--subject", "s3"], COUNT / 10],
+    [["--state", "disabled"], COUNT / 5],
+    [["--scope", "b"], COUNT / 4],
+    [["--expiring", "6d"], COUNT - COUNT / 5],
+    [["--expiring", "4d"], 0],
+  ]) {
+    assert.equal(rows(await remote(["list", "--json", ...args])).length, count, args.join(" "));
+    assert.deepEqual(calls(), { "GET /keys": 21 }, "no value is read");
+  }
+
+  const { stdout } = await remote(["export"]);
+  assert.deepEqual(calls(), { "GET /keys": 21, "POST /bulk/get": 105 });
+  api.entries.clear();
+  await imports(stdout);
+  assert.deepEqual([calls(), snapshot() === stored], [{ "GET /keys": 1, "PUT /bulk": 2 }, true]);
+});
+
 test("many keys go into bulk files, and from there into the store, and are listed from metadata alone", async () => {
   const COUNT = 25_000;
   const folder = await mkdtemp(path.join(tmpdir(), "keygate-bulk-"));

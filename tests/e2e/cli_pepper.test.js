@@ -185,7 +185,7 @@ describe("the local gate", () => {
     await writeFile(toml, `secrets = { required = ["PEPPER"] }\n${await readFile(path.join(gate.folder, "wrangler.toml"), "utf8")}`);
     const before = await readFile(devVars(), "utf8");
     const { stderr } = await local(["rotate", "--config", toml], { status: 1 });
-    assert.match(stderr, /secrets\.required` in .* does not name PEPPER_PREVIOUS/);
+    assert.match(stderr, /secrets\.required` in .* does not name PEPPER_PREVIOUS.*\n help: add "PEPPER_PREVIOUS" to the list, then run the command again/);
     assert.equal(await readFile(devVars(), "utf8"), before);
   });
 });

@@ -30,7 +30,7 @@ describe("a deployed namespace", () => {
     for (let at = 0; at < 5; at += 1) ids.push((await issue("--subject", `s${at}`, "--scope", "a")).id);
     assert.deepEqual((await listed()).map(({ id }) => id).sort(), ids.toSorted());
     assert.deepEqual((await listed("--subject", "s3")).map(({ id }) => id), [ids[3]]);
-    await remote(["show", "000000000000"], { status: 1 });
+    assert.match((await remote(["show", "000000000000"], { status: 1 })).stderr, /there is no key 000000000000 in the deployed.*\n help: see `keygate list --remote`/);
     const { stderr } = await remote(["revoke", ids[0]]);
     assert.match(stderr, /up to 1 min 30 s/);
     assert.match(stderr, new RegExp(`add ${ids[0]} to the secret DENIED_IDS`));
@@ -74,6 +74,18 @@ describe("a deployed namespace", () => {
     const { stdout } = await api.failing(fail, () => remote(args, { status: 1 }));
     assert.equal(stdout, "");
     assert.ok(!(await readdir(gate.folder)).includes("key"));
+  });
+
+  test("a new key needs the pepper of today alone: the one before is not looked at", async () => {
+    for (const before of [{ KEYGATE_PEPPER_PREVIOUS: "too short" }, { KEYGATE_PEPPER_PREVIOUS_FROM: "file:/no/where" }]) {
+      const { id } = keyIn((await remote(["issue", "--subject", "acme"], { env: before })).stdout);
+      keyIn((await remote(["rotate", id], { env: before })).stdout);
+      // Where it is needed it is read, and has to be one.
+      const [[name, text]] = Object.entries(before);
+      const { stderr } = await remote(["pepper", "status"], { env: before, status: 1 });
+      assert.match(stderr, name.endsWith("FROM") ? /\/no\/where.* holds nothing\n help: put the text there/ : /the pepper before from KEYGATE_PEPPER_PREVIOUS .*\n help: use the text that the gate has as its secret/);
+      assert.ok(!stderr.includes("too short"), text);
+    }
   });
 
   test("the local pepper is not used, and nothing is asked", async () => {
@@ -176,7 +188,7 @@ describe("when the API fails", () => {
 
   test("an answer that is not the API's is said to be none, without repeating it", async () => {
     const { stderr } = await api.failing(() => ({ text: '{"success": true, "result": "canary"}' }), () => remote(["list"], { status: 1 }));
-    assert.match(stderr, /not one of Cloudflare's API/);
+    assert.match(stderr, /not one of Cloudflare's API.*\n help: check CLOUDFLARE_API_BASE_URL/);
     assert.doesNotMatch(stderr, /canary/);
   });
 

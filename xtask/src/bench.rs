@@ -17,6 +17,7 @@ mod picture;
 mod process;
 mod report;
 mod rounds;
+mod scale;
 mod scenario;
 mod server;
 
@@ -78,6 +79,8 @@ enum Other {
     ColdStart(cold_start::Options),
     /// Times the steps of a decision by themselves, natively and in wasm
     Micro,
+    /// Has the command line import, list and export many keys, and prints time, memory and calls
+    Scale(scale::Options),
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
@@ -86,6 +89,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         Some(Other::Memory(options)) => memory::run(workspace, options),
         Some(Other::ColdStart(options)) => cold_start::run(workspace, options),
         Some(Other::Micro) => micro::run(workspace),
+        Some(Other::Scale(options)) => scale::run(workspace, options),
     }
 }
 

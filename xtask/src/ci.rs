@@ -16,10 +16,11 @@ use crate::workspace::Workspace;
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("setup", setup),
     ("format", format),
     ("lints, native", lints_native),
+    ("lints, the CLI with less", lints_cli_with_less),
     ("lints, wasm32", lints_wasm),
     ("lints, fuzz, timing and benches", lints_apart),
     ("licences and sources", licences),
@@ -78,6 +79,27 @@ fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
             .args(["--", "--deny=warnings"]),
         "see the lints above",
     )
+}
+
+/// The command line without secret managers, and with each alone: what one needs must not come with another.
+fn lints_cli_with_less(workspace: &Workspace) -> Result<(), Failure> {
+    for features in ["", "vault", "aws", "azure"] {
+        program::run(
+            workspace
+                .command("cargo")
+                .args([
+                    "clippy",
+                    "--quiet",
+                    "--package=keygate-cli",
+                    "--no-default-features",
+                    "--features",
+                    features,
+                ])
+                .args(["--", "--deny=warnings"]),
+            "see the lints above",
+        )?;
+    }
+    Ok(())
 }
 
 fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 mod aws_rotation_step;
 mod bulk;
 mod change;
+mod fields;
 mod list;
 mod pepper;
 mod rotate;
@@ -12,6 +13,7 @@ mod rotate;
 pub(crate) use aws_rotation_step::{AwsRotationStepArgs, RotationStep};
 pub(crate) use bulk::{ExportArgs, ImportArgs, ImportFormat};
 pub(crate) use change::{ChangeArgs, Clearable, GuardArgs, UpdateArgs};
+pub(crate) use fields::FieldArgs;
 pub(crate) use list::ListArgs;
 pub(crate) use pepper::{PepperCommand, PepperGroup, PepperRotateArgs, PepperStatusArgs};
 pub(crate) use rotate::{RotateArgs, ToArgs};
@@ -64,7 +66,7 @@ pub(crate) enum Command {
     Pepper(PepperGroup),
     /// Make a key, write its record, print the key once
     #[command(
-        after_help = "The record is written before the key is printed: a printed key works.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject old-client --import-stdin < foreign-key"
+        after_help = "The record is written before the key is printed: a printed key works. Without --expires it has no end, without --ip it may be used from anywhere.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject old-client --import-stdin < foreign-key"
     )]
     Issue(IssueArgs),
     /// List keys
@@ -96,7 +98,7 @@ pub(crate) enum Command {
     Enable(ChangeArgs),
     /// Change what a key may do, how long, or what it is called
     #[command(
-        after_help = "A list that is given replaces the whole list.\n\nTwo operators: the entry is read right before it is written, and --if-rev refuses when somebody wrote it since you looked. KV has no compare-and-set: of two writes within the same moment, or within the minute or more in which KV shows an earlier entry elsewhere, the later one wins. KEYGATE_OPERATOR, where set, is stored as who wrote the entry.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
+        after_help = "A list that is given replaces the whole list; notes that are not named stay.\n\nTwo operators: the entry is read right before it is written, and --if-rev refuses when somebody wrote it since you looked. KV has no compare-and-set: of two writes within the same moment, or within the minute or more in which KV shows an earlier entry elsewhere, the later one wins. KEYGATE_OPERATOR, where set, is stored as who wrote the entry.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
     )]
     Update(UpdateArgs),
     /// Take in many keys of another system, or the records of an export
@@ -189,27 +191,11 @@ pub(crate) struct IssueArgs {
     /// Who holds the key; stays the same when the key is rotated
     #[arg(long)]
     pub(crate) subject: String,
-    /// What the key is for
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// A permission; may be repeated
-    #[arg(long = "scope", value_name = "SCOPE")]
-    pub(crate) scopes: Vec<String>,
-    /// A network or an address that the key may be used from; may be repeated; none: from anywhere
-    #[arg(long = "ip", value_name = "CIDR")]
-    pub(crate) ips: Vec<String>,
-    /// When the key ends: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
-    #[arg(long, value_name = "WHEN", default_value = "never")]
-    pub(crate) expires: When,
+    #[command(flatten)]
+    pub(crate) fields: FieldArgs,
     /// When the key begins to be good; written like --expires
     #[arg(long, value_name = "WHEN")]
     pub(crate) not_before: Option<When>,
-    /// Which limits hold for the key: a plan of the policy's PLANS
-    #[arg(long)]
-    pub(crate) plan: Option<String>,
-    /// A note for operators; may be repeated
-    #[arg(long = "meta", value_name = "NAME=VALUE")]
-    pub(crate) meta: Vec<String>,
     /// Take a key that another system issued from standard input, instead of making one
     ///
     /// It is digested, never stored or printed; its clients keep it. The gate needs `IMPORTED_KEYS = true`.

@@ -287,8 +287,7 @@ impl Rotation<'_> {
     }
 
     fn peppers(&self) -> Outcome<Peppers> {
-        let found = secrets::pepper(&self.args.pepper, &self.config, self.args.store.remote)?;
-        Ok(Peppers { current: found.pepper, previous: found.previous })
+        Ok(secrets::peppers(&self.args.pepper, &self.config, self.args.store.remote)?.peppers)
     }
 
     fn fault(&self, problem: &str, remedy: &str) -> Fault {

@@ -3,7 +3,7 @@
 use keygate_core::record::{Bounded, Meta, Record, State};
 use serde::Serialize;
 
-use crate::args::{ChangeArgs, Clearable, GuardArgs, StoreArgs, UpdateArgs};
+use crate::args::{ChangeArgs, Clearable, FieldArgs, GuardArgs, StoreArgs, UpdateArgs};
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
@@ -69,14 +69,7 @@ fn final_state(record: &Record) -> Fault {
 
 /// Updates a key's fields.
 pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
-    let nothing = args.name.is_none()
-        && args.scopes.is_empty()
-        && args.ips.is_empty()
-        && args.expires.is_none()
-        && args.plan.is_none()
-        && args.meta.is_empty()
-        && args.clear.is_empty();
-    if nothing {
+    if args.fields == FieldArgs::default() && args.clear.is_empty() {
         return Err(Fault::usage(
             "there is nothing to change",
             "give at least one of --name, --scope, --ip, --expires, --plan, --meta, --clear",
@@ -102,22 +95,7 @@ fn updated(context: &Context, args: &UpdateArgs, old: Record) -> Outcome<Record>
             Clearable::NotBefore => new.not_before = None,
         }
     }
-    if let Some(name) = &args.name {
-        new.name = fields::name(name)?;
-    }
-    if !args.scopes.is_empty() {
-        new.scopes = fields::scopes(&args.scopes)?;
-    }
-    if let Some(ips) = fields::ips(&args.ips)? {
-        new.ips = Some(ips);
-    }
-    if let Some(when) = args.expires {
-        new.not_after = fields::end(when, context.now)?;
-    }
-    if let Some(plan) = &args.plan {
-        new.plan = Some(fields::plan(plan)?);
-    }
-    new.meta = fields::meta(&new.meta, &args.meta)?;
+    fields::set(&mut new, &args.fields, context.now)?;
     Ok(new)
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use keygate_core::digest::{Digest, ImportedKey};
-use keygate_core::record::{Meta, Record};
+use keygate_core::record::Record;
 use keygate_core::token::Subject;
 use serde::Serialize;
 
@@ -177,13 +177,8 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dy
 
 /// The record with everything that the options say.
 fn filled(context: &Context, args: &IssueArgs, mut record: Record) -> Outcome<Record> {
-    record.name = fields::name(args.name.as_deref().unwrap_or_default())?;
-    record.scopes = fields::scopes(&args.scopes)?;
-    record.ips = fields::ips(&args.ips)?;
-    record.plan = args.plan.as_deref().map(fields::plan).transpose()?;
-    record.meta = fields::meta(&Meta::default(), &args.meta)?;
+    fields::set(&mut record, &args.fields, context.now)?;
     record.not_before = args.not_before.and_then(|when| when.from(context.now));
-    record.not_after = fields::end(args.expires, context.now)?;
     Ok(record)
 }
 

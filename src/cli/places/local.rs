@@ -32,10 +32,15 @@ impl FilePlace {
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> Fault {
-        Fault::failed(
-            format!("cannot {doing} {}: {error}", self.path.display()),
-            "see that the file and its folder are yours to read and write",
-        )
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "make its folder, or name another file",
+            io::ErrorKind::InvalidData => "see that the file holds the key or the pepper alone, as text",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room, then run the command again"
+            }
+            _ => "see that the file and its folder are yours to read and write",
+        };
+        Fault::failed(format!("cannot {doing} {}: {error}", self.path.display()), remedy)
     }
 
     /// The file as it stands there; a link is never followed.
@@ -51,7 +56,11 @@ impl FilePlace {
         let what = if found.is_symlink() { "a symbolic link" } else { "no ordinary file" };
         Err(Fault::failed(
             format!("{} is {what}", self.path.display()),
-            "name the file itself: what a link leads to can change between looking and writing",
+            if found.is_symlink() {
+                "name the file that it leads to: a link can be turned elsewhere between looking and writing"
+            } else {
+                "name an ordinary file of yours, or write to it with a command: `exec:COMMAND`"
+            },
         ))
     }
 
@@ -189,19 +198,28 @@ pub(super) struct ExecPlace {
     command: String,
     variables: Vec<(&'static str, String)>,
     timeout: Duration,
+    /// Whether what it starts ends with it when the time is over.
+    has_own_group: bool,
 }
 
 impl ExecPlace {
     /// `variables` are set for the command: what they hold is never part of the line that the shell reads.
     pub(super) fn new(command: String, variables: Vec<(&'static str, String)>) -> Self {
-        Self { command, variables, timeout: COMMAND_TIMEOUT }
+        // A group of its own may not read the terminal: where there is one, who is asked for a password sits there, and can
+        // end the command with all that it started.
+        Self { command, variables, timeout: COMMAND_TIMEOUT, has_own_group: !has_terminal() }
     }
 
     /// Runs the command with `input` on its standard input; returns its standard output.
     fn run(&self, input: Option<&str>) -> Outcome<Zeroizing<String>> {
         let stdin = input.map_or_else(|| Ok(Stdio::null()), filled);
         let stdin = stdin.map_err(|e| self.fault(&format!("cannot be given the text: {e}"), ""))?;
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        #[cfg(unix)]
+        if self.has_own_group {
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        }
+        let mut child = command
             .args(["-c", &self.command])
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env_remove(PEPPER_VARIABLE)
@@ -212,7 +230,7 @@ impl ExecPlace {
             .spawn()
             .map_err(|e| self.fault(&format!("cannot be started: {e}"), ""))?;
         let (stdout, stderr) = (child.stdout.take().map(reading), child.stderr.take().map(reading));
-        let status = wait(&mut child, self.timeout);
+        let status = self.wait(&mut child);
         let said = |from: Option<mpsc::Receiver<io::Result<Zeroizing<String>>>>| {
             from.and_then(|from| from.recv_timeout(LAST_WORDS).ok())
         };
@@ -220,19 +238,44 @@ impl ExecPlace {
             Some(Ok(words)) => harmless(&words, input),
             _ => String::new(),
         };
+        let printed = said(stdout);
         match status {
-            Ok(Some(status)) if status.success() => match said(stdout) {
+            // A command that prints too much is cut off, and may end by that.
+            Ok(Some(_)) if input.is_none() && matches!(printed, Some(Err(_))) => {
+                Err(self.fault("printed no text, or too much of it", ""))
+            }
+            Ok(Some(status)) if status.success() => match printed {
                 Some(Ok(text)) => Ok(text),
                 // What a writing command prints is nobody's business.
                 _ if input.is_some() => Ok(Zeroizing::default()),
-                _ => Err(self.fault("printed no text, or too much of it", "")),
+                _ => Err(self.fault("left a process behind that may go on printing", "")),
             },
             Ok(Some(status)) => Err(self.fault(&ended(status), &words).unanswered()),
             Ok(None) => {
-                let after = format!("did not end within {} s", self.timeout.as_secs());
+                let after = format!("did not end within {} s, and was ended", self.timeout.as_secs());
                 Err(self.fault(&after, &words).unanswered())
             }
             Err(e) => Err(self.fault(&format!("cannot be waited for: {e}"), &words).unanswered()),
+        }
+    }
+
+    /// Waits for the end; `None` when the time is over, and the command has been ended.
+    fn wait(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            if began.elapsed() >= self.timeout {
+                #[cfg(unix)]
+                if self.has_own_group {
+                    end_group(child)?;
+                }
+                child.kill()?;
+                child.wait()?;
+                return Ok(None);
+            }
+            thread::sleep(POLL);
         }
     }
 
@@ -265,20 +308,26 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// Waits for the end; `None` when the time is over, and the command has been told to end.
-fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if began.elapsed() >= timeout {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(POLL);
+/// Ends the child and what it started. It has not been waited for, so the group's number is still its own.
+#[cfg(unix)]
+fn end_group(child: &Child) -> io::Result<()> {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    match Pid::from_raw(child.id().cast_signed()) {
+        Some(group) => kill_process_group(group, Signal::KILL).map_err(io::Error::from),
+        None => Ok(()),
     }
+}
+
+/// Whether this process was started from a terminal.
+#[cfg(unix)]
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// There are no groups to be had.
+#[cfg(not(unix))]
+fn has_terminal() -> bool {
+    true
 }
 
 /// Reads in a thread of its own, so that a full pipe holds up neither side.
@@ -320,7 +369,7 @@ impl Place for ExecPlace {
 
     fn check_writable(&self) -> Outcome<()> {
         // Nothing to try without doing it; the shell itself is there or is not.
-        let shell = Self { command: ":".to_owned(), variables: Vec::new(), timeout: self.timeout };
+        let shell = Self { command: ":".to_owned(), variables: Vec::new(), ..*self };
         shell.run(None).map(drop)
     }
 

@@ -79,6 +79,7 @@ export class Gate {
   async keygate(args, { env = {}, status = 0, ...options } = {}) {
     const ran = await run(KEYGATE, args, { cwd: this.folder, env: { ...cleanEnv(), PATH, ...env }, ...options });
     if (status !== null) assert.equal(ran.status, status, `keygate ${args.join(" ")}\n${ran.stdout}${ran.stderr}`);
+    if (/^error: /m.test(ran.stderr)) assert.match(ran.stderr, /\n help: \S|For more information, try '--help'/, "an error without what to do");
     assert.ok(!ran.stderr.includes(PEPPER), "the pepper on standard error");
     assert.ok(!ran.stderr.includes(TOKEN), "the API token on standard error");
     assert.doesNotMatch(ran.stderr, /acme_\w+_[0-9A-Za-z]{50}/, "a key on standard error");

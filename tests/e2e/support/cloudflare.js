@@ -5,21 +5,21 @@ import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 
 import { ACCOUNT, LIVE, TOKEN } from "./cli.js";
+import { Failing } from "./failing.js";
 
 const error = (status, code, message) => ({ status, errors: [{ code, message }] });
 
-export class Cloudflare {
+/**
+ * Given a call and its body, `fail` may return { status, errors, headers, text } to answer it with, "hang" or "reset"; or "done, hang"
+ * and "done, reset": what was asked is done, and no answer comes.
+ */
+export class Cloudflare extends Failing {
   /** KV: name → { key, value, metadata }. */
   entries = new Map();
   /** `METHOD /path below the namespace or the API`, in order. */
   log = [];
   /** What a page of a listing holds; an empty page stands before each further one, as the real one may send. */
   page = 2;
-  /**
-   * Given a call and its body, may return { status, errors, headers, text } to answer it with, "hang" or "reset"; or "done, hang"
-   * and "done, reset": what was asked is done, and no answer comes.
-   */
-  fail = () => undefined;
   /** Answers of everything that is not KV: call → result. */
   results = {};
 
@@ -49,16 +49,6 @@ export class Cloudflare {
 
   metadata(id) {
     return this.entries.get(`key/${id}`).metadata;
-  }
-
-  /** Runs `body` while calls for which `fail` returns something fail. */
-  async failing(fail, body) {
-    this.fail = fail;
-    try {
-      return await body();
-    } finally {
-      this.fail = () => undefined;
-    }
   }
 
   async #answer(request, response) {

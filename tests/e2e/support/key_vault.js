@@ -11,6 +11,7 @@ import path from "node:path";
 import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 
+import { Failing } from "./failing.js";
 import { run } from "./program.js";
 import { pythonWithFlask } from "./python.js";
 
@@ -29,7 +30,8 @@ const refusal = (status, code, inner) => ({
   json: { error: { code, message: `${code} was said`, ...(inner && { innererror: { code: inner } }) } },
 });
 
-export class KeyVault {
+/** Given a call, `fail` may return an answer { status, json, text }, "hang" or "reset". */
+export class KeyVault extends Failing {
   /** Name → versions, the latest last: `{ version, value, contentType, tags, attributes }`. */
   secrets = new Map();
   deleted = new Set();
@@ -37,8 +39,6 @@ export class KeyVault {
   log = [];
   /** How tokens were asked for, in order. */
   grants = [];
-  /** Given a call, may return an answer { status, json, text }, "hang" or "reset". */
-  fail = () => undefined;
 
   static async start() {
     const vault = new KeyVault();
@@ -87,16 +87,6 @@ export class KeyVault {
     const attributes = { enabled: true, created: 1, updated: 1, recoveryLevel: "Recoverable", ...more.attributes };
     const versions = this.secrets.get(name) ?? [];
     this.secrets.set(name, [...versions, { ...more, version, value, attributes }]);
-  }
-
-  /** Runs `body` while calls for which `fail` returns something fail. */
-  async failing(fail, body) {
-    this.fail = fail;
-    try {
-      return await body();
-    } finally {
-      this.fail = () => undefined;
-    }
   }
 
   async #answer(request, response) {

@@ -3,13 +3,13 @@
 import { once } from "node:events";
 import http from "node:http";
 
-export class Relay {
-  /**
-   * Given a call (`METHOD /path`, and the AWS operation where it is one), may return { status, json } to answer it with, or
-   * "hang", or a function: what was asked is done, then the function is called, and no answer comes. It may be asynchronous.
-   */
-  fail = () => undefined;
+import { Failing } from "./failing.js";
 
+/**
+ * Given a call (`METHOD /path`, and the AWS operation where it is one), `fail` may return { status, json } to answer it with, or
+ * "hang", or a function: what was asked is done, then the function is called, and no answer comes. It may be asynchronous.
+ */
+export class Relay extends Failing {
   /** Leads to the server at `to`. */
   static async start(to) {
     const relay = new Relay();

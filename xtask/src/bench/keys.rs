@@ -48,6 +48,12 @@ impl KeyMaker {
         (0..count).map(|_| make(&self.prefix, &self.forger, seed)).collect()
     }
 
+    /// Keys as another system makes them: 64 hexadecimal digits.
+    pub(super) fn foreign(&mut self, count: usize) -> Vec<String> {
+        let mut digits = || format!("{:016x}", next(&mut self.seed));
+        (0..count).map(|_| [digits(), digits(), digits(), digits()].concat()).collect()
+    }
+
     /// The KV entries of `keys`: for each one a record, and what the contenders without pepper keep in its place.
     pub(super) fn entries(&self, keys: &[NewKey]) -> HashMap<String, Arc<[u8]>> {
         let mut entries = HashMap::with_capacity(keys.len() * 2);

@@ -15,6 +15,7 @@ pub(super) struct Machine {
     pub(super) cpu: String,
     pub(super) cores: usize,
     kernel: String,
+    /// Empty where none runs, as is the origin.
     pub(super) workerd: String,
     pub(super) origin: String,
     rustc: String,
@@ -23,6 +24,11 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn describe(workspace: &Workspace, workerd: String, origin: String) -> Result<Self, Failure> {
+        Ok(Self { workerd, origin, ..Self::bare(workspace)? })
+    }
+
+    /// The machine by itself.
+    pub(super) fn bare(workspace: &Workspace) -> Result<Self, Failure> {
         let first_line = |name: &str, arguments: &[&str]| {
             let printed = program::output(workspace.command(name).args(arguments), "install it")?;
             Ok(printed.lines().next().unwrap_or_default().to_owned())
@@ -34,15 +40,17 @@ impl Machine {
             cpu: cpu.map_or("unknown", |(_, model)| model).to_owned(),
             cores: thread::available_parallelism().map_or(1, usize::from),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
-            workerd,
-            origin,
+            workerd: String::new(),
+            origin: String::new(),
             rustc: first_line("rustc", &["--version"])?,
             commit: commit(workspace),
         })
     }
 
     pub(super) fn line(&self) -> String {
-        format!("{}, {}, {} cores, {}, {}", self.date, self.cpu, self.cores, self.workerd, self.origin)
+        let cores = format!("{} cores", self.cores);
+        let parts = [&self.date, &self.cpu, &cores, &self.workerd, &self.origin];
+        parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn to_json(&self) -> Value {

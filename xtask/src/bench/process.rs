@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{self, Child, Command};
+use std::process::{self, Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
@@ -42,11 +42,30 @@ impl Running {
 
     /// Resident memory, in KiB.
     pub(super) fn resident_kib(&self) -> Result<u64, Failure> {
+        self.memory_kib("VmRSS:")?.ok_or_else(|| gone(&io::Error::other("no VmRSS")))
+    }
+
+    /// The most resident memory that it has had so far, in KiB; `None` once it has ended.
+    // Not `wait4`'s: that also counts what the parent had when it forked.
+    pub(super) fn peak_kib(&self) -> Result<Option<u64>, Failure> {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, field: &str) -> Result<Option<u64>, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.map_err(|error| gone(&error))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        kib.ok_or_else(|| gone(&io::Error::other("no VmRSS")))
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        Ok(line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()))
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        self.child.try_wait().map_err(|error| gone(&error))
+    }
+
+    /// What it is sent and what it says, of a command that was given pipes for them.
+    pub(super) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.child.stdin.take().zip(self.child.stdout.take())
     }
 }
 

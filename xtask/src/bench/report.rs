@@ -114,15 +114,20 @@ pub(super) fn to_json(machine: &Machine, effort: &Effort, rows: &[Row]) -> Value
 }
 
 /// A figure that Keygate is not to exceed.
-struct Bar {
-    what: String,
-    value: f64,
-    limit: f64,
+pub(super) struct Bar {
+    pub(super) what: String,
+    pub(super) value: f64,
+    pub(super) limit: f64,
 }
 
 impl Bar {
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.value <= self.limit
+    }
+
+    pub(super) fn print(&self) {
+        let verdict = if self.is_held() { "held" } else { "MISSED" };
+        println!("  {verdict:<6} {:>6.2} of at most {:.2}  {}", self.value, self.limit, self.what);
     }
 }
 
@@ -132,10 +137,7 @@ pub(super) fn print_bars(rows: &[Row]) -> Result<(), Failure> {
     if !bars.is_empty() {
         println!("\nbars");
     }
-    for bar in &bars {
-        let verdict = if bar.is_held() { "held" } else { "MISSED" };
-        println!("  {:<6} {:>5.2} of at most {:.2}  {}", verdict, bar.value, bar.limit, bar.what);
-    }
+    bars.iter().for_each(Bar::print);
     match bars.iter().find(|bar| bar.what.ends_with(COUNTED) && !bar.is_held()) {
         None => Ok(()),
         Some(bar) => Err(Failure::new(

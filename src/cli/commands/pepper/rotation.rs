@@ -52,7 +52,7 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
                 config.place("secrets.required"),
                 config.name()
             ),
-            "add it to the list while the pepper is rotated; with no list all are taken",
+            "add \"PEPPER_PREVIOUS\" to the list, then run the command again; take it out when the rotation is finished, because no gate is deployed without a secret of the list",
         ));
     }
     let (text, pepper) = make()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use keygate_core::pepper::Peppers;
 use keygate_core::record::{Record, UnixSeconds};
 use serde::Serialize;
 
@@ -57,12 +58,13 @@ impl Seen {
     /// There is no pepper, or the store could not be asked.
     pub(super) fn look(context: &Context, pepper: &PepperArgs, store: &StoreArgs) -> Outcome<Self> {
         let config = context.config()?;
-        let found = secrets::pepper(pepper, &config, store.remote)?;
+        let found = secrets::peppers(pepper, &config, store.remote)?;
         let more = if store.remote { Vec::new() } else { static_keys(&config)? };
         let bound = if store.remote { bound(context, &config, store) } else { None };
         let kv = context::store(&config, store)?;
         let keys = dependents(&*kv, &more, context.now)?;
-        let (current, previous) = (found.pepper.id().to_string(), found.previous.map(|p| p.id().to_string()));
+        let Peppers { current, previous } = &found.peppers;
+        let (current, previous) = (current.id().to_string(), previous.as_ref().map(|p| p.id().to_string()));
         Ok(Self {
             stage: stage(&current, previous.as_deref(), &keys),
             current,

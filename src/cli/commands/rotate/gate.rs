@@ -72,12 +72,12 @@ impl Gate {
                 ..StoreArgs::default()
             },
         };
-        let found = secrets::pepper(pepper, &config, args.remote)?;
+        let found = secrets::peppers(pepper, &config, args.remote)?;
         Ok(Self {
             store: context::store(&config, &args)?,
             prefix: config.key_prefix()?,
-            made_with: format!("made with pepper {} from {}", found.pepper.id(), found.source),
-            peppers: Peppers { current: found.pepper, previous: found.previous },
+            made_with: format!("made with pepper {} from {}", found.peppers.current.id(), found.source),
+            peppers: found.peppers,
             staleness: Staleness::of(&config, args.remote),
             reference,
             operator: context.operator.clone(),

@@ -31,6 +31,8 @@ const PUBLIC_SUFFIX: &str = "vault.azure.net";
 pub(super) struct AzureSecret {
     waiting: Waiting,
     client: SecretClient,
+    /// As it was named: in the messages and in a rotation's journal it is one.
+    vault: String,
     host: String,
     name: String,
 }
@@ -64,7 +66,7 @@ impl AzureSecret {
             SecretClient::new(&format!("https://{host}"), credential, Some(options)).map_err(|e| {
                 Fault::usage(format!("cannot use the vault {host}: {e}"), "check the name of the vault")
             })?;
-        Ok(Self { waiting: Waiting::new()?, client, host, name: name.to_owned() })
+        Ok(Self { waiting: Waiting::new()?, client, vault: vault.to_owned(), host, name: name.to_owned() })
     }
 
     fn asked<'a>(&'a self, doing: &'a str, needs: &'static str) -> Asked<'a> {
@@ -72,7 +74,7 @@ impl AzureSecret {
     }
 
     fn uri(&self) -> String {
-        format!("azure:{}/{}", self.host, self.name)
+        format!("azure:{}/{}", self.vault, self.name)
     }
 
     /// The latest version; `None` where the vault has no such secret.

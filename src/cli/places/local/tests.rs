@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{EnvPlace, ExecPlace, FilePlace};
+use crate::fault::Fault;
 use crate::places::{Held, Place};
 
 const KEY: &str = "acme_live_4fTz0Qw9Lr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc00000000";
@@ -31,7 +32,9 @@ fn own(path: &Path, text: &str) {
 }
 
 fn exec(command: &str) -> ExecPlace {
-    ExecPlace { timeout: Duration::from_secs(5), ..ExecPlace::new(command.to_owned(), Vec::new()) }
+    let place = ExecPlace::new(command.to_owned(), Vec::new());
+    // As in a job, also where the tests were started from a terminal.
+    ExecPlace { timeout: Duration::from_secs(5), has_own_group: true, ..place }
 }
 
 #[test]
@@ -56,8 +59,7 @@ fn a_file_that_somebody_else_wrote_in_between_is_left_alone() {
     fs::remove_file(&path).unwrap();
     own(&path, "other");
     for seen in [&seen, &none()] {
-        let fault = place.put("two", seen).unwrap_err().to_string();
-        assert!(fault.contains("was changed in between"), "{fault}");
+        check(&place.put("two", seen).unwrap_err(), "was changed in between", "find out who writes it");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), "other");
 }
@@ -91,15 +93,44 @@ fn a_file_that_would_lock_its_readers_out_is_not_replaced() {
 }
 
 #[test]
-fn a_file_that_is_none_or_has_no_folder_is_refused() {
+fn every_failure_of_a_file_says_what_to_do() {
+    type Make = fn(&Path);
+    let rows: [(&str, Make, &str, &str); 4] = [
+        ("key", |path| fs::create_dir(path).unwrap(), "is no ordinary file", "name an ordinary file"),
+        ("key", |path| own(path, &"x".repeat(70_000)), "longer than a secret text", "as text"),
+        ("key", |path| fs::write(path, [0xff]).unwrap(), "valid UTF-8", "as text"),
+        ("nowhere/key", |_| {}, "cannot write beside", "make its folder"),
+    ];
+    for (name, make, problem, remedy) in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        make(&path);
+        let place = FilePlace::new(path);
+        let fault = place.look().err().or_else(|| place.check_writable().err()).unwrap();
+        check(&fault, problem, remedy);
+    }
+}
+
+#[test]
+fn a_file_or_a_folder_of_somebody_else_is_left_alone() {
+    const NOBODY: u32 = 65_534;
     let (folder, path, place) = file();
-    fs::create_dir(&path).unwrap();
-    assert!(place.look().err().unwrap().to_string().contains("is no ordinary file"));
-    let place = FilePlace::new(folder.path().join("nowhere/key"));
-    assert!(place.check_writable().is_err());
-    own(&folder.path().join("long"), &"x".repeat(70_000));
-    let place = FilePlace::new(folder.path().join("long"));
-    assert!(place.look().err().unwrap().to_string().contains("longer than a secret text"));
+    own(&path, "one");
+    // Only root may give files away, and only root may write into a folder that nobody may write into.
+    if std::os::unix::fs::chown(&path, Some(NOBODY), None).is_ok() {
+        check(&place.check_writable().unwrap_err(), "belongs to another user", "make it a file of your own");
+    } else {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        check(&place.check_writable().unwrap_err(), "denied", "are yours to read and write");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+}
+
+fn check(fault: &Fault, problem: &str, remedy: &str) {
+    assert!(fault.problem().contains(problem), "{problem}: {fault}");
+    assert!(fault.remedy().contains(remedy), "{remedy}: {fault}");
+    assert!(!fault.to_string().contains(KEY), "{fault}");
 }
 
 #[test]
@@ -128,14 +159,55 @@ fn a_command_that_fails_says_how_without_the_text() {
     assert!(!said.contains(KEY), "{said}");
     let short = exec("cat >&2; exit 1").put("hunter2", &none()).unwrap_err().to_string();
     assert!(!short.contains("hunter2"), "{short}");
-    assert!(exec("kill -9 $$").put(KEY, &none()).unwrap_err().to_string().contains("by a signal"));
+}
+
+#[test]
+fn every_failure_of_a_command_says_what_to_do() {
+    for (command, problem) in [
+        ("no-such-command-of-ours", "ended with 127"),
+        ("/dev/null", "ended with 126"),
+        ("exit 3", "ended with 3"),
+        ("kill -9 $$", "was ended by a signal"),
+    ] {
+        check(&exec(command).put(KEY, &none()).unwrap_err(), problem, "run it by hand to see what it wants");
+    }
+    for (command, problem) in [
+        ("printf '\\377'", "printed no text, or too much of it"),
+        ("head -c 70000 /dev/zero", "printed no text, or too much of it"),
+        ("while :; do echo; done", "printed no text, or too much of it"),
+        ("printf x; sleep 3 2>/dev/null & exit 0", "left a process behind that may go on printing"),
+    ] {
+        check(&exec(command).look().err().unwrap(), problem, "run it by hand to see what it wants");
+    }
 }
 
 #[test]
 fn a_command_that_does_not_end_is_ended() {
     let place = ExecPlace { timeout: Duration::from_millis(50), ..exec("exec sleep 60") };
     let fault = place.put(KEY, &none()).unwrap_err();
-    assert!(fault.is_unanswered() && fault.to_string().contains("did not end within"), "{fault}");
+    assert!(fault.is_unanswered());
+    check(&fault, "did not end within 0 s, and was ended", "run it by hand to see what it wants");
+}
+
+/// Asks /proc: whoever inherits the process may never wait for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_command_started_is_ended_with_it() {
+    let (_folder, path, _) = file();
+    // Not the line's last command, which a shell may run in its own place: a child.
+    let line = format!("sh -c 'echo $$ > {}; sleep 60; :'; :", path.display());
+    let place = ExecPlace { timeout: Duration::from_millis(300), ..exec(&line) };
+    let fault = place.put(KEY, &none()).unwrap_err();
+    assert!(fault.to_string().contains("did not end within 0 s, and was ended"), "{fault}");
+    let stat = format!("/proc/{}/stat", fs::read_to_string(&path).unwrap().trim());
+    let goes_on = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    for _ in 0..100 {
+        if !goes_on() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{stat}: it goes on");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn the_first_version_is_written_where_there_is_none() {
 fn what_somebody_else_wrote_is_not_written_over() {
     let (server, field) = opened(vec![latest(8, "{}")]);
     let fault = field.put("s3cret", &seen("7")).unwrap_err();
-    assert!(fault.to_string().contains("somebody wrote the secret in between"), "{fault}");
+    check(&fault, "somebody wrote the secret in between", "run the command again");
     assert_eq!(server.requests().len(), 2);
 
     let mismatch = r#"{"errors":["check-and-set parameter did not match the current version"]}"#;
