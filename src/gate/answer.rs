@@ -24,7 +24,7 @@ pub(crate) fn denied(isolate: Option<&Isolate>, head: &Head<'_>, now: Moment, de
     let allowed = cors.and_then(|cors| cors.allowed(head.origin?));
     let kind = denial.kind().filter(|_| allowed.is_none());
     if let (Some(kind), Some(isolate)) = (kind, isolate)
-        && isolate.is_defined(kind)
+        && isolate.define(kind)
     {
         glue::respond(kind);
         return;

@@ -55,37 +55,37 @@ pub(crate) fn start(pepper: Option<&String>, previous: Option<&String>) {
     });
 }
 
-fn secret_text(name: &str) -> Option<Zeroizing<String>> {
-    glue::text(name).map(Zeroizing::new)
-}
-
 /// Step 1: everything that is configured is read and checked, once.
 fn read(pepper: Option<&String>, previous: Option<&String>) -> Result<&'static Isolate, &'static str> {
     let mut faults: Vec<String> = Vec::new();
     if !glue::can(KEYS, "get") {
         faults.push(format!("the KV binding {KEYS} is missing, or is no KV namespace"));
     }
-    for (name, text) in [(PEPPER, pepper), (PEPPER_PREVIOUS, previous)] {
+    let texts = [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY]
+        .map(|name| glue::text(name).map(Zeroizing::new));
+    let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
+        texts.each_ref().map(|text| text.as_ref().map(|text| text.as_str()));
+    let [pepper, pepper_previous] = [pepper, previous].map(|text| text.map(String::as_str));
+    for (name, text) in [
+        (PEPPER, pepper),
+        (PEPPER_PREVIOUS, pepper_previous),
+        (STATIC_KEYS, static_keys),
+        (DENIED_IDS, denied_ids),
+        (ORIGIN_AUTHORIZATION, origin_authorization),
+        (ORIGIN_SIGNING_KEY, origin_signing_key),
+    ] {
+        // A list in `[vars]`, or a Secrets Store binding where none can be awaited: it must not count as not set.
         if text.is_none() && glue::has(name) {
             faults.push(format!("the secret {name} is no text"));
         }
     }
-    let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
-        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(|name| {
-            let text = secret_text(name);
-            // A list in `[vars]`, or a Secrets Store binding: it must not count as not set.
-            if text.is_none() && glue::has(name) {
-                faults.push(format!("the secret {name} is no text"));
-            }
-            text
-        });
     let secrets = Secrets::parse(&SecretTexts {
-        pepper: pepper.map(String::as_str),
-        pepper_previous: previous.map(String::as_str),
-        static_keys: static_keys.as_ref().map(|text| text.as_str()),
-        denied_ids: denied_ids.as_ref().map(|text| text.as_str()),
-        origin_authorization: origin_authorization.as_ref().map(|text| text.as_str()),
-        origin_signing_key: origin_signing_key.as_ref().map(|text| text.as_str()),
+        pepper,
+        pepper_previous,
+        static_keys,
+        denied_ids,
+        origin_authorization,
+        origin_signing_key,
     });
     let policy = Policy::from_json(&glue::variables(&NOT_VARIABLES.join("\n")));
     if let Ok(policy) = &policy {
@@ -129,11 +129,10 @@ impl Isolate {
         }
     }
 
-    /// Whether JavaScript has the answer of this kind; from now on it has.
-    pub(crate) fn is_defined(&self, kind: u8) -> bool {
+    /// Notes that JavaScript has the answer of this kind; `true` if it had it before.
+    pub(crate) fn define(&self, kind: u8) -> bool {
         let bit = 1_u32.checked_shl(kind.into()).unwrap_or_default();
-        let defined = self.defined.get();
-        self.defined.set(defined | bit);
+        let defined = self.defined.replace(self.defined.get() | bit);
         defined & bit != 0
     }
 }
