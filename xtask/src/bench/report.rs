@@ -51,9 +51,9 @@ impl Row {
                 ratio(Contender::Handwritten),
                 ratio(Contender::Minimal),
                 cell(self.overhead(contender)),
-                one.counters.kv_reads,
-                one.counters.origin_requests,
-                one.counters.log_lines,
+                one.counters().kv_reads,
+                one.counters().origin_requests,
+                one.counters().log_lines,
             );
         }
     }
@@ -70,9 +70,9 @@ impl Row {
                 "to_handwritten": self.ratio(contender, Contender::Handwritten).map(round),
                 "to_minimal": self.ratio(contender, Contender::Minimal).map(round),
                 "overhead_to_handwritten": self.overhead(contender).map(round),
-                "kv_reads": round(one.counters.kv_reads),
-                "origin_requests": round(one.counters.origin_requests),
-                "log_lines": round(one.counters.log_lines),
+                "kv_reads": round(one.counters().kv_reads),
+                "origin_requests": round(one.counters().origin_requests),
+                "log_lines": round(one.counters().log_lines),
             })
         });
         json!({
@@ -87,11 +87,11 @@ pub(super) fn print_head(machine: &Machine, effort: &Effort) {
     println!("{}", machine.line());
     println!(
         "CPU time of the contender's workerd process for one request, user and system: the median of {} rounds of {}\n\
-         requests on 8 connections, in turn with the other contenders. Ratios are medians of each round's ratio.\n\
+         requests on 8 connections, in turn with the other contenders, which were started {} times. Ratios are medians of each round's ratio.\n\
          overhead: what is added to the floor (`forward`, or `refuse` for refusals), as a share of what `handwritten` adds.\n\
          KV, origin, lines: reads at the KV backend, requests at the origin and log lines, for one request.\n\
          No contender logs what it lets through; each logs a refusal as one line, into a file, unless its budget is spent.",
-        effort.rounds, effort.requests
+        effort.rounds, effort.requests, effort.starts
     );
     for contender in Contender::ALL {
         println!("  {:<12} {}", contender.name(), contender.description());
@@ -105,6 +105,7 @@ pub(super) fn to_json(machine: &Machine, effort: &Effort, rows: &[Row]) -> Value
     json!({
         "machine": machine.to_json(),
         "rounds": effort.rounds,
+        "starts": effort.starts,
         "requests_per_round": effort.requests,
         "keys": effort.keys,
         "figure": "CPU microseconds of the workerd process for one request, median over rounds",
@@ -161,7 +162,7 @@ fn bars(rows: &[Row]) -> Vec<Bar> {
     if let Some(row) = row("accepted") {
         bar("accepted: overhead, to the handwritten Worker's".into(), row.overhead(Gate), 0.6);
         bar("accepted: CPU, to the minimal Worker's".into(), row.ratio(Gate, Minimal), 1.0);
-        bar(format!("accepted: {COUNTED}"), row.of(Gate).map(|gate| gate.counters.kv_reads), 0.0);
+        bar(format!("accepted: {COUNTED}"), row.of(Gate).map(|gate| gate.counters().kv_reads), 0.0);
     }
     for name in ["no-key", "forged"] {
         if let Some(row) = row(name) {
@@ -170,7 +171,7 @@ fn bars(rows: &[Row]) -> Vec<Bar> {
         }
     }
     for (name, limit) in [("forged", 0.0), ("guessed", 0.0), ("unknown", 1.0)] {
-        let reads = row(name).and_then(|row| row.of(Gate)).map(|gate| gate.counters.kv_reads);
+        let reads = row(name).and_then(|row| row.of(Gate)).map(|gate| gate.counters().kv_reads);
         bar(format!("{name}: {COUNTED}"), reads, limit);
     }
     // Each against the floor of its own rounds, because the scenarios ran at different moments.

@@ -17,7 +17,10 @@ use super::scenario::Scenario;
 /// How much is sent.
 #[derive(Clone, Copy)]
 pub(super) struct Effort {
+    /// In all.
     pub(super) rounds: usize,
+    /// How often the contenders are started anew: one process is luckier with its memory than the next, for its whole life.
+    pub(super) starts: usize,
     /// To each contender in each round.
     pub(super) requests: usize,
     /// Before the first round, so that records are cached and hot code, JavaScript and wasm, is in its final form.
@@ -27,18 +30,18 @@ pub(super) struct Effort {
 }
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
-pub(super) const FULL: Effort = Effort { rounds: 121, requests: 250, warm_up: 20_000, keys: 100_000 };
-pub(super) const QUICK: Effort = Effort { rounds: 21, requests: 250, warm_up: 3000, keys: 10_000 };
+pub(super) const FULL: Effort =
+    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 20_000, keys: 100_000 };
+pub(super) const QUICK: Effort = Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000 };
 
 pub(super) struct Measured {
     pub(super) contender: Contender,
     /// CPU of the runtime's process for one request, in microseconds, a figure for each round, in their order.
     pub(super) cpu_us: Vec<f64>,
-    /// Seen at the backends and in the log, for one request.
-    pub(super) counters: Counters,
+    total: Totals,
 }
 
-#[derive(Clone, Copy, Default)]
+/// What was seen at the backends and in the log, for one request.
 pub(super) struct Counters {
     pub(super) kv_reads: f64,
     pub(super) origin_requests: f64,
@@ -46,6 +49,24 @@ pub(super) struct Counters {
 }
 
 impl Measured {
+    /// The same contender's next start.
+    fn go_on(&mut self, next: Self) {
+        self.cpu_us.extend(next.cpu_us);
+        self.total.requests += next.total.requests;
+        self.total.kv_reads += next.total.kv_reads;
+        self.total.origin_requests += next.total.origin_requests;
+        self.total.log_lines += next.total.log_lines;
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        let Totals { requests, kv_reads, origin_requests, log_lines } = self.total;
+        Counters {
+            kv_reads: per(kv_reads, requests),
+            origin_requests: per(origin_requests, requests),
+            log_lines: per(log_lines, requests),
+        }
+    }
+
     pub(super) fn median(&self) -> f64 {
         quantile(self.cpu_us.clone(), 2)
     }
@@ -105,20 +126,44 @@ impl Bench<'_> {
         wanted: impl Fn(Contender) -> bool,
     ) -> Result<Vec<Measured>, Failure> {
         let traffic = scenario.traffic(&self.issued, &mut self.maker);
+        // To go once through all keys takes longer than all rounds.
+        let starts = if scenario.all_keys { 1 } else { self.effort.starts };
+        let mut finished: Vec<Measured> = Vec::new();
+        for start in 0..starts {
+            let rounds = self.effort.rounds * (start + 1) / starts - self.effort.rounds * start / starts;
+            for (at, measured) in self.run_once(scenario, &traffic, rounds, &wanted)?.into_iter().enumerate()
+            {
+                match finished.get_mut(at) {
+                    Some(before) => before.go_on(measured),
+                    None => finished.push(measured),
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    /// From the start of the contenders to their end.
+    fn run_once(
+        &self,
+        scenario: &Scenario,
+        traffic: &Traffic,
+        rounds: usize,
+        wanted: impl Fn(Contender) -> bool,
+    ) -> Result<Vec<Measured>, Failure> {
         let mut runners = Vec::new();
         for contender in scenario.contenders().filter(|contender| wanted(*contender)) {
             let worker = self.stage.start(contender, &scenario.settings)?;
             let mut runner = Runner { worker, sent: 0, cpu_us: Vec::new(), total: Totals::default() };
             let mut client = Client::connect(runner.worker.address)?;
             if scenario.all_keys {
-                runner.send(&mut client, scenario, &traffic, self.issued.len())?;
+                runner.send(&mut client, scenario, traffic, self.issued.len())?;
             }
-            runner.send(&mut client, scenario, &traffic, self.effort.warm_up / scenario.thinned)?;
+            runner.send(&mut client, scenario, traffic, self.effort.warm_up / scenario.thinned)?;
             runners.push(runner);
         }
-        for _ in 0..self.effort.rounds {
+        for _ in 0..rounds {
             for runner in &mut runners {
-                self.round(runner, scenario, &traffic)?;
+                self.round(runner, scenario, traffic)?;
             }
             // Whoever follows on the most expensive contender is not always the same.
             if !runners.is_empty() {
@@ -169,16 +214,7 @@ impl Runner {
     }
 
     fn finish(self) -> Measured {
-        let Totals { requests, kv_reads, origin_requests, log_lines } = self.total;
-        Measured {
-            contender: self.worker.contender,
-            cpu_us: self.cpu_us,
-            counters: Counters {
-                kv_reads: per(kv_reads, requests),
-                origin_requests: per(origin_requests, requests),
-                log_lines: per(log_lines, requests),
-            },
-        }
+        Measured { contender: self.worker.contender, cpu_us: self.cpu_us, total: self.total }
     }
 }
 
@@ -194,7 +230,7 @@ fn per(sum: u64, requests: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counters, Measured, quantile};
+    use super::{Measured, Totals, quantile};
     use crate::bench::contender::Contender;
 
     #[test]
@@ -215,7 +251,7 @@ mod tests {
         let of = |cpu_us: &[f64]| Measured {
             contender: Contender::Gate,
             cpu_us: cpu_us.to_vec(),
-            counters: Counters::default(),
+            total: Totals::default(),
         };
         let (this, other) = (of(&[2.0, 20.0, 2.0, 20.0, 20.0]), of(&[1.0, 10.0, 1.0, 10.0, 10.0]));
         assert_eq!(this.against(&other, |this, other| this / other).to_bits(), 2.0_f64.to_bits());
