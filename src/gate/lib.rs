@@ -28,6 +28,11 @@ use crate::isolate::Isolate;
 use crate::lookup::{Moment, Nearby, Said};
 use crate::request::RequestText;
 
+/// Every request allocates its text; each call here takes the same time whatever is kept (TLSF).
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static HEAP: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// Runs once in each instance: a panic ends the instance, and its text goes to the log.
 #[wasm_bindgen(start)]
 pub fn panics_are_logged() {
