@@ -112,7 +112,7 @@ fn decide_on(isolate: &Isolate, head: &Head<'_>, now: Moment, said: Said) -> Res
             }
         },
     };
-    match decide(&isolate.gate, admitted, found, now.seconds())? {
+    match decide(&isolate.gate, &admitted, found, now.seconds())? {
         Verdict::Permit(permit) => forward::forward(isolate, head, now, &permit, holder),
         Verdict::Limited(limited) => match said.limiter {
             None => {
