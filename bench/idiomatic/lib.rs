@@ -138,7 +138,7 @@ async fn handle(isolate: &Isolate, request: &Request, env: &Env) -> worker::Resu
         }
     };
     let now = UnixSeconds::new(Date::now().as_millis() / 1000).unwrap_or(UnixSeconds::MAX);
-    match decide(&isolate.gate, admitted, found, now) {
+    match decide(&isolate.gate, &admitted, found, now) {
         Ok(Verdict::Permit(permit)) => match forward(isolate, request, &permit).await {
             Ok(response) => Ok(Ok(response)),
             Err(error) => Ok(Err(Cause::OriginUnreachable(error.to_string()).into())),

@@ -155,7 +155,7 @@ impl Fixture {
         let Some(now) = UnixSeconds::new(NOW_MS / 1000) else {
             return false;
         };
-        match decide(&self.gate, admitted, Lookup::Found(&record), now) {
+        match decide(&self.gate, &admitted, Lookup::Found(&record), now) {
             Ok(Verdict::Permit(permit)) => black_box(permit.unchanged(URL)).is_some(),
             _ => false,
         }

@@ -90,7 +90,7 @@ fn request(gate: &Gate, record: &Record, input: &str) {
         Some(_) => panic!("a forged tag"),
     };
     let now = UnixSeconds::new(NOW).expect("it is before the year 10000");
-    let Ok(verdict) = decide(gate, admitted, found, now) else { return };
+    let Ok(verdict) = decide(gate, &admitted, found, now) else { return };
     let permit = match verdict {
         Verdict::Permit(permit) => permit,
         Verdict::Limited(limited) => limited.settle(LimiterAnswer::Within).expect("it is within the limit"),

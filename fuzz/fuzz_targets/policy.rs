@@ -88,7 +88,8 @@ fn nobody_passes_without_a_key(policy: Policy) {
         };
         let Ok(Admission::Proceed(admitted)) = gate.admit(&head) else { continue };
         assert!(admitted.key_id().is_none(), "a key was found where there is none");
-        let verdict = decide(&gate, admitted, Lookup::NotNeeded, UnixSeconds::MAX).expect("no key is needed");
+        let verdict =
+            decide(&gate, &admitted, Lookup::NotNeeded, UnixSeconds::MAX).expect("no key is needed");
         let Verdict::Permit(permit) = verdict else { panic!("nobody's requests are counted") };
         assert!(permit.holder().is_none());
         let is_public = gate.policy.routes().as_slice().iter().any(|route| route.access() == Access::Public);

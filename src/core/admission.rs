@@ -88,8 +88,7 @@ impl<'a> UrlParts<'a> {
         let host = self.authority.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix(':');
         let host = host.unwrap_or(self.authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        host == "localhost" || client_address(address).is_some_and(|address| address.is_loopback())
     }
 }
 

@@ -242,25 +242,22 @@ impl Places {
     ) -> Result<Settled<'a>, CredentialFault> {
         let other = one(self.in_headers(presented)?, self.in_query(presented)?)?;
         let query = self.without_credential(presented.query);
-        let settled = |credential, authorization, is_foreign| Settled {
-            extracted: Extracted { credential, authorization, query },
-            is_foreign,
-        };
-        Ok(match self.in_authorization(prefix, presented)? {
-            InAuthorization::Nothing => settled(other, AuthorizationFate::Strip, false),
-            InAuthorization::Ours(key) => settled(one(Some(key), other)?, AuthorizationFate::Strip, false),
+        let (credential, authorization, is_foreign) = match self.in_authorization(prefix, presented)? {
+            InAuthorization::Nothing => (other, AuthorizationFate::Strip, false),
+            InAuthorization::Ours(key) => (one(Some(key), other)?, AuthorizationFate::Strip, false),
             InAuthorization::Foreign { value, candidate } => match (other, candidate) {
                 (Some(key), Some(candidate)) if key.is_same(&candidate) => {
-                    settled(Some(key), AuthorizationFate::Strip, false)
+                    (Some(key), AuthorizationFate::Strip, false)
                 }
                 (Some(key), _) if holds_text(value, key.expose()) => {
                     return Err(CredentialFault::KeyInForeignAuthorization);
                 }
-                (Some(key), _) => settled(Some(key), AuthorizationFate::Keep, true),
-                (None, Some(candidate)) => settled(Some(candidate), AuthorizationFate::Strip, true),
-                (None, None) => settled(None, AuthorizationFate::Keep, true),
+                (Some(key), _) => (Some(key), AuthorizationFate::Keep, true),
+                (None, Some(candidate)) => (Some(candidate), AuthorizationFate::Strip, true),
+                (None, None) => (None, AuthorizationFate::Keep, true),
             },
-        })
+        };
+        Ok(Settled { extracted: Extracted { credential, authorization, query }, is_foreign })
     }
 
     fn in_headers<'a>(
@@ -294,7 +291,9 @@ impl Places {
         // Three bytes may spell one; what is longer than that is too long however it is decoded.
         let text = if value.len() <= CREDENTIAL_MAX_LEN * 3 && value.contains(['%', '+']) {
             let bytes = Zeroizing::new(form_decoded(value).collect::<Vec<u8>>());
-            Text::Decoded(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+            // What is no text is no key, whatever it looks like.
+            let text = core::str::from_utf8(&bytes).unwrap_or("\u{fffd}");
+            Text::Decoded(Zeroizing::new(text.into()))
         } else {
             Text::Borrowed(value)
         };

@@ -1,7 +1,6 @@
 //! Step 9: the decision. Nothing else in this code base can make a [`Permit`], and forwarding takes one.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::admission::{Admitted, Claim, Gate, PresentedKey};
 use crate::credential::AuthorizationFate;
@@ -13,7 +12,7 @@ use crate::policy::PlanLimit;
 use crate::record::{Record, RecordFault, State, UnixSeconds};
 use crate::route::Route;
 use crate::signature::SigningKey;
-use crate::token::Scope;
+use crate::token::{Scope, joined};
 
 /// What the stores said of the presented key's id.
 #[derive(Clone, Debug)]
@@ -37,7 +36,7 @@ pub enum Lookup<'a> {
 #[derive(Debug)]
 pub struct Permit<'a> {
     gate: &'a Gate,
-    request: Admitted<'a>,
+    request: &'a Admitted<'a>,
     holder: Option<&'a Record>,
 }
 
@@ -77,7 +76,7 @@ pub enum LimiterAnswer {
 /// matched the caller has proved to hold the key and is told the truth.
 pub fn decide<'a>(
     gate: &'a Gate,
-    request: Admitted<'a>,
+    request: &'a Admitted<'a>,
     found: Lookup<'a>,
     now: UnixSeconds,
 ) -> Result<Verdict<'a>, Denial> {
@@ -85,27 +84,12 @@ pub fn decide<'a>(
         return Ok(Verdict::Permit(Permit { gate, request, holder: None }));
     };
     let id = key.id();
-    let with_id = |cause| Denial { cause, key_id: Some(id), subject: None };
-    let record = match found {
-        Lookup::Found(record) => record,
-        Lookup::Unknown | Lookup::NotNeeded => return Err(with_id(Cause::KeyUnknown)),
-        Lookup::Failed(error) => return Err(with_id(Cause::StoreFailed(error))),
-        Lookup::TimedOut => return Err(with_id(Cause::StoreTimeout)),
-        Lookup::Invalid(fault) => return Err(with_id(Cause::Record(fault))),
-    };
-    check_digest(gate, key, record).map_err(with_id)?;
+    let record = record_of(found).and_then(|record| check_digest(gate, key, record).map(|()| record));
+    let record = record.map_err(|cause| Denial { cause, key_id: Some(id), subject: None })?;
 
+    let limiter = check_holder(gate, request, record, now).and_then(|()| limiter_of(gate, record));
     let told = |cause| Denial { cause, key_id: Some(id), subject: Some(record.subject.clone()) };
-    check_holder(gate, &request, record, now).map_err(told)?;
-    let limiter = match &record.plan {
-        None => None,
-        Some(plan) => match gate.policy.plan(plan) {
-            PlanLimit::Unlimited => None,
-            PlanLimit::Limiter { binding, period_secs } => Some((binding, period_secs)),
-            // A plan that this gate does not know may be a limit that it does not know.
-            PlanLimit::Unknown => return Err(told(Cause::PlanUnknown(plan.clone()))),
-        },
-    };
+    let limiter = limiter.map_err(told)?;
     let permit = Permit { gate, request, holder: Some(record) };
     Ok(match limiter {
         None => Verdict::Permit(permit),
@@ -113,6 +97,29 @@ pub fn decide<'a>(
             Verdict::Limited(Limited { permit, holder: record, limiter, period_secs })
         }
     })
+}
+
+fn record_of(found: Lookup<'_>) -> Result<&Record, Cause> {
+    match found {
+        Lookup::Found(record) => Ok(record),
+        Lookup::Unknown | Lookup::NotNeeded => Err(Cause::KeyUnknown),
+        Lookup::Failed(error) => Err(Cause::StoreFailed(error)),
+        Lookup::TimedOut => Err(Cause::StoreTimeout),
+        Lookup::Invalid(fault) => Err(Cause::Record(fault)),
+    }
+}
+
+/// The limiter that counts the record's requests, and its period.
+fn limiter_of<'a>(gate: &'a Gate, record: &Record) -> Result<Option<(&'a str, u32)>, Cause> {
+    let Some(plan) = &record.plan else {
+        return Ok(None);
+    };
+    match gate.policy.plan(plan) {
+        PlanLimit::Unlimited => Ok(None),
+        PlanLimit::Limiter { binding, period_secs } => Ok(Some((binding, period_secs))),
+        // A plan that this gate does not know may be a limit that it does not know.
+        PlanLimit::Unknown => Err(Cause::PlanUnknown(plan.clone())),
+    }
 }
 
 fn check_digest(gate: &Gate, key: &PresentedKey<'_>, record: &Record) -> Result<(), Cause> {
@@ -240,8 +247,7 @@ impl Holder<'_> {
     /// The value of `X-Keygate-Scopes`; `None` where there are none.
     #[must_use]
     pub fn scopes_header(&self) -> Option<String> {
-        let names: Vec<&str> = self.scopes.iter().map(Scope::as_str).collect();
-        (!names.is_empty()).then(|| names.join(" "))
+        (!self.scopes.is_empty()).then(|| joined(self.scopes))
     }
 }
 
@@ -260,7 +266,7 @@ impl<'a> Permit<'a> {
     /// Where the request goes: always to a configured origin, on the path that was judged.
     #[must_use]
     pub fn destination(&self) -> Destination<'_> {
-        let request = &self.request;
+        let request = self.request;
         let path = request.path.forwarded();
         let query = request.query.as_deref();
         let same_host = || {
@@ -289,7 +295,7 @@ impl<'a> Permit<'a> {
     /// it has to be written anew.
     #[must_use]
     pub fn unchanged(&self, url: &str) -> Option<Unchanged<'a>> {
-        let request = &self.request;
+        let request = self.request;
         let parts = &request.url;
         if request.path.forwarded() != parts.path || request.query.as_deref() != parts.query {
             return None;

@@ -14,7 +14,7 @@ use crate::key::{KeyFault, KeyId};
 use crate::path::PathFault;
 use crate::pepper::PepperId;
 use crate::record::{RecordFault, UnixSeconds};
-use crate::token::{Plan, Scope, Subject};
+use crate::token::{Plan, Scope, Subject, joined};
 
 /// The exact reason; it goes to the log and nowhere else.
 #[derive(Clone, Debug)]
@@ -410,11 +410,6 @@ impl Cause {
             _ => (self.code().row().status == 503).then_some(RETRY_AFTER_SECS),
         }
     }
-}
-
-fn joined(scopes: &[Scope]) -> String {
-    let names: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-    names.join(" ")
 }
 
 /// A refusal, and whom it concerns as far as that is known.

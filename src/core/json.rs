@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::text::shown;
+use crate::text::{hex, shown};
 
 /// Deeper than anything that is read here; it keeps hostile nesting off the stack.
 const DEPTH_MAX: usize = 16;
@@ -281,29 +281,23 @@ impl<'j> Reader<'j> {
             'u' => {
                 let high = self.code_unit()?;
                 // A pair of surrogates is one character; a lone one is none.
-                let low = match high {
-                    0xd800..=0xdbff if self.take("\\u") => Some(self.code_unit()?),
-                    _ => None,
+                let code = match high {
+                    0xd800..=0xdbff if self.take("\\u") => match self.code_unit()? {
+                        low @ 0xdc00..=0xdfff => 0x1_0000 + ((high & 0x3ff) << 10 | low & 0x3ff),
+                        _ => return Err(Problem::Escape),
+                    },
+                    _ => high,
                 };
-                let units = core::iter::once(high).chain(low);
-                let mut chars = char::decode_utf16(units);
-                match (chars.next(), chars.next()) {
-                    (Some(Ok(c)), None) => c,
-                    _ => return Err(Problem::Escape),
-                }
+                char::from_u32(code).ok_or(Problem::Escape)?
             }
             _ => return Err(Problem::Escape),
         })
     }
 
-    fn code_unit(&mut self) -> Result<u16, Problem> {
+    fn code_unit(&mut self) -> Result<u32, Problem> {
         let (digits, rest) = self.rest.split_at_checked(4).ok_or(Problem::Escape)?;
-        // Not only `from_str_radix`, which takes `+12f`.
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(Problem::Escape);
-        }
         self.rest = rest;
-        u16::from_str_radix(digits, 16).map_err(|_| Problem::Escape)
+        hex(digits).ok_or(Problem::Escape)
     }
 }
 

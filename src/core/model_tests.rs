@@ -380,11 +380,12 @@ impl World {
         let headers = [text];
         let url = format!("https://gate.example{path}");
         let head = head(&url, &headers, inside);
-        let decided = self.gate.admit(&head).and_then(|admission| match admission {
-            Admission::Proceed(admitted) => decide(&self.gate, admitted, found, now),
-            Admission::AnswerPreflight => panic!("a preflight was answered"),
-        });
-        match decided {
+        let admitted = match self.gate.admit(&head) {
+            Ok(Admission::Proceed(admitted)) => admitted,
+            Ok(Admission::AnswerPreflight) => panic!("a preflight was answered"),
+            Err(denial) => return denial.cause.code().row().code,
+        };
+        match decide(&self.gate, &admitted, found, now) {
             Ok(Verdict::Permit(_)) => "permit",
             Ok(Verdict::Limited(_)) => panic!("no plan has a limit"),
             Err(denial) => denial.cause.code().row().code,

@@ -5,9 +5,9 @@ use alloc::string::String;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::address::written;
+use crate::address::{read_v4, read_v6, written};
 use crate::path::{CanonicalPath, PathRules};
-use crate::text::split_scheme;
+use crate::text::{decimal, split_scheme};
 
 /// Where the gate forwards to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Authority {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']').ok_or(OriginFault::Host)?;
-                let address = address.parse().map_err(|_| OriginFault::Host)?;
+                let address = read_v6(address).ok_or(OriginFault::Host)?;
                 let port = match port.strip_prefix(':') {
                     None if port.is_empty() => None,
                     None => return Err(OriginFault::Host),
@@ -201,11 +201,9 @@ impl Authority {
 }
 
 fn parse_port(text: &str) -> Result<u16, OriginFault> {
-    // Not only `parse`, which takes `+80` and `0080`.
-    if text.starts_with(['0', '+']) {
-        return Err(OriginFault::Port);
-    }
-    text.parse().map_err(|_| OriginFault::Port)
+    // Not `0080`, and not 0.
+    let port = decimal(text).filter(|_| !text.starts_with('0'));
+    port.and_then(|port| port.try_into().ok()).ok_or(OriginFault::Port)
 }
 
 /// The host of a URL.
@@ -234,7 +232,7 @@ impl Host {
         if last.bytes().all(|b| b.is_ascii_digit())
             || hex.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
         {
-            return text.parse().map(Self::V4).map_err(|_| OriginFault::Host);
+            return read_v4(text).map(Self::V4).ok_or(OriginFault::Host);
         }
         Ok(Self::Name(text.to_ascii_lowercase().into()))
     }

@@ -34,6 +34,19 @@ pub(crate) fn push_hex(text: &mut String, number: u32, digits: u32) {
     }
 }
 
+/// The number that hex digits spell: at most 7 of them, and nothing else.
+pub(crate) fn hex(digits: &str) -> Option<u32> {
+    let number = || digits.chars().try_fold(0, |number, c| Some(number << 4 | c.to_digit(16)?));
+    (1..=7).contains(&digits.len()).then(number)?
+}
+
+/// The number that decimal digits spell, and nothing else: `parse` takes `+8` too.
+pub(crate) fn decimal(digits: &str) -> Option<u32> {
+    // One size of number is read in all the gate: the code is there once for each.
+    let number = || digits.parse::<u64>().ok()?.try_into().ok();
+    digits.bytes().all(|b| b.is_ascii_digit()).then(number)?
+}
+
 /// Where `part` begins in `text`, in time that is linear in both whatever they hold (Knuth, Morris and Pratt).
 ///
 /// Not `str::find`, whose panics bring 6 KB of formatting into the wasm.

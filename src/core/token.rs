@@ -1,6 +1,8 @@
 //! Short names that travel in headers: scopes, subjects, plans.
 
 use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::Serialize;
@@ -94,6 +96,13 @@ token!(
     64,
     |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')
 );
+
+/// Scopes with a space between them, as headers hold them.
+#[must_use]
+pub fn joined(scopes: &[Scope]) -> String {
+    let names: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+    names.join(" ")
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! What an isolate keeps from request to request: the gate, read once, and the records that were used last.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::mem;
 use std::rc::Rc;
 
 use keygate_core::admission::Gate;
@@ -99,12 +100,14 @@ fn read(pepper: Option<&String>, previous: Option<&String>) -> Result<&'static I
             Ok(Box::leak(Box::new(Isolate::new(Gate { policy, secrets }))))
         }
         (policy, secrets) => {
-            if let Err(list) = policy {
+            if let Err(list) = &policy {
                 faults.extend(list.iter().map(ToString::to_string));
             }
-            if let Err(list) = secrets {
+            if let Err(list) = &secrets {
                 faults.extend(list.iter().map(ToString::to_string));
             }
+            // An isolate keeps for its life what it has read; to drop it here would be more code than to keep it.
+            mem::forget((policy, secrets));
             Err(String::leak(faults.join("; ")))
         }
     }

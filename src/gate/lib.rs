@@ -28,6 +28,11 @@ use crate::isolate::Isolate;
 use crate::lookup::{Moment, Nearby, Said};
 use crate::request::RequestText;
 
+/// Every request allocates its text; each call here takes the same time whatever is kept (TLSF).
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static HEAP: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// Runs once in each instance: a panic ends the instance, and its text goes to the log.
 #[wasm_bindgen(start)]
 pub fn panics_are_logged() {
@@ -107,7 +112,7 @@ fn decide_on(isolate: &Isolate, head: &Head<'_>, now: Moment, said: Said) -> Res
             }
         },
     };
-    match decide(&isolate.gate, admitted, found, now.seconds())? {
+    match decide(&isolate.gate, &admitted, found, now.seconds())? {
         Verdict::Permit(permit) => forward::forward(isolate, head, now, &permit, holder),
         Verdict::Limited(limited) => match said.limiter {
             None => {

@@ -7,7 +7,7 @@ use keygate_core::cache::Cached;
 use keygate_core::decide::{LimiterAnswer, Lookup};
 use keygate_core::key::KeyId;
 use keygate_core::record::{Record, UnixSeconds};
-use keygate_core::token::Scope;
+use keygate_core::token::joined;
 use wasm_bindgen::JsValue;
 
 use crate::glue;
@@ -54,8 +54,8 @@ impl Borrow<Record> for Known {
 
 /// Whom the origin is told of.
 pub(crate) fn holder(record: &Record) -> JsValue {
-    let scopes: Vec<&str> = record.scopes.as_slice().iter().map(Scope::as_str).collect();
-    glue::holder(record.id.as_str(), record.subject.as_str(), &scopes.join(" "))
+    let scopes = joined(record.scopes.as_slice());
+    glue::holder(record.id.as_str(), record.subject.as_str(), &scopes)
 }
 
 /// What KV said of an id.

@@ -21,12 +21,15 @@ use crate::setup::{self, WASM_TARGET};
 use crate::workspace::Workspace;
 
 /// What the edge may have to load: every location fetches and starts it, and start-up may take one second at most.
-const MAX_BUNDLE_GZIP_BYTES: usize = 78_000;
+const MAX_BUNDLE_GZIP_BYTES: usize = 70_000;
 
 /// The gate's own modules: the entry, the life of the wasm instance, and what both sides call in each other.
 const MODULES: [&str; 3] = ["src/gate/entry.js", "src/gate/instance.js", "src/gate/glue.js"];
 
 const WASM: &str = "keygate_bg.wasm";
+
+/// The JavaScript as wrangler makes one module of it; behind a dot, so that it is not taken for a part of the bundle.
+const UPLOAD: &str = ".upload.js";
 
 const SETUP_AND_BUILD: &str = "run `cargo xtask setup`, then build again";
 
@@ -40,8 +43,12 @@ const WASM_BINDGEN_FLAGS: [&str; 5] = [
     "--out-name=keygate",
 ];
 
-/// Each module by itself: wrangler makes one of them, and tests put modules of their own between.
+/// Each module by itself, because tests put modules of their own between.
 const ESBUILD_FLAGS: [&str; 4] = ["--minify", "--format=esm", "--target=es2024", "--log-level=error"];
+
+/// What wrangler does with `minify` and without `keep_names`, as wrangler.toml has it.
+const UPLOAD_FLAGS: [&str; 6] =
+    ["--bundle", "--external:*.wasm", "--minify", "--format=esm", "--target=es2024", "--log-level=error"];
 
 const WASM_OPT_FLAGS: [&str; 7] = [
     "-O3",
@@ -65,6 +72,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     let stamp_file = workspace.bundle().join(".stamp");
     if fs::read_to_string(&stamp_file).ok().as_ref() != Some(&stamp) {
         bundle(workspace, &wasm)?;
+        make_upload(workspace)?;
         fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))?;
     }
     check_size(workspace)
@@ -80,7 +88,7 @@ fn stamp(workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
     // The versions of wasm-bindgen, and of wasm-opt and esbuild.
     workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
     workspace.read("package-lock.json")?.hash(&mut hasher);
-    (WASM_BINDGEN_FLAGS, WASM_OPT_FLAGS, ESBUILD_FLAGS).hash(&mut hasher);
+    (WASM_BINDGEN_FLAGS, WASM_OPT_FLAGS, ESBUILD_FLAGS, UPLOAD_FLAGS).hash(&mut hasher);
     Ok(format!("{:016x}", hasher.finish()))
 }
 
@@ -143,6 +151,19 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
     fs::remove_dir_all(&staging).map_err(|error| not_written(&staging, &error))
 }
 
+/// Joins the modules as wrangler will, for their size.
+fn make_upload(workspace: &Workspace) -> Result<(), Failure> {
+    let place = workspace.bundle();
+    program::run(
+        workspace
+            .command("esbuild")
+            .args(UPLOAD_FLAGS)
+            .arg(place.join("entry.js"))
+            .arg(format!("--outfile={}", place.join(UPLOAD).display())),
+        SETUP_AND_BUILD,
+    )
+}
+
 /// The files below a folder, by their path in it; those whose name begins with a dot are not part of the bundle.
 fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
     let mut found = BTreeSet::new();
@@ -164,14 +185,14 @@ fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// Prints each file's size and fails when the sum is over the limit.
+/// Prints the size of what wrangler uploads and fails when it is over the limit.
 ///
-/// The sum is what wrangler reports, and a little more: wrangler drops the glue's unused functions.
+/// The upload is two modules: wrangler joins the JavaScript. It puts a hash into the wasm's name, and so some 60 bytes more.
 fn check_size(workspace: &Workspace) -> Result<(), Failure> {
     let mut total = Size { raw: 0, gzip: 0 };
-    for file in files(&workspace.bundle())? {
-        let size = Size::of(&workspace.bundle().join(&file))?;
-        println!("{size}  build/{}", file.display());
+    for (file, what) in [(UPLOAD, "build/*.js, joined"), (WASM, "build/keygate_bg.wasm")] {
+        let size = Size::of(&workspace.bundle().join(file))?;
+        println!("{size}  {what}");
         total.raw += size.raw;
         total.gzip += size.gzip;
     }

@@ -138,7 +138,7 @@ fn judge(
             },
         },
     };
-    Ok(match decide(gate, admitted, found, context.now) {
+    Ok(match decide(gate, &admitted, found, context.now) {
         Ok(Verdict::Permit(permit)) => permitted(Some(&permit), None),
         Ok(Verdict::Limited(pending)) => {
             let limiter = pending.limiter().to_owned();

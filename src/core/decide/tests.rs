@@ -123,7 +123,7 @@ fn outcome<T>(
         panic!("a preflight was answered");
     };
     let found = if admitted.key_id().is_none() { Lookup::NotNeeded } else { found };
-    match decide(gate, admitted, found, UnixSeconds::new(now).unwrap())? {
+    match decide(gate, &admitted, found, UnixSeconds::new(now).unwrap())? {
         Verdict::Permit(permit) => Ok(check(&permit)),
         Verdict::Limited(limited) => limited.settle(LimiterAnswer::Within).map(|permit| check(&permit)),
     }
@@ -396,7 +396,7 @@ fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
         };
         let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else { panic!() };
         let Verdict::Limited(limited) =
-            decide(&gate, admitted, Lookup::Found(&record), UnixSeconds::new(NOW).unwrap()).unwrap()
+            decide(&gate, &admitted, Lookup::Found(&record), UnixSeconds::new(NOW).unwrap()).unwrap()
         else {
             panic!("no limiter was asked");
         };

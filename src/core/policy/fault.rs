@@ -7,7 +7,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use crate::json::Value;
-use crate::text::push_shown;
+use crate::text::{decimal, push_shown};
 
 /// Enough to recognise a value; an error is not a place for a kilobyte.
 const SHOWN_MAX_CHARS: usize = 80;
@@ -138,9 +138,7 @@ impl Faults {
             Value::String(text) => Some(&**text),
             _ => None,
         };
-        // Not only `parse`, which takes `+5`.
-        let digits = read.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        let read = digits.and_then(|digits| digits.parse().ok()).filter(|number| range.contains(number));
+        let read = read.and_then(decimal).filter(|number| range.contains(number));
         if read.is_none() {
             let problem = format_args!("is not a whole number from {} to {}", range.start(), range.end());
             self.add_value(field, value, problem);
@@ -241,12 +239,11 @@ pub(super) fn get<'v>(table: &'v Table<'v>, name: &str) -> Option<&'v Value<'v>>
 /// Reads `0`, `1`, `0.25`: the only floating-point number here, read without the standard parser, which is 10 KB of wasm.
 fn millionths(text: &str) -> Option<u32> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !is_number(whole) || !is_number(decimals) || decimals.len() > 6 {
+    let zeros = "000000".get(decimals.len()..)?;
+    if whole.is_empty() || decimals.is_empty() {
         return None;
     }
-    let millionths: u32 = alloc::format!("{whole}{decimals:0<6}").parse().ok()?;
-    (millionths <= 1_000_000).then_some(millionths)
+    decimal(&[whole, decimals, zeros].concat()).filter(|millionths| *millionths <= 1_000_000)
 }
 
 /// A value as an error shows it.
