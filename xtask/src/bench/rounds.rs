@@ -19,7 +19,7 @@ use super::scenario::Scenario;
 pub(super) struct Effort {
     /// In all.
     pub(super) rounds: usize,
-    /// How often the contenders are started anew: one process is luckier with its memory than the next, for its whole life.
+    /// How often the contenders are started anew: where a process happens to have its memory and code stays with it for life.
     pub(super) starts: usize,
     /// To each contender in each round.
     pub(super) requests: usize,
@@ -31,7 +31,7 @@ pub(super) struct Effort {
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
 pub(super) const FULL: Effort =
-    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 20_000, keys: 100_000 };
+    Effort { rounds: 120, starts: 4, requests: 250, warm_up: 15_000, keys: 100_000 };
 pub(super) const QUICK: Effort = Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000 };
 
 pub(super) struct Measured {
