@@ -31,7 +31,7 @@ pub(super) struct Effort {
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
 pub(super) const FULL: Effort =
-    Effort { rounds: 120, starts: 4, requests: 250, warm_up: 15_000, keys: 100_000 };
+    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 12_000, keys: 100_000 };
 pub(super) const QUICK: Effort = Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000 };
 
 pub(super) struct Measured {
