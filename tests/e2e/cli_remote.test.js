@@ -175,6 +175,30 @@ describe("when the API fails", () => {
     assert.equal(api.log.filter((call) => call === "PUT /bulk").length, 5);
   });
 
+  for (const [name, answers, said] of [
+    ["by an attempt that failed, before one that was refused", [{ ...refuse(500), kept: true }, refuse(403)], /may not do this in this account/],
+    ["by an attempt that failed, before too many", [{ ...refuse(500), kept: true }, refuse(429, { headers: { "Retry-After": "300" } })], /too many/],
+    ["by one whose answer is not the API's", [{ text: "<html>", kept: true }], /not one of Cloudflare's API/],
+  ]) {
+    test(`a record that may have been written ${name} is looked at, and named where nobody can say`, async () => {
+      for (const readable of [true, false]) {
+        let left = [...answers];
+        let id;
+        const fail = (call, body) => {
+          if (call !== "PUT /bulk") return readable ? undefined : refuse(403);
+          const [entry] = JSON.parse(body);
+          id = entry.key.replace("key/", "");
+          const answer = left.shift();
+          if (answer?.kept) api.entries.set(entry.key, entry);
+          return answer;
+        };
+        const { stdout, stderr } = await api.failing(fail, () => remote(["issue", "--subject", "acme"], { status: readable ? 0 : 1 }));
+        if (readable) assert.equal(keyIn(stdout).id, id);
+        else assert.match(stderr, new RegExp(`${said.source}[^]*the record of key ${id} may have been written[^]*keygate revoke ${id}`));
+      }
+    });
+  }
+
   test("a write whose answer is lost is looked at: the key is printed, and works", async () => {
     const fail = (call) => (call === "PUT /bulk" ? "done, reset" : undefined);
     const { id } = await api.failing(fail, () => issue("--subject", "acme"));

@@ -105,19 +105,22 @@ impl Api {
     /// Cloudflare refused, could not be reached, or answered something else than its API does.
     pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Outcome<Answer<T>> {
         let mut retries = Retries::default();
+        // What an attempt may have done is not undone by a later one that is refused.
+        let mut may_be_done = false;
         loop {
-            let (fault, after) = match self.attempt(call) {
+            let (fault, after, may_pass) = match self.attempt(call) {
                 Ok((status, after, body)) => match answer(status, &body, call) {
                     Ok(answer) => return Ok(answer),
-                    Err(fault) if status == 429 => (fault, after),
-                    Err(fault) if status >= 500 => (fault.unanswered(), after),
-                    Err(fault) => return Err(fault),
+                    Err(fault) if status >= 500 => (fault.unanswered(), after, true),
+                    Err(fault) => (fault, after, status == 429),
                 },
-                Err(e) if is_passing(&e) => (self.unreachable(call.doing, &e).unanswered(), None),
-                Err(e) => return Err(self.unreachable(call.doing, &e)),
+                Err(e) if is_passing(&e) => (self.unreachable(call.doing, &e).unanswered(), None, true),
+                Err(e) => (self.unreachable(call.doing, &e), None, false),
             };
-            match retries.next_wait(after) {
+            may_be_done |= fault.is_unanswered();
+            match if may_pass { retries.next_wait(after) } else { None } {
                 Some(wait) => thread::sleep(wait),
+                None if may_be_done => return Err(fault.unanswered()),
                 None => return Err(fault),
             }
         }
@@ -202,7 +205,9 @@ fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: Call<'_>) -> Outc
                 e.column()
             ),
             "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY; if neither is set, look for a newer keygate",
-        )),
+        )
+        // By its status it was done; what came of it was cut off on its way, or is a proxy's.
+        .unanswered()),
     }
 }
 
