@@ -70,15 +70,20 @@ pub(crate) fn next(store: &dyn Store, seen: Option<&Stored>, operator: Option<&s
 pub(crate) fn unchanged(store: &dyn Store, name: &str, seen: &Stored) -> Outcome<()> {
     match store.entry(name)? {
         Some(now) if now == *seen => Ok(()),
-        Some(now) => Err(Fault::failed(
-            format!("{name} was changed in between: {}", difference(seen, &now)),
-            "look at it with `keygate show`, then decide again",
-        )),
+        Some(now) => Err(changed(name, seen, &now)),
         None => Err(Fault::failed(
             format!("{name} was deleted in between"),
             "a key is revoked by overwriting, not by deleting its entry; find out who did",
         )),
     }
+}
+
+/// The fault that an entry amounts to which is not as it was `seen`.
+pub(crate) fn changed(name: &str, seen: &Stored, now: &Stored) -> Fault {
+    Fault::failed(
+        format!("{name} was changed in between: {}", difference(seen, now)),
+        "look at it with `keygate show`, then decide again",
+    )
 }
 
 /// Makes sure that `seen` is the revision that the operator decided on.

@@ -12,7 +12,7 @@ use crate::output::printable;
 use crate::places::{self, Holder, Template};
 use crate::revision;
 use crate::rotation::{PROVISIONAL_SECS, Targets};
-use crate::store::{self, Store};
+use crate::store::{self, Store, Stored};
 use crate::time::utc;
 
 /// The places of a first key, which can be written.
@@ -84,6 +84,11 @@ impl Delivery {
             return Ok(());
         }
         let seen = store.entry(&entry.key).map_err(ends)?;
+        // Delivering takes its time, and a key that somebody revoked meanwhile must not come back to life.
+        if let Some(now) = seen.as_ref().filter(|now| now.value != entry.value) {
+            let wrote = Stored { value: entry.value, metadata: entry.metadata };
+            return Err(ends(revision::changed(&entry.key, &wrote, now)));
+        }
         let whole = Entry::of(record, revision::next(store, seen.as_ref(), operator))?;
         store::write_surely(store, &whole).map_err(ends)
     }
