@@ -4,6 +4,8 @@ use std::env;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use keygate_core::pepper::{Pepper, Peppers};
 use zeroize::Zeroizing;
@@ -22,6 +24,18 @@ pub(crate) const PREVIOUS_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS";
 pub(crate) const FROM_VARIABLE: &str = "KEYGATE_PEPPER_FROM";
 /// As [`FROM_VARIABLE`], for the pepper before.
 pub(crate) const PREVIOUS_FROM_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS_FROM";
+
+/// The variables that `env:` named as the place of a pepper.
+static NAMED_VARIABLES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Keeps the peppers out of the environment of another program.
+pub(crate) fn withhold(command: &mut Command) -> &mut Command {
+    let named = NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in named.iter().map(String::as_str).chain([PEPPER_VARIABLE, PREVIOUS_VARIABLE]) {
+        command.env_remove(name);
+    }
+    command
+}
 
 /// The texts of the gate's peppers, and where they were found.
 // Absent on purpose: Debug.
@@ -196,6 +210,9 @@ fn named((text, place): (&'static str, &'static str)) -> Outcome<Option<(Zeroizi
 fn held(uri: &str, named_by: &'static str) -> Outcome<(Zeroizing<String>, Source)> {
     let uri = PlaceUri::parse(uri)
         .map_err(|fault| Fault::usage(format!("{named_by}: {}", fault.problem()), fault.remedy()))?;
+    if let PlaceUri::Env { name } = &uri {
+        NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+    }
     let text = places::open(&uri)?.look()?.text.ok_or_else(|| {
         Fault::failed(
             format!("{uri} holds nothing"),

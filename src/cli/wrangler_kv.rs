@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 use crate::cloudflare::TOKEN_VARIABLE;
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
-use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
+use crate::secrets;
 use crate::store::{Listed, Store, Stored};
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
@@ -70,7 +70,7 @@ impl WranglerKv {
     fn wrangler(&self, arguments: &[&str], file: Option<&Path>) -> Outcome<Vec<u8>> {
         let path = search_path(&self.folder)?;
         let program = find_wrangler(&path)?;
-        let output = Command::new(program)
+        let output = secrets::withhold(&mut Command::new(program))
             .arg("kv")
             .args(arguments)
             .args(file)
@@ -84,8 +84,6 @@ impl WranglerKv {
             // The banner asks the npm registry for a newer version: a wait, and none of a reader's business here.
             .env("WRANGLER_HIDE_BANNER", "true")
             .env("WRANGLER_SEND_METRICS", "false")
-            .env_remove(PEPPER_VARIABLE)
-            .env_remove(PREVIOUS_VARIABLE)
             .env_remove(TOKEN_VARIABLE)
             // Closed, so that wrangler fails instead of asking whether to log in.
             .stdin(Stdio::null())

@@ -16,7 +16,7 @@ use crate::beside::beside;
 use crate::fault::{Fault, Outcome};
 use crate::output::{printable, redact};
 use crate::places::{Held, Place};
-use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
+use crate::secrets;
 
 /// Above any key, pepper or token; a secret text is a line.
 const TEXT_MAX_BYTES: u64 = 64 * 1024;
@@ -219,11 +219,9 @@ impl ExecPlace {
         if self.has_own_group {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
-        let mut child = command
+        let mut child = secrets::withhold(&mut command)
             .args(["-c", &self.command])
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .env_remove(PEPPER_VARIABLE)
-            .env_remove(PREVIOUS_VARIABLE)
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
