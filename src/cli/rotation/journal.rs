@@ -138,7 +138,8 @@ impl Notes {
 pub(crate) struct Journal {
     pub(crate) notes: Notes,
     path: PathBuf,
-    /// Held open: the lock ends with the process, however that ends.
+    /// Held open: the lock ends with the process, however that ends, and with every command that it started. One that
+    /// outlives a killed rotation puts its key there late, when a resumption may have given that key up.
     lock: (PathBuf, File),
 }
 
@@ -271,6 +272,8 @@ impl Drop for Journal {
             // While it is locked: who opened it before finds that it is not the file of that name any more.
             let _ = fs::remove_file(&self.lock.0);
         }
+        // For a command's children as well that live on: they are not in the way of the next.
+        let _ = self.lock.1.unlock();
     }
 }
 
@@ -291,12 +294,26 @@ fn lock(folder: &Path, old: &str) -> Outcome<(PathBuf, File)> {
         Err(TryLockError::Error(e)) => return Err(unusable(&path, &e)),
     };
     if held {
+        inherited(&file).map_err(|e| unusable(&path, &e))?;
         return Ok((path, file));
     }
     Err(Fault::failed(
-        format!("another keygate on this machine is rotating key {old}"),
+        format!(
+            "another keygate on this machine is rotating key {old}, or a command that one started has not ended"
+        ),
         "wait until it has ended",
     ))
+}
+
+/// Leaves the file open in the commands that this process starts.
+#[cfg(unix)]
+fn inherited(file: &File) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?)
+}
+
+#[cfg(not(unix))]
+fn inherited(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether the name still stands for the file: its last holder removes it.
