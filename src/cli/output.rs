@@ -88,6 +88,14 @@ impl Lines {
         writeln!(self.0, "{text}").map_err(|e| not_written(&e))
     }
 
+    /// Sends what there is on its way.
+    ///
+    /// # Errors
+    /// As [`Lines::add`].
+    pub(crate) fn flush(&mut self) -> Outcome<()> {
+        self.0.flush().map_err(|e| not_written(&e))
+    }
+
     /// # Errors
     /// As [`Lines::add`].
     pub(crate) fn finish(mut self) -> Outcome<()> {

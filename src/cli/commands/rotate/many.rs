@@ -44,11 +44,14 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
     let mut lines = context.out.lines();
     let mut say = |row: &Row<'_>| {
         if context.out.is_json() {
-            return lines.add(row);
+            lines.add(row)?;
+        } else {
+            let end = row.not_after.and_then(UnixSeconds::new);
+            let end = end.map(|end| format!("  ends {}", utc(end))).unwrap_or_default();
+            lines.add_text(format_args!("{:<8}  {}  {}{}{end}", row.fate, row.id, row.subject, new(row)))?;
         }
-        let end = row.not_after.and_then(UnixSeconds::new);
-        let end = end.map(|end| format!("  ends {}", utc(end))).unwrap_or_default();
-        lines.add_text(format_args!("{:<8}  {}  {}{}{end}", row.fate, row.id, row.subject, new(row)))
+        // At once: which key took whose place is known to nobody else if the next one is the last that is done.
+        lines.flush()
     };
     if args.write.dry_run {
         for (record, _) in &jobs {
