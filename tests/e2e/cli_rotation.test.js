@@ -2,7 +2,7 @@
 // keys at once. How it ends when it is killed is in cli_rotation_crash.test.js.
 
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, open, readFile, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 
@@ -92,6 +92,14 @@ describe("one key", () => {
     const next = await remote(["rotate", stdout.trim(), "--now"]);
     assert.match(next.stderr, /staleness: .*\n.*DENIED_IDS/);
     assert.equal(await verify(await read("a")), "key_expired");
+  });
+
+  test("is made with a pepper that no command finds in its environment", async () => {
+    const old = stored();
+    const from = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: "env:THE_PEPPER", THE_PEPPER: PEPPER };
+    await remote(["rotate", old.id, "--to", `exec:env > ${at("seen")}`], { env: from });
+    assert.doesNotMatch(await read("seen"), new RegExp(PEPPER));
+    assert.match(await read("seen"), /^KEYGATE_SUBJECT=/m);
   });
 
   test("that another system issued is rotated into a key of ours", async () => {
@@ -270,6 +278,72 @@ describe("when something fails on the way", () => {
     assert.equal(await verify(await read("b")), "permitted");
   });
 
+  for (const [writes, when] of [[1, "before anybody has it"], [2, "while it is delivered"]]) {
+    test(`a new key that somebody revokes ${when} does not end the old one; another is made`, async () => {
+      const old = stored();
+      await put("a", old.key);
+      let written = 0;
+      let fresh;
+      const revoke = (call, body) => {
+        if (call === "PUT /bulk") [{ key: fresh }] = (written += 1, JSON.parse(body));
+        if (call !== "POST /bulk/get" || written !== writes) return;
+        const entry = api.entries.get(fresh);
+        api.entries.set(fresh, { ...entry, value: JSON.stringify({ ...JSON.parse(entry.value), state: "revoked" }) });
+      };
+      const { stderr } = await api.failing(revoke, () => remote(["rotate", old.id, "--to", `file:${at("a")}`], { status: 1 }));
+      assert.match(stderr, new RegExp(`the new key ${fresh.slice(4)} is revoked; .*key ${old.id} works as before`));
+      assert.equal(api.record(old.id).replaced_by, undefined);
+      if (writes === 1) assert.equal(await read("a"), old.key);
+      await keygate(["rotate", "--resume"]);
+      assert.equal(await verify(await read("a")), "permitted");
+      assert.equal(api.entries.size, 3);
+    });
+  }
+
+  test("an end that somebody gave the new key meanwhile stays", async () => {
+    await half();
+    const { id } = keyIn(`${await read("a")}\n`);
+    await remote(["update", id, "--expires", "5d"]);
+    await rm(at("broken"));
+    await keygate(["rotate", "--resume"]);
+    assert.ok(Math.abs(api.record(id).not_after - now() - 5 * 86_400) < 600);
+    assert.equal(await read("b"), await read("a"));
+  });
+
+  test("a rotation that nobody was given a key by is undone, whatever became of the old key", async () => {
+    const old = stored();
+    await put("a", old.key);
+    let writes = 0;
+    const fail = (call) => (call === "PUT /bulk" && ++writes === 2 ? refuse(403) : undefined);
+    await api.failing(fail, () => remote(["rotate", old.id, "--to", `file:${at("a")}`], { status: 1 }));
+    await remote(["revoke", old.id]);
+    assert.match((await keygate(["rotate", "--resume"], { status: 1 })).stderr, /is revoked/);
+    await keygate(["rotate", "--undo", old.id]);
+    assert.deepEqual([...api.entries.keys()].map((name) => api.record(name.slice(4)).state), ["revoked", "revoked"]);
+    assert.deepEqual(await readdir(at("journal")), []);
+  });
+
+  test("a key that is asked for when all is done comes from a place that has it, or is said not to be there", async () => {
+    for (const [to, status] of [[`file:${at("b")}`, 0], ["exec:cat", 1]]) {
+      const old = stored();
+      await put("b", old.key);
+      let writes = 0;
+      // The third write is the old key's end; it is made, and nobody can say so.
+      const fail = (call, body) => {
+        if (call === "PUT /bulk" && ++writes === 3) JSON.parse(body).forEach((entry) => api.entries.set(entry.key, entry));
+        return writes === 3 ? { text: "<html>" } : undefined;
+      };
+      await api.failing(fail, () => remote(["rotate", old.id, "--to", to], { status: 1 }));
+      assert.ok(api.record(old.id).replaced_by);
+      const out = at(`out${status}`);
+      const { stdout, stderr } = await keygate(["rotate", "--resume", "--print", "--key-out", out], { status });
+      if (status === 0) assert.deepEqual([stdout, await read("out0")], [`${await read("b")}\n`, stdout]);
+      else assert.deepEqual([stdout, (await readdir(folder)).includes("out1")], ["", false]);
+      if (status === 1) assert.match(stderr, /cannot be shown: no place that can be read has it\n help: /);
+      assert.deepEqual(await readdir(at("journal")), []);
+    }
+  });
+
   test("more than one is not resumed into one file", async () => {
     await half();
     await half();
@@ -346,6 +420,19 @@ describe("a first key", () => {
     assert.equal(await verify(await read("a")), "permitted");
   });
 
+  test("that is revoked while it is delivered stays revoked", async () => {
+    let id;
+    const revoke = (call, body) => {
+      if (call === "PUT /bulk") id ??= JSON.parse(body)[0].key;
+      if (call !== "POST /bulk/get") return;
+      const entry = api.entries.get(id);
+      api.entries.set(id, { ...entry, value: JSON.stringify({ ...JSON.parse(entry.value), state: "revoked" }) });
+    };
+    const { stderr } = await api.failing(revoke, () => remote(["issue", "--subject", "acme", "--to", `file:${at("a")}`], { status: 1 }));
+    assert.match(stderr, /changed in between: state "active" → "revoked"/);
+    assert.equal(api.record(id.slice(4)).state, "revoked");
+  });
+
   test("that a place does not take ends by itself", async () => {
     const { stderr } = await remote(["issue", "--subject", "acme", "--to", "exec:exit 7"], { status: 1 });
     const [, id] = /the record of key (\w{12}) ends by itself at \d{4}-/.exec(stderr);
@@ -386,6 +473,14 @@ describe("many keys", () => {
     await put("s2", all[2].key);
     const text = (await remote(many())).stdout;
     assert.match(text, new RegExp(`^rotated {3}${all[2].id}  s2  → \\w{12}  ends .*\nrotated {3}${all[3].id}  s3  →`));
+  });
+
+  test("what has been rotated is said before the next one is begun", async () => {
+    await made(2);
+    const rows = await open(at("rows"), "w");
+    await remote(many("--json", "--to", `exec:cp ${at("rows")} ${at("$KEYGATE_SUBJECT.seen")}`), { stdout: rows.fd });
+    await rows.close();
+    assert.deepEqual([await read("s0.seen"), lines(await read("s1.seen")).map(({ subject, fate }) => [subject, fate])], ["", [["s0", "rotated"]]]);
   });
 
   test("of one holder, or of one pepper, are chosen", async () => {

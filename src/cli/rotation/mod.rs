@@ -58,6 +58,7 @@ use crate::fields;
 use crate::key_source::new_key;
 use crate::places::Held;
 use crate::revision;
+use crate::standing::Standing;
 use crate::store::{self, Store, Stored};
 use journal::{PlaceNote, Step};
 use succession::{ended, heir, is_heir};
@@ -65,6 +66,12 @@ use targets::{Found, Target};
 
 /// How long the record of a key lives that nobody has been given: long enough for every place to be written.
 pub(crate) const PROVISIONAL_SECS: u64 = 60 * 60;
+
+/// The end of a record whose key nobody has been given, and which is to live until `end`.
+fn provisional(made: UnixSeconds, end: Option<UnixSeconds>) -> UnixSeconds {
+    let short = made.plus(PROVISIONAL_SECS);
+    end.map_or(short, |end| end.min(short))
+}
 
 /// What a rotation works with.
 #[derive(Clone, Copy)]
@@ -118,6 +125,10 @@ impl<'g> Rotation<'g> {
     fn advance(&mut self, show: &mut dyn FnMut(&Record, &str) -> Outcome<()>) -> Outcome<Finished> {
         let (old, _) = store::record(self.ground.store, self.old)?;
         if let Some(finished) = self.ended_before(&old)? {
+            // Nothing depends on it any more; that it was not shown is seen by whoever asked for it.
+            if let Ok(Some(key)) = self.targets.find(&finished.new, &self.ground) {
+                show(&finished.new, &key)?;
+            }
             self.clear()?;
             return Ok(finished);
         }
@@ -128,7 +139,7 @@ impl<'g> Rotation<'g> {
         self.extend()?;
         self.deliver(&key)?;
         self.confirm(&key)?;
-        show(&self.new_record()?.0, &key)?;
+        show(&self.new_in_use()?, &key)?;
         let finished = self.end_old()?;
         self.clear()?;
         Ok(finished)
@@ -162,6 +173,25 @@ impl<'g> Rotation<'g> {
         }
     }
 
+    /// The end of the new key: what the journal says, once its record has it, unless somebody gave it another one.
+    fn end_of(&self, new: &Record) -> Option<UnixSeconds> {
+        let end = self.journal.notes.new_end.and_then(UnixSeconds::new);
+        if new.not_after == Some(provisional(new.created, end)) { end } else { new.not_after }
+    }
+
+    /// The new record. Somebody may have taken it for an orphan: nobody is to be left with a key that is not in use.
+    fn new_in_use(&self) -> Outcome<Record> {
+        let (new, _) = self.new_record()?;
+        let now = (self.ground.clock)()?;
+        match Standing::of(new.state, new.not_before, self.end_of(&new), now) {
+            Standing::Active => Ok(new),
+            standing => Err(Fault::failed(
+                format!("the new key {} is {}", new.id, standing.as_str()),
+                format!("find out who did that (`keygate show {}`); another key is made", new.id),
+            )),
+        }
+    }
+
     /// The text of the new key, from a place that has it already. `None` where there is no new key, or none any more.
     fn recover(&mut self) -> Outcome<Option<Zeroizing<String>>> {
         let Some(new) = self.new_id()? else {
@@ -172,9 +202,9 @@ impl<'g> Rotation<'g> {
             None => None,
         };
         let now = (self.ground.clock)()?;
-        let end = self.journal.notes.new_end;
-        let good =
-            |record: &Record| record.state == State::Active && end.is_none_or(|end| now.seconds() < end);
+        let good = |record: &Record| {
+            Standing::of(record.state, record.not_before, self.end_of(record), now) == Standing::Active
+        };
         if let Some(record) = record.filter(good)
             && let Some(key) = self.targets.find(&record, &self.ground)?
         {
@@ -197,9 +227,7 @@ impl<'g> Rotation<'g> {
         let key = new_key(self.ground.prefix, &self.ground.peppers.current)?;
         let digest = self.ground.peppers.current.digest(&key.as_presented());
         let end = self.journal.notes.end.from(now);
-        let provisional = now.plus(PROVISIONAL_SECS);
-        let short = end.map_or(provisional, |end| end.min(provisional));
-        let record = heir(old, key.id(), digest, Some(short), now);
+        let record = heir(old, key.id(), digest, Some(provisional(now, end)), now);
         let entry = self.entry(&record, None)?;
 
         self.journal.notes.new = Some(key.id().to_string());
@@ -212,8 +240,9 @@ impl<'g> Rotation<'g> {
 
     /// E: from now on somebody may hold the key, so its record must not end by itself.
     fn extend(&mut self) -> Outcome<()> {
+        self.new_in_use()?;
         let (mut record, seen) = self.new_record()?;
-        let end = self.journal.notes.new_end.and_then(UnixSeconds::new);
+        let end = self.end_of(&record);
         if record.not_after == end {
             return Ok(());
         }
@@ -285,7 +314,7 @@ impl<'g> Rotation<'g> {
 
     /// O: gives the old record its end, as it stands now: a key that was revoked meanwhile stays revoked.
     fn end_old(&mut self) -> Outcome<Finished> {
-        let (new, _) = self.new_record()?;
+        let new = self.new_in_use()?;
         self.journal.save(Step::Ending)?;
         let (before, seen) = store::record(self.ground.store, self.old)?;
         if before.replaced_by.is_some() {

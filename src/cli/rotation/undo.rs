@@ -40,7 +40,6 @@ impl Rotation<'_> {
             ));
         }
         if self.journal.notes.step != Step::Restored {
-            check_in_use(&old, (self.ground.clock)()?)?;
             self.restore(&old)?;
             self.journal.save(Step::Restored)?;
         }
@@ -56,6 +55,7 @@ impl Rotation<'_> {
         if !self.journal.notes.places.iter().any(|place| place.begun) {
             return Ok(());
         }
+        check_in_use(old, (self.ground.clock)()?)?;
         let Some(key) = self.targets.find(old, &self.ground)? else {
             return Err(self.not_kept());
         };

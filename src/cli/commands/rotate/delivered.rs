@@ -98,15 +98,31 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
             continue;
         }
         let mut told = Told::default();
+        let mut is_shown = !args.to.print && key_out.path().is_none();
         let finished = rotation.finish(&mut |_, key| {
             key_out.fill(key)?;
             told.keep(args.to.print, key);
+            is_shown = true;
             Ok(())
         })?;
+        if !is_shown {
+            return Err(not_shown(&finished));
+        }
         told.key_file = key_out.path().map(ToOwned::to_owned);
         report(context, &gate, &finished, &places, &told)?;
     }
     Ok(())
+}
+
+/// The rotation was over but for its journal, and the process that knew the key is gone.
+fn not_shown(finished: &Finished) -> Fault {
+    let (new, old) = (finished.new.id, finished.old.id);
+    Fault::failed(
+        format!(
+            "every place was given key {new}, and key {old} has its end, but the key cannot be shown: no place that can be read has it"
+        ),
+        format!("take it from where a command put it, or make another: `keygate rotate {new}`"),
+    )
 }
 
 /// Takes an unfinished rotation back.
