@@ -1,9 +1,11 @@
 //! One JSON object a line: a record, as `keygate export` writes it, or the fields of a key of another system.
 
+use std::fmt;
 use std::io::BufRead;
 
 use keygate_core::record::Record;
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use crate::fault::Outcome;
 use crate::import::foreign::{FIELDS, Foreign, unknown_field};
@@ -18,13 +20,13 @@ pub(super) fn read(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
 }
 
 fn draft(line: &str) -> Read {
-    let fields = match serde_json::from_str(line) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) => return Err("is not a JSON object".to_owned()),
+    let Fields(fields) = match serde_json::from_str(line) {
+        Ok(fields) => fields,
+        Err(e) if e.is_data() => return Err("is not a JSON object".to_owned()),
         // Where, not what: the line may hold a key.
         Err(e) => return Err(format!("is not JSON, from column {} on", e.column())),
     };
-    if fields.contains_key("v") {
+    if fields.iter().any(|(name, _)| name == "v") {
         // From the text: a field that is written twice is lost in the value.
         return match Record::parse(line) {
             Ok(record) => Ok(Draft::Record(Box::new(record))),
@@ -34,9 +36,37 @@ fn draft(line: &str) -> Read {
     foreign(&fields).map(|foreign| Draft::Foreign(Box::new(foreign)))
 }
 
-fn foreign(fields: &Map<String, Value>) -> Result<Foreign, String> {
+/// The fields of an object as they stand there: `serde_json`'s own map keeps one of two that have one name.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = object.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        object.deserialize_map(Pairs)
+    }
+}
+
+fn foreign(fields: &[(String, Value)]) -> Result<Foreign, String> {
     let mut foreign = Foreign::default();
-    for (name, value) in fields {
+    for (nth, (name, value)) in fields.iter().enumerate() {
+        if fields.iter().take(nth).any(|(earlier, _)| earlier == name) {
+            return Err("has a field twice".to_owned());
+        }
         match (name.as_str(), value) {
             (_, Value::Null) => {}
             ("scopes", value) => {
@@ -97,6 +127,10 @@ mod tests {
             (r#"{"canary":7}"#, "none of key, sha256"),
             (r#"{"scopes":"a"}"#, "not a list"),
             (r#"{"not_after":1.5}"#, "not_after"),
+            (r#"{"key":"canary","key":"x","subject":"acme"}"#, "has a field twice"),
+            (r#"{"key":"x","subject":"acme","subject":"other"}"#, "has a field twice"),
+            ("7", "not a JSON object"),
+            (r#"{"key":"x"} {"key":"y"}"#, "not JSON, from column"),
         ] {
             let Err(problem) = draft(bad) else { panic!("{bad}") };
             assert!(problem.contains(said) && !problem.contains("canary\""), "{bad}: {problem}");
