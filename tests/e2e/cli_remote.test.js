@@ -216,6 +216,30 @@ describe("when the API fails", () => {
     assert.doesNotMatch(stderr, /canary/);
   });
 
+  test("a success without a result is not taken for an empty store", async () => {
+    for (const args of [["list"], ["export"], ["show", "000000000000"]]) {
+      const { stdout, stderr } = await api.failing(() => ({ result: null }), () => remote(args, { status: 1 }));
+      assert.match(stderr, /not one of Cloudflare's API \(it has no result\)\n help: check CLOUDFLARE_API_BASE_URL/);
+      assert.equal(stdout, "");
+    }
+  });
+
+  test("a listing that leads round is ended", async () => {
+    let calls = 0;
+    const round = () => ({ result: [], result_info: { cursor: ["a", "b"][calls++ % 2] } });
+    const { stderr } = await api.failing(round, () => remote(["list"], { status: 1 }));
+    assert.match(stderr, /the listing does not go on/);
+    assert.equal(calls, 3);
+  });
+
+  test("an export that lacks what was listed says so", async () => {
+    await issue("--subject", "acme");
+    const absent = (call, body) => (call === "POST /bulk/get" ? { result: { values: Object.fromEntries(JSON.parse(body).keys.map((name) => [name, null])) } } : undefined);
+    const { stdout, stderr } = await api.failing(absent, () => remote(["export"], { status: 1 }));
+    assert.equal(stdout, "");
+    assert.match(stderr, /^\d+ were listed, and could not be read a moment later/m);
+  });
+
   test("entries that Cloudflare did not write are written again", async () => {
     let writes = 0;
     const fail = (call, body) => (call === "PUT /bulk" && writes++ === 0 ? { result: { unsuccessful_keys: [JSON.parse(body)[0].key] } } : undefined);

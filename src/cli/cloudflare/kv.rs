@@ -1,6 +1,6 @@
 //! A deployed KV namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,7 +61,18 @@ impl RemoteKv {
             needs: Permission::KvRead,
             doing: &format!("cannot read {}", self.place),
         })?;
-        Ok(answer.result.map(|result| result.values).unwrap_or_default())
+        Ok(answer.result.ok_or_else(|| self.says_nothing("read"))?.values)
+    }
+
+    /// A success without what was asked for is not the same as that there is nothing.
+    fn says_nothing(&self, doing: &str) -> Fault {
+        Fault::failed(
+            format!(
+                "cannot {doing} {}: the answer is not one of Cloudflare's API (it has no result)",
+                self.place
+            ),
+            "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY; if neither is set, look for a newer keygate",
+        )
     }
 
     /// One call, repeated for the names that Cloudflare says it did not write.
@@ -140,6 +151,7 @@ impl Store for RemoteKv {
             metadata: Value,
         }
         let mut cursor = String::new();
+        let mut cursors = HashSet::new();
         loop {
             let from = if cursor.is_empty() {
                 String::new()
@@ -155,13 +167,15 @@ impl Store for RemoteKv {
             })?;
             let listed =
                 |row: Row| Listed { name: row.name, metadata: serde_json::from_value(row.metadata).ok() };
-            page(answer.result.unwrap_or_default().into_iter().map(listed).collect())?;
+            let rows = answer.result.ok_or_else(|| self.says_nothing("list"))?;
+            page(rows.into_iter().map(listed).collect())?;
             // By the cursor alone: a page may be empty and not the last.
             let next = answer.result_info.and_then(|info| info.cursor).unwrap_or_default();
             if next.is_empty() {
                 return Ok(());
             }
-            if next == cursor {
+            // One that comes again leads round for ever.
+            if !cursors.insert(next.clone()) {
                 return Err(Fault::failed(
                     format!("cannot list {}: the listing does not go on", self.place),
                     "run the command again",
