@@ -344,6 +344,16 @@ describe("when something fails on the way", () => {
     }
   });
 
+  test("a journal of another machine names the gate that it is of", async () => {
+    const old = await half();
+    const journal = at(`journal/${old.id}.json`);
+    await writeFile(journal, JSON.stringify({ ...JSON.parse(await readFile(journal, "utf8")), gate: { config: "/no/where/wrangler.toml", environment: null, store: { local: { persist_to: null } } } }));
+    for (const args of [["--resume"], ["--undo", old.id]]) {
+      const { stderr } = await keygate(["rotate", ...args, "--config", path.join(gate.folder, "wrangler.toml")], { status: 1 });
+      assert.match(stderr, /the journal names the gate of \/no\/where\/wrangler.toml: .*\n help: put that file back.*docs\/operations\.md/);
+    }
+  });
+
   test("more than one is not resumed into one file", async () => {
     await half();
     await half();

@@ -60,7 +60,14 @@ impl Gate {
     /// # Errors
     /// As [`Gate::of_options`].
     pub(super) fn of_reference(context: &Context, reference: GateRef, pepper: &PepperArgs) -> Outcome<Self> {
-        let config = context.of_gate(&reference.config, reference.environment.as_deref()).config()?;
+        let config = context.of_gate(&reference.config, reference.environment.as_deref()).config();
+        // Not what reading it says: a resumption does not go by --config.
+        let config = config.map_err(|fault| {
+            Fault::failed(
+                format!("the journal names the gate of {}: {}", reference.config.display(), fault.problem()),
+                "put that file back where it was when the rotation was begun, on the machine that began it; else go on by hand, as docs/operations.md says (An interrupted rotation)",
+            )
+        })?;
         let args = match &reference.store {
             StoreRef::Local { persist_to } => {
                 StoreArgs { persist_to: persist_to.clone(), ..StoreArgs::default() }
