@@ -41,8 +41,8 @@ use clap::Parser as _;
 
 use args::{Cli, Command};
 use context::Context;
-use fault::Outcome;
-use output::{Output, redact};
+use fault::{Fault, Outcome};
+use output::{Output, redact_typed};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -50,7 +50,13 @@ fn main() -> ExitCode {
         Err(e) if !e.use_stderr() => e.exit(),
         Err(e) => {
             // Not clap's own exit: it repeats what was typed, and that may be a key.
-            Output::new(false).note(redact(&e.render().to_string()).trim_end());
+            let said = redact_typed(&e.render().to_string());
+            // Nothing was parsed that could tell; whoever reads JSON typed it.
+            if std::env::args_os().any(|argument| argument == "--json") {
+                Output::new(true).fault(&misuse(&said));
+            } else {
+                Output::new(false).note(said.trim_end());
+            }
             return ExitCode::from(2);
         }
     };
@@ -62,6 +68,13 @@ fn main() -> ExitCode {
             ExitCode::from(fault.exit_code())
         }
     }
+}
+
+/// clap's message as a fault: its first paragraph is the problem.
+fn misuse(said: &str) -> Fault {
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (problem, remedy) = said.split_once("\n\n").unwrap_or((said, "try '--help'"));
+    Fault::usage(line(problem.trim_start_matches("error: ")), line(remedy))
 }
 
 fn run(cli: Cli) -> Outcome<ExitCode> {

@@ -119,12 +119,20 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// `text` with every run of 40 or more key characters taken out.
-///
-/// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs.
+/// `text`, which others wrote, with every run of 40 or more key characters taken out: shorter than a key, a pepper or a digest.
 pub(crate) fn redact(text: &str) -> String {
-    /// Longer than any word or option of ours, shorter than a key, a pepper or a digest.
-    const SECRET_RUN: usize = 40;
+    without_runs(text, 40)
+}
+
+/// `text` with every run taken out that may be a key, an imported one as well: these have 20 characters or more.
+///
+/// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs. No word or option of ours is
+/// as long.
+pub(crate) fn redact_typed(text: &str) -> String {
+    without_runs(text, 20)
+}
+
+fn without_runs(text: &str, least: usize) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut run = String::new();
     for c in text.chars().chain(['\n']) {
@@ -132,7 +140,7 @@ pub(crate) fn redact(text: &str) -> String {
             run.push(c);
             continue;
         }
-        clean.push_str(if run.len() < SECRET_RUN { &run } else { "(redacted)" });
+        clean.push_str(if run.len() < least { &run } else { "(redacted)" });
         run.clear();
         clean.push(c);
     }
@@ -142,7 +150,7 @@ pub(crate) fn redact(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{printable, redact};
+    use super::{printable, redact, redact_typed};
 
     #[test]
     fn a_whole_key_in_a_usage_error_is_taken_out() {
@@ -153,6 +161,10 @@ mod tests {
         );
         assert_eq!(redact(&key), "(redacted)");
         assert_eq!(redact("--persist-to <DIR>"), "--persist-to <DIR>");
+        assert_eq!(
+            redact_typed("unexpected argument 'Zk3vQ9xLr2K7hVbT1mWc'"),
+            "unexpected argument '(redacted)'"
+        );
     }
 
     #[test]
