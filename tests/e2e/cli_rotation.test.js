@@ -253,6 +253,31 @@ describe("when something fails on the way", () => {
     api.entries.set(entry.key, { ...entry, value: JSON.stringify({ ...JSON.parse(entry.value), replaced_by: "000000000000" }) });
     await rm(at("broken"));
     assert.match((await keygate(["rotate", "--resume"], { status: 1 })).stderr, /has been replaced by 000000000000 in the meantime/);
+    // Its new key is given up when no place needs it any more.
+    const { id } = keyIn(`${await read("a")}\n`);
+    const undo = ["rotate", "--undo", old.id];
+    assert.match((await keygate(undo, { status: 1 })).stderr, /\/a may hold a key of this rotation; .*\n help: put key 000000000000 there/);
+    await put("a", "somebody else's");
+    assert.match((await keygate(undo, { status: 1 })).stderr, new RegExp(`exec:.* may hold a key of this rotation; .*\n help: .*\`keygate revoke ${id}\``));
+    await remote(["revoke", id]);
+    assert.match((await keygate(undo)).stderr, /is undone/);
+    assert.deepEqual([await read("a"), api.record(old.id).replaced_by, await readdir(at("journal"))], ["somebody else's", "000000000000", []]);
+  });
+
+  test("of two machines that rotate one key, the one that came too late leaves no key behind", async () => {
+    const old = stored();
+    await put("a", old.key);
+    let writes = 0;
+    const meanwhile = (call) => {
+      if (call !== "PUT /bulk" || ++writes !== 2) return undefined;
+      const entry = api.entries.get(`key/${old.id}`);
+      api.entries.set(entry.key, { ...entry, value: JSON.stringify({ ...JSON.parse(entry.value), replaced_by: "000000000000" }) });
+      return refuse(403);
+    };
+    await api.failing(meanwhile, () => remote(["rotate", old.id, "--to", `file:${at("a")}`], { status: 1 }));
+    await keygate(["rotate", "--undo", old.id]);
+    assert.deepEqual([...api.entries.keys()].map((name) => api.record(name.slice(4)).state), ["active", "revoked"]);
+    assert.deepEqual([await read("a"), await readdir(at("journal"))], [old.key, []]);
   });
 
   test("after the old key got its end nothing is undone, and what is left is finished", async () => {

@@ -1,7 +1,9 @@
 //! Taking a rotation back: the old key wherever a new one may be, and only then no new key.
 
-use keygate_core::record::Record;
+use keygate_core::key::KeyId;
+use keygate_core::record::{Record, State};
 
+use crate::entry;
 use crate::fault::{Fault, Outcome};
 use crate::fields;
 use crate::rotation::journal::Step;
@@ -33,19 +35,57 @@ impl Rotation<'_> {
 
     fn take_back(&mut self) -> Outcome<()> {
         let (old, _) = store::record(self.ground.store, self.old)?;
-        if old.replaced_by.is_some() {
+        if old.replaced_by.is_some() && old.replaced_by == self.new_id()? {
             return Err(Fault::failed(
                 format!("key {} has its end already", self.old),
                 format!("finish instead: `keygate rotate --resume {}`", self.old),
             ));
         }
-        if self.journal.notes.step != Step::Restored {
+        if let Some(by) = old.replaced_by {
+            // The places are somebody else's by now, who put another key there.
+            self.check_given_up(by)?;
+        } else if self.journal.notes.step != Step::Restored {
             self.restore(&old)?;
             self.journal.save(Step::Restored)?;
         }
         let notes = &self.journal.notes;
         for id in notes.abandoned.iter().chain(&notes.new) {
             self.revoke(fields::id(id)?)?;
+        }
+        Ok(())
+    }
+
+    /// No place may hold a new key of this rotation that would be revoked.
+    fn check_given_up(&self, by: KeyId) -> Outcome<()> {
+        let notes = &self.journal.notes;
+        let new: Vec<KeyId> =
+            notes.abandoned.iter().chain(&notes.new).map(|id| fields::id(id)).collect::<Outcome<_>>()?;
+        let mut good = Vec::new();
+        for id in &new {
+            if let Some(stored) = self.ground.store.entry(&id.kv_name())?
+                && entry::read(*id, &stored.value)?.state == State::Active
+            {
+                good.push(id.to_string());
+            }
+        }
+        for (target, place) in self.targets.iter().zip(&notes.places) {
+            let remedy = match target.look("", &new, self.ground.prefix)? {
+                Found::Ours(_) => format!("put key {by} there, or the one that is meant to be there"),
+                Found::Unseen(_) if place.begun && !good.is_empty() => {
+                    format!(
+                        "put key {by} there, and revoke what it may hold: `keygate revoke {}`",
+                        good.join("`, `keygate revoke ")
+                    )
+                }
+                Found::Text | Found::Unseen(_) | Found::Foreign => continue,
+            };
+            return Err(Fault::failed(
+                format!(
+                    "key {} has been replaced by {by} in the meantime, and {} may hold a key of this rotation",
+                    self.old, target.uri
+                ),
+                remedy,
+            ));
         }
         Ok(())
     }

@@ -139,7 +139,7 @@ fn undone(context: &Context, old: &str) -> Outcome<()> {
         context.out.result(&serde_json::json!({ "id": old, "undone": true }), "")?;
     }
     context.out.note(format_args!(
-        "the rotation of key {old} is undone: its places hold it, and the new key is revoked"
+        "the rotation of key {old} is undone: the new key is revoked, and no place is left with that"
     ));
     Ok(())
 }
