@@ -243,7 +243,10 @@ describe("a rotation in AWS's four steps", () => {
       await step("setSecret", started);
       assert.match((await step("testSecret", started, [], other)).stderr, /depends on another pepper/);
       await keygate(["disable", id, "--remote"]);
-      assert.match((await step("testSecret", started, [], { status: 1 })).stderr, new RegExp(`the new key ${id} is disabled`));
+      for (const name of ["testSecret", "finishSecret"]) {
+        assert.match((await step(name, started, [], { status: 1 })).stderr, new RegExp(`the new key ${id} is disabled`));
+      }
+      assert.equal(await moto.current(started.SecretId), `${started.old.key}\n`);
     });
   });
 });

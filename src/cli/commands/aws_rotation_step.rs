@@ -168,6 +168,7 @@ impl Rotation<'_> {
         // A key without a record must not become current.
         let (new, _) = store::record(&*self.store, new_id)?;
         if !self.is_current {
+            self.judge_standing(&new)?;
             self.secret.make_current(&self.args.token, self.described.version(CURRENT), &self.doing)?;
         }
         let Some(old_id) = new.replaces else {
@@ -190,6 +191,7 @@ impl Rotation<'_> {
         if old.replaced_by == Some(new.id) || matches!(standing, Standing::Revoked | Standing::Expired) {
             return Ok((true, old.not_after));
         }
+        self.judge_standing(new)?;
         let Succession { old, .. } = self.succession(old_id, new.id, new.digest.clone())?;
         let revision = revision::next(&*self.store, Some(&seen), self.context.operator.as_deref());
         let entry = Entry::of(&old, revision)?;
@@ -222,6 +224,12 @@ impl Rotation<'_> {
                 ));
             }
         }
+        self.judge_standing(record)
+    }
+
+    /// Whether the new key is in use: readers are not given another, and the old key does not end for another.
+    fn judge_standing(&self, record: &Record) -> Outcome<()> {
+        let id = record.id;
         match Standing::of(record.state, record.not_before, record.not_after, self.context.now) {
             Standing::Active => Ok(()),
             standing => Err(self.fault(
