@@ -28,7 +28,7 @@ fn secret_at(url: &str) -> AwsSecret {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::disabled())
         .endpoint_url(url)
-        .http_client(Connections::of(Client::with_timeout(Duration::from_millis(300))))
+        .http_client(Connections::of(Client::with_timeout(Duration::from_secs(2))))
         .build();
     AwsSecret::with("prod/key", Waiting::new().unwrap(), config).unwrap()
 }
