@@ -39,17 +39,13 @@ pub(crate) fn set(record: &mut Record, given: &FieldArgs, now: UnixSeconds) -> O
 /// The id of a key.
 ///
 /// # Errors
-/// It is none; of a whole key that was given in its place, no more than an id's length is repeated.
+/// It is none; of a whole key that was given in its place nothing is repeated.
 pub(crate) fn id(text: &str) -> Outcome<KeyId> {
     KeyId::parse(text).map_err(|e| {
-        const ID_LEN: usize = 12;
-        // What is longer may be a whole key: of an imported one the beginning is secret as well.
-        let problem = if text.len() > ID_LEN {
-            format!("what was given is longer than a key id: {ID_LEN} characters of 0-9, A-Z and a-z")
-        } else {
-            e.to_string()
-        };
-        Fault::usage(problem, "give the 12 characters after the key's prefix; `keygate list` shows them")
+        Fault::usage(
+            e.to_string(),
+            "give the 12 characters after the key's prefix; `keygate list` shows them",
+        )
     })
 }
 

@@ -89,13 +89,17 @@ impl KeyPrefix {
 #[serde(into = "String")]
 pub struct KeyId([u8; ID_LEN]); // INVARIANT: base62 digits
 
-/// Why a text is not a key id.
+/// A text is not a key id; the text itself, unless it is longer than one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyIdFault(Box<str>);
+pub struct KeyIdFault(Option<Box<str>>);
 
 impl fmt::Display for KeyIdFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z", shown(&self.0, ID_LEN))
+        match &self.0 {
+            Some(text) => write!(f, "`{}` is not a key id", shown(text, ID_LEN))?,
+            None => f.write_str("what was given is longer than a key id")?,
+        }
+        write!(f, ": {ID_LEN} characters of 0-9, A-Z and a-z")
     }
 }
 
@@ -107,8 +111,8 @@ impl KeyId {
     pub fn parse(text: &str) -> Result<Self, KeyIdFault> {
         match <[u8; ID_LEN]>::try_from(text.as_bytes()) {
             Ok(id) if id.iter().all(u8::is_ascii_alphanumeric) => Ok(Self(id)),
-            // A whole key pasted by mistake must not come back in an error.
-            _ => Err(KeyIdFault(text.chars().take(ID_LEN).collect())),
+            // A whole key pasted by mistake must not come back in an error: of an imported one the beginning is secret as well.
+            _ => Err(KeyIdFault((text.len() <= ID_LEN).then(|| text.into()))),
         }
     }
 
@@ -528,9 +532,11 @@ mod tests {
         for text in ["", "4fTz0Qw9Lr2", "4fTz0Qw9Lr2K0", "4fTz0Qw9Lr2-", "4fTz0Qw9Lr2\n", "4fTz0Qw9Lré"] {
             assert!(KeyId::parse(text).is_err(), "{text}");
         }
-        // A whole key that was pasted comes back as no more than an id.
-        let fault = KeyId::parse("acme_live_4fTz0Qw9Lr2K").unwrap_err().to_string();
-        assert_eq!(fault, "`acme_live_4f` is not a key id: 12 characters of 0-9, A-Z and a-z");
+        let fault = |text| KeyId::parse(text).unwrap_err().to_string();
+        assert_eq!(fault("4fTz"), "`4fTz` is not a key id: 12 characters of 0-9, A-Z and a-z");
+        // A whole key that was pasted.
+        let whole = "what was given is longer than a key id: 12 characters of 0-9, A-Z and a-z";
+        assert_eq!(fault("acme_live_4fTz0Qw9Lr2K"), whole);
     }
 
     #[test]
