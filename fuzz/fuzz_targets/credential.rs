@@ -92,9 +92,9 @@ fn elsewhere(places: &Places, presented: &Presented<'_>) -> Vec<String> {
             if form_decoded(name) != b"api_key" {
                 continue;
             }
-            // Too long to be decoded: it is judged as it stands.
+            // Too long to be decoded, or no text when it is: it is judged as it stands.
             let text = if value.len() > 3 * 512 { value.into() } else { form_decoded(value) };
-            texts.push(String::from_utf8_lossy(&text).into_owned());
+            texts.push(String::from_utf8(text).unwrap_or_else(|_| value.to_owned()));
         }
     }
     texts.retain(|text| !trimmed(text).is_empty());

@@ -291,9 +291,11 @@ impl Places {
         // Three bytes may spell one; what is longer than that is too long however it is decoded.
         let text = if value.len() <= CREDENTIAL_MAX_LEN * 3 && value.contains(['%', '+']) {
             let bytes = Zeroizing::new(form_decoded(value).collect::<Vec<u8>>());
-            // What is no text is no key, whatever it looks like.
-            let text = core::str::from_utf8(&bytes).unwrap_or("\u{fffd}");
-            Text::Decoded(Zeroizing::new(text.into()))
+            match core::str::from_utf8(&bytes) {
+                Ok(text) => Text::Decoded(Zeroizing::new(text.into())),
+                // What is no text is no key; it is judged as it stands, and is not the same as another that is none.
+                Err(_) => Text::Borrowed(value),
+            }
         } else {
             Text::Borrowed(value)
         };

@@ -243,6 +243,26 @@ fn what_a_client_sent_is_not_shown_and_a_fault_has_a_reason_of_its_own() {
 }
 
 #[test]
+fn what_is_no_text_in_the_query_is_the_same_as_nothing_else() {
+    let places = places(&["header:x-api-key", "query:k"]);
+    for (query, header, is_one) in [
+        ("k=%ff", "%ff", true),
+        ("k=%ff", "%fe", false),
+        ("k=%ff", "\u{fffd}", false),
+        ("k=%ff%61", "a", false),
+    ] {
+        let headers = [Some(header)];
+        let presented = Presented { headers: &headers, query: Some(query), ..Presented::default() };
+        let found = places.extract(&prefix(), &presented).map(|found| found.credential.is_some());
+        assert_eq!(
+            found,
+            if is_one { Ok(true) } else { Err(CredentialFault::Different) },
+            "{query} {header}"
+        );
+    }
+}
+
+#[test]
 fn a_key_in_the_query_is_decoded_up_to_the_longest_that_is_read() {
     let places = places(&["query:k"]);
     let longest = "%61".repeat(512);
