@@ -24,7 +24,7 @@ use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
-use crate::text::split_scheme;
+use crate::text::{cut, split_scheme};
 
 /// Everything that stays the same from request to request.
 #[derive(Debug)]
@@ -69,16 +69,17 @@ impl<'a> UrlParts<'a> {
     /// Splits a URL that a WHATWG parser has written; such a URL always has these parts.
     #[must_use]
     pub fn of(url: &'a str) -> Self {
-        let url = url.split_once('#').map_or(url, |(before, _)| before);
+        let url = cut(url, b"#").map_or(url, |(before, _)| before);
         let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
-        let (before, query) = match rest.split_once('?') {
+        let (before, query) = match cut(rest, b"?") {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
         };
-        let (authority, path) = match before.find('/').and_then(|at| before.split_at_checked(at)) {
-            Some(parts) => parts,
-            None => (before, "/"),
-        };
+        let (authority, path) =
+            match before.bytes().position(|byte| byte == b'/').and_then(|at| before.split_at_checked(at)) {
+                Some(parts) => parts,
+                None => (before, "/"),
+            };
         Self { scheme, authority, path, query }
     }
 

@@ -8,7 +8,7 @@ use core::fmt;
 
 use crate::method::Methods;
 use crate::origin::Authority;
-use crate::text::split_scheme;
+use crate::text::{split_scheme, trimmed};
 
 /// Far above any page's need; a longer list is not echoed.
 const REQUEST_HEADERS_MAX_LEN: usize = 1024;
@@ -108,8 +108,7 @@ impl Cors {
 }
 
 fn is_header_list(names: &str) -> bool {
-    names.len() <= REQUEST_HEADERS_MAX_LEN
-        && names.split(',').all(|name| is_token(name.trim_matches([' ', '\t'])))
+    names.len() <= REQUEST_HEADERS_MAX_LEN && names.split(',').all(|name| is_token(trimmed(name)))
 }
 
 /// RFC 9110, section 5.6.2.

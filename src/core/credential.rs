@@ -17,6 +17,7 @@ use basic::{holds_prefix, holds_text, in_basic};
 
 use crate::key::KeyPrefix;
 use crate::path::hex_byte;
+use crate::text::{cut, trimmed};
 
 /// The longest credential that is read any further: the longest imported key. Longer ones are malformed as they stand.
 pub const CREDENTIAL_MAX_LEN: usize = 512;
@@ -306,7 +307,7 @@ impl Places {
     /// The raw value of `name=value`, if the name is ours.
     fn value_in<'q>(&self, pair: &'q str) -> Option<&'q str> {
         let ours = self.query.as_deref()?;
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = cut(pair, b"=").unwrap_or((pair, ""));
         form_decoded(name).eq(ours.bytes()).then_some(value)
     }
 
@@ -318,8 +319,8 @@ impl Places {
         let Some(value) = presented.authorization.and_then(not_blank) else {
             return Ok(InAuthorization::Nothing);
         };
-        let (scheme, text) = value.split_once([' ', '\t']).unwrap_or((value, ""));
-        let text = text.trim_matches([' ', '\t']);
+        let (scheme, text) = cut(value, b" \t").unwrap_or((value, ""));
+        let text = trimmed(text);
         let candidate = if self.bearer && scheme.eq_ignore_ascii_case("bearer") {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
@@ -376,7 +377,7 @@ fn one<'a>(
 }
 
 fn not_blank(value: &str) -> Option<&str> {
-    let value = value.trim_matches([' ', '\t']);
+    let value = trimmed(value);
     (!value.is_empty()).then_some(value)
 }
 

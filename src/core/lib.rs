@@ -43,5 +43,5 @@ pub mod record;
 pub mod route;
 pub mod secrets;
 pub mod signature;
-mod text;
+pub mod text;
 pub mod token;

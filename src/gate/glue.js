@@ -154,7 +154,7 @@ function headersFrom(text) {
 // Asks KV for the entry `name`, then wasm again.
 export function lookUp(name, cacheTtl, timeoutMs) {
   const [of, bindings, known] = [request, env, said];
-  const again = (kv, entry) => guarded(() => answerTo(of, bindings, { ...known, kv, entry }));
+  const again = (kv, entry) => answerTo(of, bindings, { ...known, kv, entry });
   answer = inTime(
     timeoutMs,
     () => bindings.KEYS.get(name, { cacheTtl }),
@@ -164,18 +164,18 @@ export function lookUp(name, cacheTtl, timeoutMs) {
 }
 
 // What becomes of what is asked for: `answered` is called with the answer, or `failed` with the error's text, which is
-// undefined when the time is over; whichever comes first, and once.
+// undefined when the time is over; whichever comes first, and once. Should that call itself go wrong, the answer is a 503.
 function inTime(timeoutMs, ask, answered, failed) {
   return new Promise((resolve) => {
     let isOpen = true;
     const settle = (then, value) => {
       if (!isOpen) return;
       isOpen = false;
-      resolve(then(value));
+      resolve(guarded(then, value));
     };
-    const refuse = (error) => settle(failed, String(error));
-    // Ends with the request. A timer of `setTimeout` that is cleared costs more than the wait.
+    // Ends with the request, so there is nothing to clear.
     scheduler.wait(timeoutMs).then(() => settle(failed));
+    const refuse = (error) => settle(failed, String(error));
     try {
       ask().then((value) => settle(answered, value), refuse);
     } catch (error) {
@@ -269,7 +269,7 @@ export function forward(service, of, flags, pathAt, plan) {
     () => (service === undefined ? fetch(target, init) : bindings[service].fetch(target, init)),
     (response) => (cors === "" && (flags & VARIES) === 0 ? response : withCors(response, cors)),
     // Some messages quote the URL, and with it the query.
-    (error = "") => guarded(() => failed(sent, bindings, id, of, error.replace(/\w+:\/\/\S*/g, "[URL]"))),
+    (error = "") => failed(sent, bindings, id, of, error.replace(/\w+:\/\/\S*/g, "[URL]")),
   );
 }
 

@@ -13,10 +13,10 @@ initSync({ module: wasm });
 let isAlive = true;
 
 // Calls into wasm; should the instance die of it, or anything else go wrong, the answer is a 503.
-export function guarded(call) {
+export function guarded(call, value) {
   try {
     recover();
-    return call();
+    return call(value);
   } catch (error) {
     return lost(error);
   }

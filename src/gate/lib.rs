@@ -124,19 +124,13 @@ fn decide_on(isolate: &Isolate, head: &Head<'_>, now: Moment, said: Said) -> Res
     }
 }
 
-/// Which of a request's doubtful headers stay here: from lines as `doubtful` in glue.js makes them, to names.
+/// Which of a request's doubtful headers stay here: from lines as `doubtful` in glue.js makes them, to names. Nothing is
+/// forwarded without an isolate.
 #[wasm_bindgen]
 #[must_use]
-pub fn dropped(method: &str, headers: &str) -> String {
-    let Some(Ok(isolate)) = isolate::started() else {
-        // Nothing is forwarded without an isolate; all of them would be dropped.
-        return headers
-            .lines()
-            .map(|line| line.split(':').next().unwrap_or(line))
-            .collect::<Vec<_>>()
-            .join("\n");
-    };
-    hygiene::dropped(isolate.gate.policy.places(), method, headers).collect::<Vec<_>>().join("\n")
+pub fn dropped(method: &str, headers: &str) -> Option<String> {
+    let isolate = isolate::started()?.ok()?;
+    Some(hygiene::dropped(isolate.gate.policy.places(), method, headers).collect::<Vec<_>>().join("\n"))
 }
 
 /// Answers for an origin that failed; no reason means no answer in time. `false`: as for [`judge`].

@@ -2,6 +2,7 @@
 
 use keygate_core::admission::Head;
 use keygate_core::credential::Presented;
+use keygate_core::text::cut;
 use zeroize::Zeroizing;
 
 /// The headers that stand first, in this order: `cf-connecting-ip`, `origin`, `access-control-request-method`,
@@ -29,11 +30,9 @@ impl RequestText {
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {
-        let mut rest = self.0.split('\n');
-        let method = rest.next().unwrap_or_default();
-        let url = rest.next().unwrap_or_default();
-        let mut rest = rest.map(|value| Some(value).filter(|value| !value.is_empty()));
-        let mut next = || rest.next().flatten();
+        let mut rest = self.0.as_str();
+        let (method, url) = (next_part(&mut rest), next_part(&mut rest));
+        let mut next = || Some(next_part(&mut rest)).filter(|value| !value.is_empty());
         Parts {
             method,
             url,
@@ -41,6 +40,13 @@ impl RequestText {
             places: [(); PLACES_MAX].map(|()| next()),
         }
     }
+}
+
+/// The text up to the next line feed, which is taken off `rest`.
+fn next_part<'a>(rest: &mut &'a str) -> &'a str {
+    let (part, after) = cut(rest, b"\n").unwrap_or((rest, ""));
+    *rest = after;
+    part
 }
 
 impl<'a> Parts<'a> {

@@ -5,19 +5,12 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
-import { Gate } from "./support/cli.js";
-import { Cloudflare } from "./support/cloudflare.js";
 import { importedDigestOf, importedIdOf, randomBase62 } from "./support/keys.js";
+import { operator } from "./support/operator.js";
 
-let gate;
-let api;
-before(async () => ([gate, api] = [await Gate.make(), await Cloudflare.start()]));
-after(async () => {
-  await api.stop();
-  await gate.remove();
-});
+const { gate, api } = await operator();
 beforeEach(() => {
   api.entries.clear();
   api.log.length = 0;

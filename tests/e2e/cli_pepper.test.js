@@ -3,19 +3,13 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
-import { ACCOUNT, Gate, keyIn } from "./support/cli.js";
-import { Cloudflare } from "./support/cloudflare.js";
+import { ACCOUNT, keyIn } from "./support/cli.js";
 import { PEPPER, digestOf, issue, makeKey, makeRecord, now, pepperId, randomBase62 } from "./support/keys.js";
+import { operator } from "./support/operator.js";
 
-let gate;
-let api;
-before(async () => ([gate, api] = [await Gate.make(), await Cloudflare.start()]));
-after(async () => {
-  await api.stop();
-  await gate.remove();
-});
+const { gate, api } = await operator();
 beforeEach(() => {
   api.entries.clear();
   api.results = {};

@@ -3,20 +3,15 @@
 import assert from "node:assert/strict";
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { before, beforeEach, describe, test } from "node:test";
 
-import { ACCOUNT, Gate, LIVE, PATH, TOKEN, keyIn, run } from "./support/cli.js";
 import { certificate } from "./support/certificate.js";
+import { ACCOUNT, LIVE, PATH, TOKEN, keyIn, run } from "./support/cli.js";
 import { Cloudflare, refuse } from "./support/cloudflare.js";
 import { PEPPER } from "./support/keys.js";
+import { operator } from "./support/operator.js";
 
-let gate;
-let api;
-before(async () => ([gate, api] = [await Gate.make(), await Cloudflare.start()]));
-after(async () => {
-  await api.stop();
-  await gate.remove();
-});
+const { gate, api } = await operator();
 beforeEach(() => (api.log.length = 0));
 
 const remote = (args, { env, ...options } = {}) =>

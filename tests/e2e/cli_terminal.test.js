@@ -3,20 +3,15 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { Gate, KEYGATE, PATH, cleanEnv } from "./support/cli.js";
-import { Cloudflare, refuse } from "./support/cloudflare.js";
+import { KEYGATE, PATH, cleanEnv } from "./support/cli.js";
+import { refuse } from "./support/cloudflare.js";
 import { PEPPER, randomBase62 } from "./support/keys.js";
+import { operator } from "./support/operator.js";
 import { runAtTerminal } from "./support/terminal.js";
 
-let gate;
-let api;
-before(async () => ([gate, api] = [await Gate.make(), await Cloudflare.start()]));
-after(async () => {
-  await api.stop();
-  await gate.remove();
-});
+const { gate, api } = await operator();
 
 const env = () => ({ ...cleanEnv(), PATH, ...api.env, KEYGATE_PEPPER: PEPPER, TERM: "xterm" });
 const atTerminal = (args, options) => runAtTerminal(KEYGATE, args, { cwd: gate.folder, env: env(), ...options });

@@ -17,7 +17,10 @@ import { boot } from "./support/world.js";
 /** `(module (func (export "trap") unreachable))` */
 const TRAP = Buffer.from("0061736d01000000" + "010401600000" + "03020100" + "0708010474726170" + "0000" + "0a05010300000b", "hex");
 
-/** `X-Test-End` names a way to end, and where: `trap <glue function>`, `overflow <glue function>` or `panic`. */
+/**
+ * `X-Test-End` names a way to end, and where: `trap <glue function>`, `overflow <glue function>` or `panic`; or
+ * `unreadable answer`, which is what the origin then gives.
+ */
 const ENTRY = `
 import wasm from "./test.wasm";
 import gate from "./entry.js";
@@ -35,6 +38,13 @@ export default {
     // The gate reads the URL whenever it asks wasm about a request.
     Object.defineProperty(request, "url", { get: () => ((current = request), url) });
     if (request.headers.get("x-test-end") === "panic") globalThis.panicOn = [request, env];
+    if (request.headers.get("x-test-end") === "unreadable answer") {
+      const send = globalThis.fetch;
+      globalThis.fetch = async () => {
+        globalThis.fetch = send;
+        return { get webSocket() { throw new TypeError("unreadable") } };
+      };
+    }
     return gate.fetch(request, env, ctx);
   },
 };`;
@@ -45,6 +55,7 @@ ${PANIC_GLUE.replace("export function holder", "function panickingHolder")}
 ${["describe", "respond", "log", "lookUp", "forward"].map((name) => endable(name, `real.${name}`)).join("\n")}
 ${endable("holder", "panickingHolder")}`;
 
+const APP = "https://app.example.com";
 const breakGlass = issue({ subject: "operations" });
 
 let world;
@@ -53,7 +64,7 @@ before(async () => {
   world = await boot(() => ({
     gate: {
       kv: "scripted",
-      vars: { CACHE_SECONDS: 3600, KV_TIMEOUT_MS: 10_000 },
+      vars: { CACHE_SECONDS: 3600, KV_TIMEOUT_MS: 10_000, CORS_ORIGINS: [APP] },
       secrets: { STATIC_KEYS: JSON.stringify([breakGlass.record]) },
       wrapped: { entry: ENTRY, glue: GLUE, wasm: TRAP },
     },
@@ -180,4 +191,10 @@ test("case 62: a panic names its place in the log, and nothing of a request", as
   const failed = world.logs.events.findLast(({ event }) => event === "sys_gate_fail");
   assert.equal(failed.code, "gate_failed");
   assert.equal(failed.request_id, answer.json.request_id);
+});
+
+test("case 62: what goes wrong with an origin's answer is a 503, and the next request is normal", async () => {
+  const known = await world.issue();
+  assertGateFailed(await gate.send(things("known", known.key, { Origin: APP, "X-Test-End": "unreadable answer" })));
+  await assertAccepted(gate, things("next", known.key, { Origin: APP }), known);
 });

@@ -13,6 +13,7 @@ mod machine;
 mod memory;
 pub(crate) mod micro;
 mod origin;
+mod parts;
 mod picture;
 mod process;
 mod report;
@@ -77,6 +78,8 @@ enum Other {
     Memory(memory::Options),
     /// Starts contenders again and again and times their first answer
     ColdStart(cold_start::Options),
+    /// Measures parts of the job, and the gate, in one process
+    Parts(parts::Options),
     /// Times the steps of a decision by themselves, natively and in wasm
     Micro,
     /// Has the command line import, list and export many keys, and prints time, memory and calls
@@ -88,6 +91,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         None => run_scenarios(workspace, options),
         Some(Other::Memory(options)) => memory::run(workspace, options),
         Some(Other::ColdStart(options)) => cold_start::run(workspace, options),
+        Some(Other::Parts(options)) => parts::run(workspace, options),
         Some(Other::Micro) => micro::run(workspace),
         Some(Other::Scale(options)) => scale::run(workspace, options),
     }

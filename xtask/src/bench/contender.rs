@@ -29,6 +29,8 @@ pub(super) enum Contender {
     Hono,
     Idiomatic,
     Gate,
+    /// Parts of the others, in one process; no contender of a scenario.
+    Parts,
 }
 
 impl Contender {
@@ -51,6 +53,7 @@ impl Contender {
             Self::Hono => "hono",
             Self::Idiomatic => "idiomatic",
             Self::Gate => "gate",
+            Self::Parts => "parts",
         }
     }
 
@@ -63,6 +66,7 @@ impl Contender {
             Self::Hono => "the same in Hono, with its bearer-auth",
             Self::Idiomatic => "Keygate's core with the types of the worker crate",
             Self::Gate => "Keygate",
+            Self::Parts => "parts of the others",
         }
     }
 
@@ -75,16 +79,23 @@ impl Contender {
             Self::Hono => "bench/contenders/hono.js",
             Self::Idiomatic => "bench/idiomatic/entry.js",
             Self::Gate => "build/entry.js",
+            Self::Parts => "bench/parts.js",
         }
     }
 
     /// The wasm that its module imports.
     fn wasm(self) -> Option<&'static str> {
         match self {
-            Self::Gate => Some("keygate_bg.wasm"),
+            Self::Gate | Self::Parts => Some("keygate_bg.wasm"),
             Self::Idiomatic => Some("idiomatic_bg.wasm"),
             _ => None,
         }
+    }
+
+    /// V8 makes the fast form of a function of JavaScript after some hundred calls, and that of one of wasm after some ten
+    /// thousand.
+    pub(super) fn warm_ups(self) -> usize {
+        if self.wasm().is_some() { 4 } else { 1 }
     }
 }
 
@@ -117,13 +128,11 @@ impl<'a> Stage<'a> {
         bundle::build(workspace)?;
         let idiomatic = build_idiomatic(workspace, place)?;
         for contender in Contender::ALL {
-            let folder = place.join(contender.name());
-            fs::create_dir_all(&folder).map_err(|error| super::not_written(&folder, &error))?;
             let built = match contender {
                 Contender::Idiomatic => idiomatic.clone(),
                 _ => workspace.bundle(),
             };
-            bundle_module(workspace, contender, &built, &folder)?;
+            bundle_module(workspace, contender, &built, place)?;
         }
         Ok(Self {
             place,
@@ -132,6 +141,11 @@ impl<'a> Stage<'a> {
             workerd: workerd::program(workspace)?,
             compatibility_date: workerd::compatibility_date(workspace)?,
         })
+    }
+
+    /// Makes the module of [`Contender::Parts`] as well.
+    pub(super) fn add_parts(&self, workspace: &Workspace) -> Result<(), Failure> {
+        bundle_module(workspace, Contender::Parts, &workspace.bundle(), self.place)
     }
 
     /// The runtime's version, as it names itself.
@@ -213,13 +227,15 @@ impl Worker {
     }
 }
 
-/// Makes one module of a contender's, as wrangler would; `built` holds its wasm, if it has any.
+/// Makes one module of a contender's, as wrangler would, in its folder in `place`; `built` holds its wasm, if it has any.
 fn bundle_module(
     workspace: &Workspace,
     contender: Contender,
     built: &Path,
-    folder: &Path,
+    place: &Path,
 ) -> Result<(), Failure> {
+    let folder = place.join(contender.name());
+    fs::create_dir_all(&folder).map_err(|error| super::not_written(&folder, &error))?;
     let source = match contender {
         Contender::Idiomatic => built.join("entry.js"),
         _ => workspace.root().join(contender.source()),

@@ -23,7 +23,7 @@ pub(super) struct Effort {
     pub(super) starts: usize,
     /// To each contender in each round.
     pub(super) requests: usize,
-    /// Before the first round, so that records are cached and hot code, JavaScript and wasm, is in its final form.
+    /// Before the first round, so that records are cached and hot code is in its final form; wasm needs a multiple.
     pub(super) warm_up: usize,
     /// How many keys there are.
     pub(super) keys: usize,
@@ -158,7 +158,8 @@ impl Bench<'_> {
             if scenario.all_keys {
                 runner.send(&mut client, scenario, traffic, self.issued.len())?;
             }
-            runner.send(&mut client, scenario, traffic, self.effort.warm_up / scenario.thinned)?;
+            let warm_up = self.effort.warm_up * contender.warm_ups() / scenario.thinned;
+            runner.send(&mut client, scenario, traffic, warm_up)?;
             runners.push(runner);
         }
         for _ in 0..rounds {
@@ -219,12 +220,12 @@ impl Runner {
 }
 
 /// What a contender does after its last answer is still its own work.
-fn rest() {
+pub(super) fn rest() {
     thread::sleep(Duration::from_millis(10));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the figures of a run are far below 2^52")]
-fn per(sum: u64, requests: u64) -> f64 {
+pub(super) fn per(sum: u64, requests: u64) -> f64 {
     sum as f64 / requests as f64
 }
 

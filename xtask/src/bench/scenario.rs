@@ -156,11 +156,18 @@ pub(super) fn all_keys_in_a_small_cache() -> Scenario {
     Scenario { all_keys: true, ..ACCEPTED }
 }
 
+/// The scenario of this name under another path, with no route: bench/parts.js is told by the path which part answers.
+pub(super) fn of_part(name: &str, path: &'static str) -> Option<Scenario> {
+    let scenario = ALL.into_iter().find(|scenario| scenario.name == name)?;
+    Some(Scenario { path, settings: Settings { routes: || json!([]), ..scenario.settings }, ..scenario })
+}
+
 impl Scenario {
     pub(super) fn contenders(&self) -> impl Iterator<Item = Contender> {
         Contender::ALL.into_iter().filter(|contender| match contender {
             Contender::Refuse => self.is_refusal(),
             Contender::Minimal | Contender::Hono => !self.needs_policy,
+            Contender::Parts => false,
             Contender::Forward | Contender::Handwritten | Contender::Idiomatic | Contender::Gate => true,
         })
     }
