@@ -26,7 +26,7 @@ pub(crate) fn denied(isolate: Option<&Isolate>, head: &Head<'_>, now: Moment, de
     if let (Some(kind), Some(isolate)) = (kind, isolate)
         && isolate.define(kind)
     {
-        glue::respond(kind);
+        glue::respond(kind.into());
         return;
     }
     let answer = denial.answer(policy.map_or(REALM, Policy::realm));
@@ -42,7 +42,7 @@ pub(crate) fn denied(isolate: Option<&Isolate>, head: &Head<'_>, now: Moment, de
     let kind = kind.filter(|_| isolate.is_some()).unwrap_or(ONCE);
     let [before, after] = answer.body_around_id();
     glue::define(kind, answer.status, &headers, before, after);
-    glue::respond(kind);
+    glue::respond(kind.into());
 }
 
 /// Turns every request away: the gate cannot start.

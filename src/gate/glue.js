@@ -26,7 +26,7 @@ let originTimeoutMs;
 let base = "";
 
 // What a store said. The numbers are those of lookup.rs.
-const NOTHING = { kv: 0, entry: undefined, limiter: 0, error: undefined };
+const NOTHING = { kv: 0, limiter: 0 };
 const FOUND = 1;
 const ABSENT = 2;
 const FAILED = 3;

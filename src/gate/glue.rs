@@ -9,7 +9,8 @@ extern "C" {
     pub(crate) fn configure(header_names: &str, reads_origin: bool, origin_timeout_ms: u32);
     pub(crate) fn describe() -> String;
     pub(crate) fn define(kind: u8, status: u16, headers: &str, before_id: &str, after_id: &str);
-    pub(crate) fn respond(kind: u8);
+    /// `u32` has wasm-bindgen name each function that it imports; of a `u8` it makes a namespace with a getter for each.
+    pub(crate) fn respond(kind: u32);
     #[wasm_bindgen(js_name = respondToPreflight)]
     pub(crate) fn respond_to_preflight(headers: &str);
     #[wasm_bindgen(js_name = lookUp)]
