@@ -102,12 +102,14 @@ fn run_scenarios(workspace: &Workspace, options: &Options) -> Result<(), Failure
     let mut effort = if options.quick { rounds::QUICK } else { rounds::FULL };
     effort.rounds = options.rounds.unwrap_or(effort.rounds);
     let place = Place::make()?;
-    let mut bench = set_up(workspace, &place, effort)?;
+    let contenders: Vec<Contender> =
+        Contender::ALL.into_iter().filter(|one| chosen.contenders.includes(one.name())).collect();
+    let mut bench = set_up(workspace, &place, effort, &contenders)?;
     let machine = Machine::describe(workspace, bench.stage.version()?, bench.origin.version.clone())?;
     report::print_head(&machine, &effort);
     let mut rows = Vec::new();
     for scenario in scenario::ALL.into_iter().filter(|one| chosen.scenarios.includes(one.name)) {
-        let measured = bench.run(&scenario, |one| chosen.contenders.includes(one.name()))?;
+        let measured = bench.run(&scenario, |one| contenders.contains(&one))?;
         let row = Row { scenario, measured };
         row.print();
         rows.push(row);
@@ -152,12 +154,17 @@ impl Chosen {
     }
 }
 
-fn set_up<'a>(workspace: &Workspace, place: &'a Place, effort: Effort) -> Result<Bench<'a>, Failure> {
+fn set_up<'a>(
+    workspace: &Workspace,
+    place: &'a Place,
+    effort: Effort,
+    contenders: &[Contender],
+) -> Result<Bench<'a>, Failure> {
     let mut maker = KeyMaker::new()?;
     let issued = maker.make(effort.keys);
     let kv = KvBackend::start(maker.entries(&issued))?;
     let origin = Origin::start(&place.0)?;
-    let stage = Stage::set(workspace, &place.0, origin.address, kv.address)?;
+    let stage = Stage::set(workspace, &place.0, contenders, origin.address, kv.address)?;
     Ok(Bench { stage, kv, origin, maker, issued, effort })
 }
 

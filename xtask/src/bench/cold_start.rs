@@ -31,7 +31,7 @@ struct Starts {
 /// KV. The runtime's own start is in it; what a Worker adds is the difference to the one that only forwards.
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let place = super::Place::make()?;
-    let mut bench = super::set_up(workspace, &place, Effort { keys: 10, ..QUICK })?;
+    let mut bench = super::set_up(workspace, &place, Effort { keys: 10, ..QUICK }, &CONTENDERS)?;
     let scenario = scenario::accepted();
     let traffic = scenario.traffic(&bench.issued, &mut bench.maker);
     let mut all = CONTENDERS.map(|contender| Starts { contender, wall_ms: Vec::new(), cpu_ms: Vec::new() });

@@ -91,12 +91,6 @@ impl Contender {
             _ => None,
         }
     }
-
-    /// V8 makes the fast form of a function of JavaScript after some hundred calls, and that of one of wasm after some ten
-    /// thousand.
-    pub(super) fn warm_ups(self) -> usize {
-        if self.wasm().is_some() { 4 } else { 1 }
-    }
 }
 
 /// What the contenders are configured with; each gets all of it, and reads what it knows.
@@ -118,21 +112,21 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Builds the gate, and bundles every contender as wrangler would.
+    /// Builds the gate, and bundles the contenders as wrangler would.
     pub(super) fn set(
         workspace: &Workspace,
         place: &'a Path,
+        contenders: &[Contender],
         origin: SocketAddr,
         kv: SocketAddr,
     ) -> Result<Self, Failure> {
         bundle::build(workspace)?;
-        let idiomatic = build_idiomatic(workspace, place)?;
-        for contender in Contender::ALL {
+        for contender in contenders {
             let built = match contender {
-                Contender::Idiomatic => idiomatic.clone(),
+                Contender::Idiomatic => build_idiomatic(workspace, place)?,
                 _ => workspace.bundle(),
             };
-            bundle_module(workspace, contender, &built, place)?;
+            bundle_module(workspace, *contender, &built, place)?;
         }
         Ok(Self {
             place,
@@ -141,11 +135,6 @@ impl<'a> Stage<'a> {
             workerd: workerd::program(workspace)?,
             compatibility_date: workerd::compatibility_date(workspace)?,
         })
-    }
-
-    /// Makes the module of [`Contender::Parts`] as well.
-    pub(super) fn add_parts(&self, workspace: &Workspace) -> Result<(), Failure> {
-        bundle_module(workspace, Contender::Parts, &workspace.bundle(), self.place)
     }
 
     /// The runtime's version, as it names itself.

@@ -24,7 +24,8 @@ const SAMPLES: usize = 25;
 
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let place = super::Place::make()?;
-    let mut bench = super::set_up(workspace, &place, Effort { keys: options.keys, ..FULL })?;
+    let mut bench =
+        super::set_up(workspace, &place, Effort { keys: options.keys, ..FULL }, &[Contender::Gate])?;
     let scenario = scenario::all_keys_in_a_small_cache();
     let traffic = scenario.traffic(&bench.issued, &mut bench.maker);
     let worker = bench.stage.start(Contender::Gate, &scenario.settings)?;

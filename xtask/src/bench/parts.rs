@@ -22,68 +22,51 @@ const REQUESTS: usize = 250;
 /// To each part, before the first round.
 const WARM_UP: usize = 20_000;
 
-/// One of the parts in bench/parts.js.
-#[derive(Clone, Copy)]
-struct Part {
-    name: &'static str,
-    path: &'static str,
-    what: &'static str,
-}
+/// A name in bench/parts.js, and what it does.
+type Part = (&'static str, &'static str);
 
-macro_rules! part {
-    ($name:literal, $what:literal) => {
-        Part { name: $name, path: concat!("/", $name, "/v1/reports/42?from=2026-01-01"), what: $what }
-    };
-}
+const WHOLE: [Part; 3] =
+    [("minimal", "the minimal Worker"), ("handwritten", "the handwritten Worker"), ("gate", "the gate")];
 
-const MINIMAL: Part = part!("minimal", "the minimal Worker");
-const HANDWRITTEN: Part = part!("handwritten", "the handwritten Worker");
-const GATE: Part = part!("gate", "the gate");
-
-/// Each is the one before it and one step more, as far as the whole Workers.
-const ACCEPTED: [Part; 9] = [
-    part!("forward", "only forwards: the floor"),
-    part!("copy", "+ a copy of the headers, without the key"),
-    part!("names", "+ six headers that tell the origin who calls"),
-    part!("screen", "+ a look at each header's name"),
-    part!("cache", "+ `cache: \"no-store\"`"),
-    part!("timeout", "+ a time limit: all of the forwarding"),
-    MINIMAL,
-    HANDWRITTEN,
-    GATE,
+/// Each is the one before it and one step more.
+const FORWARDING: [Part; 6] = [
+    ("forward", "only forwards: the floor"),
+    ("copy", "+ a copy of the headers, without the key"),
+    ("names", "+ six headers that tell the origin who calls"),
+    ("screen", "+ a look at each header's name"),
+    ("cache", "+ `cache: \"no-store\"`"),
+    ("timeout", "+ a time limit: all of the forwarding"),
 ];
-const REFUSED: [Part; 6] = [
-    part!("refuse", "only refuses: the floor"),
-    part!("answer", "+ the gate's answer, with the request's id"),
-    part!("line", "+ the gate's log line: decides nothing"),
-    MINIMAL,
-    HANDWRITTEN,
-    GATE,
+const REFUSING: [Part; 3] = [
+    ("refuse", "only refuses: the floor"),
+    ("answer", "+ the answer to a request without a key, with its id"),
+    ("line", "+ its log line: decides nothing"),
 ];
 
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let place = super::Place::make()?;
-    // What is refused is sent to each of them, with the keys of ten records.
-    let mut bench = super::set_up(workspace, &place, Effort { keys: 10, ..FULL })?;
-    bench.stage.add_parts(workspace)?;
+    let mut bench = super::set_up(workspace, &place, Effort { keys: 10, ..FULL }, &[Contender::Parts])?;
     println!(
         "CPU time of one process for one request, in µs, and beyond the floor's in the same round: medians of {ROUNDS} rounds of \
          {REQUESTS} requests,\nof these the median, least and most of {} starts.",
         options.starts
     );
-    for (name, parts) in [("accepted", &ACCEPTED[..]), ("no-key", &REFUSED), ("forged", &REFUSED)] {
+    for scenario in scenario::ALL {
+        let steps = match scenario.name {
+            "accepted" => &FORWARDING[..],
+            "no-key" | "forged" => &REFUSING,
+            _ => continue,
+        };
+        let parts = [steps, &WHOLE].concat();
         let mut medians = vec![Medians::default(); parts.len()];
         for _ in 0..options.starts {
-            measure(&mut bench, name, parts, &mut medians)?;
+            measure(&mut bench, scenario, &parts, &mut medians)?;
         }
-        println!("\n{name}");
-        for (part, Medians { cpu_us, beyond }) in parts.iter().zip(medians) {
+        println!("\n{}", scenario.title);
+        for ((name, what), Medians { cpu_us, beyond }) in parts.iter().zip(medians) {
             let [least, median, most] = [0, 2, 4].map(|quarter| quantile(beyond.clone(), quarter));
             let cpu_us = quantile(cpu_us, 2);
-            println!(
-                "  {:<12} {cpu_us:>7.1}  {median:>6.1} ({least:>5.1} to {most:>5.1})  {}",
-                part.name, part.what
-            );
+            println!("  {name:<12} {cpu_us:>7.1}  {median:>6.1} ({least:>5.1} to {most:>5.1})  {what}");
         }
     }
     Ok(())
@@ -99,20 +82,18 @@ struct Medians {
 /// Starts the process, and adds a figure to each part's.
 fn measure(
     bench: &mut Bench<'_>,
-    name: &str,
+    scenario: Scenario,
     parts: &[Part],
     medians: &mut [Medians],
 ) -> Result<(), Failure> {
     let lanes: Vec<(Scenario, Traffic)> = parts
         .iter()
-        .filter_map(|part| scenario::of_part(name, part.path))
-        .map(|scenario| {
-            let traffic = scenario.traffic(&bench.issued, &mut bench.maker);
-            (scenario, traffic)
+        .map(|(part, _)| {
+            let scenario = scenario.of_part(part);
+            (scenario, scenario.traffic(&bench.issued, &mut bench.maker))
         })
         .collect();
-    let Some((first, _)) = lanes.first() else { return Ok(()) };
-    let worker = bench.stage.start(Contender::Parts, &first.settings)?;
+    let worker = bench.stage.start(Contender::Parts, &scenario.of_part("gate").settings)?;
     let mut sent = 0;
     for (scenario, traffic) in &lanes {
         send(&worker, scenario, traffic, WARM_UP, &mut sent)?;

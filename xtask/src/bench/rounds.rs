@@ -23,7 +23,7 @@ pub(super) struct Effort {
     pub(super) starts: usize,
     /// To each contender in each round.
     pub(super) requests: usize,
-    /// Before the first round, so that records are cached and hot code is in its final form; wasm needs a multiple.
+    /// Before the first round, so that records are cached and hot code is in its final form, which wasm takes late.
     pub(super) warm_up: usize,
     /// How many keys there are.
     pub(super) keys: usize,
@@ -31,7 +31,7 @@ pub(super) struct Effort {
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
 pub(super) const FULL: Effort =
-    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 12_000, keys: 100_000 };
+    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 30_000, keys: 100_000 };
 pub(super) const QUICK: Effort = Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000 };
 
 pub(super) struct Measured {
@@ -158,8 +158,7 @@ impl Bench<'_> {
             if scenario.all_keys {
                 runner.send(&mut client, scenario, traffic, self.issued.len())?;
             }
-            let warm_up = self.effort.warm_up * contender.warm_ups() / scenario.thinned;
-            runner.send(&mut client, scenario, traffic, warm_up)?;
+            runner.send(&mut client, scenario, traffic, self.effort.warm_up / scenario.thinned)?;
             runners.push(runner);
         }
         for _ in 0..rounds {
