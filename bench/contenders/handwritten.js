@@ -174,17 +174,9 @@ const KV_TIMEOUT_MS = 2000;
 
 function inTime(answer) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("KV did not answer in time")), KV_TIMEOUT_MS);
-    answer.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
+    // Ends with the request, so there is nothing to clear.
+    setTimeout(() => reject(new Error("KV did not answer in time")), KV_TIMEOUT_MS);
+    answer.then(resolve, reject);
   });
 }
 
@@ -215,16 +207,15 @@ function forward(request, target, record, stripAuthorization) {
   if (record !== undefined) init.cache = "no-store";
 
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(refuse(request, ORIGIN_TIMEOUT)), ORIGIN_TIMEOUT_MS);
+    let isOpen = true;
+    const settle = (answer) => {
+      if (isOpen) resolve(answer());
+      isOpen = false;
+    };
+    setTimeout(settle, ORIGIN_TIMEOUT_MS, () => refuse(request, ORIGIN_TIMEOUT));
     fetch(gate.origin + target, init).then(
-      (response) => {
-        clearTimeout(timer);
-        resolve(response);
-      },
-      (error) => {
-        clearTimeout(timer);
-        resolve(refuse(request, ORIGIN_UNREACHABLE, String(error)));
-      },
+      (response) => settle(() => response),
+      (error) => settle(() => refuse(request, ORIGIN_UNREACHABLE, String(error))),
     );
   });
 }

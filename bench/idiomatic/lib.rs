@@ -10,7 +10,6 @@ use std::rc::Rc;
 use js_sys::{JSON, Object, Reflect};
 use keygate_core::admission::{Admission, Gate, Head, UrlParts};
 use keygate_core::cache::{Cached, RecordCache};
-use keygate_core::credential::Presented;
 use keygate_core::decide::{Destination, Lookup, Permit, Verdict, decide};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::event::{Event, Scene};
@@ -102,11 +101,8 @@ async fn handle(isolate: &Isolate, request: &Request, env: &Env) -> worker::Resu
         client_ip: client_ip.as_deref(),
         origin: None,
         preflight_method: None,
-        presented: Presented {
-            authorization: authorization.as_deref(),
-            headers: &places,
-            query: UrlParts::of(&url).query,
-        },
+        authorization: authorization.as_deref(),
+        credential_headers: &places,
     };
     let admitted = match isolate.gate.admit(&head) {
         Ok(Admission::Proceed(admitted)) => admitted,

@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use keygate_core::admission::{Admission, Gate, Head};
 use keygate_core::cache::{Cached, RecordCache};
-use keygate_core::credential::Presented;
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::event::{Event, Scene};
@@ -191,7 +190,8 @@ fn head<'a>(places: &'a [Option<&'a str>]) -> Head<'a> {
         client_ip: Some("203.0.113.9"),
         origin: None,
         preflight_method: None,
-        presented: Presented { authorization: None, headers: places, query: Some("from=2026-01-01") },
+        authorization: None,
+        credential_headers: places,
     }
 }
 

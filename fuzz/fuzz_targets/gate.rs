@@ -7,7 +7,6 @@
 use std::sync::LazyLock;
 
 use keygate_core::admission::{Admission, Gate, Head};
-use keygate_core::credential::Presented;
 use keygate_core::decide::{Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
 use keygate_core::key::{Key, KeyPrefix};
 use keygate_core::pepper::Pepper;
@@ -62,14 +61,14 @@ fn request(gate: &Gate, record: &Record, input: &str) {
     let [client_ip, origin, preflight_method, authorization, x_api_key] =
         std::array::from_fn(|_| lines.next());
     let headers = [x_api_key];
-    let query = url.split('#').next().and_then(|url| Some(url.split_once('?')?.1));
     let head = Head {
         method,
         url,
         client_ip,
         origin,
         preflight_method,
-        presented: Presented { authorization, headers: &headers, query },
+        authorization,
+        credential_headers: &headers,
     };
     let admitted = match gate.admit(&head) {
         Err(denial) => {
@@ -122,7 +121,7 @@ fn permitted(permit: &Permit<'_>, head: &Head<'_>) {
         query.split('&').all(|pair| form_decoded(pair.split('=').next().unwrap_or_default()) != b"api_key")
     );
     if permit.authorization() == Authorization::Keep {
-        assert!(!head.presented.authorization.unwrap_or_default().contains(PREFIX));
+        assert!(!head.authorization.unwrap_or_default().contains(PREFIX));
     }
     if let Some(address) = permit.client_ip() {
         assert!(address.parse::<std::net::IpAddr>().is_ok());
@@ -131,10 +130,10 @@ fn permitted(permit: &Permit<'_>, head: &Head<'_>) {
 
 /// The whole key stood in one of the places, in the clear or in a form that the place decodes.
 fn sent_the_key(head: &Head<'_>) {
-    let sent = head.presented;
-    let query = String::from_utf8_lossy(&form_decoded(sent.query.unwrap_or_default())).into_owned();
-    let authorization = sent.authorization.unwrap_or_default();
+    let query = head.url.split('#').next().and_then(|url| Some(url.split_once('?')?.1));
+    let query = String::from_utf8_lossy(&form_decoded(query.unwrap_or_default())).into_owned();
+    let authorization = head.authorization.unwrap_or_default();
     let is_basic = authorization.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("basic"));
-    let texts = [sent.headers[0].unwrap_or_default(), authorization, &query];
+    let texts = [head.credential_headers[0].unwrap_or_default(), authorization, &query];
     assert!(is_basic || texts.iter().any(|text| text.contains(KEY)), "nobody sent a key");
 }

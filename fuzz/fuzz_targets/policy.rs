@@ -2,7 +2,6 @@
 #![no_main]
 
 use keygate_core::admission::{Admission, Gate, Head};
-use keygate_core::credential::Presented;
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::origin::Origin;
 use keygate_core::policy::Policy;
@@ -84,7 +83,8 @@ fn nobody_passes_without_a_key(policy: Policy) {
             client_ip: Some("203.0.113.9"),
             origin: None,
             preflight_method: None,
-            presented: Presented::default(),
+            authorization: None,
+            credential_headers: &[],
         };
         let Ok(Admission::Proceed(admitted)) = gate.admit(&head) else { continue };
         assert!(admitted.key_id().is_none(), "a key was found where there is none");

@@ -12,6 +12,7 @@
 //! A request that ends here has cost no I/O.
 
 use alloc::borrow::Cow;
+use core::fmt;
 use core::net::IpAddr;
 
 use crate::address::client_address;
@@ -36,7 +37,7 @@ pub struct Gate {
 }
 
 /// What the shell reads of a request. Absent and empty headers are the same.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     /// The method as it came.
     pub method: &'a str,
@@ -48,8 +49,17 @@ pub struct Head<'a> {
     pub origin: Option<&'a str>,
     /// `Access-Control-Request-Method`.
     pub preflight_method: Option<&'a str>,
-    /// The configured places of a credential.
-    pub presented: Presented<'a>,
+    /// `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The other headers that may hold a credential: [`crate::credential::Places::header_names`], in that order.
+    pub credential_headers: &'a [Option<&'a str>],
+}
+
+// A key may stand in any of these texts.
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Head(..)")
+    }
 }
 
 /// The parts of a request's URL.
@@ -69,9 +79,9 @@ impl<'a> UrlParts<'a> {
     /// Splits a URL that a WHATWG parser has written; such a URL always has these parts.
     #[must_use]
     pub fn of(url: &'a str) -> Self {
-        let url = cut(url, b"#").map_or(url, |(before, _)| before);
+        let url = cut(url, b'#').map_or(url, |(before, _)| before);
         let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
-        let (before, query) = match cut(rest, b"?") {
+        let (before, query) = match cut(rest, b'?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
         };
@@ -218,10 +228,15 @@ impl Gate {
         }
 
         // 6
+        let presented = Presented {
+            authorization: head.authorization,
+            headers: head.credential_headers,
+            query: url.query,
+        };
         if preflight || access == Access::Public {
             // A credential is not judged here, but it is not handed on either.
             let places = policy.places();
-            let released = places.release(policy.key_prefix(), &head.presented, policy.imported_keys());
+            let released = places.release(policy.key_prefix(), &presented, policy.imported_keys());
             return Ok(Admission::Proceed(Admitted {
                 claim: Claim::None,
                 route,
@@ -233,7 +248,7 @@ impl Gate {
             }));
         }
         let extracted =
-            policy.places().extract(policy.key_prefix(), &head.presented).map_err(Cause::Credential)?;
+            policy.places().extract(policy.key_prefix(), &presented).map_err(Cause::Credential)?;
         let text = extracted.credential.ok_or(Cause::CredentialMissing)?;
 
         // 7

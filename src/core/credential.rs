@@ -270,7 +270,7 @@ impl Places {
             let Some(value) = value.and_then(not_blank) else {
                 continue;
             };
-            if value.len() <= CREDENTIAL_MAX_LEN && value.contains(',') {
+            if value.len() <= CREDENTIAL_MAX_LEN && holds_comma(value) {
                 return Err(CredentialFault::RepeatedHeader);
             }
             found = one(found, Some(CredentialText(Text::Borrowed(value))))?;
@@ -307,7 +307,7 @@ impl Places {
     /// The raw value of `name=value`, if the name is ours.
     fn value_in<'q>(&self, pair: &'q str) -> Option<&'q str> {
         let ours = self.query.as_deref()?;
-        let (name, value) = cut(pair, b"=").unwrap_or((pair, ""));
+        let (name, value) = cut(pair, b'=').unwrap_or((pair, ""));
         form_decoded(name).eq(ours.bytes()).then_some(value)
     }
 
@@ -319,13 +319,14 @@ impl Places {
         let Some(value) = presented.authorization.and_then(not_blank) else {
             return Ok(InAuthorization::Nothing);
         };
-        let (scheme, text) = cut(value, b" \t").unwrap_or((value, ""));
+        let end = value.bytes().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(value.len());
+        let (scheme, text) = value.split_at_checked(end).unwrap_or((value, ""));
         let text = trimmed(text);
         let candidate = if self.bearer && scheme.eq_ignore_ascii_case("bearer") {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
             }
-            if text.contains(',') {
+            if holds_comma(text) {
                 return Err(CredentialFault::RepeatedAuthorization);
             }
             Some(CredentialText(Text::Borrowed(text)))
@@ -374,6 +375,10 @@ fn one<'a>(
         (Some(first), Some(second)) if !first.is_same(&second) => Err(CredentialFault::Different),
         (first, second) => Ok(first.or(second)),
     }
+}
+
+fn holds_comma(value: &str) -> bool {
+    value.bytes().any(|b| b == b',')
 }
 
 fn not_blank(value: &str) -> Option<&str> {

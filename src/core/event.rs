@@ -252,6 +252,10 @@ impl Line {
 /// Cuts `text` to `max` characters and takes out what looks like a key, also one that the cut would go through.
 fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
     let text = cut(text, max.saturating_add(LONG_RUN));
+    // Nearly every text. What is taken out of the others begins with the prefix and `_`, or is a long run.
+    if !text.bytes().any(|b| b == b'_') && !has_long_run(text) {
+        return cut(text, max).into();
+    }
     let without_keys = match prefix {
         Some(prefix) if find(text, prefix.as_str()).is_some() => Cow::Owned(redact(text, prefix)),
         _ => Cow::Borrowed(text),
@@ -266,6 +270,10 @@ fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, s
 }
 
 fn cut(text: &str, max: usize) -> &str {
+    // A character is a byte or more.
+    if text.len() <= max {
+        return text;
+    }
     match text.char_indices().nth(max) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => text,
@@ -277,8 +285,12 @@ fn cut(text: &str, max: usize) -> &str {
 const LONG_RUN: usize = 40;
 
 fn has_long_run(text: &str) -> bool {
+    let mut run = 0;
     text.len() >= LONG_RUN
-        && text.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| run.len() >= LONG_RUN)
+        && text.bytes().any(|b| {
+            run = if b.is_ascii_alphanumeric() { run + 1 } else { 0 };
+            run >= LONG_RUN
+        })
 }
 
 fn hide_long_runs(text: &str) -> String {

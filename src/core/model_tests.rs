@@ -15,7 +15,6 @@ use proptest::strategy::Strategy;
 
 use crate::admission::{Admission, Gate, Head};
 use crate::cache::{Cached, RecordCache};
-use crate::credential::Presented;
 use crate::decide::{Lookup, Verdict, decide};
 use crate::key::{KeyId, KeyPrefix, NewKey};
 use crate::pepper::Pepper;
@@ -486,7 +485,8 @@ fn head<'a>(url: &'a str, headers: &'a [Option<&'a str>], inside: bool) -> Head<
         client_ip: Some(if inside { "203.0.113.9" } else { "198.51.100.9" }),
         origin: None,
         preflight_method: None,
-        presented: Presented { authorization: None, headers, query: None },
+        authorization: None,
+        credential_headers: headers,
     }
 }
 

@@ -95,16 +95,17 @@ pub(crate) fn split_once<'t>(text: &'t str, part: &str) -> Option<(&'t str, &'t 
 
 /// The scheme of a URL, and what follows the `://` after it.
 pub(crate) fn split_scheme(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = cut(url, b":")?;
+    let (scheme, rest) = cut(url, b':')?;
     Some((scheme, rest.strip_prefix("//")?))
 }
 
-/// What stands before the first of some ASCII signs, and what stands after it.
+/// What stands before the first `sign`, which is ASCII, and what stands after it.
 ///
-/// Every request is taken apart by it; `str::split_once`, which searches for any pattern, is dearer in the gate's wasm.
+/// Every request is taken apart by it; `str::split_once`, which searches for any pattern, is dearer in the gate's wasm, and so
+/// is `[u8]::contains` for several signs.
 #[must_use]
-pub fn cut<'a>(text: &'a str, signs: &[u8]) -> Option<(&'a str, &'a str)> {
-    let at = text.bytes().position(|byte| signs.contains(&byte))?;
+pub fn cut(text: &str, sign: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == sign)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
@@ -137,9 +138,8 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_cut_where_the_standard_library_splits_it(text in "[ab#?é]{0,12}|.*") {
-            prop_assert_eq!(cut(&text, b"#"), text.split_once('#'));
-            prop_assert_eq!(cut(&text, b"?b"), text.split_once(['?', 'b']));
+        fn a_text_is_cut_where_the_standard_library_splits_it(text in "[ab#é]{0,12}|.*") {
+            prop_assert_eq!(cut(&text, b'#'), text.split_once('#'));
         }
 
         #[test]

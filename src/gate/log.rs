@@ -8,32 +8,24 @@ use keygate_core::decide::Permit;
 use keygate_core::denial::Denial;
 use keygate_core::event::{Event, Scene};
 use keygate_core::log_budget::{Allowance, LogBudget};
+use keygate_core::text::cut;
 
 use crate::glue;
 use crate::isolate::Isolate;
 use crate::lookup::Moment;
 
-/// What only the log needs of a request.
-struct Described(String);
-
-impl Described {
-    fn part(&self, at: usize) -> &str {
-        self.0.splitn(3, '\n').nth(at).unwrap_or_default()
-    }
-
-    fn time(&self) -> &str {
-        self.part(1)
-    }
-
-    fn scene<'a>(&'a self, head: &Head<'a>) -> Scene<'a> {
-        Scene {
-            request_id: self.part(0),
-            method: head.method,
-            path: UrlParts::of(head.url).path,
-            client_ip: head.client_ip,
-            user_agent: Some(self.part(2)).filter(|name| !name.is_empty()),
-        }
-    }
+/// When an event is, and what it is about; `described` is what [`glue::describe`] says.
+fn scene<'a>(described: &'a str, head: &Head<'a>) -> (&'a str, Scene<'a>) {
+    let (request_id, rest) = cut(described, b'\n').unwrap_or((described, ""));
+    let (time, user_agent) = cut(rest, b'\n').unwrap_or((rest, ""));
+    let scene = Scene {
+        request_id,
+        method: head.method,
+        path: UrlParts::of(head.url).path,
+        client_ip: head.client_ip,
+        user_agent: Some(user_agent).filter(|name| !name.is_empty()),
+    };
+    (time, scene)
 }
 
 thread_local! {
@@ -53,12 +45,13 @@ pub(crate) fn denied(isolate: Option<&Isolate>, head: &Head<'_>, now: Moment, de
         Allowance::LogAfter { suppressed } => Some(suppressed),
         Allowance::Log => None,
     };
-    let described = Described(glue::describe());
+    let described = glue::describe();
+    let (time, scene) = scene(&described, head);
     if let Some(suppressed) = suppressed {
-        glue::log(&Event::suppressed(described.time(), suppressed).to_line());
+        glue::log(&Event::suppressed(time, suppressed).to_line());
     }
     let prefix = isolate.map(|isolate| isolate.gate.policy.key_prefix());
-    let event = Event::denied(described.time(), denial, &described.scene(head), prefix);
+    let event = Event::denied(time, denial, &scene, prefix);
     glue::log(&event.to_line());
 }
 
@@ -76,10 +69,11 @@ pub(crate) fn accepted(isolate: &Isolate, head: &Head<'_>, permit: &Permit<'_>) 
     if sample <= 0.0 || (sample < 1.0 && glue::random() >= sample) {
         return;
     }
-    let described = Described(glue::describe());
+    let described = glue::describe();
+    let (time, scene) = scene(&described, head);
     let holder = holder.map(|holder| (holder.id, holder.subject));
     let prefix = Some(isolate.gate.policy.key_prefix());
-    let event = Event::access(described.time(), holder, &described.scene(head), prefix);
+    let event = Event::access(time, holder, &scene, prefix);
     glue::log(&event.to_line());
 }
 

@@ -1,7 +1,6 @@
 //! What the gate reads of a request, in one crossing.
 
 use keygate_core::admission::Head;
-use keygate_core::credential::Presented;
 use keygate_core::text::cut;
 use zeroize::Zeroizing;
 
@@ -44,7 +43,7 @@ impl RequestText {
 
 /// The text up to the next line feed, which is taken off `rest`.
 fn next_part<'a>(rest: &mut &'a str) -> &'a str {
-    let (part, after) = cut(rest, b"\n").unwrap_or((rest, ""));
+    let (part, after) = cut(rest, b'\n').unwrap_or((rest, ""));
     *rest = after;
     part
 }
@@ -58,11 +57,8 @@ impl<'a> Parts<'a> {
             client_ip,
             origin,
             preflight_method,
-            presented: Presented {
-                authorization,
-                headers: &self.places,
-                query: keygate_core::admission::UrlParts::of(self.url).query,
-            },
+            authorization,
+            credential_headers: &self.places,
         }
     }
 }

@@ -50,7 +50,7 @@ const ESBUILD_FLAGS: [&str; 4] = ["--minify", "--format=esm", "--target=es2024",
 const UPLOAD_FLAGS: [&str; 6] =
     ["--bundle", "--external:*.wasm", "--minify", "--format=esm", "--target=es2024", "--log-level=error"];
 
-const WASM_OPT_FLAGS: [&str; 7] = [
+const WASM_OPT_FLAGS: [&str; 8] = [
     "-O3",
     // What rustc enables for the target; wasm-opt refuses what it is not told of.
     "--enable-bulk-memory",
@@ -59,6 +59,8 @@ const WASM_OPT_FLAGS: [&str; 7] = [
     "--enable-mutable-globals",
     "--enable-multivalue",
     "--enable-reference-types",
+    // .cargo/config.toml asks for it.
+    "--enable-simd",
 ];
 
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use base64ct::{Base64, Encoding as _};
 use keygate_core::admission::{Admission, Gate, Head};
-use keygate_core::credential::{Places, Presented};
+use keygate_core::credential::Places;
 use keygate_core::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::policy::Policy;
@@ -107,11 +107,8 @@ fn judge(
         client_ip: args.ip.as_deref(),
         origin: None,
         preflight_method: None,
-        presented: Presented {
-            authorization: request.authorization.as_ref().map(|value| value.as_str()),
-            headers: &headers,
-            query: request.url.split_once('?').map(|(_, query)| query),
-        },
+        authorization: request.authorization.as_ref().map(|value| value.as_str()),
+        credential_headers: &headers,
     };
     let admitted = match gate.admit(&head) {
         Ok(Admission::Proceed(admitted)) => admitted,

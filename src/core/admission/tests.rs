@@ -1,7 +1,6 @@
 use std::format;
 
 use super::{Admission, Gate, Head, UrlParts};
-use crate::credential::Presented;
 use crate::policy::Policy;
 use crate::secrets::{SecretTexts, Secrets};
 
@@ -26,7 +25,8 @@ fn outcome(gate: &Gate, method: &str, path: &str, origin: Option<&str>, asked: O
         client_ip: None,
         origin,
         preflight_method: asked,
-        presented: Presented::default(),
+        authorization: None,
+        credential_headers: &[],
     };
     match gate.admit(&head) {
         Ok(Admission::AnswerPreflight) => "answered",

@@ -8,7 +8,6 @@ use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 use super::{Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
 use crate::admission::{Admission, Gate, Head};
-use crate::credential::Presented;
 use crate::denial::{Cause, Code, Denial};
 use crate::digest::{Digest, ImportedKey};
 use crate::key::{Key, KeyPrefix, NewKey};
@@ -113,11 +112,8 @@ fn outcome<T>(
         client_ip: ask.client_ip,
         origin: ask.origin,
         preflight_method: ask.preflight_method,
-        presented: Presented {
-            authorization: ask.authorization,
-            headers: &headers,
-            query: ask.url.split_once('?').map(|(_, query)| query),
-        },
+        authorization: ask.authorization,
+        credential_headers: &headers,
     };
     let Admission::Proceed(admitted) = gate.admit(&head)? else {
         panic!("a preflight was answered");
@@ -392,7 +388,8 @@ fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
             client_ip: None,
             origin: None,
             preflight_method: None,
-            presented: Presented { authorization: None, headers: &headers, query: None },
+            authorization: None,
+            credential_headers: &headers,
         };
         let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else { panic!() };
         let Verdict::Limited(limited) =

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::method::{MethodIndex, MethodSet};
 use crate::pattern::Segment;
+use crate::text::cut;
 
 /// Whether `;` and what follows it belong to a segment.
 #[derive(Clone, Copy)]
@@ -160,7 +161,7 @@ impl Node {
         let Some(path) = path else {
             return matches.add(&self.exact);
         };
-        let (segment, path) = match path.split_once('/') {
+        let (segment, path) = match cut(path, b'/') {
             // A trailing slash is no segment.
             Some((segment, "")) => (segment, None),
             Some((segment, path)) => (segment, Some(path)),
