@@ -6,7 +6,7 @@ use alloc::string::ToString as _;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
-use crate::text::{find, push_hex, split_once};
+use crate::text::{push_hex, split_once};
 
 /// Names of events; where OWASP's logging vocabulary has a word for it, that word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,12 +252,8 @@ impl Line {
 /// Cuts `text` to `max` characters and takes out what looks like a key, also one that the cut would go through.
 fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
     let text = cut(text, max.saturating_add(LONG_RUN));
-    // Nearly every text. What is taken out of the others begins with the prefix and `_`, or is a long run.
-    if !text.bytes().any(|b| b == b'_') && !has_long_run(text) {
-        return cut(text, max).into();
-    }
     let without_keys = match prefix {
-        Some(prefix) if find(text, prefix.as_str()).is_some() => Cow::Owned(redact(text, prefix)),
+        Some(prefix) if prefix.is_in(text) => Cow::Owned(redact(text, prefix)),
         _ => Cow::Borrowed(text),
     };
     if has_long_run(&without_keys) {

@@ -77,6 +77,13 @@ impl KeyPrefix {
         text.strip_prefix(&*self.0)?.strip_prefix('_')
     }
 
+    /// Whether `prefix_` stands anywhere in `text`.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        let ends_here = |at| text.get(..at).is_some_and(|before| before.ends_with(self.0.as_bytes()));
+        text.iter().enumerate().any(|(at, byte)| *byte == b'_' && ends_here(at))
+    }
+
     /// The regular expression by which a secret scanner finds these keys.
     #[must_use]
     pub fn scanner_regex(&self) -> String {
@@ -492,6 +499,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_prefix_is_found_where_the_standard_library_finds_it(text in "[ab_é]{0,16}|.*") {
+            let prefix = KeyPrefix::parse("ab_a").unwrap();
+            prop_assert_eq!(prefix.is_in(&text), text.contains("ab_a_"));
+        }
+
         #[test]
         fn what_is_made_is_read_again(seed in prop::collection::vec(any::<u8>(), 1..64)) {
             let (prefix, peppers, text) = issued(&seed);

@@ -32,13 +32,9 @@ pub(super) fn in_basic(
 
 /// Whether a foreign `Authorization` holds `prefix_`, as it is or in the base64 of a basic one.
 pub(super) fn holds_prefix(value: &str, prefix: &KeyPrefix) -> bool {
-    let holds = |text: &str| {
-        let mut ends = text.match_indices('_').filter_map(|(at, _)| text.get(..at));
-        ends.any(|before| before.ends_with(prefix.as_str()))
-    };
-    holds(value)
+    prefix.is_in(value)
         || basic_starts(value).count() > BASIC_READINGS_MAX
-        || basic_readings(value).any(|text| holds(&text))
+        || basic_readings(value).any(|text| prefix.is_in(&text))
 }
 
 /// Whether a foreign `Authorization` holds the credential that came by another place.
