@@ -16,6 +16,7 @@ mod origin;
 mod parts;
 mod picture;
 mod process;
+mod profile;
 mod report;
 mod rounds;
 mod scale;
@@ -80,6 +81,8 @@ enum Other {
     ColdStart(cold_start::Options),
     /// Measures parts of the job, and the gate, in one process
     Parts(parts::Options),
+    /// Says where a request's time goes, by Linux's `perf`
+    Profile(profile::Options),
     /// Times the steps of a decision by themselves, natively and in wasm
     Micro,
     /// Has the command line import, list and export many keys, and prints time, memory and calls
@@ -92,6 +95,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         Some(Other::Memory(options)) => memory::run(workspace, options),
         Some(Other::ColdStart(options)) => cold_start::run(workspace, options),
         Some(Other::Parts(options)) => parts::run(workspace, options),
+        Some(Other::Profile(options)) => profile::run(workspace, options),
         Some(Other::Micro) => micro::run(workspace),
         Some(Other::Scale(options)) => scale::run(workspace, options),
     }

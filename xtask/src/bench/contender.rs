@@ -146,9 +146,19 @@ impl<'a> Stage<'a> {
 
     /// Starts a runtime of its own for one contender.
     pub(super) fn start(&self, contender: Contender, settings: &Settings) -> Result<Worker, Failure> {
+        self.start_with(contender, settings, &[])
+    }
+
+    /// The same, with flags of V8's.
+    pub(super) fn start_with(
+        &self,
+        contender: Contender,
+        settings: &Settings,
+        v8_flags: &[&str],
+    ) -> Result<Worker, Failure> {
         let place = self.place.join(contender.name());
         let config = place.join("config.capnp");
-        fs::write(&config, self.config(contender, settings))
+        fs::write(&config, self.config(contender, settings, v8_flags))
             .map_err(|error| super::not_written(&config, &error))?;
         let log = place.join("log");
         let log_file = fs::File::create(&log).map_err(|error| super::not_written(&log, &error))?;
@@ -156,11 +166,12 @@ impl<'a> Stage<'a> {
         let printed = fs::File::open(&log).map_err(|error| super::not_written(&log, &error))?;
         let (listener, address) = listen()?;
         let mut command = workerd::serve(&self.workerd, &config, listener);
-        command.stdout(log_file).stderr(errors);
+        // V8 may write a log of its own where it stands.
+        command.current_dir(&place).stdout(log_file).stderr(errors);
         Ok(Worker { contender, address, log, printed, process: Running::start(&mut command)? })
     }
 
-    fn config(&self, contender: Contender, settings: &Settings) -> String {
+    fn config(&self, contender: Contender, settings: &Settings, v8_flags: &[&str]) -> String {
         let wasm = contender.wasm();
         let wasm =
             wasm.map(|file| format!("(name = \"{file}\", wasm = embed \"{file}\"),")).unwrap_or_default();
@@ -183,7 +194,7 @@ impl<'a> Stage<'a> {
         ]
         .join("\n            ");
         let modules = format!("(name = \"worker.js\", esModule = embed \"worker.js\"), {wasm}");
-        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv)
+        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv, v8_flags)
     }
 }
 
