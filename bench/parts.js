@@ -7,6 +7,7 @@ import forward from "./contenders/forward.js";
 import handwritten from "./contenders/handwritten.js";
 import minimal from "./contenders/minimal.js";
 import refuse from "./contenders/refuse.js";
+import { written } from "./time.js";
 
 // The forwarding that gate and handwritten both do, a step more each time.
 const target = ({ url }, env) => env.ORIGIN + url.slice(url.indexOf("/", 8));
@@ -63,7 +64,7 @@ const idOf = ({ headers }) => headers.get("cf-ray") ?? crypto.randomUUID();
 
 function log({ method, url, headers }, id) {
   console.log(
-    `{"time":"${new Date().toISOString()}","level":"warn","event":"authn_login_fail","code":"credential_missing",` +
+    `{"time":"${written(Date.now())}","level":"warn","event":"authn_login_fail","code":"credential_missing",` +
       `"reason":"no configured place holds a credential","status":401,"request_id":"${id}","method":"${method}",` +
       `"path":"${url.slice(url.indexOf("/", 8), url.indexOf("?"))}","client_ip":"${headers.get("cf-connecting-ip")}",` +
       `"user_agent":"${headers.get("user-agent")}"}`,

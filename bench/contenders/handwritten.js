@@ -2,6 +2,8 @@
 // that are imported once, the record cached in the isolate with its digest decoded, routes compiled once, the same
 // headers stripped and set, the same refusals. Bindings and variables are the gate's own.
 
+import { written } from "../time.js";
+
 const encoder = new TextEncoder();
 let gate; // what is configured, read at the first request
 const records = new Map();
@@ -301,10 +303,9 @@ let minuteEnd = 0;
 let logged = 0;
 let suppressed = 0;
 
-function mayLog() {
-  const now = Date.now();
+function mayLog(now) {
   if (now >= minuteEnd) {
-    if (suppressed > 0) console.log(JSON.stringify({ time: new Date(), event: "suppressed", suppressed }));
+    if (suppressed > 0) console.log(JSON.stringify({ time: written(now), event: "suppressed", suppressed }));
     minuteEnd = now + 60_000;
     logged = suppressed = 0;
   }
@@ -319,12 +320,13 @@ function mayLog() {
 function refuse(request, kind, reason = "", keyId = undefined, subject = undefined) {
   const headers = request.headers;
   const requestId = headers.get("cf-ray") ?? crypto.randomUUID();
-  if (mayLog()) {
+  const now = Date.now();
+  if (mayLog(now)) {
     const url = request.url;
     const pathAt = url.indexOf("/", 8);
     const queryAt = url.indexOf("?", pathAt);
     const line = {
-      time: new Date(),
+      time: written(now),
       level: "warn",
       event: "refused",
       code: kind.code,

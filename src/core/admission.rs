@@ -55,7 +55,7 @@ pub struct Head<'a> {
     pub credential_headers: &'a [Option<&'a str>],
 }
 
-// A key may stand in any of these texts.
+// A key may stand in most of these texts.
 impl fmt::Debug for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Head(..)")
@@ -63,7 +63,7 @@ impl fmt::Debug for Head<'_> {
 }
 
 /// The parts of a request's URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UrlParts<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
@@ -73,6 +73,13 @@ pub struct UrlParts<'a> {
     pub path: &'a str,
     /// What follows the first `?`, without it.
     pub query: Option<&'a str>,
+}
+
+// So may one in path or query.
+impl fmt::Debug for UrlParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UrlParts(..)")
+    }
 }
 
 impl<'a> UrlParts<'a> {

@@ -31,7 +31,7 @@ pub struct Places {
     query: Option<Box<str>>,
 }
 
-/// What a request holds in the configured places, as the shell read it.
+/// What a request holds in the configured places.
 #[derive(Clone, Copy, Default)]
 pub struct Presented<'a> {
     /// The value of `Authorization`.

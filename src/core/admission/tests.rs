@@ -101,3 +101,17 @@ fn loopback_is_an_address_or_the_one_name() {
         assert_eq!(parts.is_loopback(), is_loopback, "{authority}");
     }
 }
+
+#[test]
+fn debug_output_of_a_head_holds_nothing_of_it() {
+    let head = Head {
+        method: "GET",
+        url: "https://gate.example/canary?api_key=canary",
+        client_ip: None,
+        origin: None,
+        preflight_method: None,
+        authorization: Some("Bearer canary"),
+        credential_headers: &[Some("canary")],
+    };
+    assert_eq!(std::format!("{head:?} {:?}", UrlParts::of(head.url)), "Head(..) UrlParts(..)");
+}

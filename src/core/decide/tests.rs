@@ -547,9 +547,15 @@ fn debug_output_of_a_permit_holds_no_key() {
         &[],
         &SecretTexts { origin_authorization: Some("Bearer provider-canary"), ..SecretTexts::default() },
     );
-    let ask = Ask { authorization: Some(&format!("Bearer {key}")), ..ASK };
-    let debug = outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| format!("{permit:?}")).unwrap();
-    assert!(!debug.contains(&key[22..]) && !debug.contains("canary") && !debug.contains(PEPPER), "{debug}");
+    let (bearer, url) = (format!("Bearer {key}"), format!("{}&api_key={key}", ASK.url));
+    for ask in [Ask { authorization: Some(&bearer), ..ASK }, Ask { url: &url, ..ASK }] {
+        let debug =
+            outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| format!("{permit:?}")).unwrap();
+        assert!(
+            !debug.contains(&key[22..]) && !debug.contains("canary") && !debug.contains(PEPPER),
+            "{debug}"
+        );
+    }
 }
 
 #[test]

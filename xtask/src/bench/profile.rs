@@ -64,7 +64,7 @@ const PARTS: [Part; 13] = [
     part("the end of the request's context", &["IoContext::~IoContext", "IncomingRequest::~"]),
 ];
 
-/// Against the bars' contenders.
+/// The floors, the handwritten Worker, and the gate.
 const CONTENDERS: [Contender; 4] =
     [Contender::Forward, Contender::Refuse, Contender::Handwritten, Contender::Gate];
 
@@ -130,16 +130,16 @@ fn profile(
         .stderr(Stdio::null())
         .spawn()
         .map_err(|_| no_perf())?;
-    let before = worker.process.cpu_nanos()?;
-    send(&worker, &mut client, scenario, traffic, warm_up..warm_up + requests)?;
-    let cpu_us = per(worker.process.cpu_nanos()? - before, requests as u64) / 1000.0;
+    let cpu_nanos = worker.process.cpu_nanos().and_then(|before| {
+        send(&worker, &mut client, scenario, traffic, warm_up..warm_up + requests)?;
+        Ok(worker.process.cpu_nanos()? - before)
+    });
     // It ends with what it has; an error means that it has ended already.
     kill(Pid::from_raw(perf.id().cast_signed()), Signal::SIGINT).unwrap_or_default();
-    perf.wait().map_err(|_| no_perf())?;
-    let samples = Samples::of(&data);
+    let samples = perf.wait().map_err(|_| no_perf()).and_then(|_| Samples::of(&data));
     // Where `perf` looks for what V8 wrote; there is nothing if V8 did not write.
     drop(fs::remove_file(format!("/tmp/perf-{id}.map")));
-    Ok(Column { cpu_us, samples: samples? })
+    Ok(Column { cpu_us: per(cpu_nanos?, requests as u64) / 1000.0, samples: samples? })
 }
 
 fn send(
@@ -220,15 +220,8 @@ fn belongs_to(function: &str) -> (u32, u32) {
             bits.1 |= u32::from(!part.is_self) << at;
         }
     }
-    // wasm's functions are named as JavaScript's are.
-    if function.contains("wasm-function") {
-        bits.0 &= !(1 << JAVASCRIPT);
-    }
     bits
 }
-
-/// Where "JavaScript by itself" stands in [`PARTS`].
-const JAVASCRIPT: usize = 2;
 
 fn no_perf() -> Failure {
     Failure::new(
