@@ -42,7 +42,10 @@ export default {
 };`;
 
 /** Sets the clock of a gate that is wrapped in `CLOCK` to `seconds` since 1970; it then stands still. */
-export const turnClock = (gate, seconds) => gate.get("/", { headers: { "X-Test-Clock": String(seconds) } });
+export function turnClock(gate, seconds) {
+  gate.stoodAtMs = seconds * 1000;
+  return gate.get("/", { headers: { "X-Test-Clock": String(seconds) } });
+}
 
 /**
  * A glue that lets the instance panic when `globalThis.panicOn` holds a request and its bindings: Rust
