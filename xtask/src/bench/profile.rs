@@ -71,7 +71,11 @@ const CONTENDERS: [Contender; 4] =
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let place = super::Place::make()?;
     let mut bench = super::set_up(workspace, &place, Effort { keys: 10, ..FULL }, &CONTENDERS)?;
-    println!("CPU time for one request, in µs: samples of `perf`, of {} requests each", options.requests);
+    println!(
+        "CPU time for one request, and what of it goes where, in %: samples of `perf`, of {} requests each.\nThe columns are \
+         of different moments, so only the shares can be compared.",
+        options.requests
+    );
     for scenario in scenario::ALL.iter().filter(|one| matches!(one.name, "accepted" | "no-key" | "forged")) {
         let traffic = scenario.traffic(&bench.issued, &mut bench.maker);
         let contenders = [scenario.floor(), Contender::Handwritten, Contender::Gate];
@@ -80,9 +84,9 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
             columns.push(profile(&bench, &place.0, scenario, &traffic, contender, options.requests)?);
         }
         println!("\n{:<48}{}", scenario.title, contenders.map(|one| format!("{:>12}", one.name())).concat());
-        print_row("all of the process", columns.iter().map(|column| column.cpu_us));
+        print_row("all of the process, in µs", columns.iter().map(|column| column.cpu_us));
         for (at, part) in PARTS.iter().enumerate() {
-            print_row(part.what, columns.iter().map(|column| column.of(at)));
+            print_row(part.what, columns.iter().map(|column| column.samples.share(at)));
         }
     }
     Ok(())
@@ -97,14 +101,6 @@ fn print_row(what: &str, figures: impl Iterator<Item = f64>) {
 struct Column {
     cpu_us: f64,
     samples: Samples,
-}
-
-impl Column {
-    /// The time of the part at this place of [`PARTS`].
-    fn of(&self, at: usize) -> f64 {
-        let samples = self.samples.of_part.get(at).copied().unwrap_or_default();
-        self.cpu_us * per(samples, self.samples.all)
-    }
 }
 
 fn profile(
@@ -202,6 +198,11 @@ impl Samples {
             depth += 1;
         }
         Ok(())
+    }
+
+    /// Of the part at this place of [`PARTS`], in percent.
+    fn share(&self, at: usize) -> f64 {
+        100.0 * per(self.of_part.get(at).copied().unwrap_or_default(), self.all)
     }
 
     fn add(&mut self, parts: u32) {
