@@ -219,6 +219,11 @@ impl Worker {
         Ok(text.iter().fold(0, |lines, byte| lines + u64::from(*byte == b'\n')))
     }
 
+    /// Why a load on it stopped, with the end of what it printed.
+    pub(super) fn stopped(&self, failure: &Failure) -> Failure {
+        Failure::new(failure.to_string(), format!("its last lines were:\n{}", self.last_words()))
+    }
+
     /// The end of what it printed, for the person to read when it failed.
     pub(super) fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();

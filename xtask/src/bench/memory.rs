@@ -39,9 +39,8 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let mut sent = 0;
     while sent < options.requests {
         let until = (sent + step).min(options.requests);
-        client.send(&traffic, sent..until, scenario.status_of(Contender::Gate)).map_err(|failure| {
-            Failure::new(failure.to_string(), format!("its last lines were:\n{}", worker.last_words()))
-        })?;
+        let answered = client.send(&traffic, sent..until, scenario.status_of(Contender::Gate));
+        answered.map_err(|failure| worker.stopped(&failure))?;
         sent = until;
         println!("  {:>10}  {:>12}  {:>10}", sent, worker.process.resident_kib()? / 1024, bench.kv.reads());
     }

@@ -133,7 +133,5 @@ fn send(
     *sent += count;
     let answered =
         Client::connect(worker.address)?.send(traffic, numbers, scenario.status_of(Contender::Parts));
-    answered.map_err(|failure| {
-        Failure::new(failure.to_string(), format!("its last lines were:\n{}", worker.last_words()))
-    })
+    answered.map_err(|failure| worker.stopped(&failure))
 }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::failure::Failure;
 use crate::workspace::Workspace;
 
-use super::contender::{Contender, Worker};
+use super::contender::Contender;
 use super::load::{Client, Traffic};
 use super::rounds::{Bench, Effort, FULL, per};
 use super::scenario::{self, Scenario};
@@ -115,7 +115,11 @@ fn profile(
     let worker = bench.stage.start_with(contender, &scenario.settings, &["--perf-basic-prof"])?;
     let mut client = Client::connect(worker.address)?;
     let warm_up = bench.effort.warm_up;
-    send(&worker, &mut client, scenario, traffic, 0..warm_up)?;
+    let mut send = |numbers| {
+        let answered = client.send(traffic, numbers, scenario.status_of(contender));
+        answered.map_err(|failure| worker.stopped(&failure))
+    };
+    send(0..warm_up)?;
     let data = place.join("perf.data");
     let id = worker.process.id();
     let mut perf = Command::new("perf")
@@ -127,7 +131,7 @@ fn profile(
         .spawn()
         .map_err(|_| no_perf())?;
     let cpu_nanos = worker.process.cpu_nanos().and_then(|before| {
-        send(&worker, &mut client, scenario, traffic, warm_up..warm_up + requests)?;
+        send(warm_up..warm_up + requests)?;
         Ok(worker.process.cpu_nanos()? - before)
     });
     // It ends with what it has; an error means that it has ended already.
@@ -136,18 +140,6 @@ fn profile(
     // Where `perf` looks for what V8 wrote; there is nothing if V8 did not write.
     drop(fs::remove_file(format!("/tmp/perf-{id}.map")));
     Ok(Column { cpu_us: per(cpu_nanos?, requests as u64) / 1000.0, samples: samples? })
-}
-
-fn send(
-    worker: &Worker,
-    client: &mut Client,
-    scenario: &Scenario,
-    traffic: &Traffic,
-    numbers: std::ops::Range<usize>,
-) -> Result<(), Failure> {
-    client.send(traffic, numbers, scenario.status_of(worker.contender)).map_err(|failure| {
-        Failure::new(failure.to_string(), format!("its last lines were:\n{}", worker.last_words()))
-    })
 }
 
 #[derive(Default)]
