@@ -117,15 +117,21 @@ fn run_scenarios(workspace: &Workspace, options: &Options) -> Result<(), Failure
         let row = Row { scenario, measured };
         row.print();
         rows.push(row);
+        // After each: what a run of an hour has measured is not lost when it is stopped.
+        write(options, &machine, &effort, &rows)?;
     }
+    report::print_bars(&rows)
+}
+
+fn write(options: &Options, machine: &Machine, effort: &Effort, rows: &[Row]) -> Result<(), Failure> {
     if let Some(file) = &options.json {
-        let json = report::to_json(&machine, &effort, &rows);
+        let json = report::to_json(machine, effort, rows);
         fs::write(file, format!("{json:#}\n")).map_err(|error| not_written(file, &error))?;
     }
     if let Some(file) = &options.svg {
-        fs::write(file, picture::draw(&machine, &rows)).map_err(|error| not_written(file, &error))?;
+        fs::write(file, picture::draw(machine, rows)).map_err(|error| not_written(file, &error))?;
     }
-    report::print_bars(&rows)
+    Ok(())
 }
 
 /// What `--only` leaves.
