@@ -102,6 +102,8 @@ async fn handle(isolate: &Isolate, request: &Request, env: &Env) -> worker::Resu
         origin: None,
         preflight_method: None,
         authorization: authorization.as_deref(),
+        destination: None,
+        method_headers: &[],
         credential_headers: &places,
     };
     let admitted = match isolate.gate.admit(&head) {

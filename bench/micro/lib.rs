@@ -191,6 +191,8 @@ fn head<'a>(places: &'a [Option<&'a str>]) -> Head<'a> {
         origin: None,
         preflight_method: None,
         authorization: None,
+        destination: None,
+        method_headers: &[],
         credential_headers: places,
     }
 }

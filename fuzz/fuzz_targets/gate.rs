@@ -68,6 +68,8 @@ fn request(gate: &Gate, record: &Record, input: &str) {
         origin,
         preflight_method,
         authorization,
+        destination: None,
+        method_headers: &[],
         credential_headers: &headers,
     };
     let admitted = match gate.admit(&head) {

@@ -84,6 +84,8 @@ fn nobody_passes_without_a_key(policy: Policy) {
             origin: None,
             preflight_method: None,
             authorization: None,
+            destination: None,
+            method_headers: &[],
             credential_headers: &[],
         };
         let Ok(Admission::Proceed(admitted)) = gate.admit(&head) else { continue };

@@ -1,6 +1,5 @@
 //! One KV entry, as it is written: name, value and metadata, in the form of wrangler's bulk files.
 
-use keygate_core::digest::Digest;
 use keygate_core::key::KeyId;
 use keygate_core::record::{Record, State, UnixSeconds};
 use serde::de::Error as _;
@@ -79,10 +78,7 @@ impl Metadata {
             state: record.state,
             created: Some(record.created),
             not_after: record.not_after,
-            pepper: match &record.digest {
-                Digest::Keyed { pepper, .. } => Some(pepper.to_string()),
-                Digest::Imported(_) => None,
-            },
+            pepper: record.digest.pepper().map(|pepper| pepper.to_string()),
             scopes: Some(scopes.collect()),
             rev: None,
             by: None,
@@ -204,7 +200,7 @@ mod tests {
         let record = Record::new(
             KeyId::parse("4fTz0Qw9Lr2K").unwrap(),
             Subject::parse("demo").unwrap(),
-            Digest::Imported([0; 32]),
+            Digest::ImportedBare([0; 32]),
             UnixSeconds::MAX,
         );
         assert!(Entry::of(&record, None).is_err());

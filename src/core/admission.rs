@@ -5,7 +5,7 @@
 //! | 2 | scheme | `https_required` |
 //! | 3 | method | `method_not_allowed` |
 //! | 4 | path | `path_ambiguous` |
-//! | 5 | route | `route_denied`, `method_not_allowed`, `path_ambiguous` |
+//! | 5 | route | `route_denied`, `method_not_allowed`, `path_ambiguous`, `method_ambiguous`, `destination_not_allowed` |
 //! | 6 | credential | `credential_missing`, `credential_ambiguous` |
 //! | 7 | shape and tag of the key | `key_invalid` |
 //!
@@ -21,6 +21,7 @@ use crate::denial::{Cause, Denial};
 use crate::digest::ImportedKey;
 use crate::key::{Key, KeyFault, KeyId};
 use crate::method::MethodSet;
+use crate::overrides::{Rules, check_destination, check_method};
 use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
@@ -51,6 +52,10 @@ pub struct Head<'a> {
     pub preflight_method: Option<&'a str>,
     /// `Authorization`.
     pub authorization: Option<&'a str>,
+    /// `Destination`, of a MOVE or a COPY.
+    pub destination: Option<&'a str>,
+    /// The headers that may name another method: [`crate::header_filter::METHOD_HEADERS`], in that order.
+    pub method_headers: &'a [Option<&'a str>],
     /// The other headers that may hold a credential: [`crate::credential::Places::header_names`], in that order.
     pub credential_headers: &'a [Option<&'a str>],
 }
@@ -156,6 +161,8 @@ pub struct Admitted<'a> {
     /// The query without the credential.
     pub(crate) query: Option<Cow<'a, str>>,
     pub(crate) authorization: AuthorizationFate,
+    /// A CORS preflight, which the origin answers.
+    pub(crate) is_preflight: bool,
     pub(crate) client_ip: Option<&'a str>,
 }
 
@@ -233,6 +240,11 @@ impl Gate {
         if access == Access::Deny {
             return Err(Cause::RouteDenied.into());
         }
+        let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
+        check_method(rules, &path, method, url.query, head.method_headers)?;
+        if let (Some(destination), "MOVE" | "COPY") = (head.destination, head.method) {
+            check_destination(rules, &url, &path, method, destination)?;
+        }
 
         // 6
         let presented = Presented {
@@ -244,18 +256,21 @@ impl Gate {
             // A credential is not judged here, but it is not handed on either.
             let places = policy.places();
             let released = places.release(policy.key_prefix(), &presented, policy.imported_keys());
+            // A preflight has no credentials (Fetch standard, "CORS-preflight fetch").
+            let authorization = if preflight { AuthorizationFate::Strip } else { released.authorization };
             return Ok(Admission::Proceed(Admitted {
                 claim: Claim::None,
                 route,
                 url,
                 path,
                 query: released.query,
-                authorization: released.authorization,
+                authorization,
+                is_preflight: preflight,
                 client_ip: head.client_ip,
             }));
         }
-        let extracted =
-            policy.places().extract(policy.key_prefix(), &presented).map_err(Cause::Credential)?;
+        let extracted = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
+        let extracted = extracted.map_err(Cause::Credential)?;
         let text = extracted.credential.ok_or(Cause::CredentialMissing)?;
 
         // 7
@@ -267,6 +282,7 @@ impl Gate {
             path,
             query: extracted.query,
             authorization: extracted.authorization,
+            is_preflight: false,
             client_ip: head.client_ip,
         }))
     }

@@ -134,7 +134,7 @@ mod tests {
         Rc::new(Record::new(
             key.id(),
             Subject::parse("acme").unwrap(),
-            Digest::of_imported(&key),
+            Digest::ImportedBare(*key.sha256()),
             UnixSeconds::new(0).unwrap(),
         ))
     }

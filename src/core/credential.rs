@@ -15,9 +15,10 @@ use zeroize::Zeroizing;
 
 use basic::{holds_prefix, holds_text, in_basic};
 
+use crate::digest::ImportedKey;
 use crate::key::KeyPrefix;
-use crate::path::hex_byte;
-use crate::text::{cut, trimmed};
+use crate::query::{form_decoded, pairs};
+use crate::text::trimmed;
 
 /// The longest credential that is read any further: the longest imported key. Longer ones are malformed as they stand.
 pub const CREDENTIAL_MAX_LEN: usize = 512;
@@ -168,14 +169,17 @@ impl Places {
     /// If no other place holds anything, what stands in a bearer or (where that is a place) basic one is the credential,
     /// however wrong; another scheme is none.
     ///
+    /// `imported_keys`: whether a credential without our prefix could be one. Then a foreign one that could be a key counts.
+    ///
     /// # Errors
     /// Every variant of [`CredentialFault`].
     pub fn extract<'a>(
         &self,
         prefix: &KeyPrefix,
         presented: &Presented<'a>,
+        imported_keys: bool,
     ) -> Result<Extracted<'a>, CredentialFault> {
-        self.settle(prefix, presented).map(|settled| settled.extracted)
+        self.settle(prefix, presented, imported_keys).map(|settled| settled.extracted)
     }
 
     /// What a request on a public route may take along: nothing that is or could be a credential of the gate.
@@ -188,7 +192,7 @@ impl Places {
         presented: &Presented<'a>,
         imported_keys: bool,
     ) -> Released<'a> {
-        match self.settle(prefix, presented) {
+        match self.settle(prefix, presented, imported_keys) {
             Ok(settled) => Released {
                 authorization: if settled.is_foreign && !imported_keys {
                     AuthorizationFate::Keep
@@ -217,29 +221,11 @@ impl Places {
         (!query.is_empty()).then_some(query.into())
     }
 
-    /// Whether an origin that writes header names as variable names could take the header `name` for one that the gate answers for.
-    ///
-    /// CGI and its heirs read `X_Api_Key` and `X-Api-Key` as the same variable, some do so with every other sign.
-    #[must_use]
-    pub fn is_lookalike(&self, name: &str) -> bool {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        if name.bytes().all(is_plain) {
-            return false;
-        }
-        let folded = |b: u8| {
-            if is_plain(b) { b.to_ascii_lowercase() } else { b'-' }
-        };
-        let begins_with = |prefix: &str| {
-            name.len() >= prefix.len() && prefix.bytes().eq(name.bytes().map(folded).take(prefix.len()))
-        };
-        GUARDED.iter().any(|prefix| begins_with(prefix))
-            || self.headers.iter().any(|header| header.len() == name.len() && begins_with(header))
-    }
-
     fn settle<'a>(
         &self,
         prefix: &KeyPrefix,
         presented: &Presented<'a>,
+        imported_keys: bool,
     ) -> Result<Settled<'a>, CredentialFault> {
         let other = one(self.in_headers(presented)?, self.in_query(presented)?)?;
         let query = self.without_credential(presented.query);
@@ -252,6 +238,12 @@ impl Places {
                 }
                 (Some(key), _) if holds_text(value, key.expose()) => {
                     return Err(CredentialFault::KeyInForeignAuthorization);
+                }
+                // It could be a second valid key, and the origin would get it.
+                (Some(_), Some(candidate))
+                    if imported_keys && ImportedKey::parse(candidate.expose()).is_some() =>
+                {
+                    return Err(CredentialFault::Different);
                 }
                 (Some(key), _) => (Some(key), AuthorizationFate::Keep, true),
                 (None, Some(candidate)) => (Some(candidate), AuthorizationFate::Strip, true),
@@ -307,7 +299,7 @@ impl Places {
     /// The raw value of `name=value`, if the name is ours.
     fn value_in<'q>(&self, pair: &'q str) -> Option<&'q str> {
         let ours = self.query.as_deref()?;
-        let (name, value) = cut(pair, b'=').unwrap_or((pair, ""));
+        let (name, value) = pairs(pair).next()?;
         form_decoded(name).eq(ours.bytes()).then_some(value)
     }
 
@@ -362,10 +354,6 @@ enum InAuthorization<'a> {
     Foreign { value: &'a str, candidate: Option<CredentialText<'a>> },
 }
 
-/// Headers that the gate or the platform sets, and those that no client may send past the gate: none may speak in their names.
-const GUARDED: [&str; 7] =
-    ["x-keygate-", "x-forwarded-", "cf-", "x-original-", "x-rewrite-", "x-http-method", "x-method-"];
-
 /// The credential of two places: one of them is empty, or both hold the same.
 fn one<'a>(
     first: Option<CredentialText<'a>>,
@@ -384,22 +372,4 @@ fn holds_comma(value: &str) -> bool {
 fn not_blank(value: &str) -> Option<&str> {
     let value = trimmed(value);
     (!value.is_empty()).then_some(value)
-}
-
-/// Decodes as forms and queries are: `+` is a space, a `%` without two hex digits is itself.
-fn form_decoded(text: &str) -> impl Iterator<Item = u8> + '_ {
-    let mut rest = text.as_bytes();
-    core::iter::from_fn(move || {
-        let (byte, after) = match rest {
-            [] => return None,
-            [b'%', high, low, after @ ..] => match hex_byte(*high, *low) {
-                Some(byte) => (byte, after),
-                None => (b'%', rest.get(1..)?),
-            },
-            [b'+', after @ ..] => (b' ', after),
-            [byte, after @ ..] => (*byte, after),
-        };
-        rest = after;
-        Some(byte)
-    })
 }

@@ -1,10 +1,12 @@
 //! Step 9: the decision. Nothing else in this code base can make a [`Permit`], and forwarding takes one.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::admission::{Admitted, Claim, Gate, PresentedKey};
 use crate::credential::AuthorizationFate;
 use crate::denial::{Cause, Denial};
+use crate::header_filter::HopHeaders;
 use crate::key::{Key, KeyId};
 use crate::origin::{Origin, OriginUrl};
 use crate::pepper::DigestMatch;
@@ -132,8 +134,7 @@ fn check_digest(gate: &Gate, key: &PresentedKey<'_>, record: &Record) -> Result<
             let key = Key::of_parts(text.expose(), *id);
             gate.secrets.peppers().digest_matches(&key, &record.digest)
         }
-        PresentedKey::Imported(key) if key.matches(&record.digest) => DigestMatch::Yes,
-        PresentedKey::Imported(_) => DigestMatch::No,
+        PresentedKey::Imported(key) => gate.secrets.peppers().imported_matches(key, &record.digest),
     };
     match matched {
         DigestMatch::Yes => Ok(()),
@@ -328,7 +329,9 @@ impl<'a> Permit<'a> {
     pub fn authorization(&self) -> Authorization<'_> {
         // On public routes too nobody may speak to the origin with the gate's own credential, so it goes with keys only.
         match self.gate.secrets.origin_authorization() {
-            Some(secret) if self.holder.is_some() => Authorization::Replace(secret.expose()),
+            Some(secret) if self.holder.is_some() && self.route_sends(Route::origin_authorization) => {
+                Authorization::Replace(secret.expose())
+            }
             _ => match self.request.authorization {
                 AuthorizationFate::Keep => Authorization::Keep,
                 AuthorizationFate::Strip => Authorization::Strip,
@@ -339,7 +342,37 @@ impl<'a> Permit<'a> {
     /// What the request is to be signed with on its way to the origin. Only who holds a permit can have a signature.
     #[must_use]
     pub fn signing_key(&self) -> Option<&'a SigningKey> {
-        self.gate.secrets.origin_signing_key()
+        self.gate.secrets.origin_signing_key().filter(|_| self.route_sends(Route::origin_signature))
+    }
+
+    /// Whether a secret that was made for `ORIGIN` is used with this request: what its route says, and otherwise only if the
+    /// request goes there.
+    fn route_sends(&self, says: impl Fn(&Route) -> Option<bool>) -> bool {
+        self.request.route.is_none_or(|route| says(route).unwrap_or(route.origin().is_none()))
+    }
+
+    /// Which of a request's headers are not forwarded: of `names`, one a line and in lower case.
+    #[must_use]
+    pub fn headers_to_strip<'n>(&self, method: &str, names: &'n str, hop: HopHeaders<'n>) -> Vec<&'n str> {
+        let mut stripped = self.gate.policy.header_filter().stripped(method, names, hop);
+        if self.request.is_preflight {
+            stripped.push("cookie");
+        }
+        stripped
+    }
+
+    /// Whether the body is forwarded: a preflight has none.
+    #[must_use]
+    pub fn forwards_body(&self) -> bool {
+        !self.request.is_preflight
+    }
+
+    /// How long a WebSocket, or a response body of unstated length, may last; `None`: no limit. What nobody's key has opened
+    /// ends by no key's revocation.
+    #[must_use]
+    pub fn max_connection_secs(&self) -> Option<u32> {
+        let secs = self.gate.policy.max_connection_secs();
+        (secs > 0 && self.holder.is_some()).then_some(secs)
     }
 
     /// The refusal of a request that was permitted and yet cannot be sent.

@@ -28,6 +28,10 @@ pub enum Cause {
     },
     /// The path has more than one reading.
     Path(PathFault),
+    /// The query or a header names another method, for which another rule holds.
+    MethodOverride,
+    /// `Destination` leads to where another rule holds.
+    Destination,
     /// The route is closed.
     RouteDenied,
     /// No configured place holds a credential.
@@ -107,6 +111,8 @@ pub enum Code {
     RouteDenied,
     HttpsRequired,
     PathAmbiguous,
+    MethodAmbiguous,
+    DestinationNotAllowed,
     MethodNotAllowed,
     RateLimited,
     KeyStoreUnavailable,
@@ -133,7 +139,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::CredentialMissing,
         Self::CredentialAmbiguous,
         Self::KeyInvalid,
@@ -147,6 +153,8 @@ impl Code {
         Self::RouteDenied,
         Self::HttpsRequired,
         Self::PathAmbiguous,
+        Self::MethodAmbiguous,
+        Self::DestinationNotAllowed,
         Self::MethodNotAllowed,
         Self::RateLimited,
         Self::KeyStoreUnavailable,
@@ -249,6 +257,20 @@ impl Code {
                 "The path has more than one reading. Send it in canonical form.",
                 InputFail,
             ),
+            Self::MethodAmbiguous => (
+                "method_ambiguous",
+                400,
+                "Ambiguous method",
+                "The query or a header names another method than the request's own. Send the request with that method.",
+                InputFail,
+            ),
+            Self::DestinationNotAllowed => (
+                "destination_not_allowed",
+                403,
+                "Destination not allowed",
+                "The Destination header leads to where another rule holds than for the path.",
+                AuthzFail,
+            ),
             Self::MethodNotAllowed => (
                 "method_not_allowed",
                 405,
@@ -314,6 +336,8 @@ impl Cause {
             Self::PlainHttp => Code::HttpsRequired,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::Path(_) => Code::PathAmbiguous,
+            Self::MethodOverride => Code::MethodAmbiguous,
+            Self::Destination => Code::DestinationNotAllowed,
             Self::RouteDenied => Code::RouteDenied,
             Self::CredentialMissing => Code::CredentialMissing,
             Self::Credential(_) => Code::CredentialAmbiguous,
@@ -341,6 +365,10 @@ impl Cause {
             Self::PlainHttp => "the request came by plain HTTP".into(),
             Self::Method { .. } => "the method is not allowed here".into(),
             Self::Path(fault) => fault.as_str().into(),
+            Self::MethodOverride => {
+                "the query or a header names a method for which another rule holds".into()
+            }
+            Self::Destination => "the Destination header leads to where another rule holds".into(),
             Self::RouteDenied => "the route is closed".into(),
             Self::CredentialMissing => "no configured place holds a credential".into(),
             Self::Credential(fault) => fault.as_str().into(),
@@ -394,6 +422,8 @@ impl Cause {
             | Code::RouteDenied
             | Code::HttpsRequired
             | Code::PathAmbiguous
+            | Code::MethodAmbiguous
+            | Code::DestinationNotAllowed
             | Code::MethodNotAllowed
             | Code::RateLimited
             | Code::KeyStoreUnavailable

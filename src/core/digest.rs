@@ -5,7 +5,6 @@ use core::fmt;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::base64::{self, Form};
 use crate::key::KeyId;
@@ -23,8 +22,17 @@ pub enum Digest {
         /// HMAC-SHA-256.
         mac: [u8; 32],
     },
-    /// `sha256.<base64url>`: SHA-256 of a key that another system issued.
-    Imported([u8; 32]),
+    /// `hsha256.<pepper id>.<base64url>`: HMAC-SHA-256, under the pepper's key for imported digests, of the SHA-256 of a key
+    /// that another system issued.
+    Imported {
+        /// The pepper it was made with.
+        pepper: PepperId,
+        /// HMAC-SHA-256.
+        mac: [u8; 32],
+    },
+    /// `sha256.<base64url>`: SHA-256 of a key that another system issued, as earlier versions stored it. Whoever reads it
+    /// can guess.
+    ImportedBare([u8; 32]),
 }
 
 /// Why a text is not a digest.
@@ -35,7 +43,8 @@ impl fmt::Display for DigestFault {
     // The text is not repeated: where a digest belongs, somebody may have put the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "not a digest: `hs256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`",
+            "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
+             `hsha256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`",
         )
     }
 }
@@ -51,16 +60,31 @@ impl Digest {
             (Some("hs256"), Some(pepper), Some(mac), None) => {
                 Self::Keyed { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
             }
-            (Some("sha256"), Some(hash), None, None) => Self::Imported(decode(hash)?),
+            (Some("hsha256"), Some(pepper), Some(mac), None) => {
+                Self::Imported { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
+            }
+            (Some("sha256"), Some(hash), None, None) => Self::ImportedBare(decode(hash)?),
             _ => return Err(DigestFault),
         };
         Ok(digest)
     }
 
-    /// The digest that is stored for a key which another system issued.
+    /// The pepper that the digest was made with, if it was made with one.
     #[must_use]
-    pub fn of_imported(key: &ImportedKey) -> Self {
-        Self::Imported(key.sha256)
+    pub fn pepper(&self) -> Option<PepperId> {
+        match self {
+            Self::Keyed { pepper, .. } | Self::Imported { pepper, .. } => Some(*pepper),
+            Self::ImportedBare(_) => None,
+        }
+    }
+
+    /// Whether another system issued the key.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        match self {
+            Self::Keyed { .. } => false,
+            Self::Imported { .. } | Self::ImportedBare(_) => true,
+        }
     }
 }
 
@@ -75,7 +99,10 @@ impl fmt::Display for Digest {
             Self::Keyed { pepper, mac } => {
                 write!(f, "hs256.{pepper}.{}", base64::encode(mac, Form::Url))
             }
-            Self::Imported(hash) => {
+            Self::Imported { pepper, mac } => {
+                write!(f, "hsha256.{pepper}.{}", base64::encode(mac, Form::Url))
+            }
+            Self::ImportedBare(hash) => {
                 write!(f, "sha256.{}", base64::encode(hash, Form::Url))
             }
         }
@@ -86,7 +113,8 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keyed { pepper, .. } => write!(f, "Digest(hs256.{pepper}, ..)"),
-            Self::Imported(_) => f.write_str("Digest(sha256, ..)"),
+            Self::Imported { pepper, .. } => write!(f, "Digest(hsha256.{pepper}, ..)"),
+            Self::ImportedBare(_) => f.write_str("Digest(sha256, ..)"),
         }
     }
 }
@@ -103,7 +131,7 @@ const IMPORTED_MIN: usize = 20;
 const IMPORTED_MAX: usize = 512;
 
 /// A presented key that another system issued: digested at once, its id derived from the digest.
-// Absent on purpose: PartialEq; comparison goes through `matches`.
+// Absent on purpose: PartialEq; comparison goes through `Peppers::imported_matches`.
 #[derive(Clone, Copy)]
 pub struct ImportedKey {
     sha256: [u8; 32],
@@ -125,8 +153,7 @@ impl ImportedKey {
         if !(IMPORTED_MIN..=IMPORTED_MAX).contains(&text.len()) || !text.bytes().all(token) {
             return None;
         }
-        let sha256 = Sha256::digest(text.as_bytes()).into();
-        Some(Self { sha256, id: KeyId::of_imported(&sha256) })
+        Some(Self::of_sha256(Sha256::digest(text.as_bytes()).into()))
     }
 
     /// The id that names its record.
@@ -135,13 +162,14 @@ impl ImportedKey {
         self.id
     }
 
-    /// Whether `stored` is the digest of this key, compared in constant time.
+    /// The key of a SHA-256 that another system stored.
     #[must_use]
-    pub fn matches(&self, stored: &Digest) -> bool {
-        match stored {
-            Digest::Imported(hash) => self.sha256.ct_eq(hash).into(),
-            Digest::Keyed { .. } => false,
-        }
+    pub fn of_sha256(sha256: [u8; 32]) -> Self {
+        Self { sha256, id: KeyId::of_imported(&sha256) }
+    }
+
+    pub(crate) fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
     }
 }
 

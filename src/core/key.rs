@@ -404,8 +404,13 @@ mod tests {
         for case in vectors["imported"].as_array().unwrap() {
             let key = ImportedKey::parse(text(case, "key")).unwrap();
             assert_eq!(key.id().as_str(), text(case, "id"));
-            assert_eq!(Digest::of_imported(&key).to_string(), text(case, "digest"));
-            assert!(key.matches(&Digest::parse(text(case, "digest")).unwrap()));
+            let pepper = Pepper::parse(text(case, "pepper")).unwrap();
+            assert_eq!(pepper.imported_digest(&key).to_string(), text(case, "digest"));
+            let peppers = Peppers { current: pepper, previous: None };
+            for digest in ["digest", "bare_digest"] {
+                let stored = Digest::parse(text(case, digest)).unwrap();
+                assert_eq!(peppers.imported_matches(&key, &stored), DigestMatch::Yes, "{digest}");
+            }
         }
     }
 

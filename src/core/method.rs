@@ -20,6 +20,57 @@ pub struct MethodIndex(u8); // INVARIANT: < METHODS_MAX
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MethodSet(u32);
 
+/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and PURGE and TRACK, which servers know.
+const REGISTERED: [&str; 42] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "TRACK",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
+
+/// Whether a name, in capitals, is that of a method.
+pub(crate) fn is_registered(name: &str) -> bool {
+    REGISTERED.contains(&name)
+}
+
 impl MethodSet {
     /// Whether the method is in the set.
     #[must_use]

@@ -1,7 +1,7 @@
 //! The gate's decision over time, against a plain model of what the documents promise.
 //!
 //! A random series of what operators, clients, the clock and KV do is played to both. The real side is the core, put together
-//! as the gate puts it together (steps 2 to 9; `find` is the gate's own order of places); the model is a list of facts.
+//! as the gate puts it together (steps 2 to 9); the model is a list of facts.
 
 use alloc::rc::Rc;
 use std::collections::BTreeMap;
@@ -14,12 +14,13 @@ use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof
 use proptest::strategy::Strategy;
 
 use crate::admission::{Admission, Gate, Head};
-use crate::cache::{Cached, RecordCache};
+use crate::cache::RecordCache;
 use crate::decide::{Lookup, Verdict, decide};
 use crate::key::{KeyId, KeyPrefix, NewKey};
+use crate::lookup::{LookupError, LookupStep, StoreReply, after_store, before_store};
 use crate::pepper::Pepper;
 use crate::policy::Policy;
-use crate::record::{Record, RecordFault, UnixSeconds};
+use crate::record::{Record, UnixSeconds};
 use crate::secrets::{SecretTexts, Secrets};
 
 const CACHE_SECS: u64 = 30;
@@ -146,13 +147,13 @@ struct World {
     kept: Vec<(usize, Facts, u64)>,
 }
 
-/// What the stores said, for either side to judge by.
-enum Read<T, F> {
-    Found(T),
+/// What KV says of a key.
+enum Read<'a> {
+    Found(&'a Facts),
     Unknown,
     Failed,
     TimedOut,
-    Invalid(F),
+    Invalid,
 }
 
 fn pepper_text(generation: usize) -> String {
@@ -316,7 +317,7 @@ impl World {
         }
     }
 
-    fn read_kv(&self, at: usize) -> Read<&Facts, ()> {
+    fn read_kv(&self, at: usize) -> Read<'_> {
         let store = match self.kv {
             Kv::Failing => return Read::Failed,
             Kv::Hanging => return Read::TimedOut,
@@ -325,55 +326,34 @@ impl World {
         };
         match store.get(&at) {
             None => Read::Unknown,
-            Some(None) => Read::Invalid(()),
+            Some(None) => Read::Invalid,
             Some(Some(facts)) => Read::Found(facts),
         }
     }
 
-    // The real side: as src/gate/lookup.rs composes it.
+    // The real side.
 
-    fn find(&mut self, at: usize) -> Read<Rc<Record>, RecordFault> {
+    fn find(&mut self, at: usize) -> Result<Rc<Record>, LookupError> {
         let id = self.keys[at].id;
-        if let Some(record) = self.gate.secrets.static_key(&id) {
-            return Read::Found(Rc::clone(record));
+        if let LookupStep::Found(record) = before_store(&mut self.cache, &id, self.now_ms) {
+            return Ok(record);
         }
-        let stale = match self.cache.look_up(&id, self.now_ms) {
-            Cached::Fresh(record) => return Read::Found(record),
-            Cached::Stale(record) => Some(record),
-            Cached::Miss => None,
+        let reply = match self.read_kv(at) {
+            Read::Found(facts) => StoreReply::Found(self.json(at, facts)),
+            Read::Invalid => StoreReply::Found("{\"v\":2}".into()),
+            Read::Unknown => StoreReply::Absent,
+            Read::Failed => StoreReply::Failed("error".into()),
+            Read::TimedOut => StoreReply::TimedOut,
         };
-        let read = match self.read_kv(at) {
-            Read::Found(facts) => match Record::parse_entry(id, &self.json(at, facts)) {
-                Ok(record) => Read::Found(Rc::new(record)),
-                Err(fault) => Read::Invalid(fault),
-            },
-            Read::Invalid(()) => Read::Invalid(Record::parse_entry(id, "{\"v\":2}").unwrap_err()),
-            Read::Unknown => Read::Unknown,
-            Read::Failed => Read::Failed,
-            Read::TimedOut => Read::TimedOut,
-        };
-        match (read, stale) {
-            (Read::Failed | Read::TimedOut, Some(record)) => Read::Found(record),
-            (read, _) => {
-                match &read {
-                    Read::Found(record) => self.cache.keep(record, self.now_ms),
-                    Read::Unknown | Read::Invalid(_) => self.cache.forget(&id),
-                    Read::Failed | Read::TimedOut => {}
-                }
-                read
-            }
-        }
+        after_store(&mut self.cache, &self.gate.secrets, &id, self.now_ms, reply, Rc::new)
     }
 
     fn real(&mut self, at: usize, path: &str, text: Option<&str>, inside: bool) -> &'static str {
         let found = if self.is_looked_up(at, path, text) { Some(self.find(at)) } else { None };
         let found = match &found {
             None => Lookup::NotNeeded,
-            Some(Read::Found(record)) => Lookup::Found(record),
-            Some(Read::Unknown) => Lookup::Unknown,
-            Some(Read::Failed) => Lookup::Failed("error".into()),
-            Some(Read::TimedOut) => Lookup::TimedOut,
-            Some(Read::Invalid(fault)) => Lookup::Invalid(fault.clone()),
+            Some(Ok(record)) => Lookup::Found(record),
+            Some(Err(error)) => error.clone().into(),
         };
         let now = UnixSeconds::new(self.now_secs()).unwrap();
         let headers = [text];
@@ -446,9 +426,6 @@ impl World {
 
     /// What the gate may know of a key at this moment.
     fn facts(&mut self, at: usize) -> Result<Facts, &'static str> {
-        if let Some(facts) = self.statics.get(&at) {
-            return Ok(facts.clone());
-        }
         let position = self.kept.iter().position(|(key, ..)| *key == at);
         let kept = position.map(|position| {
             let kept = self.kept.remove(position);
@@ -458,13 +435,20 @@ impl World {
         if let Some((facts, _)) = kept.as_ref().filter(|(_, age)| *age < CACHE_SECS * 1000) {
             return Ok(facts.clone());
         }
+        let in_static_keys = self.statics.get(&at).cloned();
         let read = match self.read_kv(at) {
             Read::Found(facts) => Ok(facts.clone()),
-            Read::Unknown => Err("key_invalid"),
-            Read::Invalid(()) => Err("key_record_invalid"),
+            Read::Unknown => in_static_keys.ok_or("key_invalid"),
+            Read::Invalid => Err("key_record_invalid"),
             Read::Failed | Read::TimedOut => {
                 let usable = kept.filter(|(_, age)| *age < (CACHE_SECS + STALE_SECS) * 1000);
-                return usable.map(|(facts, _)| facts).ok_or("key_store_unavailable");
+                if let Some((facts, _)) = usable {
+                    return Ok(facts);
+                }
+                match in_static_keys {
+                    Some(facts) => Ok(facts),
+                    None => return Err("key_store_unavailable"),
+                }
             }
         };
         self.kept.retain(|(key, ..)| *key != at);
@@ -486,6 +470,8 @@ fn head<'a>(url: &'a str, headers: &'a [Option<&'a str>], inside: bool) -> Head<
         origin: None,
         preflight_method: None,
         authorization: None,
+        destination: None,
+        method_headers: &[],
         credential_headers: headers,
     }
 }
@@ -538,8 +524,14 @@ proptest! {
         let mut world = World::new();
         // When each key was last found to be revoked in KV by an honest reading of it.
         let mut revoked_at: BTreeMap<usize, u64> = BTreeMap::new();
+        // Since when KV answers, and with what it knows.
+        let mut good_since = START_MS;
         for step in &steps {
+            let was = world.kv;
             world.take(step);
+            if was != Kv::Good && world.kv == Kv::Good {
+                good_since = world.now_ms;
+            }
             for (at, facts) in &world.store {
                 if facts.as_ref().is_some_and(|facts| facts.state == State::Revoked) {
                     revoked_at.entry(*at).or_insert(world.now_ms);
@@ -561,10 +553,14 @@ proptest! {
             }
             // What holds whatever the model says.
             prop_assert!(sent == Sent::TheKey && !world.denied.contains(&at));
-            if let Some(revoked) = revoked_at.get(&at).filter(|_| !world.statics.contains_key(&at)) {
-                let worst_case_secs = match world.kv {
-                    Kv::Good => CACHE_SECS,
-                    Kv::Failing | Kv::Hanging => CACHE_SECS + STALE_SECS,
+            if let Some(revoked) = revoked_at.get(&at) {
+                let is_static = world.statics.contains_key(&at);
+                let (revoked, worst_case_secs) = match world.kv {
+                    // A revocation holds for a static record too, as soon as KV can be asked.
+                    Kv::Good if is_static => ((*revoked).max(good_since), CACHE_SECS),
+                    Kv::Good => (*revoked, CACHE_SECS),
+                    Kv::Failing | Kv::Hanging if is_static => continue,
+                    Kv::Failing | Kv::Hanging => (*revoked, CACHE_SECS + STALE_SECS),
                     Kv::Lagging => continue,
                 };
                 // A copy that was read while KV lagged is as old as what KV then knew.

@@ -14,6 +14,8 @@ pub struct PathRules {
     pub allow_encoded_slash: bool,
     /// The origin does not tell `/Admin` from `/admin`.
     pub case_insensitive: bool,
+    /// The origin serves `/admin.json` as `/admin`.
+    pub format_extensions: bool,
 }
 
 /// A request path that has only one reading.
@@ -52,8 +54,10 @@ pub enum PathFault {
     EmptySegment,
     /// A segment that is `.` or `..` once decoded, with or without parameters.
     DotSegment,
-    /// With its `;` parameters the path is judged otherwise than without; only [`crate::route::RouteTable::find`] sees it.
+    /// Without its `;` parameters another rule holds for the path; only [`crate::route::RouteTable::find`] sees it.
     Parameters,
+    /// Without its extension another rule holds for the path; only [`crate::route::RouteTable::find`] sees it.
+    Extension,
 }
 
 impl PathFault {
@@ -73,6 +77,7 @@ impl PathFault {
             Self::EmptySegment => "the path holds an empty segment",
             Self::DotSegment => "the path holds a dot segment",
             Self::Parameters => "the path matches other routes without its `;` parameters",
+            Self::Extension => "the path matches other routes without its extension",
         }
     }
 }
@@ -323,6 +328,7 @@ mod tests {
             let rules = PathRules {
                 allow_encoded_slash: case.rules.iter().any(|rule| rule == "allow_encoded_slash"),
                 case_insensitive: case.rules.iter().any(|rule| rule == "case_insensitive"),
+                format_extensions: false,
             };
             match CanonicalPath::parse(&case.path, rules) {
                 Ok(path) => {
@@ -352,6 +358,7 @@ mod tests {
             PathFault::EmptySegment,
             PathFault::DotSegment,
             PathFault::Parameters,
+            PathFault::Extension,
         ];
         let mut reasons: Vec<&str> = faults.iter().map(|fault| fault.as_str()).collect();
         reasons.sort_unstable();
@@ -395,6 +402,7 @@ mod tests {
         any::<(bool, bool)>().prop_map(|(allow_encoded_slash, case_insensitive)| PathRules {
             allow_encoded_slash,
             case_insensitive,
+            format_extensions: false,
         })
     }
 

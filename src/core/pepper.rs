@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, ImportedKey};
 use crate::key::{Key, tag_text};
 
 type HmacSha256 = Hmac<Sha256>;
@@ -79,6 +79,7 @@ pub struct Pepper {
     /// The state after the key block, so that a request pays for the message alone.
     tag_key: HmacSha256,
     digest_key: HmacSha256,
+    imported_key: HmacSha256,
 }
 
 impl fmt::Debug for Pepper {
@@ -111,6 +112,7 @@ impl Pepper {
             id: pepper_id(text),
             tag_key: derive(text, b"keygate/v1/tag")?,
             digest_key: derive(text, b"keygate/v1/digest")?,
+            imported_key: derive(text, b"keygate/v1/imported-digest")?,
         })
     }
 
@@ -131,6 +133,12 @@ impl Pepper {
         Digest::Keyed { pepper: self.id, mac: mac(&self.digest_key, key.bytes()) }
     }
 
+    /// The digest that is stored for a key which another system issued.
+    #[must_use]
+    pub fn imported_digest(&self, key: &ImportedKey) -> Digest {
+        Digest::Imported { pepper: self.id, mac: mac(&self.imported_key, key.sha256()) }
+    }
+
     fn tag_matches(&self, key: &Key<'_>) -> Choice {
         match key.tagged() {
             Some((untagged, tag)) => self.tag(untagged).ct_eq(tag),
@@ -148,6 +156,12 @@ pub enum DigestMatch {
     No,
     /// The digest names a pepper that this gate does not have; nothing can be said.
     UnknownPepper(PepperId),
+}
+
+impl DigestMatch {
+    fn of(is_equal: Choice) -> Self {
+        if is_equal.into() { Self::Yes } else { Self::No }
+    }
 }
 
 /// The peppers a gate accepts: the current one and, while it is being rotated, the one before.
@@ -173,20 +187,32 @@ impl Peppers {
     /// Whether `stored` is the digest of `key`, compared in constant time.
     #[must_use]
     pub fn digest_matches(&self, key: &Key<'_>, stored: &Digest) -> DigestMatch {
-        let Digest::Keyed { pepper, mac: stored } = stored else {
-            return DigestMatch::No;
-        };
+        match stored {
+            Digest::Keyed { pepper, mac: stored } => {
+                self.compare(*pepper, stored, |pepper| mac(&pepper.digest_key, key.bytes()))
+            }
+            Digest::Imported { .. } | Digest::ImportedBare(_) => DigestMatch::No,
+        }
+    }
+
+    /// Whether `stored` is the digest of `key`, which another system issued, compared in constant time.
+    #[must_use]
+    pub fn imported_matches(&self, key: &ImportedKey, stored: &Digest) -> DigestMatch {
+        match stored {
+            Digest::Keyed { .. } => DigestMatch::No,
+            Digest::Imported { pepper, mac: stored } => {
+                self.compare(*pepper, stored, |pepper| mac(&pepper.imported_key, key.sha256()))
+            }
+            Digest::ImportedBare(stored) => DigestMatch::of(key.sha256().ct_eq(stored)),
+        }
+    }
+
+    fn compare(&self, pepper: PepperId, stored: &[u8; 32], mac: impl Fn(&Pepper) -> [u8; 32]) -> DigestMatch {
         // What this comparison leaks, which pepper a record names, is no secret.
         let known = [Some(&self.current), self.previous.as_ref()];
-        match known.into_iter().flatten().find(|p| p.id == *pepper) {
-            Some(known) => {
-                if mac(&known.digest_key, key.bytes()).ct_eq(stored).into() {
-                    DigestMatch::Yes
-                } else {
-                    DigestMatch::No
-                }
-            }
-            None => DigestMatch::UnknownPepper(*pepper),
+        match known.into_iter().flatten().find(|known| known.id == pepper) {
+            Some(known) => DigestMatch::of(mac(known).ct_eq(stored)),
+            None => DigestMatch::UnknownPepper(pepper),
         }
     }
 }

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::cors::Cors;
 use crate::credential::Places;
+use crate::header_filter::HeaderFilter;
 use crate::key::KeyPrefix;
 use crate::method::Methods;
 use crate::origin::Origin;
@@ -27,6 +28,7 @@ pub struct Policy {
     origin: Origin,
     key_prefix: KeyPrefix,
     places: Places,
+    header_filter: HeaderFilter,
     routes: RouteTable,
     methods: Methods,
     path_rules: PathRules,
@@ -40,6 +42,7 @@ pub struct Policy {
     cache_secs: u32,
     stale_secs: u32,
     origin_timeout_secs: u32,
+    max_connection_secs: u32,
     access_log_sample: f64,
     rejection_logs_per_minute: u32,
     plans: Vec<(Box<str>, Limiter)>, // INVARIANT: sorted, none twice
@@ -92,6 +95,12 @@ impl Policy {
     #[must_use]
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// Which of a request's headers are not forwarded.
+    #[must_use]
+    pub fn header_filter(&self) -> &HeaderFilter {
+        &self.header_filter
     }
 
     /// What holds where.
@@ -170,6 +179,12 @@ impl Policy {
     #[must_use]
     pub fn origin_timeout_secs(&self) -> u32 {
         self.origin_timeout_secs
+    }
+
+    /// How long a WebSocket or a response body of unstated length may last that a key opened; 0: as long as both ends like.
+    #[must_use]
+    pub fn max_connection_secs(&self) -> u32 {
+        self.max_connection_secs
     }
 
     /// Which share of accepted requests is logged as a line, from 0 to 1.
@@ -400,7 +415,7 @@ mod tests {
                 Ok(policy) => {
                     let headers = std::vec![Some("x"); policy.places().header_names().len()];
                     let presented = Presented { headers: &headers, ..Presented::default() };
-                    let _ = policy.places().extract(policy.key_prefix(), &presented);
+                    let _ = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
                 }
                 Err(faults) => {
                     prop_assert!(faults.iter().count() > 0);

@@ -250,7 +250,7 @@ impl Record {
         let replaces = fields.optional("replaces", KeyId::parse);
         let replaced_by = fields.optional("replaced_by", KeyId::parse);
         let meta = fields.meta();
-        if let (Some(Digest::Imported(hash)), Some(id)) = (&digest, &id)
+        if let (Some(Digest::ImportedBare(hash)), Some(id)) = (&digest, &id)
             && KeyId::of_imported(hash) != *id
         {
             fields.note("id", &format_args!("`{id}` is not the id that follows from the digest"));

@@ -41,6 +41,8 @@ pub struct Route {
     pub(crate) scopes: Box<[Scope]>,
     pub(crate) subjects: Box<[Subject]>,
     pub(crate) origin: Option<Origin>,
+    pub(crate) origin_authorization: Option<bool>,
+    pub(crate) origin_signature: Option<bool>,
     pub(crate) cache: bool,
 }
 
@@ -81,6 +83,18 @@ impl Route {
         self.origin.as_ref()
     }
 
+    /// Whether `ORIGIN_AUTHORIZATION` goes with the route's requests, if the route says so.
+    #[must_use]
+    pub fn origin_authorization(&self) -> Option<bool> {
+        self.origin_authorization
+    }
+
+    /// Whether the route's requests are signed with `ORIGIN_SIGNING_KEY`, if the route says so.
+    #[must_use]
+    pub fn origin_signature(&self) -> Option<bool> {
+        self.origin_signature
+    }
+
     /// Whether shared caches may store the answers.
     #[must_use]
     pub fn cache(&self) -> bool {
@@ -101,11 +115,33 @@ pub enum Found<'t> {
     Ambiguous(PathFault),
 }
 
+impl Found<'_> {
+    /// Whether both are the same rule, and one that lets requests through.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(route), Self::Route(other)) => core::ptr::eq(*route, *other),
+            (Self::Default, Self::Default) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A path as an origin reads it for which the last segment ends before an extension: at its first dot, or at its last.
+fn without_extension(path: &str) -> impl Iterator<Item = &str> {
+    let whole = path.strip_suffix('/').unwrap_or(path);
+    let segment = whole.bytes().rposition(|b| b == b'/').map_or(0, |slash| slash + 1);
+    let dots = |(at, byte): (usize, u8)| (byte == b'.' && at >= segment).then_some(at);
+    let first = whole.bytes().enumerate().skip(segment).find_map(dots);
+    let last = whole.bytes().rposition(|b| b == b'.').filter(|at| *at >= segment);
+    [first, last.filter(|last| Some(*last) != first)].into_iter().flatten().filter_map(|at| whole.get(..at))
+}
+
 /// All routes, in order, compiled for matching.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Route>, // INVARIANT: at most ROUTES_MAX
     root: Node,
+    format_extensions: bool,
 }
 
 impl RouteTable {
@@ -120,7 +156,7 @@ impl RouteTable {
             }
             root.insert(&segments, RouteIndex::of(at), route.methods);
         }
-        (Self { routes, root }, unreachable)
+        (Self { routes, root, format_extensions: rules.format_extensions }, unreachable)
     }
 
     /// The routes, in order.
@@ -132,9 +168,15 @@ impl RouteTable {
     /// Finds the first route that matches the path and the method.
     #[must_use]
     pub fn find(&self, path: &CanonicalPath<'_>, method: MethodIndex) -> Found<'_> {
-        let plain = self.search(path, method, Parameters::Kept);
-        if path.has_parameters() && plain != self.search(path, method, Parameters::Cut) {
+        let plain = self.search(path.judged(), method, Parameters::Kept);
+        if path.has_parameters() && plain != self.search(path.judged(), method, Parameters::Cut) {
             return Found::Ambiguous(PathFault::Parameters);
+        }
+        if self.format_extensions
+            && without_extension(path.judged())
+                .any(|path| plain != self.search(path, method, Parameters::Cut))
+        {
+            return Found::Ambiguous(PathFault::Extension);
         }
         match plain.first.and_then(|index| self.routes.get(index.get())) {
             Some(route) => Found::Route(route),
@@ -143,9 +185,31 @@ impl RouteTable {
         }
     }
 
-    fn search(&self, path: &CanonicalPath<'_>, method: MethodIndex, parameters: Parameters) -> Matches {
+    /// Whether the same rule holds for a path with either method.
+    #[must_use]
+    pub(crate) fn is_same_rule(
+        &self,
+        path: &CanonicalPath<'_>,
+        method: MethodIndex,
+        other: MethodIndex,
+    ) -> bool {
+        self.find(path, method).is_same(&self.find(path, other))
+    }
+
+    /// Whether the same rule holds for either path.
+    #[must_use]
+    pub(crate) fn is_same_rule_for(
+        &self,
+        path: &CanonicalPath<'_>,
+        other: &CanonicalPath<'_>,
+        method: MethodIndex,
+    ) -> bool {
+        self.find(path, method).is_same(&self.find(other, method))
+    }
+
+    fn search(&self, path: &str, method: MethodIndex, parameters: Parameters) -> Matches {
         let mut matches = Matches::new(method);
-        let rest = path.judged().strip_prefix('/').filter(|rest| !rest.is_empty());
+        let rest = path.strip_prefix('/').filter(|rest| !rest.is_empty());
         self.root.search(rest, parameters, &mut matches);
         matches
     }

@@ -5,6 +5,7 @@ use std::ptr;
 use keygate_core::admission::Head;
 use keygate_core::decide::{Authorization, Destination, Permit, Unchanged};
 use keygate_core::denial::{Cause, Denial};
+use keygate_core::header_filter::HopHeaders;
 use keygate_core::key::KeyId;
 use keygate_core::origin::OriginUrl;
 use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent, SigningKey};
@@ -20,6 +21,7 @@ const KEEP_AUTHORIZATION: u32 = 1;
 const NO_STORE: u32 = 2;
 const KNOWN_CLIENT: u32 = 4;
 const VARIES: u32 = 8;
+const NO_BODY: u32 = 16;
 
 /// Sends the request on; the answer is the origin's response, or the gate's own if the origin fails.
 ///
@@ -42,15 +44,23 @@ pub(crate) fn forward(
     let flags = flag(keep_authorization, KEEP_AUTHORIZATION)
         | flag(permit.no_store(), NO_STORE)
         | flag(permit.client_ip().is_some(), KNOWN_CLIENT)
+        | flag(!permit.forwards_body(), NO_BODY)
         // What no cache stores need not say how it varies: most answers are not rebuilt.
         | flag(cors_policy.varies() && !permit.no_store(), VARIES);
+    let names = glue::header_names();
+    let value = |name| names.split('\n').any(|other| other == name).then(|| glue::header(name)).flatten();
+    let (connection, upgrade) = (value("connection"), value("upgrade"));
+    let hop = HopHeaders { connection: connection.as_deref(), upgrade: upgrade.as_deref() };
+    let stripped = permit.headers_to_strip(head.method, &names, hop).join("\n");
+    let max_secs = permit.max_connection_secs().unwrap_or(0);
     let cors = head.origin.and_then(|origin| cors_policy.allowed(origin));
     let is_ordinary = authorization.is_empty() && cors.is_none();
     match (permit.unchanged(head.url), permit.signing_key()) {
         (Some(Unchanged { service, base, path_at }), None) if is_ordinary => {
             log::accepted(isolate, head, permit);
             set_base(isolate, base);
-            glue::forward(service, holder, flags, u32::try_from(path_at).unwrap_or(u32::MAX), None);
+            let path_at = u32::try_from(path_at).unwrap_or(u32::MAX);
+            glue::forward(service, holder, flags, max_secs, &stripped, path_at, None);
         }
         (_, key) => {
             let (service, url) = match permit.destination() {
@@ -66,7 +76,7 @@ pub(crate) fn forward(
             let [url, signature @ ..] = sent.each_ref().map(String::as_str);
             let [input, signature, digest] = signature;
             let plan = [url, host, scheme, authorization, cors.unwrap_or_default(), input, signature, digest];
-            glue::forward(service, holder, flags, 0, Some(&plan.join("\n")));
+            glue::forward(service, holder, flags, max_secs, &stripped, 0, Some(&plan.join("\n")));
         }
     }
     Ok(())

@@ -5,7 +5,7 @@
 // from the start with what the store said. So nothing waits inside of wasm, and a request in flight outlives the instance.
 
 import { guarded } from "./instance.js";
-import { dropped, judge, misconfigured, originFailed, start } from "./keygate.js";
+import { judge, misconfigured, originFailed, start } from "./keygate.js";
 
 // The request that wasm is being asked about: set before each call, which ends before another begins.
 let request;
@@ -16,14 +16,12 @@ let env;
 let said;
 let url;
 let clientIp;
-// Which of the headers that may hold a credential the request has, as bits.
-let presented;
 // Names the request in its answer and in the log; made when it is needed.
 let requestId;
 let answer;
 
 // What is asked of every request, as the policy says.
-let places = [];
+let headerNamesThatDecide = [];
 let readsOrigin = true;
 let originTimeoutMs;
 let base = "";
@@ -64,15 +62,7 @@ function read(of, bindings, known) {
   let text =
     method + "\n" + url + "\n" + (clientIp ?? "") + "\n" + (origin || "") + "\n" + (preflight || "") + "\n" +
     (received.get("authorization") ?? "");
-  presented = 0;
-  for (let i = 0; i < places.length; i++) {
-    const value = received.get(places[i]);
-    text += "\n";
-    if (value !== null) {
-      text += value;
-      presented |= 1 << i;
-    }
-  }
+  for (const name of headerNamesThatDecide) text += "\n" + (received.get(name) ?? "");
   return text;
 }
 
@@ -114,7 +104,7 @@ async function fromStore(secret, name) {
 
 // What the policy says about reading and forwarding.
 export function configure(names, asksOrigin, timeoutMs) {
-  places = names === "" ? [] : names.split("\n");
+  headerNamesThatDecide = names.split("\n");
   readsOrigin = asksOrigin;
   originTimeoutMs = timeoutMs;
 }
@@ -230,23 +220,19 @@ const KEEP_AUTHORIZATION = 1;
 const NO_STORE = 2;
 const KNOWN_CLIENT = 4;
 const VARIES = 8;
+const NO_BODY = 16;
 
-// Sends the request on. `service` is a binding's name, if the origin is behind one. `plan` is there for what is out of the
+// Sends the request on. `service` is a binding's name, if the origin is behind one; `stripped` holds the names of the headers
+// that stay here, one a line; what comes back lasts `maxSecs` at most, if that is not 0. `plan` is there for what is out of the
 // ordinary; it holds, in this order: URL, host, scheme, Authorization, Access-Control-Allow-Origin, Signature-Input,
 // Signature, Content-Digest. An empty part means: do not send that header; but without a signature the last three are the
 // client's own.
-export function forward(service, of, flags, pathAt, plan) {
+export function forward(service, of, flags, maxSecs, stripped, pathAt, plan) {
   const [sent, bindings, id] = [request, env, requestId];
-  const { method, body } = sent;
+  const { method } = sent;
+  const body = (flags & NO_BODY) === 0 ? sent.body : null;
   const headers = new Headers(received);
-  for (let i = 0; i < places.length; i++) {
-    if ((presented & (1 << i)) !== 0) headers.delete(places[i]);
-  }
-  const names = doubtful(headers);
-  // Back into wasm only where there is something to decide on.
-  if (names !== "") {
-    for (const name of dropped(method, names).split("\n")) if (name !== "") headers.delete(name);
-  }
+  if (stripped !== "") for (const name of stripped.split("\n")) headers.delete(name);
   // What the client sent under these names is gone by now.
   if (of !== undefined) {
     headers.set("x-keygate-key-id", of.id);
@@ -285,7 +271,10 @@ export function forward(service, of, flags, pathAt, plan) {
   answer = inTime(
     originTimeoutMs,
     () => (service === undefined ? fetch(target, init) : bindings[service].fetch(target, init)),
-    (response) => (cors === "" && (flags & VARIES) === 0 ? response : withCors(response, cors)),
+    (response) => {
+      const answer = maxSecs === 0 ? response : endedAfter(maxSecs * 1000, response);
+      return cors === "" && (flags & VARIES) === 0 ? answer : withCors(answer, cors);
+    },
     // Some messages quote the URL, and with it the query.
     (error = "") => failed(sent, bindings, id, of, error.replace(/\w+:\/\/\S*/g, "[URL]")),
   );
@@ -300,26 +289,53 @@ function failed(of, bindings, id, to, reason) {
   return open(of, bindings, () => failed(of, bindings, id, to, reason));
 }
 
-// Names of headers that may have to stay here: those with another sign than a hyphen, which some origins read as one,
-// those that begin as the gate's own do, those that tell an origin of another path or method, and those for one hop only.
-// Almost always none.
-function doubtful(headers) {
-  let names = "";
-  for (const name of headers.keys()) {
-    if (!DOUBTFUL.test(name)) continue;
-    if (name === "connection" || name === "upgrade") {
-      const value = headers.get(name);
-      if (!ORDINARY_CONNECTION.test(value)) names += name + ":" + value + "\n";
-    } else {
-      names += name + "\n";
-    }
-  }
-  return names;
+// The response, whose web socket or body ends after `ms`. A body of stated length ends by itself.
+function endedAfter(ms, response) {
+  if (response.webSocket !== null) return relayed(ms, response);
+  if (response.body === null || response.headers.has("content-length") || !isRebuildable(response)) return response;
+  const { readable, writable } = new IdentityTransformStream();
+  response.body.pipeTo(writable, { signal: AbortSignal.timeout(ms) }).catch(() => {});
+  return new Response(readable, response);
 }
 
-const DOUBTFUL =
-  /[^0-9a-z-]|^x-(?:keygate-|forwarded-(?!(?:for|host|proto)$)|original-|rewrite-|http-method|method-)|^(?:connection|forwarded|keep-alive|proxy-authorization|proxy-connection|te|trailer|upgrade)$/;
-const ORDINARY_CONNECTION = /^(?:keep-alive|close)$/i;
+// The runtime's own passing on of a web socket cannot be ended, so the messages are passed on here.
+function relayed(ms, response) {
+  const origin = response.webSocket;
+  const { 0: client, 1: gate } = new WebSocketPair();
+  const close = (socket, code, reason) => {
+    try {
+      // 1005 and 1006 stand for "no code" and "no close frame" (RFC 6455, section 7.4.1), and cannot be sent.
+      if (code === 1005 || code === 1006) socket.close();
+      else socket.close(code, reason);
+    } catch {
+      // It is closed.
+    }
+  };
+  const timer = setTimeout(() => {
+    for (const socket of [gate, origin]) close(socket, 1013, "MAX_CONNECTION_SECONDS is over; connect again");
+  }, ms);
+  const pass = (from, to) => {
+    from.addEventListener("message", ({ data }) => {
+      try {
+        to.send(data);
+      } catch {
+        close(from, 1011);
+      }
+    });
+    from.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(timer);
+      close(to, code, reason);
+    });
+    from.addEventListener("error", () => close(to, 1011));
+  };
+  pass(origin, gate);
+  pass(gate, origin);
+  origin.accept();
+  gate.accept();
+  return new Response(null, { status: 101, headers: response.headers, webSocket: client });
+}
+
+const isRebuildable = ({ status }) => status >= 200 && status <= 599;
 
 function put(headers, name, value) {
   if (value === "") headers.delete(name);
@@ -329,8 +345,8 @@ function put(headers, name, value) {
 // An origin that sets its own CORS headers keeps them; a WebSocket or an unusual status cannot be rebuilt. An answer that a
 // shared cache may keep says that others differ by `Origin`, though this one is for none that is allowed.
 function withCors(response, allowOrigin) {
-  const rebuildable = response.webSocket === null && response.status >= 200 && response.status <= 599;
-  if (!rebuildable || response.headers.has("access-control-allow-origin")) return response;
+  if (response.webSocket !== null || !isRebuildable(response)) return response;
+  if (response.headers.has("access-control-allow-origin")) return response;
   const answer = new Response(response.body, response);
   if (allowOrigin !== "") answer.headers.set("access-control-allow-origin", allowOrigin);
   answer.headers.append("vary", "Origin");
@@ -373,6 +389,10 @@ export function fillRandom(bytes) {
 
 export function header(name) {
   return received.get(name) ?? undefined;
+}
+
+export function headerNames() {
+  return Array.from(received.keys()).join("\n");
 }
 
 // Whether a binding is there and has the method that the gate calls.

@@ -24,6 +24,8 @@ extern "C" {
         service: Option<&str>,
         holder: &JsValue,
         flags: u32,
+        max_secs: u32,
+        stripped: &str,
         path_at: u32,
         plan: Option<&str>,
     );
@@ -33,6 +35,8 @@ extern "C" {
     pub(crate) fn variables(secrets: &str) -> String;
     pub(crate) fn text(name: &str) -> Option<String>;
     pub(crate) fn header(name: &str) -> Option<String>;
+    #[wasm_bindgen(js_name = headerNames)]
+    pub(crate) fn header_names() -> String;
     pub(crate) fn can(name: &str, method: &str) -> bool;
     pub(crate) fn has(name: &str) -> bool;
     pub(crate) fn usage(parts: &str);

@@ -12,6 +12,7 @@ use keygate_core::secrets::{SecretTexts, Secrets};
 use zeroize::Zeroizing;
 
 use crate::lookup::Known;
+use crate::request::header_names;
 use crate::{glue, log};
 
 /// The KV namespace.
@@ -117,7 +118,7 @@ impl Isolate {
     fn new(gate: Gate) -> Self {
         let policy = &gate.policy;
         let timeout_ms = policy.origin_timeout_secs().saturating_mul(1000);
-        glue::configure(&policy.places().header_names().join("\n"), policy.cors().reads_origin(), timeout_ms);
+        glue::configure(&header_names(policy), policy.cors().reads_origin(), timeout_ms);
         log::set_cap(policy.rejection_logs_per_minute());
         Self {
             has_usage: glue::has(USAGE),

@@ -19,13 +19,13 @@ mod request;
 use keygate_core::admission::{Admission, Head};
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::denial::Denial;
-use keygate_core::hygiene;
+use keygate_core::lookup::LookupStep;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use zeroize::Zeroizing;
 
 use crate::isolate::Isolate;
-use crate::lookup::{Moment, Nearby, Said};
+use crate::lookup::{Moment, Said};
 use crate::request::RequestText;
 
 /// Every request allocates its text; each call here takes the same time whatever is kept (TLSF).
@@ -50,7 +50,7 @@ pub fn start(pepper: Option<String>, previous: Option<String>) {
 ///
 /// 1. configuration, once per isolate: 503 `gate_misconfigured`
 /// 2. to 7. `Gate::admit`: transport, method, path, route, credential, shape and tag of the key
-/// 8. the record: `STATIC_KEYS`, the isolate's cache, KV; 503 `key_store_unavailable`, `key_record_invalid`
+/// 8. the record: the isolate's cache, KV, `STATIC_KEYS` where KV fails or has none; 503 `key_store_unavailable`, `key_record_invalid`
 /// 9. `decide`: digest, state, time, address, subject, scopes, limits
 /// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`
 /// 11. log
@@ -93,23 +93,19 @@ fn decide_on(isolate: &Isolate, head: &Head<'_>, now: Moment, said: Said) -> Res
             return Ok(());
         }
     };
-    let (known, issued);
+    let known;
     let (found, holder) = match admitted.key_id() {
         None => (Lookup::NotNeeded, &JsValue::UNDEFINED),
-        Some(id) => match lookup::find(isolate, &id, now, said.kv, said.limiter.is_some()) {
-            Nearby::Known(record) => {
+        Some(id) => match lookup::find(isolate, &id, now, said.kv) {
+            Ok(LookupStep::Found(record)) => {
                 known = record;
                 (Lookup::Found(&known.record), &known.holder)
             }
-            Nearby::Static(record) => {
-                issued = lookup::holder(record);
-                (Lookup::Found(record), &issued)
-            }
-            Nearby::Nothing(lookup) => (lookup, &JsValue::UNDEFINED),
-            Nearby::AskKv => {
+            Ok(LookupStep::AskStore) => {
                 lookup::ask_kv(isolate, &id);
                 return Ok(());
             }
+            Err(error) => (error.into(), &JsValue::UNDEFINED),
         },
     };
     match decide(&isolate.gate, &admitted, found, now.seconds())? {
@@ -122,15 +118,6 @@ fn decide_on(isolate: &Isolate, head: &Head<'_>, now: Moment, said: Said) -> Res
             Some(answer) => forward::forward(isolate, head, now, &limited.settle(answer)?, holder),
         },
     }
-}
-
-/// Which of a request's doubtful headers stay here: from lines as `doubtful` in glue.js makes them, to names. Nothing is
-/// forwarded without an isolate.
-#[wasm_bindgen]
-#[must_use]
-pub fn dropped(method: &str, headers: &str) -> Option<String> {
-    let isolate = isolate::started()?.ok()?;
-    Some(hygiene::dropped(isolate.gate.policy.places(), method, headers).collect::<Vec<_>>().join("\n"))
 }
 
 /// Answers for an origin that failed; no reason means no answer in time. `false`: as for [`judge`].

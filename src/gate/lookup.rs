@@ -1,11 +1,11 @@
-//! Step 8: the record of an id, from the nearest place that has it.
+//! Step 8: the record of an id, as `keygate_core::lookup` finds it.
 
 use std::borrow::Borrow;
 use std::rc::Rc;
 
-use keygate_core::cache::Cached;
-use keygate_core::decide::{LimiterAnswer, Lookup};
+use keygate_core::decide::LimiterAnswer;
 use keygate_core::key::KeyId;
+use keygate_core::lookup::{LookupError, LookupStep, StoreReply, after_store, before_store};
 use keygate_core::record::{Record, UnixSeconds};
 use keygate_core::token::joined;
 use wasm_bindgen::JsValue;
@@ -53,34 +53,26 @@ impl Borrow<Record> for Known {
 }
 
 /// Whom the origin is told of.
-pub(crate) fn holder(record: &Record) -> JsValue {
+fn holder(record: &Record) -> JsValue {
     let scopes = joined(record.scopes.as_slice());
     glue::holder(record.id.as_str(), record.subject.as_str(), &scopes)
 }
 
-/// What KV said of an id.
-pub(crate) enum KvAnswer {
-    Found(String),
-    Absent,
-    Failed(String),
-    TimedOut,
-}
-
 /// What the stores have said of a request so far.
 pub(crate) struct Said {
-    pub(crate) kv: Option<KvAnswer>,
+    pub(crate) kv: Option<StoreReply>,
     pub(crate) limiter: Option<LimiterAnswer>,
 }
 
 /// Reads a number of glue.js; one that is not known is a failure.
-pub(crate) fn kv_said(kv: u32, entry: Option<String>) -> Option<KvAnswer> {
+pub(crate) fn kv_said(kv: u32, entry: Option<String>) -> Option<StoreReply> {
     let text = entry.unwrap_or_default();
     match kv {
         0 => None,
-        1 => Some(KvAnswer::Found(text)),
-        2 => Some(KvAnswer::Absent),
-        4 => Some(KvAnswer::TimedOut),
-        _ => Some(KvAnswer::Failed(text)),
+        1 => Some(StoreReply::Found(text)),
+        2 => Some(StoreReply::Absent),
+        4 => Some(StoreReply::TimedOut),
+        _ => Some(StoreReply::Failed(text)),
     }
 }
 
@@ -94,59 +86,22 @@ pub(crate) fn limiter_said(limiter: u32, error: Option<String>) -> Option<Limite
     }
 }
 
-/// What is to be had of an id without waiting.
-pub(crate) enum Nearby<'a> {
-    Known(Rc<Known>),
-    Static(&'a Record),
-    /// No record: KV has been asked, and this is what came of it.
-    Nothing(Lookup<'a>),
-    /// KV has not been asked.
-    AskKv,
-}
-
-/// Looks into `STATIC_KEYS`, the isolate's cache, and what KV has said.
-///
-/// `is_known` says that what KV said has been looked at before.
-pub(crate) fn find<'a>(
-    isolate: &'a Isolate,
+/// Finds the record of an id by what KV said of it; [`LookupStep::AskStore`] if KV has to be asked first.
+pub(crate) fn find(
+    isolate: &Isolate,
     id: &KeyId,
     now: Moment,
-    said: Option<KvAnswer>,
-    is_known: bool,
-) -> Nearby<'a> {
-    if let Some(record) = isolate.gate.secrets.static_key(id) {
-        return Nearby::Static(record);
-    }
+    said: Option<StoreReply>,
+) -> Result<LookupStep<Rc<Known>>, LookupError> {
     let mut cache = isolate.cache.borrow_mut();
-    let stale = match cache.look_up(id, now.millis()) {
-        Cached::Fresh(record) => return Nearby::Known(record),
-        Cached::Stale(record) => Some(record),
-        Cached::Miss => None,
-    };
-    let Some(said) = said else {
-        return Nearby::AskKv;
-    };
-    match said {
-        KvAnswer::Found(json) => match Record::parse_entry(*id, &json) {
-            Ok(record) => {
-                let known = Rc::new(Known { holder: holder(&record), record });
-                if !is_known {
-                    cache.keep(&known, now.millis());
-                }
-                Nearby::Known(known)
-            }
-            Err(fault) => {
-                cache.forget(id);
-                Nearby::Nothing(Lookup::Invalid(fault))
-            }
-        },
-        KvAnswer::Absent => {
-            cache.forget(id);
-            Nearby::Nothing(Lookup::Unknown)
+    let step = before_store(&mut cache, id, now.millis());
+    match (step, said) {
+        (LookupStep::AskStore, Some(reply)) => {
+            let known = |record: Record| Rc::new(Known { holder: holder(&record), record });
+            let secrets = &isolate.gate.secrets;
+            after_store(&mut cache, secrets, id, now.millis(), reply, known).map(LookupStep::Found)
         }
-        // A store that fails has not said that the key is bad.
-        KvAnswer::Failed(error) => stale.map_or(Nearby::Nothing(Lookup::Failed(error)), Nearby::Known),
-        KvAnswer::TimedOut => stale.map_or(Nearby::Nothing(Lookup::TimedOut), Nearby::Known),
+        (step, _) => Ok(step),
     }
 }
 

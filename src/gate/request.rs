@@ -1,15 +1,24 @@
 //! What the gate reads of a request, in one crossing.
 
 use keygate_core::admission::Head;
+use keygate_core::header_filter::METHOD_HEADERS;
+use keygate_core::policy::Policy;
 use keygate_core::text::cut;
 use zeroize::Zeroizing;
 
 /// The headers that stand first, in this order: `cf-connecting-ip`, `origin`, `access-control-request-method`,
-/// `authorization`; the configured places of a credential follow.
+/// `authorization`; those of [`header_names`] follow.
 const HEADERS: usize = 4;
 
 /// `CREDENTIALS` has at most 8 entries.
 const PLACES_MAX: usize = 8;
+
+/// The other headers that decide: `destination`, those that may name another method, and the configured places of a credential.
+pub(crate) fn header_names(policy: &Policy) -> String {
+    let places = policy.places().header_names().iter().map(|name| &**name);
+    let names = ["destination"].into_iter().chain(METHOD_HEADERS).chain(places);
+    names.collect::<Vec<_>>().join("\n")
+}
 
 /// Method, URL and headers, separated by line feeds, which none of them can hold. There is a key in it.
 pub(crate) struct RequestText(Zeroizing<String>);
@@ -19,6 +28,8 @@ pub(crate) struct Parts<'a> {
     method: &'a str,
     url: &'a str,
     headers: [Option<&'a str>; HEADERS],
+    destination: Option<&'a str>,
+    method_headers: [Option<&'a str>; METHOD_HEADERS.len()],
     places: [Option<&'a str>; PLACES_MAX],
 }
 
@@ -36,6 +47,8 @@ impl RequestText {
             method,
             url,
             headers: [(); HEADERS].map(|()| next()),
+            destination: next(),
+            method_headers: [(); METHOD_HEADERS.len()].map(|()| next()),
             places: [(); PLACES_MAX].map(|()| next()),
         }
     }
@@ -58,6 +71,8 @@ impl<'a> Parts<'a> {
             origin,
             preflight_method,
             authorization,
+            destination: self.destination,
+            method_headers: &self.method_headers,
             credential_headers: &self.places,
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::args::StoreArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::time::When;
 
 #[derive(Args, Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct ImportArgs {
     /// Write nothing; print what would become of each key
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) pepper: PepperArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

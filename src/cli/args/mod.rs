@@ -15,7 +15,7 @@ pub(crate) use bulk::{ExportArgs, ImportArgs, ImportFormat};
 pub(crate) use change::{ChangeArgs, Clearable, GuardArgs, UpdateArgs};
 pub(crate) use fields::FieldArgs;
 pub(crate) use list::ListArgs;
-pub(crate) use pepper::{PepperCommand, PepperGroup, PepperRotateArgs, PepperStatusArgs};
+pub(crate) use pepper::{PepperApplyArgs, PepperCommand, PepperGroup, PepperRotateArgs, PepperStatusArgs};
 pub(crate) use rotate::{RotateArgs, ToArgs};
 
 use std::path::PathBuf;

@@ -24,6 +24,22 @@ pub(crate) enum PepperCommand {
         after_help = "For the local gate it writes .dev.vars. For a deployed one the secrets are wrangler's: the new pepper goes into the file of --new, and the commands that set it are printed.\n\nExit code 0 when the rotation is finished or there was a step to do, 1 when keys still depend on the pepper before.\n\nExamples:\n  keygate pepper rotate\n  keygate pepper rotate --remote --new pepper.new"
     )]
     Rotate(PepperRotateArgs),
+    /// Give imported keys whose digests have no pepper keyed digests
+    #[command(
+        after_help = "Earlier versions stored an imported key as its plain SHA-256. Deploy the gate first: an older one answers 503 to a keyed digest of an imported key.\n\nExamples:\n  keygate pepper apply --dry-run\n  keygate pepper apply --remote"
+    )]
+    Apply(PepperApplyArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PepperApplyArgs {
+    /// Write nothing; name the keys
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) pepper: PepperArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 #[derive(Args, Debug)]

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::process::ExitCode;
 
-use keygate_core::digest::Digest;
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use serde::Serialize;
@@ -16,18 +15,20 @@ use crate::cloudflare::WRITE_MAX;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
-use crate::import::{self, Candidate, Rules};
+use crate::import::{self, Candidate, Draft, Rules};
 use crate::imported;
 use crate::output::{Lines, printable};
 use crate::progress::Progress;
 use crate::revision;
+use crate::secrets;
 use crate::store::{Store, Stored};
 
 /// Imports keys.
 pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     let config = context.config()?;
-    let rules = Rules {
+    let mut rules = Rules {
         prefix: config.key_prefix()?,
+        pepper: None,
         now: context.now,
         allow_weak: args.allow_weak,
         subject: args.subject.clone(),
@@ -50,6 +51,10 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     };
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
+        if rules.pepper.is_none() && matches!(read, Ok(Draft::Foreign(_))) {
+            // Only now: a source of records alone needs none.
+            rules.pepper = Some(secrets::pepper(&args.pepper, &config, args.store.remote)?.pepper);
+        }
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => import.take(line, candidate),
             Err(problem) => import.report(&Row::bad(line, problem)),
@@ -106,6 +111,8 @@ enum Fate {
     New,
     /// Its record is there, and says the same.
     Same,
+    /// Its record is there, and says the same but for the pepper of its digest; it gets the digest of today's.
+    Renewed,
     /// Its record is there and says something else; it stays as it is.
     Different,
     /// It cannot be taken.
@@ -136,10 +143,11 @@ impl Row {
 #[derive(Debug, Default)]
 struct Counts {
     new: usize,
+    renewed: usize,
     same: usize,
     different: usize,
     bad: usize,
-    /// Of the new ones, those without a pepper.
+    /// Of the new ones, those that another system issued.
     imported: usize,
 }
 
@@ -176,7 +184,14 @@ impl Import<'_> {
         let mut rows = Vec::with_capacity(waiting.len());
         for (line, candidate) in waiting {
             if let Some(stored) = stored.remove(&candidate.record.id) {
-                rows.push(compared(line, candidate, &stored));
+                match (&self.target, renewed(&candidate, &stored)) {
+                    (Target::Store { store, .. }, Some(record)) => {
+                        let operator = self.context.operator.as_deref();
+                        entries.push(Entry::of(&record, revision::next(&**store, Some(&stored), operator))?);
+                        rows.push(Row::of(line, &record, Fate::Renewed));
+                    }
+                    _ => rows.push(compared(line, candidate, &stored)),
+                }
                 continue;
             }
             let revision = match &self.target {
@@ -187,8 +202,7 @@ impl Import<'_> {
             };
             match Entry::of(&candidate.record, revision) {
                 Ok(entry) => {
-                    self.counts.imported +=
-                        usize::from(matches!(candidate.record.digest, Digest::Imported(_)));
+                    self.counts.imported += usize::from(candidate.record.digest.is_imported());
                     entries.push(entry);
                     rows.push(Row::of(line, &candidate.record, Fate::New));
                 }
@@ -227,6 +241,7 @@ impl Import<'_> {
     fn report(&mut self, row: &Row) -> Outcome<()> {
         match row.fate {
             Fate::New => self.counts.new += 1,
+            Fate::Renewed => self.counts.renewed += 1,
             Fate::Same => self.counts.same += 1,
             Fate::Different => self.counts.different += 1,
             Fate::Bad => self.counts.bad += 1,
@@ -248,6 +263,7 @@ impl Import<'_> {
         if let (Some(lines), Some(id), Some(subject)) = (&mut self.lines, id, subject) {
             let fate = match row.fate {
                 Fate::New => "new",
+                Fate::Renewed => "renewed",
                 Fate::Same => "same",
                 Fate::Different => "different",
                 Fate::Bad => "bad",
@@ -274,6 +290,20 @@ impl Import<'_> {
     }
 }
 
+/// The record that is there with the candidate's digest, if that is all that has changed. Ids of imported keys follow from the
+/// keys, so it is the same key under another pepper, or one that had none.
+fn renewed(candidate: &Candidate, stored: &Stored) -> Option<Record> {
+    let there = Record::parse_entry(candidate.record.id, &stored.value).ok()?;
+    let digest = &candidate.record.digest;
+    let is_other = there.digest.to_string() != digest.to_string();
+    if !is_other || !there.digest.is_imported() || !digest.is_imported() {
+        return None;
+    }
+    let wanted = candidate.clone().counted_as_first(&there);
+    let renewed = Record { digest: digest.clone(), ..there };
+    (wanted.to_json().ok()? == renewed.to_json().ok()?).then_some(renewed)
+}
+
 fn compared(line: u64, candidate: Candidate, stored: &Stored) -> Row {
     let Ok(there) = Record::parse_entry(candidate.record.id, &stored.value) else {
         let problem = "has an entry that is no valid record; it is left as it is".to_owned();
@@ -295,11 +325,15 @@ fn compared(line: u64, candidate: Candidate, stored: &Stored) -> Row {
 }
 
 fn announce(context: &Context, counts: &Counts, place: &str, dry_run: bool) {
-    let Counts { new, same, different, bad, .. } = counts;
+    let Counts { new, renewed, same, different, bad, .. } = counts;
     let written = if dry_run { "would be written to" } else { "written to" };
     context.out.note(format_args!(
         "{new} {written} {place}, {same} there already and the same, {different} there and different, {bad} not taken"
     ));
+    if *renewed > 0 {
+        let given = if dry_run { "would get" } else { "got" };
+        context.out.note(format_args!("{renewed} there already {given} digests with this pepper"));
+    }
     if dry_run {
         context.out.note("nothing was written");
     }

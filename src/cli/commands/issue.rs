@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use keygate_core::digest::{Digest, ImportedKey};
+use keygate_core::digest::ImportedKey;
 use keygate_core::record::Record;
 use keygate_core::token::Subject;
 use serde::Serialize;
@@ -153,7 +153,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dy
         imported::import(&text, &config.key_prefix()?, false)?
     };
     let subject = fields::subject(&args.subject)?;
-    let digest = Digest::of_imported(&key);
+    let digest = secrets::pepper(&args.pepper, config, args.store.remote)?.pepper.imported_digest(&key);
     let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
     let entries = [Entry::of(&record, revision::next(store, None, context.operator.as_deref()))?];
     // The id of an imported key follows from the key, so its record may be there, revoked even.

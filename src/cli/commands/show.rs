@@ -70,7 +70,8 @@ fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
         "digest",
         &match &record.digest {
             Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
-            Digest::Imported(_) => "imported: SHA-256, no pepper".to_owned(),
+            Digest::Imported { pepper, .. } => format!("imported, made with pepper {pepper}"),
+            Digest::ImportedBare(_) => "imported: SHA-256, no pepper; `keygate pepper apply`".to_owned(),
         },
     );
     for (name, id) in [("replaces", record.replaces), ("replaced_by", record.replaced_by)] {

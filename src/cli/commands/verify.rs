@@ -2,14 +2,16 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use base64ct::{Base64, Encoding as _};
 use keygate_core::admission::{Admission, Gate, Head};
+use keygate_core::cache::RecordCache;
 use keygate_core::credential::Places;
 use keygate_core::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
 use keygate_core::denial::{Cause, Denial};
+use keygate_core::lookup::{StoreReply, after_store};
 use keygate_core::policy::Policy;
-use keygate_core::record::Record;
 use keygate_core::secrets::{SecretTexts, Secrets};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -108,6 +110,8 @@ fn judge(
         origin: None,
         preflight_method: None,
         authorization: request.authorization.as_ref().map(|value| value.as_str()),
+        destination: None,
+        method_headers: &[],
         credential_headers: &headers,
     };
     let admitted = match gate.admit(&head) {
@@ -117,23 +121,22 @@ fn judge(
         Err(denial) => return Ok(refused(&denial)),
     };
     let id = admitted.key_id();
-    let (stored, fault);
+    let record;
     let found = match id {
         None => Lookup::NotNeeded,
-        Some(id) => match gate.secrets.static_key(&id) {
-            Some(record) => Lookup::Found(record),
-            None => match store.entry(&id.kv_name())?.map(|entry| Record::parse_entry(id, &entry.value)) {
-                None => Lookup::Unknown,
-                Some(Ok(record)) => {
-                    stored = record;
-                    Lookup::Found(&stored)
+        Some(id) => {
+            let entry = store.entry(&id.kv_name())?;
+            let reply = entry.map_or(StoreReply::Absent, |entry| StoreReply::Found(entry.value));
+            let mut no_cache = RecordCache::new(0, 0, 0);
+            let now_ms = context.now.seconds().saturating_mul(1000);
+            match after_store(&mut no_cache, &gate.secrets, &id, now_ms, reply, Rc::new) {
+                Ok(found) => {
+                    record = found;
+                    Lookup::Found(&record)
                 }
-                Some(Err(e)) => {
-                    fault = e;
-                    Lookup::Invalid(fault)
-                }
-            },
-        },
+                Err(error) => error.into(),
+            }
+        }
     };
     Ok(match decide(gate, &admitted, found, context.now) {
         Ok(Verdict::Permit(permit)) => permitted(Some(&permit), None),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::digest::Digest;
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::{Record, UnixSeconds};
 
@@ -30,8 +29,14 @@ pub(crate) fn check_keys(
     findings: &mut Findings,
 ) -> Outcome<()> {
     let progress = Progress::counting("looked at", None);
-    let mut check =
-        Check { place: store.place().to_owned(), peppers, now, findings, foreign: BTreeMap::new() };
+    let mut check = Check {
+        place: store.place().to_owned(),
+        peppers,
+        now,
+        findings,
+        foreign: BTreeMap::new(),
+        without_pepper: 0,
+    };
     store.list(KV_NAME_PREFIX, &mut |page| {
         let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
         for (listed, entry) in page.iter().zip(store.entries(&names)?) {
@@ -43,6 +48,15 @@ pub(crate) fn check_keys(
         Ok(())
     })?;
     progress.finish();
+    if check.without_pepper > 0 {
+        check.findings.advise(
+            Level::Warning,
+            store.place(),
+            "digest".to_owned(),
+            format!("{} imported keys in use are stored as plain SHA-256: whoever reads the namespace can guess at them", check.without_pepper),
+            "`keygate pepper apply` gives them digests with the pepper; deploy this version of the gate first",
+        );
+    }
     for (pepper, count) in check.foreign {
         findings.advise(
             Level::Error,
@@ -62,6 +76,8 @@ struct Check<'c> {
     findings: &'c mut Findings,
     /// How many keys in use depend on each unknown pepper.
     foreign: BTreeMap<String, usize>,
+    /// How many imported keys in use have a digest without one.
+    without_pepper: usize,
 }
 
 impl Check<'_> {
@@ -103,7 +119,7 @@ impl Check<'_> {
                     "`keygate rotate ID --to PLACE` delivers a new key; without --to, hand it over in time",
                 );
             }
-            _ if age > OLD_SECS && matches!(record.digest, Digest::Keyed { .. }) => {
+            _ if age > OLD_SECS && !record.digest.is_imported() => {
                 self.say(
                     Level::Warning,
                     name,
@@ -113,11 +129,13 @@ impl Check<'_> {
             }
             _ => {}
         }
-        if let Digest::Keyed { pepper, .. } = &record.digest {
-            let pepper = pepper.to_string();
-            if !self.peppers.is_empty() && !self.peppers.contains(&pepper) {
-                *self.foreign.entry(pepper).or_default() += 1;
-            }
+        let Some(pepper) = record.digest.pepper() else {
+            self.without_pepper += 1;
+            return;
+        };
+        let pepper = pepper.to_string();
+        if !self.peppers.is_empty() && !self.peppers.contains(&pepper) {
+            *self.foreign.entry(pepper).or_default() += 1;
         }
     }
 

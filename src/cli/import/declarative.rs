@@ -175,6 +175,7 @@ mod tests {
     use crate::fault::Outcome;
     use crate::import::{Each, Rules};
     use keygate_core::key::KeyPrefix;
+    use keygate_core::pepper::Pepper;
     use keygate_core::record::UnixSeconds;
     use proptest::prelude::proptest;
 
@@ -182,6 +183,7 @@ mod tests {
     fn read(text: &str, reader: fn(&[u8], &mut Each<'_>) -> Outcome<()>) -> Outcome<Vec<String>> {
         let rules = Rules {
             prefix: KeyPrefix::parse("acme_live").unwrap(),
+            pepper: Some(Pepper::parse("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG").unwrap()),
             now: UnixSeconds::new(1000).unwrap(),
             allow_weak: false,
             subject: None,

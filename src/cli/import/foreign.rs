@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
 use keygate_core::address::Network;
-use keygate_core::digest::{Digest, ImportedKey};
-use keygate_core::key::KeyId;
+use keygate_core::digest::ImportedKey;
 use keygate_core::record::{Bounded, Meta, Name, Record, UnixSeconds};
 use keygate_core::token::{Plan, Scope, Subject};
 use zeroize::Zeroizing;
@@ -99,13 +98,11 @@ impl Foreign {
     }
 
     pub(super) fn candidate(self, rules: &Rules) -> Result<Candidate, String> {
-        let (id, digest) = match self.credential.ok_or("has neither `key` nor `sha256`")? {
-            Credential::Key(text) => {
-                let key = key(&text, rules)?;
-                (key.id(), Digest::of_imported(&key))
-            }
-            Credential::Sha256(hash) => (KeyId::of_imported(&hash), Digest::Imported(hash)),
+        let key = match self.credential.ok_or("has neither `key` nor `sha256`")? {
+            Credential::Key(text) => key(&text, rules)?,
+            Credential::Sha256(hash) => ImportedKey::of_sha256(hash),
         };
+        let pepper = rules.pepper.as_ref().ok_or("cannot be digested: there is no pepper")?;
         let text = |field| self.texts.get(field).map(String::as_str);
         let list = |field| self.lists.get(field).map(Vec::as_slice);
         let moment = |field| self.times.get(field).copied();
@@ -114,9 +111,9 @@ impl Foreign {
 
         let created = moment("created").and_then(|when| when.from(rules.now));
         let mut record = Record::new(
-            id,
+            key.id(),
             parsed("subject", Subject::parse(subject))?,
-            digest,
+            pepper.imported_digest(&key),
             created.unwrap_or(rules.now),
         );
         record.name = parsed("name", Name::parse(text("name").unwrap_or_default()))?;
@@ -208,12 +205,14 @@ mod tests {
     use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding as _};
     use keygate_core::digest::Digest;
     use keygate_core::key::KeyPrefix;
+    use keygate_core::pepper::Pepper;
     use keygate_core::record::UnixSeconds;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn rules() -> Rules {
         Rules {
             prefix: KeyPrefix::parse("acme_live").unwrap(),
+            pepper: Some(Pepper::parse("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG").unwrap()),
             now: UnixSeconds::new(1000).unwrap(),
             allow_weak: false,
             subject: None,
@@ -294,7 +293,7 @@ mod tests {
         #[test]
         fn a_sha256_is_read_in_every_usual_form(hash in any::<[u8; 32]>()) {
             let hex = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-            let record = Digest::Imported(hash).to_string();
+            let record = Digest::ImportedBare(hash).to_string();
             for text in [
                 hex.clone(), hex.to_uppercase(), Base64::encode_string(&hash), Base64Unpadded::encode_string(&hash),
                 Base64UrlUnpadded::encode_string(&hash), record,

@@ -9,6 +9,7 @@ mod lines;
 use std::io::BufRead;
 
 use keygate_core::key::KeyPrefix;
+use keygate_core::pepper::Pepper;
 use keygate_core::record::{Record, UnixSeconds};
 
 use crate::args::ImportFormat;
@@ -19,6 +20,8 @@ use crate::time::When;
 /// What holds for a whole import.
 pub(crate) struct Rules {
     pub(crate) prefix: KeyPrefix,
+    /// What digests are made with; none as long as none was needed.
+    pub(crate) pepper: Option<Pepper>,
     pub(crate) now: UnixSeconds,
     /// Whether a key may be taken that could be guessed from its hash.
     pub(crate) allow_weak: bool,
@@ -37,7 +40,7 @@ pub(crate) enum Draft {
 }
 
 /// The record that a draft makes, and which of its times were counted from now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) record: Record,
     created_now: bool,

@@ -1,6 +1,6 @@
 //! The places of one rotation, and whose key each of them holds.
 
-use keygate_core::digest::{Digest, ImportedKey};
+use keygate_core::digest::ImportedKey;
 use keygate_core::key::{Key, KeyId, KeyPrefix};
 use keygate_core::pepper::{DigestMatch, Peppers};
 use keygate_core::record::Record;
@@ -216,16 +216,13 @@ fn id_in(text: &str, prefix: &KeyPrefix) -> Option<KeyId> {
 /// # Errors
 /// The record depends on a pepper that is not known.
 pub(crate) fn is_key_of(text: &str, record: &Record, prefix: &KeyPrefix, peppers: &Peppers) -> Outcome<bool> {
-    if let Digest::Imported(_) = record.digest {
-        return Ok(ImportedKey::parse(text).is_some_and(|key| key.matches(&record.digest)));
-    }
-    let Ok(key) = Key::parse(text, prefix) else {
-        return Ok(false);
+    let matched = if record.digest.is_imported() {
+        ImportedKey::parse(text).map(|key| peppers.imported_matches(&key, &record.digest))
+    } else {
+        let key = Key::parse(text, prefix).ok().filter(|key| key.id() == record.id);
+        key.map(|key| peppers.digest_matches(&key, &record.digest))
     };
-    if key.id() != record.id {
-        return Ok(false);
-    }
-    match peppers.digest_matches(&key, &record.digest) {
+    match matched.unwrap_or(DigestMatch::No) {
         DigestMatch::Yes => Ok(true),
         DigestMatch::No => Ok(false),
         DigestMatch::UnknownPepper(pepper) => Err(Fault::failed(

@@ -26,6 +26,8 @@ fn outcome(gate: &Gate, method: &str, path: &str, origin: Option<&str>, asked: O
         origin,
         preflight_method: asked,
         authorization: None,
+        destination: None,
+        method_headers: &[],
         credential_headers: &[],
     };
     match gate.admit(&head) {
@@ -111,6 +113,8 @@ fn debug_output_of_a_head_holds_nothing_of_it() {
         origin: None,
         preflight_method: None,
         authorization: Some("Bearer canary"),
+        destination: None,
+        method_headers: &[],
         credential_headers: &[Some("canary")],
     };
     assert_eq!(std::format!("{head:?} {:?}", UrlParts::of(head.url)), "Head(..) UrlParts(..)");

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::Places;
+use crate::header_filter;
 
 const PLACES_MAX: usize = 8;
 const NAME_MAX_LEN: usize = 64;
@@ -41,21 +42,9 @@ impl fmt::Display for PlaceFault {
 }
 
 /// Beginnings of header names whose values the gate, the platform or HTTP itself reads.
-const TAKEN_PREFIXES: [&str; 12] = [
-    "accept",
-    "access-control-",
-    "cf-",
-    "content-",
-    "if-",
-    "proxy-",
-    "sec-",
-    "x-forwarded-",
-    "x-keygate-",
-    "x-original-",
-    "x-rewrite-",
-    "traceparent",
-];
-const TAKEN: [&str; 33] = [
+const TAKEN_PREFIXES: [&str; 8] =
+    ["accept", "access-control-", "cf-", "content-", "if-", "proxy-", "sec-", "x-keygate-"];
+const TAKEN: [&str; 31] = [
     "age",
     "allow",
     "authorization",
@@ -65,7 +54,6 @@ const TAKEN: [&str; 33] = [
     "cookie",
     "date",
     "expect",
-    "forwarded",
     "from",
     "host",
     "http2-settings",
@@ -80,6 +68,7 @@ const TAKEN: [&str; 33] = [
     "server",
     "set-cookie",
     "te",
+    "traceparent",
     "trailer",
     "transfer-encoding",
     "upgrade",
@@ -87,8 +76,6 @@ const TAKEN: [&str; 33] = [
     "vary",
     "via",
     "www-authenticate",
-    "x-http-method-override",
-    "x-real-ip",
 ];
 
 impl Places {
@@ -115,7 +102,7 @@ impl Places {
 
     fn add_header(&mut self, name: &str) -> Result<(), PlaceFault> {
         let name = name.to_ascii_lowercase();
-        // Narrower than HTTP's names: an underscore would be a place that the gate's look-alike check removes.
+        // Narrower than HTTP's names: others are spelled in several ways on their way to an application.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         if name.len() > NAME_MAX_LEN
             || !name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -123,7 +110,10 @@ impl Places {
         {
             return Err(PlaceFault::HeaderName);
         }
-        if TAKEN.contains(&&*name) || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        if TAKEN.contains(&&*name)
+            || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || header_filter::is_override(&name)
+        {
             return Err(PlaceFault::HeaderTaken);
         }
         if self.headers.iter().any(|header| **header == *name) {

@@ -10,6 +10,7 @@ use super::{Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, 
 use crate::admission::{Admission, Gate, Head};
 use crate::denial::{Cause, Code, Denial};
 use crate::digest::{Digest, ImportedKey};
+use crate::header_filter::HopHeaders;
 use crate::key::{Key, KeyPrefix, NewKey};
 use crate::pepper::Pepper;
 use crate::policy::Policy;
@@ -30,7 +31,9 @@ const POLICY: &str = r#"{
         {"path":"/public/*","access":"public"}, {"path":"/closed/*","access":"deny"},
         {"path":"/admin/*","scopes":["admin","audit"]}, {"path":"/acme/*","subjects":["acme"]},
         {"path":"/read/*","methods":["GET"]}, {"path":"/zone/*","origin":"zone","cache":true},
-        {"path":"/service/*","origin":"service:BACKEND"}]
+        {"path":"/service/*","origin":"service:BACKEND"},
+        {"path":"/trusted/*","origin":"https://other.example","origin_authorization":true,"origin_signature":true},
+        {"path":"/bare/*","origin_authorization":false,"origin_signature":false}]
 }"#;
 
 /// The gate of the policy above, with more variables or other secrets.
@@ -62,6 +65,11 @@ fn issued() -> (String, Record) {
     let digest = pepper.digest(&key.as_presented());
     let record = json_record(&key.id().to_string(), &digest.to_string(), "");
     (key.reveal().to_string(), record)
+}
+
+/// What is stored for an imported key.
+fn imported_digest(key: &ImportedKey) -> String {
+    Pepper::parse(PEPPER).unwrap().imported_digest(key).to_string()
 }
 
 fn json_record(id: &str, digest: &str, more: &str) -> Record {
@@ -113,6 +121,8 @@ fn outcome<T>(
         origin: ask.origin,
         preflight_method: ask.preflight_method,
         authorization: ask.authorization,
+        destination: None,
+        method_headers: &[],
         credential_headers: &headers,
     };
     let Admission::Proceed(admitted) = gate.admit(&head)? else {
@@ -344,14 +354,14 @@ fn a_denied_id_is_refused_as_revoked_but_only_told_to_its_holder() {
     let ask = Ask { x_api_key: Some(&key), ..ASK };
     assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), "key_revoked");
     let mut other = record;
-    other.digest = Digest::Imported([0; 32]);
+    other.digest = Digest::ImportedBare([0; 32]);
     assert_eq!(code(&gate, &ask, Lookup::Found(&other), NOW), "key_invalid");
 }
 
 #[test]
 fn imported_keys_work_where_they_are_enabled() {
     let imported = ImportedKey::parse(IMPORTED).unwrap();
-    let record = json_record(imported.id().as_str(), &Digest::of_imported(&imported).to_string(), "");
+    let record = json_record(imported.id().as_str(), &imported_digest(&imported), "");
     for (enabled, key, expected) in [
         ("true", IMPORTED, "permit"),
         ("false", IMPORTED, "key_invalid"),
@@ -389,6 +399,8 @@ fn a_limiter_that_refuses_or_fails_lets_nobody_through() {
             origin: None,
             preflight_method: None,
             authorization: None,
+            destination: None,
+            method_headers: &[],
             credential_headers: &headers,
         };
         let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else { panic!() };
@@ -527,6 +539,77 @@ fn a_permit_has_the_signing_key_on_public_routes_too() {
 }
 
 #[test]
+fn secrets_of_the_origin_go_to_another_only_where_the_route_says_so() {
+    let (key, record) = issued();
+    let bearer = format!("Bearer {key}");
+    let secrets = SecretTexts {
+        origin_authorization: Some("Bearer provider"),
+        origin_signing_key: Some("2026-11:v3IBMFPq0jvVjfQtT0hZpWm1bPqk1bFqXyQy3R1zq2E="),
+        ..SecretTexts::default()
+    };
+    for (path, is_sent) in [
+        ("/v1/x", true),
+        ("/read/x", true),
+        ("/zone/x", false),
+        ("/service/x", false),
+        ("/trusted/x", true),
+        ("/bare/x", false),
+    ] {
+        let url = format!("https://gate.example{path}");
+        let ask = Ask { url: &url, authorization: Some(&bearer), ..ASK };
+        let sends = |permit: &Permit<'_>| {
+            (matches!(permit.authorization(), Authorization::Replace(_)), permit.signing_key().is_some())
+        };
+        let got = outcome(&gate(&[], &secrets), &ask, Lookup::Found(&record), NOW, sends);
+        assert_eq!(got.unwrap(), (is_sent, is_sent), "{path}");
+    }
+}
+
+#[test]
+fn a_preflight_takes_neither_body_nor_cookies_nor_credentials_along() {
+    let forwarding = gate(&[("PREFLIGHT", "\"forward\"")], &SecretTexts::default());
+    for (method, asked, is_preflight) in [("OPTIONS", Some("POST"), true), ("OPTIONS", None, false)] {
+        let head = Head {
+            method,
+            url: "https://gate.example/public/x",
+            client_ip: None,
+            origin: Some("https://app.example"),
+            preflight_method: asked,
+            authorization: Some("Basic dXNlcjpwYXNzd29yZA=="),
+            destination: None,
+            method_headers: &[],
+            credential_headers: &[],
+        };
+        let Ok(Admission::Proceed(admitted)) = forwarding.admit(&head) else { panic!("it is forwarded") };
+        let now = UnixSeconds::new(NOW).unwrap();
+        let Ok(Verdict::Permit(permit)) = decide(&forwarding, &admitted, Lookup::NotNeeded, now) else {
+            panic!("it is forwarded")
+        };
+        let stripped = permit.headers_to_strip(method, "accept\ncookie", HopHeaders::default());
+        assert_eq!(stripped.contains(&"cookie"), is_preflight);
+        assert_eq!(permit.forwards_body(), !is_preflight);
+        assert_eq!(permit.authorization() == Authorization::Strip, is_preflight);
+    }
+}
+
+#[test]
+fn only_a_key_bounds_how_long_a_connection_lasts() {
+    let (key, record) = issued();
+    let bearer = format!("Bearer {key}");
+    for (vars, path, expected) in [
+        (&[("MAX_CONNECTION_SECONDS", "60")][..], "/v1/x", Some(60)),
+        (&[("MAX_CONNECTION_SECONDS", "60")], "/public/x", None),
+        (&[], "/v1/x", None),
+    ] {
+        let url = format!("https://gate.example{path}");
+        let ask = Ask { url: &url, authorization: Some(&bearer), ..ASK };
+        let gate = gate(vars, &SecretTexts::default());
+        let got = outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| permit.max_connection_secs());
+        assert_eq!(got.unwrap(), expected, "{path}");
+    }
+}
+
+#[test]
 fn a_withdrawn_permit_names_its_holder() {
     let (key, record) = issued();
     let ask = Ask { authorization: Some(&format!("Bearer {key}")), ..ASK };
@@ -577,6 +660,8 @@ fn codes_and_statuses_are_those_of_the_contract() {
             ("route_denied", 403),
             ("https_required", 403),
             ("path_ambiguous", 400),
+            ("method_ambiguous", 400),
+            ("destination_not_allowed", 403),
             ("method_not_allowed", 405),
             ("rate_limited", 429),
             ("key_store_unavailable", 503),
@@ -621,10 +706,10 @@ fn an_imported_key_needs_its_own_digest() {
     let imported = ImportedKey::parse(IMPORTED).unwrap();
     let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretTexts::default());
     let ask = Ask { x_api_key: Some(IMPORTED), ..ASK };
-    let mut record = json_record(imported.id().as_str(), &Digest::of_imported(&imported).to_string(), "");
+    let mut record = json_record(imported.id().as_str(), &imported_digest(&imported), "");
     assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), "permit");
     let (_, issued) = issued();
-    for digest in [Digest::Imported([0; 32]), issued.digest] {
+    for digest in [Digest::ImportedBare([0; 32]), issued.digest] {
         record.digest = digest;
         assert_eq!(code(&gate, &ask, Lookup::Found(&record), NOW), "key_invalid");
     }

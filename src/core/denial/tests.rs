@@ -22,6 +22,8 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::PlainHttp, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathFault::DotSegment), Code::PathAmbiguous),
+        (Cause::MethodOverride, Code::MethodAmbiguous),
+        (Cause::Destination, Code::DestinationNotAllowed),
         (Cause::RouteDenied, Code::RouteDenied),
         (Cause::CredentialMissing, Code::CredentialMissing),
         (Cause::Credential(CredentialFault::Different), Code::CredentialAmbiguous),

@@ -2,6 +2,9 @@ use std::format;
 use std::string::{String, ToString};
 
 use super::{Digest, DigestFault, ImportedKey};
+use crate::pepper::{DigestMatch, Pepper, PepperId, Peppers};
+
+const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
 /// 64 hex digits, as `secrets.token_hex(32)` prints them.
 const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -9,17 +12,37 @@ const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00
 #[test]
 fn an_imported_key_matches_its_own_digest_and_no_other() {
     let key = ImportedKey::parse(KEY).unwrap();
-    let Digest::Imported(hash) = Digest::of_imported(&key) else { panic!("it was imported") };
-    assert!(key.matches(&Digest::Imported(hash)));
+    let peppers = Peppers { current: Pepper::parse(PEPPER).unwrap(), previous: None };
+    let matches = |digest: &Digest| peppers.imported_matches(&key, digest);
+    let hash = *key.sha256();
+    let Digest::Imported { pepper, mac } = peppers.current.imported_digest(&key) else {
+        panic!("it was imported")
+    };
+    assert_eq!(matches(&Digest::Imported { pepper, mac }), DigestMatch::Yes);
+    assert_eq!(matches(&Digest::ImportedBare(hash)), DigestMatch::Yes);
     for bit in 0..8 {
         for at in [0, 1, 15, 30, 31] {
-            let mut other = hash;
-            other[at] ^= 1 << bit;
-            assert!(!key.matches(&Digest::Imported(other)), "{at} {bit}");
+            let flipped = |bytes: [u8; 32]| {
+                let mut other = bytes;
+                other[at] ^= 1 << bit;
+                other
+            };
+            assert_eq!(matches(&Digest::ImportedBare(flipped(hash))), DigestMatch::No, "{at} {bit}");
+            let digest = Digest::Imported { pepper, mac: flipped(mac) };
+            assert_eq!(matches(&digest), DigestMatch::No, "{at} {bit}");
         }
     }
-    let keyed = format!("hs256.1a2b3c4d.{}", &Digest::Imported(hash).to_string()["sha256.".len()..]);
-    assert!(!key.matches(&Digest::parse(&keyed).unwrap()), "the same bytes, made in another way");
+    // The same bytes, made in another way.
+    for digest in [
+        Digest::Keyed { pepper, mac },
+        Digest::Keyed { pepper, mac: hash },
+        Digest::Imported { pepper, mac: hash },
+        Digest::ImportedBare(mac),
+    ] {
+        assert_eq!(matches(&digest), DigestMatch::No, "{digest:?}");
+    }
+    let other = PepperId::parse("00000000").unwrap();
+    assert_eq!(matches(&Digest::Imported { pepper: other, mac }), DigestMatch::UnknownPepper(other));
 }
 
 #[test]
@@ -49,6 +72,7 @@ fn a_digest_has_one_length() {
     for text in ["", "AAAA", &whole[..42], &format!("{whole}A"), &format!("{whole}=")] {
         assert_eq!(Digest::parse(&format!("sha256.{text}")).err(), Some(DigestFault), "{text}");
         assert_eq!(Digest::parse(&format!("hs256.1a2b3c4d.{text}")).err(), Some(DigestFault), "{text}");
+        assert_eq!(Digest::parse(&format!("hsha256.1a2b3c4d.{text}")).err(), Some(DigestFault), "{text}");
     }
 }
 
@@ -56,7 +80,9 @@ fn a_digest_has_one_length() {
 fn what_is_shown_is_the_kind_alone() {
     let key = ImportedKey::parse(KEY).unwrap();
     assert_eq!(format!("{key:?}"), format!("ImportedKey({}, ..)", key.id()));
-    assert_eq!(format!("{:?}", Digest::of_imported(&key)), "Digest(sha256, ..)");
+    assert_eq!(format!("{:?}", Digest::ImportedBare(*key.sha256())), "Digest(sha256, ..)");
+    let imported = Digest::parse(&format!("hsha256.1a2b3c4d.{}", "A".repeat(43))).unwrap();
+    assert_eq!(format!("{imported:?}"), "Digest(hsha256.1a2b3c4d, ..)");
     let keyed = Digest::parse(&format!("hs256.1a2b3c4d.{}", "A".repeat(43))).unwrap();
     assert_eq!(format!("{keyed:?}"), "Digest(hs256.1a2b3c4d, ..)");
     assert_eq!(String::from(keyed.clone()), keyed.to_string());

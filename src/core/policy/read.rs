@@ -10,6 +10,7 @@ use super::fault::{Faults, Table, get, shown_text};
 use super::{Limiter, Policy, PolicyFaults, VARIABLES};
 use crate::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::credential::Places;
+use crate::header_filter::HeaderFilter;
 use crate::json::Value;
 use crate::key::KeyPrefix;
 use crate::method::{MethodSet, Methods};
@@ -25,7 +26,17 @@ const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
 /// The field of faults that are in no one variable.
 const WHOLE: &str = "vars";
-const ROUTE_FIELDS: &[&str] = &["path", "access", "methods", "scopes", "subjects", "origin", "cache"];
+const ROUTE_FIELDS: &[&str] = &[
+    "path",
+    "access",
+    "methods",
+    "scopes",
+    "subjects",
+    "origin",
+    "origin_authorization",
+    "origin_signature",
+    "cache",
+];
 const PLAN_FIELDS: &[&str] = &["limiter", "period"];
 
 /// Reads the variables.
@@ -90,6 +101,7 @@ impl<'v> Reader<'v, '_> {
         let path_rules = PathRules {
             allow_encoded_slash: self.boolean("ALLOW_ENCODED_SLASH"),
             case_insensitive: self.boolean("CASE_INSENSITIVE_PATHS"),
+            format_extensions: self.boolean("FORMAT_EXTENSIONS"),
         };
         let origin = self.var("ORIGIN");
         let origin = origin.and_then(|value| self.origin("ORIGIN", value, allow_http));
@@ -97,6 +109,7 @@ impl<'v> Reader<'v, '_> {
         let places = self.places();
         let methods = self.methods();
         Some(Policy {
+            header_filter: self.header_filter(&places),
             places,
             routes: self.routes(&methods, path_rules, allow_http),
             cors: self.cors(&methods),
@@ -111,6 +124,7 @@ impl<'v> Reader<'v, '_> {
             cache_secs: self.integer("CACHE_SECONDS", &(0..=3_600)),
             stale_secs: self.integer("STALE_SECONDS", &(0..=86_400)),
             origin_timeout_secs: self.integer("ORIGIN_TIMEOUT_SECONDS", &(1..=600)),
+            max_connection_secs: self.integer("MAX_CONNECTION_SECONDS", &(0..=86_400)),
             access_log_sample: self.share("ACCESS_LOG_SAMPLE"),
             rejection_logs_per_minute: self.integer("REJECTION_LOGS_PER_MINUTE", &(1..=100_000)),
             plans: self.plans(),
@@ -186,6 +200,20 @@ impl<'v> Reader<'v, '_> {
             }
         }
         places
+    }
+
+    fn header_filter(&mut self, places: &Places) -> HeaderFilter {
+        let mut filter = HeaderFilter::new(places.header_names());
+        let value = self.var("FORWARD_HEADERS");
+        let list = value.map_or_else(Vec::new, |value| {
+            self.faults.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
+        });
+        for (field, name) in list {
+            if let Err(error) = filter.allow(name) {
+                self.faults.add_text(&field, name, error);
+            }
+        }
+        filter
     }
 
     fn methods(&mut self) -> Methods {
@@ -323,12 +351,19 @@ impl<'v> Reader<'v, '_> {
             self.tokens(&field, value, Subject::ALLOWED, Subject::parse)
         });
         let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
-        let cache = place("cache").and_then(|(field, value)| self.faults.boolean(&field, value));
+        let mut boolean =
+            |name: &str| place(name).and_then(|(field, value)| self.faults.boolean(&field, value));
+        let origin_authorization = boolean("origin_authorization");
+        let origin_signature = boolean("origin_signature");
+        let cache = boolean("cache");
 
         let (idle, kind): (&[&str], &str) = match access {
             Access::Key => (&[], "key"),
-            Access::Public => (&["scopes", "subjects"], "public"),
-            Access::Deny => (&["scopes", "subjects", "origin", "cache"], "deny"),
+            Access::Public => (&["scopes", "subjects", "origin_authorization"], "public"),
+            Access::Deny => (
+                &["scopes", "subjects", "origin", "origin_authorization", "origin_signature", "cache"],
+                "deny",
+            ),
         };
         for (field, _) in idle.iter().filter_map(|name| place(name)) {
             let problem = format_args!("means nothing on a route with access = \"{kind}\"; take it out");
@@ -345,6 +380,8 @@ impl<'v> Reader<'v, '_> {
             scopes: scopes.into(),
             subjects: subjects.into(),
             origin,
+            origin_authorization,
+            origin_signature,
             cache: cache.unwrap_or(false),
         })
     }

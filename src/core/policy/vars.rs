@@ -28,7 +28,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "ROUTES",
-        form: "list of tables: path, access, methods, scopes, subjects, origin, cache",
+        form: "list of tables: path, access, methods, scopes, subjects, origin, origin_authorization, origin_signature, cache",
         default: "[]",
     },
     Variable {
@@ -44,6 +44,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "ALLOW_HTTP", form: "true or false", default: "false" },
     Variable { name: "ALLOW_ENCODED_SLASH", form: "true or false", default: "false" },
     Variable { name: "CASE_INSENSITIVE_PATHS", form: "true or false", default: "false" },
+    Variable { name: "FORMAT_EXTENSIONS", form: "true or false", default: "false" },
+    Variable { name: "FORWARD_HEADERS", form: "list of header names in lower case", default: "[]" },
     Variable { name: "IMPORTED_KEYS", form: "true or false", default: "false" },
     Variable { name: "CORS_ORIGINS", form: "list of `scheme://host[:port]`, or [\"*\"]", default: "[]" },
     Variable { name: "PREFLIGHT", form: "`answer` or `forward`", default: r#""answer""# },
@@ -53,6 +55,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "CACHE_SECONDS", form: "0 to 3600", default: "30" },
     Variable { name: "STALE_SECONDS", form: "0 to 86400", default: "300" },
     Variable { name: "ORIGIN_TIMEOUT_SECONDS", form: "1 to 600", default: "100" },
+    Variable { name: "MAX_CONNECTION_SECONDS", form: "0 to 86400", default: "0" },
     Variable { name: "ACCESS_LOG_SAMPLE", form: "0.0 to 1.0", default: "1.0" },
     Variable { name: "REJECTION_LOGS_PER_MINUTE", form: "1 to 100000", default: "600" },
     Variable {
@@ -95,8 +98,16 @@ mod tests {
             "Whether routes match whatever the case, for origins that do not care about it.",
         ),
         (
+            "FORMAT_EXTENSIONS",
+            "Whether the origin serves `/x.json` as `/x`; a path for which another rule holds without its extension is then refused.",
+        ),
+        (
+            "FORWARD_HEADERS",
+            "Headers that go to the origin although the gate [drops](docs/headers.md) them by default.",
+        ),
+        (
             "IMPORTED_KEYS",
-            "Whether keys that another system issued are looked up; an unknown one costs a read.",
+            "Whether keys that another system issued are looked up; an unknown one costs a read, and a second credential that could be one is refused.",
         ),
         (
             "CORS_ORIGINS",
@@ -104,7 +115,7 @@ mod tests {
         ),
         (
             "PREFLIGHT",
-            "Whether the gate answers preflights for CORS_ORIGINS, or the origin gets all preflights, without a key.",
+            "Whether the gate answers preflights for CORS_ORIGINS, or the origin gets all preflights, without key, body and cookies.",
         ),
         ("KV_CACHE_TTL_SECONDS", "How long an edge location may serve its copy of a record."),
         ("KV_TIMEOUT_MS", "How long a read of KV may take before it counts as failed."),
@@ -112,6 +123,10 @@ mod tests {
         ("CACHE_SECONDS", "How long an isolate serves a record without asking KV; 0 turns its cache off."),
         ("STALE_SECONDS", "How long past CACHE_SECONDS a kept record still serves while KV fails."),
         ("ORIGIN_TIMEOUT_SECONDS", "How long the origin may take until its response headers."),
+        (
+            "MAX_CONNECTION_SECONDS",
+            "How long a WebSocket, or a response without `Content-Length`, may last once a key has opened it; 0: no limit.",
+        ),
         (
             "ACCESS_LOG_SAMPLE",
             "Which share of accepted requests is logged as a line where no USAGE dataset is bound.",
@@ -141,6 +156,6 @@ mod tests {
             })
             .collect();
         assert_eq!(MEANINGS.len(), VARIABLES.len());
-        assert_eq!(rows, expected);
+        assert_eq!(rows, expected, "README.md should hold:\n{}", expected.join("\n"));
     }
 }

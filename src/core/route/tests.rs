@@ -28,6 +28,8 @@ fn route(path: &str, names: &[&str]) -> Route {
         scopes: [].into(),
         subjects: [].into(),
         origin: None,
+        origin_authorization: None,
+        origin_signature: None,
         cache: false,
     }
 }
@@ -128,7 +130,7 @@ fn parameters_that_change_the_outcome_are_ambiguous() {
 
 #[test]
 fn rules_of_the_path_hold_for_patterns_too() {
-    let rules = PathRules { allow_encoded_slash: true, case_insensitive: true };
+    let rules = PathRules { allow_encoded_slash: true, case_insensitive: true, ..PathRules::default() };
     let (table, _) = RouteTable::compile([route("/Admin/*", &[]), route("/files/*/meta", &[])].into(), rules);
     for (path, pattern) in [
         ("/aDMIN/x", "/Admin/*"),
@@ -139,6 +141,35 @@ fn rules_of_the_path_hold_for_patterns_too() {
     ] {
         assert_eq!(found(&table, path, "GET", rules), pattern, "{path}");
     }
+}
+
+#[test]
+fn an_extension_that_changes_the_outcome_is_ambiguous_where_the_origin_ignores_it() {
+    let rules = PathRules { format_extensions: true, ..PathRules::default() };
+    let routes =
+        [route("/admin/*", &[]), route("/v1/report.json", &[]), route("/post", &["POST"]), route("/", &[])];
+    let (table, _) = RouteTable::compile(routes.into(), rules);
+    for (path, pattern) in [
+        ("/admin.json", "400"),
+        ("/admin.json/", "400"),
+        ("/admin.tar.gz", "400"),
+        ("/admin.", "400"),
+        ("/admin.json;x=1", "400"),
+        ("/admin%2Ejson", "400"),
+        ("/.json", "400"),
+        ("/admin/.json", "/admin/*"),
+        ("/admin/users.json", "/admin/*"),
+        ("/administration.json", "default"),
+        ("/other.json", "default"),
+        ("/a.b/admin", "default"),
+        ("/v1/report.json", "400"),
+        ("/post.json", "400"),
+        ("/post", "405 POST"),
+    ] {
+        assert_eq!(found(&table, path, "GET", rules), pattern, "{path}");
+    }
+    let (table, _) = RouteTable::compile([route("/admin/*", &[])].into(), PathRules::default());
+    assert_eq!(found(&table, "/admin.json", "GET", PathRules::default()), "default");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::digest::Digest;
 use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::{Record, State, UnixSeconds};
 use serde::Serialize;
@@ -25,6 +24,15 @@ pub(super) struct Dependents {
     pub(super) until: Option<u64>,
 }
 
+/// What keys depend on.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The keys of each pepper, by its id.
+    pub(super) by_pepper: BTreeMap<String, Dependents>,
+    /// Imported keys whose digests have no pepper.
+    pub(super) without_pepper: usize,
+}
+
 /// How far a rotation of the pepper is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,12 +53,8 @@ pub(super) enum Stage {
 ///
 /// # Errors
 /// The store could not be asked, or holds what is no record: what that depends on is not known.
-pub(super) fn dependents(
-    store: &dyn Store,
-    more: &[Record],
-    now: UnixSeconds,
-) -> Outcome<BTreeMap<String, Dependents>> {
-    let mut found = BTreeMap::new();
+pub(super) fn dependents(store: &dyn Store, more: &[Record], now: UnixSeconds) -> Outcome<Found> {
+    let mut found = Found::default();
     for record in more {
         count(&mut found, record, now);
     }
@@ -69,16 +73,17 @@ pub(super) fn dependents(
     Ok(found)
 }
 
-fn count(found: &mut BTreeMap<String, Dependents>, record: &Record, now: UnixSeconds) {
-    let Digest::Keyed { pepper, .. } = &record.digest else {
-        return;
-    };
+fn count(found: &mut Found, record: &Record, now: UnixSeconds) {
     let standing = Standing::of(record.state, record.not_before, record.not_after, now);
     let over = record.not_after.is_some_and(|end| now >= end);
     if record.state == State::Revoked || over || standing == Standing::Expired {
         return;
     }
-    let dependents = found.entry(pepper.to_string()).or_default();
+    let Some(pepper) = record.digest.pepper() else {
+        found.without_pepper += 1;
+        return;
+    };
+    let dependents = found.by_pepper.entry(pepper.to_string()).or_default();
     match (record.replaced_by, record.not_after) {
         (Some(_), Some(end)) => {
             dependents.ending += 1;
@@ -146,9 +151,9 @@ mod tests {
             (Some(NEW), vec![plain(NEW)], Stage::Droppable),
         ] {
             let found = dependents(&FakeStore::default(), &records, UnixSeconds::new(NOW).unwrap()).unwrap();
-            assert_eq!(stage(NEW, previous, &found), expected, "{previous:?} {found:?}");
+            assert_eq!(stage(NEW, previous, &found.by_pepper), expected, "{previous:?} {found:?}");
             if expected == Stage::Waiting {
-                assert_eq!(found.get(OLD).unwrap().until, Some(NOW + 9));
+                assert_eq!(found.by_pepper.get(OLD).unwrap().until, Some(NOW + 9));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `keygate pepper`: a new pepper, and the way from the old one to it.
 
+mod apply;
 mod dependents;
 mod rotation;
 mod shell;
@@ -30,6 +31,7 @@ pub(crate) fn run(context: &Context, args: &PepperGroup) -> Outcome<ExitCode> {
         None => print(context.out).map(|()| ExitCode::SUCCESS),
         Some(PepperCommand::Status(args)) => status::run(context, args),
         Some(PepperCommand::Rotate(args)) => rotation::run(context, args),
+        Some(PepperCommand::Apply(args)) => apply::run(context, args).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) struct Seen {
     pub(super) previous_source: Option<Source>,
     pub(super) stage: Stage,
     found: BTreeMap<String, Dependents>,
+    without_pepper: usize,
     /// Whether the deployed gate has the secret `PEPPER_PREVIOUS`; none where that could not be seen.
     pub(super) bound: Option<bool>,
     remote: bool,
@@ -43,6 +44,7 @@ struct Status<'s> {
     previous: Option<&'s str>,
     previous_is_set: Option<bool>,
     keys: &'s BTreeMap<String, Dependents>,
+    imported_without_pepper: usize,
     next: &'s [String],
 }
 
@@ -66,12 +68,13 @@ impl Seen {
         let Peppers { current, previous } = &found.peppers;
         let (current, previous) = (current.id().to_string(), previous.as_ref().map(|p| p.id().to_string()));
         Ok(Self {
-            stage: stage(&current, previous.as_deref(), &keys),
+            stage: stage(&current, previous.as_deref(), &keys.by_pepper),
             current,
             previous,
             source: found.source,
             previous_source: found.previous_source,
-            found: keys,
+            found: keys.by_pepper,
+            without_pepper: keys.without_pepper,
             bound,
             remote: store.remote,
             environment: config.environment().map(str::to_owned),
@@ -79,7 +82,7 @@ impl Seen {
     }
 
     fn is_done(&self) -> bool {
-        self.stage == Stage::Settled && self.bound != Some(true)
+        self.stage == Stage::Settled && self.bound != Some(true) && self.without_pepper == 0
     }
 
     /// The options that lead every command to the same gate.
@@ -94,6 +97,15 @@ impl Seen {
 
     /// The commands that come next, in their order.
     pub(super) fn next(&self) -> Vec<String> {
+        let mut next = self.next_of_rotation();
+        if self.without_pepper > 0 {
+            let pepper = shell::option(&self.source);
+            next.push(format!("keygate pepper apply{}{pepper}", self.options()));
+        }
+        next
+    }
+
+    fn next_of_rotation(&self) -> Vec<String> {
         let options = self.options();
         let pepper = shell::option(&self.source);
         let status = format!("keygate pepper status{options}{pepper}");
@@ -151,6 +163,7 @@ impl Seen {
             previous: self.previous.as_deref(),
             previous_is_set: self.bound,
             keys: &self.found,
+            imported_without_pepper: self.without_pepper,
             next: &next,
         };
         context.out.result(&status, self.text(&next))?;
@@ -169,6 +182,12 @@ impl Seen {
         for pepper in self.found.keys().filter(|p| **p != self.current && self.previous.as_ref() != Some(*p))
         {
             lines.push(format!("unknown   {pepper}  {}", self.keys_of(pepper)));
+        }
+        if self.without_pepper > 0 {
+            lines.push(format!(
+                "none      -         {} imported keys, whose digests can be guessed at by whoever reads them",
+                self.without_pepper
+            ));
         }
         if !next.is_empty() {
             lines.push("next:".to_owned());

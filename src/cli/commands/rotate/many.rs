@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::digest::Digest;
 use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::{Record, UnixSeconds};
 use serde::Serialize;
@@ -154,17 +153,14 @@ fn may_be(metadata: &Metadata, args: &RotateArgs) -> bool {
 }
 
 fn is_meant(record: &Record, args: &RotateArgs, before: UnixSeconds) -> bool {
-    let pepper = match &record.digest {
-        Digest::Keyed { pepper, .. } => Some(pepper.as_str()),
-        Digest::Imported(_) => None,
-    };
+    let pepper = record.digest.pepper();
     record.created <= before
         && args.subject.as_ref().is_none_or(|subject| subject == record.subject.as_str())
         && args
             .scope
             .as_ref()
             .is_none_or(|scope| record.scopes.as_slice().iter().any(|one| one.as_str() == scope))
-        && args.made_with.as_ref().is_none_or(|wanted| pepper == Some(wanted.as_str()))
+        && args.made_with.as_ref().is_none_or(|wanted| pepper.is_some_and(|pepper| pepper.as_str() == wanted))
 }
 
 /// Where each key is kept. Two in one place cannot be: the place holds one.

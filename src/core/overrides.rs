@@ -1,0 +1,201 @@
+//! Second readings of a request's method and path that are not in its first line: a method in the query or in a header, and
+//! the `Destination` of WebDAV.
+//!
+//! A method in a form's body is not seen: the gate reads no bodies (docs/origins.md).
+
+use alloc::string::String;
+
+use crate::admission::UrlParts;
+use crate::denial::Cause;
+use crate::method::{MethodIndex, Methods, is_registered};
+use crate::path::{CanonicalPath, PathRules};
+use crate::query::{form_decoded, pairs};
+use crate::route::RouteTable;
+use crate::text::split_scheme;
+
+/// The parameters of a query that frameworks take a method from: Laravel, Symfony, Jersey, Apache CXF, Spring, gorilla/handlers and
+/// Express' method-override; ASP.NET MVC; Plack; wai-extra. Not Restlet's `method`, which says other things elsewhere.
+const METHOD_PARAMETERS: [&str; 4] =
+    ["_method", "x-http-method-override", "x-tunneled-method", "_method_override"];
+
+/// What routes and methods are compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) routes: &'a RouteTable,
+    pub(crate) methods: &'a Methods,
+    pub(crate) paths: PathRules,
+}
+
+/// Refuses a request whose query or headers name another method, if another rule holds for that one.
+///
+/// # Errors
+/// [`Cause::MethodOverride`].
+pub(crate) fn check_method(
+    rules: Rules<'_>,
+    path: &CanonicalPath<'_>,
+    method: MethodIndex,
+    query: Option<&str>,
+    headers: &[Option<&str>],
+) -> Result<(), Cause> {
+    let is_same = |name: &str| {
+        rules.methods.index_of(name).is_some_and(|other| rules.routes.is_same_rule(path, method, other))
+    };
+    for name in headers.iter().flatten().map(|value| value.trim_ascii().to_ascii_uppercase()) {
+        if !name.is_empty() && !is_same(&name) {
+            return Err(Cause::MethodOverride);
+        }
+    }
+    for (name, value) in query.into_iter().flat_map(pairs) {
+        let is = |known: &&str| form_decoded(name).map(|b| b.to_ascii_lowercase()).eq(known.bytes());
+        if !METHOD_PARAMETERS.iter().any(|known| is(known)) {
+            continue;
+        }
+        let value: String = form_decoded(value).map(|b| char::from(b.to_ascii_uppercase())).collect();
+        let name = value.trim();
+        // A parameter of this name may also be something of the application's own.
+        let is_method = is_registered(name) || rules.methods.index_of(name).is_some();
+        if is_method && !is_same(name) {
+            return Err(Cause::MethodOverride);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a MOVE or COPY that leads to where another rule holds, or to another host (RFC 4918, section 10.3).
+///
+/// # Errors
+/// [`Cause::Destination`].
+pub(crate) fn check_destination(
+    rules: Rules<'_>,
+    url: &UrlParts<'_>,
+    path: &CanonicalPath<'_>,
+    method: MethodIndex,
+    destination: &str,
+) -> Result<(), Cause> {
+    let target = match split_scheme(destination) {
+        Some(_) => {
+            let target = UrlParts::of(destination);
+            if target.scheme != url.scheme || target.authority != url.authority {
+                return Err(Cause::Destination);
+            }
+            target
+        }
+        None => UrlParts { path: destination, query: None, ..*url },
+    };
+    if target.query.is_some() || destination.contains('#') {
+        return Err(Cause::Destination);
+    }
+    let target = CanonicalPath::parse(target.path, rules.paths).map_err(|_| Cause::Destination)?;
+    if rules.routes.is_same_rule_for(path, &target, method) { Ok(()) } else { Err(Cause::Destination) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use serde_json::json;
+
+    use super::{Rules, check_destination, check_method};
+    use crate::admission::UrlParts;
+    use crate::path::CanonicalPath;
+    use crate::policy::Policy;
+
+    fn policy() -> Policy {
+        let vars = json!({
+            "ORIGIN": "https://api.example.com", "KEY_PREFIX": "acme_live",
+            "METHODS": ["GET", "HEAD", "POST", "PUT", "DELETE", "MOVE", "COPY"],
+            "ROUTES": [
+                {"path": "/read-only/*", "methods": ["GET"]},
+                {"path": "/things/*", "methods": ["DELETE"], "scopes": ["admin"]},
+                {"path": "/things/*"},
+                {"path": "/admin/*", "scopes": ["admin"]},
+                {"path": "/public/*", "access": "public"},
+            ],
+        });
+        Policy::from_json(&vars.to_string()).unwrap()
+    }
+
+    fn rules(policy: &Policy) -> Rules<'_> {
+        Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() }
+    }
+
+    #[test]
+    fn another_method_is_refused_where_another_rule_holds_for_it() {
+        let policy = policy();
+        for (path, method, query, header, is_refused) in [
+            ("/things/1", "POST", Some("_method=DELETE"), None, true),
+            ("/things/1", "POST", Some("a=1&_method=delete"), None, true),
+            ("/things/1", "POST", Some("%5fmethod=D%45LETE"), None, true),
+            ("/things/1", "POST", Some("_METHOD=+DELETE+"), None, true),
+            ("/things/1", "GET", Some("_method=DELETE"), None, true),
+            ("/things/1", "POST", Some("X-HTTP-Method-Override=DELETE"), None, true),
+            ("/things/1", "POST", Some("x-tunneled-method=DELETE"), None, true),
+            ("/things/1", "POST", Some("_method_override=DELETE"), None, true),
+            ("/things/1", "POST", Some("method=DELETE"), None, false),
+            ("/things/1", "POST", Some("_method=PUT"), None, false),
+            ("/things/1", "DELETE", Some("_method=DELETE"), None, false),
+            ("/things/1", "POST", Some("_method="), None, false),
+            ("/things/1", "POST", Some("_method=card"), None, false),
+            ("/things/1", "POST", Some("x_method=DELETE&_methods=DELETE"), None, false),
+            // Not among METHODS.
+            ("/other", "POST", Some("_method=PATCH"), None, true),
+            ("/other", "POST", Some("_method=TRACE"), None, true),
+            ("/other", "POST", Some("_method=DELETE"), None, false),
+            ("/things/1", "POST", None, Some("DELETE"), true),
+            ("/things/1", "POST", None, Some(" delete "), true),
+            ("/things/1", "POST", None, Some("POST, DELETE"), true),
+            ("/things/1", "POST", None, Some("PUT"), false),
+            ("/things/1", "POST", None, Some(""), false),
+            ("/other", "POST", None, Some("anything"), true),
+            ("/other", "POST", None, Some("DELETE"), false),
+        ] {
+            let path = CanonicalPath::parse(path, policy.path_rules()).unwrap();
+            let method = policy.methods().index_of(method).unwrap();
+            let checked = check_method(rules(&policy), &path, method, query, &[None, header]);
+            assert_eq!(checked.is_err(), is_refused, "{path:?} {query:?} {header:?}");
+        }
+    }
+
+    #[test]
+    fn a_destination_has_to_be_under_the_rule_of_the_path() {
+        let policy = policy();
+        let url = UrlParts::of("https://gate.example/x/a");
+        for (path, destination, is_refused) in [
+            ("/x/a", "https://gate.example/x/b", false),
+            ("/x/a", "/x/b", false),
+            ("/x/a", "https://gate.example/admin/b", true),
+            ("/x/a", "/admin/b", true),
+            ("/x/a", "/public/b", true),
+            ("/admin/a", "/admin/b", false),
+            ("/admin/a", "/x", true),
+            ("/x/a", "https://other.example/x/b", true),
+            ("/x/a", "http://gate.example/x/b", true),
+            ("/x/a", "https://gate.example:8443/x/b", true),
+            ("/x/a", "https://user@gate.example/x/b", true),
+            ("/x/a", "//other.example/x/b", true),
+            ("/x/a", "/x/../admin/b", true),
+            ("/x/a", "/x/%2e%2e/admin/b", true),
+            ("/x/a", "/x/b?c", true),
+            ("/x/a", "/x/b#c", true),
+            ("/x/a", "x/b", true),
+            ("/x/a", "", true),
+        ] {
+            let path = CanonicalPath::parse(path, policy.path_rules()).unwrap();
+            let method = policy.methods().index_of("MOVE").unwrap();
+            let checked = check_destination(rules(&policy), &url, &path, method, destination);
+            assert_eq!(checked.is_err(), is_refused, "{path:?} {destination}");
+        }
+    }
+
+    #[test]
+    fn the_methods_of_a_route_hold_for_destinations_too() {
+        let policy = policy();
+        let paths: Vec<_> = ["/other", "/read-only/x"]
+            .iter()
+            .map(|path| CanonicalPath::parse(path, policy.path_rules()).unwrap())
+            .collect();
+        let copy = policy.methods().index_of("COPY").unwrap();
+        assert!(!policy.routes().is_same_rule_for(&paths[0], &paths[1], copy));
+    }
+}

@@ -1,0 +1,27 @@
+//! Queries, as forms write them.
+
+use crate::path::hex_byte;
+use crate::text::cut;
+
+/// The names and values of a query, as they came.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').map(|pair| cut(pair, b'=').unwrap_or((pair, "")))
+}
+
+/// Decodes as forms and queries are: `+` is a space, a `%` without two hex digits is itself.
+pub(crate) fn form_decoded(text: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = text.as_bytes();
+    core::iter::from_fn(move || {
+        let (byte, after) = match rest {
+            [] => return None,
+            [b'%', high, low, after @ ..] => match hex_byte(*high, *low) {
+                Some(byte) => (byte, after),
+                None => (b'%', rest.get(1..)?),
+            },
+            [b'+', after @ ..] => (b' ', after),
+            [byte, after @ ..] => (*byte, after),
+        };
+        rest = after;
+        Some(byte)
+    })
+}
