@@ -7,11 +7,12 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use keygate_core::admission::{Admission, Gate, Head};
-use keygate_core::cache::{Cached, RecordCache};
+use keygate_core::cache::RecordCache;
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::event::{Event, Scene};
 use keygate_core::key::{Key, KeyPrefix, NewKey};
+use keygate_core::lookup::{LookupStep, before_store};
 use keygate_core::path::CanonicalPath;
 use keygate_core::pepper::Pepper;
 use keygate_core::policy::Policy;
@@ -148,7 +149,8 @@ impl Fixture {
         let Ok(Admission::Proceed(admitted)) = self.gate.admit(&head(&places)) else {
             return false;
         };
-        let Some(Cached::Fresh(record)) = admitted.key_id().map(|id| self.cache.look_up(&id, NOW_MS)) else {
+        let found = admitted.key_id().map(|id| before_store(&mut self.cache, &id, NOW_MS));
+        let Some(LookupStep::Found(record)) = found else {
             return false;
         };
         let Some(now) = UnixSeconds::new(NOW_MS / 1000) else {

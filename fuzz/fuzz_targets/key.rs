@@ -70,11 +70,19 @@ fn neighbours(text: &str) {
         assert_eq!(digest.to_string(), text, "a digest has one spelling");
     }
     if let Some(imported) = ImportedKey::parse(text) {
-        let stored = Digest::of_imported(&imported);
-        assert!(imported.matches(&stored));
-        let Digest::Imported(hash) = stored else { panic!("an imported key has an imported digest") };
+        let matches = |stored: &Digest| PEPPERS.imported_matches(&imported, stored);
+        let hash = *imported.sha256();
         assert_eq!(KeyId::of_imported(&hash), imported.id());
-        assert!(!imported.matches(&Digest::Imported(hash.map(|byte| byte ^ 1))));
+        let stored = PEPPERS.current.imported_digest(&imported);
+        assert_eq!(matches(&stored), DigestMatch::Yes);
+        assert_eq!(matches(&Digest::ImportedBare(hash)), DigestMatch::Yes);
+        let Digest::Imported { pepper, mac } = stored else {
+            panic!("an imported key has an imported digest")
+        };
+        let wrong = Digest::Imported { pepper, mac: mac.map(|byte| byte ^ 1) };
+        for wrong in [wrong, Digest::ImportedBare(hash.map(|byte| byte ^ 1))] {
+            assert_eq!(matches(&wrong), DigestMatch::No);
+        }
     }
     if let Ok(pepper) = Pepper::parse(text) {
         let trimmed = text.trim_ascii();

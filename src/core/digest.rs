@@ -168,7 +168,9 @@ impl ImportedKey {
         Self { sha256, id: KeyId::of_imported(&sha256) }
     }
 
-    pub(crate) fn sha256(&self) -> &[u8; 32] {
+    /// Its SHA-256. Who has it can guess at the key.
+    #[must_use]
+    pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256
     }
 }

@@ -294,7 +294,10 @@ function endedAfter(ms, response) {
   if (response.webSocket !== null) return relayed(ms, response);
   if (response.body === null || response.headers.has("content-length") || !isRebuildable(response)) return response;
   const { readable, writable } = new IdentityTransformStream();
-  response.body.pipeTo(writable, { signal: AbortSignal.timeout(ms) }).catch(() => {});
+  // Event streams are made to be begun again; of any other body the client has to see that it is not whole.
+  const isEvents = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
+  const end = () => (isEvents ? writable.close() : undefined);
+  response.body.pipeTo(writable, { signal: AbortSignal.timeout(ms), preventAbort: isEvents }).catch(end).catch(() => {});
   return new Response(readable, response);
 }
 
@@ -302,6 +305,7 @@ function endedAfter(ms, response) {
 function relayed(ms, response) {
   const origin = response.webSocket;
   const { 0: client, 1: gate } = new WebSocketPair();
+  origin.binaryType = gate.binaryType = "arraybuffer";
   const close = (socket, code, reason) => {
     try {
       // 1005 and 1006 stand for "no code" and "no close frame" (RFC 6455, section 7.4.1), and cannot be sent.

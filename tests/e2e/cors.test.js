@@ -132,6 +132,13 @@ test("cases 49, 56: a forwarded preflight is never told who called, and takes no
   for (const name of ["authorization", "x-api-key"]) assert.deepEqual(valuesOf(seen, name), [], name);
 });
 
+test("a forwarded preflight takes neither a body nor cookies along", async () => {
+  const request = { ...preflight(APP, { Cookie: "session=1", Authorization: "Basic dXNlcjpwYXNzd29yZA==" }), body: "a body" };
+  const { seen } = await assertAccepted(gates.forwarding, request);
+  for (const name of ["cookie", "authorization"]) assert.deepEqual(valuesOf(seen, name), [], name);
+  assert.equal(seen.body.length, 0);
+});
+
 test("case 56: where a shared cache may keep what the origin answers, it says that it differs by Origin, whoever asks", async () => {
   for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
     const { answer } = await assertAccepted(gates.listed, { target: "/public/page", headers });

@@ -32,6 +32,7 @@ before(async () => {
     httpsOnly: { vars: { ALLOW_HTTP: undefined } },
     orphan: { vars: { ORIGIN: closed } },
     impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
+    dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },
     misconfigured: { vars: { KEY_PREFIX: "Not A Prefix" } },
   }));
   ({ gates } = world);
@@ -199,6 +200,16 @@ refuses("path_ambiguous", [
   ["an encoded slash", withKey("good", { target: "/public%2fadmin/x" })],
   ["an encoded slash, without a key", () => ({ target: "/v1%2Fthings" })],
 ]);
+
+refuses("method_ambiguous", [
+  ["a method in the query that METHODS does not allow", withKey("good", { method: "POST", target: "/v1/things?_method=PROPFIND" })],
+  ["a method in a header, without a key", () => ({ method: "POST", headers: { "X-HTTP-Method-Override": "PROPFIND" } })],
+]);
+refuses(
+  "destination_not_allowed",
+  [["a MOVE to where another rule holds", withKey("good", { method: "MOVE", headers: { Destination: "/admin/x" } })]],
+  { gate: "dav" },
+);
 
 const ALL_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 refuses("method_not_allowed", [

@@ -1,10 +1,12 @@
 // Keys of another system: they have no tag, so each unknown one costs a read, and they work only where that is wanted.
 
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
-import { importKey, now, randomBase62 } from "./support/keys.js";
+import { bareImportedDigestOf, importKey, now, randomBase62 } from "./support/keys.js";
+import { valuesOf } from "./support/origin.js";
 import { boot } from "./support/world.js";
 
 const HEX = () => randomBytes(32).toString("hex");
@@ -45,6 +47,35 @@ test("its state, end and scopes hold as for any key", async () => {
   await assertRefused(gates.on, use(await world.import(HEX(), { state: "revoked" })), "key_revoked");
   await assertRefused(gates.on, use(await world.import(HEX(), { not_after: now() - 1 })), "key_expired");
   await assertRefused(gates.on, use(await world.import(HEX()), "/admin/users"), "scope_missing");
+});
+
+test("case 9: a second credential that could be an imported key is refused, and never reaches the origin", async () => {
+  const [first, second] = [await world.import(HEX()), await world.import(HEX())];
+  const own = await world.issue();
+  for (const key of [first.key, own.key]) {
+    const headers = { "X-API-Key": key, Authorization: `Bearer ${second.key}` };
+    await assertRefused(gates.on, { target: "/v1/things", headers }, "credential_ambiguous");
+    const { seen } = await assertAccepted(gates.on, { target: "/public/page", headers });
+    assert.deepEqual(valuesOf(seen, "authorization"), []);
+  }
+  // Too short, or of another scheme: no imported key, so it is the origin's.
+  for (const Authorization of ["Bearer short", "Digest abc"]) {
+    const { seen } = await assertAccepted(gates.on, { target: "/v1/things", headers: { "X-API-Key": first.key, Authorization } }, first);
+    assert.deepEqual(valuesOf(seen, "authorization"), [Authorization]);
+  }
+});
+
+test("a digest without a pepper, as earlier versions stored it, is read", async () => {
+  const issued = await world.import(HEX());
+  await world.put({ ...issued.record, digest: bareImportedDigestOf(issued.key) });
+  await assertAccepted(gates.on, { target: "/v1/things", headers: { "X-API-Key": issued.key } }, issued);
+});
+
+test("a digest of another pepper is refused loudly", async () => {
+  const key = HEX();
+  const { record } = importKey(key, {}, { pepper: "another-pepper-0123456789-abcdefghijklmnopqrstuv" });
+  await world.put(record);
+  await assertRefused(gates.on, { target: "/v1/things", headers: { "X-API-Key": key } }, "key_record_invalid");
 });
 
 test("a record that was put under a tagged key's id does not let an untagged text in", async () => {

@@ -36,6 +36,7 @@ before(async () => {
     scripted: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } },
     httpsOnly: { vars: { ALLOW_HTTP: undefined } },
     orphan: { vars: { ORIGIN: closed } },
+    dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },
     impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
     misconfigured: { vars: { ORIGIN: "" } },
     capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
@@ -80,6 +81,8 @@ test("cases 63, 66: every event and every code that the schema describes is writ
   await gate.get("/v1%2fx");
   await gate.get("/v1/x", { headers: [["X-API-Key", "a"], ["X-API-Key", "b"]] });
   await gate.send({ method: "TRACE" });
+  await gate.send({ method: "POST", target: "/v1/x?_method=TRACE" });
+  await gates.dav.send({ method: "MOVE", headers: { Destination: "/admin" } });
   await gate.get("/closed");
   await use({ not_after: now() - HOUR });
   await use({ not_before: now() + HOUR });

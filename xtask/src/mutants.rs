@@ -12,15 +12,17 @@ use crate::program;
 use crate::workspace::Workspace;
 
 /// What decides: who gets in, by which key, on which path.
-const FILES: [&str; 14] = [
+const FILES: [&str; 16] = [
     "src/core/admission.rs",
     "src/core/credential.rs",
     "src/core/credential/basic.rs",
     "src/core/credential/places.rs",
     "src/core/decide.rs",
     "src/core/digest.rs",
-    "src/core/hygiene.rs",
+    "src/core/header_filter.rs",
     "src/core/key.rs",
+    "src/core/lookup.rs",
+    "src/core/overrides.rs",
     "src/core/path.rs",
     "src/core/pattern.rs",
     "src/core/pepper.rs",

@@ -300,8 +300,9 @@ fn renewed(candidate: &Candidate, stored: &Stored) -> Option<Record> {
         return None;
     }
     let wanted = candidate.clone().counted_as_first(&there);
-    let renewed = Record { digest: digest.clone(), ..there };
-    (wanted.to_json().ok()? == renewed.to_json().ok()?).then_some(renewed)
+    let mut record = there;
+    record.digest = digest.clone();
+    (wanted.to_json().ok()? == record.to_json().ok()?).then_some(record)
 }
 
 fn compared(line: u64, candidate: Candidate, stored: &Stored) -> Row {

@@ -22,6 +22,8 @@ export const CONTRACT = {
   route_denied: { status: 403 },
   https_required: { status: 403 },
   path_ambiguous: { status: 400 },
+  method_ambiguous: { status: 400 },
+  destination_not_allowed: { status: 403 },
   method_not_allowed: { status: 405 },
   rate_limited: { status: 429, retries: true },
   key_store_unavailable: { status: 503, retries: true },

@@ -33,7 +33,11 @@ export const tagOf = (pepper, head) =>
 export const digestOf = (pepper, key) =>
   `hs256.${pepperId(pepper)}.${hmac(hmac(pepper, "keygate/v1/digest"), key).toString("base64url")}`;
 
-export const importedDigestOf = (key) => `sha256.${sha256(key).toString("base64url")}`;
+export const importedDigestOf = (pepper, key) =>
+  `hsha256.${pepperId(pepper)}.${hmac(hmac(pepper, "keygate/v1/imported-digest"), sha256(key)).toString("base64url")}`;
+
+/** As earlier versions stored it. */
+export const bareImportedDigestOf = (key) => `sha256.${sha256(key).toString("base64url")}`;
 
 export const importedIdOf = (key) =>
   base62(bigEndian(sha256("keygate/v1/imported-id\0", sha256(key)).subarray(0, 16)) % 62n ** 12n, 12);
@@ -63,7 +67,7 @@ export function issue(fields = {}, { prefix, pepper = PEPPER } = {}) {
 }
 
 /** The same for a key of another system, which has no tag and no prefix. */
-export function importKey(key, fields = {}) {
+export function importKey(key, fields = {}, { pepper = PEPPER } = {}) {
   const id = importedIdOf(key);
-  return { key, id, record: makeRecord(id, importedDigestOf(key), fields) };
+  return { key, id, record: makeRecord(id, importedDigestOf(pepper, key), fields) };
 }

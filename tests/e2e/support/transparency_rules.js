@@ -108,10 +108,10 @@ export const RULES = {
     by: "gate",
     is: ({ what, to }) => ["proxy-authorization", "proxy-connection", "x-hop"].includes(nameOf(what)) && isGone(to),
   },
-  "other path or method": {
+  "overrides": {
     side: "request",
     by: "gate",
-    is: ({ what, to }) => ["x-original-url", "x-http-method-override"].includes(nameOf(what)) && isGone(to),
+    is: ({ what, to }) => ["x-original-url", "x-http-method-override", "x-real-ip", "x_custom"].includes(nameOf(what)) && isGone(to),
   },
   "no-store": {
     side: "request",

@@ -67,6 +67,13 @@ export async function openWebSocket(base, { target = "/", headers = {} } = {}) {
       if (opcode !== (isText ? TEXT : BINARY)) throw new Error(`the echo has opcode ${opcode}`);
       return isText ? payload.toString("utf8") : payload;
     },
+    /** Waits for the other end's close frame. */
+    async closed() {
+      const { opcode, payload } = await receive();
+      if (opcode !== CLOSE) throw new Error(`a message with opcode ${opcode} came`);
+      socket.destroy();
+      return { code: payload.readUInt16BE(0), reason: payload.subarray(2).toString("utf8") };
+    },
     async close() {
       socket.write(frame(CLOSE, Buffer.from([0x03, 0xe8]), true));
       const { opcode } = await receive();

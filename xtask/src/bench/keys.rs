@@ -66,7 +66,8 @@ impl KeyMaker {
                 "state": "active", "created": 1_764_000_000, "not_after": 4_102_444_800_u64, "scopes": [SCOPE],
             });
             entries.insert(id.kv_name(), record.to_string().into_bytes().into());
-            let hash = ImportedKey::parse(key.reveal()).map(|key| Digest::of_imported(&key).to_string());
+            let hash =
+                ImportedKey::parse(key.reveal()).map(|key| Digest::ImportedBare(*key.sha256()).to_string());
             let hash = hash.unwrap_or_default();
             let minimal = json!({ "subject": subject, "hash": hash.trim_start_matches("sha256.") });
             entries.insert(format!("minimal/{id}"), minimal.to_string().into_bytes().into());

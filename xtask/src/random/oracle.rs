@@ -243,7 +243,7 @@ fn check_headers(seen: &Message, holder: Option<[&String; 2]>) -> Result<(), Str
 }
 
 /// Code, status, what follows `Bearer realm="api"` in the challenge, and whether there is a `Retry-After`.
-const CONTRACT: [(&str, u16, Option<&str>, bool); 20] = {
+const CONTRACT: [(&str, u16, Option<&str>, bool); 22] = {
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
     [
         ("credential_missing", 401, Some(""), false),
@@ -259,6 +259,8 @@ const CONTRACT: [(&str, u16, Option<&str>, bool); 20] = {
         ("route_denied", 403, None, false),
         ("https_required", 403, None, false),
         ("path_ambiguous", 400, None, false),
+        ("method_ambiguous", 400, None, false),
+        ("destination_not_allowed", 403, None, false),
         ("method_not_allowed", 405, None, false),
         ("rate_limited", 429, None, true),
         ("key_store_unavailable", 503, None, true),

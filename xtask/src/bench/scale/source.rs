@@ -90,6 +90,6 @@ impl Source {
 
 /// SHA-256 in base64url, as a record has it.
 fn digest(key: &str) -> String {
-    let digest = ImportedKey::parse(key).map(|key| Digest::of_imported(&key).to_string());
+    let digest = ImportedKey::parse(key).map(|key| Digest::ImportedBare(*key.sha256()).to_string());
     digest.unwrap_or_default().trim_start_matches("sha256.").to_owned()
 }
