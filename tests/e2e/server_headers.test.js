@@ -1,0 +1,129 @@
+// Whatever a client claims in a header, the application behind the gate sees what the gate has judged: each header that some server
+// or framework believes, on each server.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { send } from "./support/client.js";
+import { HOSTILE_HEADERS } from "./support/hostile_headers.js";
+import { SERVERS, startServers } from "./support/servers.js";
+import { boot } from "./support/world.js";
+
+const ROUTES = [
+  { path: "/public/*", access: "public" },
+  { path: "/admin/*", scopes: ["admin"] },
+  { path: "/closed/*", access: "deny" },
+];
+const CLIENT = "203.0.113.9";
+const isTrusting = (server) => server.endsWith("trusting");
+
+let servers;
+let world;
+let issued;
+before(async () => {
+  servers = await startServers(SERVERS);
+  world = await boot(() => Object.fromEntries(SERVERS.map((name) => [name, { vars: { ORIGIN: servers.urls[name], ROUTES } }])));
+  issued = await world.issue();
+});
+after(async () => {
+  await world?.stop();
+  await servers?.stop();
+});
+
+/** A public path that holds the one of another rule, and a path that needs a key. */
+const TARGETS = [
+  { target: "/public/admin/users?x=1", path: "/public/admin/users", resource: "public" },
+  { target: "/api/items/7?x=1", path: "/api/items/7", resource: "items" },
+];
+
+/** What the application must see of a request, by the gate's own judgement. */
+function judged(server, { path, resource }, { method = "GET", body = "" } = {}) {
+  const gate = new URL(world.gates[server].url);
+  const seen = isTrusting(server) ? { host: gate.host, address: CLIENT } : { host: new URL(servers.urls[server]).host, address: "127.0.0.1" };
+  // The middleware of Express trusts no header for it; that of Flask does so by ProxyFix.
+  const subject = resource === "public" ? null : issued.record.subject;
+  return { resource, method, mount: "", path, query: "x=1", user: null, subject, scheme: "http", ...seen, body };
+}
+
+/** What the application sees: without the names of its headers, which are listed apart. */
+async function ask(server, { target, resource }, headers, request) {
+  const key = resource === "public" ? undefined : issued.key;
+  const answer = await world.gates[server].send({ target, key, ...request, headers: [["CF-Connecting-IP", CLIENT], ...headers] });
+  // A server that refuses what it was sent answers without a report.
+  if (answer.status !== 200 && !answer.text.includes('"resource"')) return { seen: { status: answer.status }, names: [] };
+  const { headers: names, ...seen } = answer.json;
+  return { seen, names: names.filter((name) => !/^(HTTP_)?(CONNECTION|CONTENT.LENGTH)$/i.test(name)) };
+}
+
+/** Where two reports differ: `path: "/a" and not "/b"`. */
+function differences(seen, expected) {
+  if (seen.status !== undefined) return [`answered ${seen.status}`];
+  return Object.keys(expected)
+    .filter((field) => seen[field] !== expected[field])
+    .map((field) => `${field}: ${JSON.stringify(seen[field])} and not ${JSON.stringify(expected[field])}`);
+}
+
+/** Calls `work` for all rows, some at a time. */
+async function each(rows, work, atATime = 8) {
+  const left = rows.values();
+  await Promise.all(Array.from({ length: atATime }, async () => {
+    for (const row of left) await work(row);
+  }));
+}
+
+for (const server of SERVERS) {
+  describe(`${server}, behind the gate:`, () => {
+    for (const [kind, { value, request, names }] of Object.entries(HOSTILE_HEADERS)) {
+      const cells = () => TARGETS.flatMap((target) => names.map((name) => [target, name, value(target.path)]));
+
+      test(`no header says ${kind}`, async () => {
+        const wrong = [];
+        await each(cells(), async ([target, name, text]) => {
+          const { seen } = await ask(server, target, [[name, text]], request);
+          for (const difference of differences(seen, judged(server, target, request))) wrong.push(`${target.path}, ${name}: ${difference}`);
+        });
+        assert.deepEqual(wrong.sort(), []);
+      });
+
+      test(`no header that would say ${kind} gets there`, async () => {
+        const wrong = [];
+        const [target] = TARGETS;
+        const { names: usual } = await ask(server, target, [], request);
+        await each(names, async (name) => {
+          const { names: got } = await ask(server, target, [[name, value(target.path)]], request);
+          const added = got.filter((header) => !usual.includes(header));
+          if (added.length > 0) wrong.push(`${name} as ${added}`);
+        });
+        assert.deepEqual(wrong.sort(), []);
+      });
+    }
+  });
+}
+
+describe("without the gate these headers are believed, so that the rows above can fail:", () => {
+  const rows = [
+    ["gunicorn", "SCRIPT_NAME", "/public", "path", "/admin/users"],
+    ["gunicorn", "X-Forwarded-Proto", "https", "scheme", "https"],
+    ["uWSGI", "X-Forwarded-Proto", "https", "scheme", "https"],
+    ["uWSGI", "X_Keygate_Subject", "root", "subject", "root"],
+    ["Flask, trusting", "SCRIPT_NAME", "/public", "resource", "admin"],
+    ["Flask, trusting", "X-Script-Name", "/public", "resource", "admin"],
+    ["Flask, trusting", "X-Scheme", "https", "scheme", "https"],
+    ["Flask, trusting", "X_Scheme", "https", "scheme", "https"],
+    ["Flask, trusting", "X-Forwarded-Prefix", "/public", "mount", "/public"],
+    ["Flask, trusting", "X-Forwarded-Server", "evil.example", "host", "evil.example"],
+    ["Flask, trusting", "Remote-User", "root", "user", "root"],
+    ["Django, trusting", "X-Forwarded-Host", "evil.example", "host", "evil.example"],
+    ["Django, trusting", "X-Real-IP", "198.51.100.66", "address", "198.51.100.66"],
+    ["Django, trusting", "X-HTTP-Method-Override", "DELETE", "method", "DELETE"],
+    ["Express 5, trusting", "X-HTTP-Method-Override", "DELETE", "method", "DELETE"],
+    ["Express 5, trusting", "X-Forwarded-For", "198.51.100.66", "address", "198.51.100.66"],
+    ["Express 5, trusting", "X-Forwarded-User", "root", "user", "root"],
+  ];
+  for (const [server, name, value, field, expected] of rows) {
+    test(`${server}: ${name}`, async () => {
+      const answer = await send(servers.urls[server], { method: "POST", body: "", target: "/public/admin/users", headers: { [name]: value } });
+      assert.equal(answer.json[field], expected);
+    });
+  }
+});
