@@ -12,6 +12,7 @@ import { now } from "./support/keys.js";
 import { valuesOf } from "./support/origin.js";
 import { run, serve } from "./support/program.js";
 import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
+import { startSigned } from "./support/servers.js";
 import { boot } from "./support/world.js";
 
 function newKey(id) {
@@ -41,6 +42,8 @@ const FORBIDDEN = { error: "only the gate may call this server" };
 
 let python;
 let flask;
+let gunicorn;
+let mounted;
 let world;
 let gates;
 let issued;
@@ -49,8 +52,11 @@ before(async () => {
   const env = { ...PYTHON_ENV, KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` };
   flask = await serve(python, [GATE_SIGNATURE], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
   const [, url] = flask.found;
+  [gunicorn, mounted] = await Promise.all(["", "/api"].map((mount) => startSigned(NEW.text, mount)));
   world = await boot(({ origin }) => ({
     signed: signing(url, NEW),
+    gunicorn: signing(gunicorn.url, NEW),
+    mounted: signing(`${mounted.url}/api`, NEW),
     rotating: signing(url, OLD, NEW),
     otherKey: signing(url, OTHER),
     unsigned: { vars: { ORIGIN: url, ROUTES } },
@@ -68,7 +74,7 @@ before(async () => {
 });
 after(async () => {
   await world?.stop();
-  await flask?.stop();
+  await Promise.all([flask, gunicorn, mounted].map((server) => server?.stop()));
 });
 
 /** The value of the one header `name` of a request that an origin saw. */
@@ -232,12 +238,13 @@ describe("sent straight to Flask,", () => {
     return withHeader(name, value.replace(from, to))(request);
   };
 
-  /** A captured request, made out to Flask: signed again, as one would who has the key. */
-  function forFlask(captured, change = (request) => request) {
+  /** A captured request, made out to another server: signed again, as one would who has the key. */
+  function madeOutTo(url, captured, change = (request) => request) {
     const request = { ...captured, url: captured.url.replace("/base", "") };
-    const changed = change(withHeader("host", new URL(flask.found[1]).host)(request));
+    const changed = change(withHeader("host", new URL(url).host)(request));
     return withHeader("signature", macOf(changed, NEW))(changed);
   }
+  const forFlask = (captured, change) => madeOutTo(flask.found[1], captured, change);
 
   const holder = async (change) => forFlask(await capture({ target: "/v1/reports?a=1" }), change);
   const nobody = async () => forFlask(await capture({ target: "/healthz" }, null));
@@ -307,9 +314,57 @@ describe("sent straight to Flask,", () => {
     });
   }
 
+  describe("or to gunicorn, which believes a header about the mount,", () => {
+    const move = (name, value) => (request) => ({ ...request, headers: [...request.headers, [name, value]] });
+    const ask = async (server, target, change = (request) => request) => {
+      const { method, url, headers } = change(madeOutTo(server.url, await capture({ target })));
+      return send(server.url, { method, target: url, headers });
+    };
+
+    for (const target of ["/v1/reports", "/v1/reports?a=%2f", "/v1/%72eports", "/admin/users"]) {
+      test(`${target} is answered`, async () => {
+        assert.equal((await ask(gunicorn, target)).status, 200);
+        assert.equal((await ask(mounted, `/api${target}`)).status, 200);
+      });
+    }
+
+    test("a path beyond ASCII is the application's to answer", async () => {
+      assert.equal((await ask(gunicorn, "/caf%C3%A9%20")).status, 404);
+    });
+
+    for (const [name, value] of [["SCRIPT_NAME", "/public"], ["Script_Name", "/public"], ["SCRIPT_NAME", "/public/"]]) {
+      test(`${name}: ${value} does not move a signed /public/admin/users to /admin/users`, async () => {
+        const answer = await ask(gunicorn, "/public/admin/users", move(name, value));
+        assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
+      });
+    }
+
+    test("nor is a mount taken away or made longer where there is one", async () => {
+      for (const value of ["/", "", "/api/public"]) {
+        const answer = await ask(mounted, "/api/public/admin/users", move("SCRIPT_NAME", value));
+        assert.equal(answer.status, 403, `${value}: ${answer.text}`);
+      }
+    });
+  });
+
   test("a client with a good key and no gate is refused", async () => {
     const answer = await send(flask.found[1], { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
     assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
+  });
+});
+
+describe("gunicorn, behind the gate and with the check,", () => {
+  test("answers what is signed, mounted or not", async () => {
+    for (const gate of [gates.gunicorn, gates.mounted]) {
+      const answer = await gate.get("/v1/reports", { key: issued.key });
+      assert.deepEqual([answer.status, answer.json.caller], [200, "acme"]);
+    }
+  });
+
+  test("is not asked for another path than the one that was signed", async () => {
+    const answer = await gates.gunicorn.get("/public/admin/users", { key: issued.key, headers: { SCRIPT_NAME: "/public" } });
+    // The check refuses it, or the gate has dropped the header and there is no such page.
+    assert.ok([403, 404].includes(answer.status), answer.text);
   });
 });
 
