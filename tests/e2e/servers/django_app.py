@@ -23,10 +23,7 @@ settings.configure(
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": [],
         "UNAUTHENTICATED_USER": None,
-        "DEFAULT_RENDERER_CLASSES": [
-            "rest_framework.renderers.JSONRenderer",
-            "rest_framework.renderers.StaticHTMLRenderer",
-        ],
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     },
     USE_X_FORWARDED_HOST=TRUSTING,
     USE_X_FORWARDED_PORT=TRUSTING,
