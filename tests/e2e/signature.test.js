@@ -44,6 +44,7 @@ let python;
 let flask;
 let gunicorn;
 let mounted;
+let others;
 let world;
 let gates;
 let issued;
@@ -52,11 +53,18 @@ before(async () => {
   const env = { ...PYTHON_ENV, KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` };
   flask = await serve(python, [GATE_SIGNATURE], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
   const [, url] = flask.found;
-  [gunicorn, mounted] = await Promise.all(["", "/api"].map((mount) => startSigned(NEW.text, mount)));
+  [gunicorn, mounted, ...others] = await Promise.all([
+    startSigned("gunicorn", NEW.text),
+    startSigned("gunicorn", NEW.text, "/api"),
+    startSigned("uWSGI", NEW.text),
+    startSigned("waitress", NEW.text),
+  ]);
   world = await boot(({ origin }) => ({
     signed: signing(url, NEW),
     gunicorn: signing(gunicorn.url, NEW),
     mounted: signing(`${mounted.url}/api`, NEW),
+    uWSGI: signing(others[0].url, NEW),
+    waitress: signing(others[1].url, NEW),
     rotating: signing(url, OLD, NEW),
     otherKey: signing(url, OTHER),
     unsigned: { vars: { ORIGIN: url, ROUTES } },
@@ -74,7 +82,7 @@ before(async () => {
 });
 after(async () => {
   await world?.stop();
-  await Promise.all([flask, gunicorn, mounted].map((server) => server?.stop()));
+  await Promise.all([flask, gunicorn, mounted, ...(others ?? [])].map((server) => server?.stop()));
 });
 
 /** The value of the one header `name` of a request that an origin saw. */
@@ -353,17 +361,18 @@ describe("sent straight to Flask,", () => {
   });
 });
 
-describe("gunicorn, behind the gate and with the check,", () => {
-  test("answers what is signed, mounted or not", async () => {
-    for (const gate of [gates.gunicorn, gates.mounted]) {
-      const answer = await gate.get("/v1/reports", { key: issued.key });
+describe("behind the gate and with the check,", () => {
+  for (const server of ["gunicorn", "mounted", "uWSGI", "waitress"]) {
+    test(`${server === "mounted" ? "gunicorn, with a mount," : server} answers what is signed`, async () => {
+      const answer = await gates[server].get("/v1/reports?a=%2f", { key: issued.key });
       assert.deepEqual([answer.status, answer.json.caller], [200, "acme"]);
-    }
-  });
+      assert.equal((await gates[server].get("/caf%C3%A9%20%25", { key: issued.key })).status, 404);
+    });
+  }
 
-  test("is not asked for another path than the one that was signed", async () => {
+  test("gunicorn is not asked for another path than the one that was signed", async () => {
     const answer = await gates.gunicorn.get("/public/admin/users", { key: issued.key, headers: { SCRIPT_NAME: "/public" } });
-    // The check refuses it, or the gate has dropped the header and there is no such page.
+    // The gate has dropped the header, and there is no such page; without that the check refuses it.
     assert.ok([403, 404].includes(answer.status), answer.text);
   });
 });

@@ -45,14 +45,21 @@ export async function startServers(names) {
   return { urls: Object.fromEntries(names.map((name, at) => [name, urlOf(started[at].value)])), stop };
 }
 
-/** The application behind gate_signature.py on gunicorn: `{ url, stop }`. With `mount` it stands below that path. */
-export async function startSigned(keys, mount = "") {
-  const examples = path.join(ROOT, "examples", "flask");
-  const server = await start(...gunicorn("signed_app:app", `--pythonpath=${examples}`), {
+const SIGNED = {
+  gunicorn: gunicorn("signed_app:app"),
+  uWSGI: ["uwsgi", ["--http-socket=127.0.0.1:0", "--need-app", "--module=signed_app:app"]],
+  waitress: ["waitress-serve", ["--listen=127.0.0.1:0", "signed_app:app"]],
+};
+
+/** The example application behind its check, on one of these servers: `{ url, stop }`. With `mount` it stands below that path. */
+export async function startSigned(server, keys, mount = "") {
+  const [program, args] = SIGNED[server];
+  const { found, stop } = await start(program, args, {
+    PYTHONPATH: [APPLICATIONS, path.join(ROOT, "examples", "flask")].join(path.delimiter),
     KEYGATE_SIGNING_KEY: keys,
     ...(mount && { MOUNT: mount, SCRIPT_NAME: mount }),
   });
-  return { url: urlOf(server), stop: server.stop };
+  return { url: urlOf({ found }), stop };
 }
 
 async function start(program, args, env) {
