@@ -22,7 +22,7 @@ const SERVERS = ["gunicorn", "uWSGI", "waitress", "Flask", "Django", "Express 4"
 
 /** The settings that docs/origins.md names: with them, no path is read otherwise than it was judged. */
 const SETTINGS = {
-  // "Django": { FORMAT_EXTENSIONS: true },
+  "Django": { FORMAT_EXTENSIONS: true },
   "Express 4": { CASE_INSENSITIVE_PATHS: true },
   "Express 5": { CASE_INSENSITIVE_PATHS: true },
 };

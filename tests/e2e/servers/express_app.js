@@ -17,6 +17,7 @@ if (trusting) {
   app.use(methodOverride("_method"));
 }
 app.use(express.text({ type: () => true }));
+if (trusting) app.use(methodOverride((request) => new URLSearchParams(request.body).get("_method")));
 
 const user = (request) => (trusting && (request.get("remote-user") ?? request.get("x-remote-user") ?? request.get("x-forwarded-user"))) || null;
 
