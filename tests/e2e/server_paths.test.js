@@ -54,7 +54,11 @@ after(async () => {
 });
 
 /** The resource that the application picked; `null` for none, as in a 404, a redirect or a server's own refusal. */
-const resourceOf = (answer) => (answer.status === 200 ? answer.json.resource : null);
+function resourceOf(answer) {
+  // An application that fails has picked something that it cannot tell.
+  assert.notEqual(answer.status, 500, answer.text);
+  return answer.status === 200 ? answer.json.resource : null;
+}
 
 const codeOf = (answer) => (answer.header("content-type") === "application/problem+json" ? answer.json.code : undefined);
 

@@ -44,5 +44,8 @@ def report(environ, resource, **seen):
 
 
 def text(value):
-    """The text that a string of WSGI stands for (PEP 3333)."""
-    return value.encode("latin1").decode("utf-8", "replace")
+    """The text that a string of WSGI stands for (PEP 3333); Django has decoded it already."""
+    try:
+        return value.encode("latin1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return value
