@@ -6,6 +6,8 @@
 In an application of your own it is one line, and works with every WSGI framework:
 
     app.wsgi_app = GateSignature(app.wsgi_app, os.environ["KEYGATE_SIGNING_KEY"])
+
+An application that is mounted below a path says where: GateSignature(app.wsgi_app, keys, mount="/api").
 """
 
 import base64
@@ -14,6 +16,7 @@ import logging
 import os
 import sys
 from datetime import timedelta
+from urllib.parse import unquote_to_bytes
 
 from http_message_signatures import (
     HTTPMessageSignaturesException,
@@ -43,8 +46,9 @@ log = logging.getLogger("gate_signature")
 class GateSignature:
     """Answers 403 to what the gate has not signed; the application is not called."""
 
-    def __init__(self, app, keys):
+    def __init__(self, app, keys, mount=""):
         self._app = app
+        self._mount = mount
         self._verifier = HTTPMessageVerifier(
             signature_algorithm=algorithms.HMAC_SHA256,
             key_resolver=MappingKeyResolver(public_keys=read_keys(keys), private_keys={}),
@@ -65,7 +69,7 @@ class GateSignature:
         return self._app(environ, start_response)
 
     def _verify(self, environ):
-        request = SignedRequest(environ)
+        request = SignedRequest(environ, self._mount)
         # A header that is there and not covered was added on the way.
         present = [name for name in request.headers if name.startswith(COVERED_IF_PRESENT)]
         results = self._verifier.verify(
@@ -83,12 +87,18 @@ class GateSignature:
 class SignedRequest:
     """What is verified: the very values that the application reads."""
 
-    def __init__(self, environ):
+    def __init__(self, environ, mount):
         # The path as it came, not decoded: Werkzeug, uWSGI and mod_wsgi have it under the one name, gunicorn under the other.
         target = environ.get("REQUEST_URI") or environ.get("RAW_URI", "")
         self.path, mark, query = target.partition("?")
         if not self.path.startswith("/") or query != environ.get("QUERY_STRING", ""):
             raise InvalidSignature("the request target is not a path and a query")
+        # The application is routed by these two, and gunicorn lets a header named SCRIPT_NAME move the border between them.
+        script_name = environ.get("SCRIPT_NAME", "")
+        if script_name != mount:
+            raise InvalidSignature("the request names another mount than the application's")
+        if script_name + environ.get("PATH_INFO", "") != unquote_to_bytes(self.path).decode("latin-1"):
+            raise InvalidSignature("the application would be asked for another path than the one that is signed")
         self.method = environ["REQUEST_METHOD"]
         self.authority = environ.get("HTTP_HOST", "").lower()
         self.query = "?" + query

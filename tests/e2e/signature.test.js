@@ -12,6 +12,7 @@ import { now } from "./support/keys.js";
 import { valuesOf } from "./support/origin.js";
 import { run, serve } from "./support/program.js";
 import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
+import { startSigned } from "./support/servers.js";
 import { boot } from "./support/world.js";
 
 function newKey(id) {
@@ -41,6 +42,9 @@ const FORBIDDEN = { error: "only the gate may call this server" };
 
 let python;
 let flask;
+let gunicorn;
+let mounted;
+let others;
 let world;
 let gates;
 let issued;
@@ -49,8 +53,18 @@ before(async () => {
   const env = { ...PYTHON_ENV, KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` };
   flask = await serve(python, [GATE_SIGNATURE], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
   const [, url] = flask.found;
+  [gunicorn, mounted, ...others] = await Promise.all([
+    startSigned("gunicorn", NEW.text),
+    startSigned("gunicorn", NEW.text, "/api"),
+    startSigned("uWSGI", NEW.text),
+    startSigned("waitress", NEW.text),
+  ]);
   world = await boot(({ origin }) => ({
     signed: signing(url, NEW),
+    gunicorn: signing(gunicorn.url, NEW),
+    mounted: signing(`${mounted.url}/api`, NEW),
+    uWSGI: signing(others[0].url, NEW),
+    waitress: signing(others[1].url, NEW),
     rotating: signing(url, OLD, NEW),
     otherKey: signing(url, OTHER),
     unsigned: { vars: { ORIGIN: url, ROUTES } },
@@ -68,7 +82,7 @@ before(async () => {
 });
 after(async () => {
   await world?.stop();
-  await flask?.stop();
+  await Promise.all([flask, gunicorn, mounted, ...(others ?? [])].map((server) => server?.stop()));
 });
 
 /** The value of the one header `name` of a request that an origin saw. */
@@ -232,12 +246,13 @@ describe("sent straight to Flask,", () => {
     return withHeader(name, value.replace(from, to))(request);
   };
 
-  /** A captured request, made out to Flask: signed again, as one would who has the key. */
-  function forFlask(captured, change = (request) => request) {
+  /** A captured request, made out to another server: signed again, as one would who has the key. */
+  function madeOutTo(url, captured, change = (request) => request) {
     const request = { ...captured, url: captured.url.replace("/base", "") };
-    const changed = change(withHeader("host", new URL(flask.found[1]).host)(request));
+    const changed = change(withHeader("host", new URL(url).host)(request));
     return withHeader("signature", macOf(changed, NEW))(changed);
   }
+  const forFlask = (captured, change) => madeOutTo(flask.found[1], captured, change);
 
   const holder = async (change) => forFlask(await capture({ target: "/v1/reports?a=1" }), change);
   const nobody = async () => forFlask(await capture({ target: "/healthz" }, null));
@@ -307,9 +322,58 @@ describe("sent straight to Flask,", () => {
     });
   }
 
+  describe("or to gunicorn, which believes a header about the mount,", () => {
+    const move = (name, value) => (request) => ({ ...request, headers: [...request.headers, [name, value]] });
+    const ask = async (server, target, change = (request) => request) => {
+      const { method, url, headers } = change(madeOutTo(server.url, await capture({ target })));
+      return send(server.url, { method, target: url, headers });
+    };
+
+    for (const target of ["/v1/reports", "/v1/reports?a=%2f", "/v1/%72eports", "/admin/users"]) {
+      test(`${target} is answered`, async () => {
+        assert.equal((await ask(gunicorn, target)).status, 200);
+        assert.equal((await ask(mounted, `/api${target}`)).status, 200);
+      });
+    }
+
+    test("a path beyond ASCII is the application's to answer", async () => {
+      assert.equal((await ask(gunicorn, "/caf%C3%A9%20")).status, 404);
+    });
+
+    for (const [name, value] of [["SCRIPT_NAME", "/public"], ["Script_Name", "/public"], ["SCRIPT_NAME", "/public/"]]) {
+      test(`${name}: ${value} does not move a signed /public/admin/users to /admin/users`, async () => {
+        const answer = await ask(gunicorn, "/public/admin/users", move(name, value));
+        assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
+      });
+    }
+
+    test("nor is a mount taken away or made longer where there is one", async () => {
+      for (const value of ["/", "", "/api/public"]) {
+        const answer = await ask(mounted, "/api/public/admin/users", move("SCRIPT_NAME", value));
+        assert.equal(answer.status, 403, `${value}: ${answer.text}`);
+      }
+    });
+  });
+
   test("a client with a good key and no gate is refused", async () => {
     const answer = await send(flask.found[1], { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
     assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
+  });
+});
+
+describe("behind the gate and with the check,", () => {
+  for (const server of ["gunicorn", "mounted", "uWSGI", "waitress"]) {
+    test(`${server === "mounted" ? "gunicorn, with a mount," : server} answers what is signed`, async () => {
+      const answer = await gates[server].get("/v1/reports?a=%2f", { key: issued.key });
+      assert.deepEqual([answer.status, answer.json.caller], [200, "acme"]);
+      assert.equal((await gates[server].get("/caf%C3%A9%20%25", { key: issued.key })).status, 404);
+    });
+  }
+
+  test("gunicorn is not asked for another path than the one that was signed", async () => {
+    const answer = await gates.gunicorn.get("/public/admin/users", { key: issued.key, headers: { SCRIPT_NAME: "/public" } });
+    // The gate has dropped the header, and there is no such page; without that the check refuses it.
+    assert.ok([403, 404].includes(answer.status), answer.text);
   });
 });
 

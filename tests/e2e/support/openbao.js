@@ -1,12 +1,13 @@
 // A real OpenBao server, in memory, on loopback.
 
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { closedPort } from "./origin.js";
 import { serve } from "./program.js";
 import { pythonWithFlask } from "./python.js";
 
@@ -17,13 +18,12 @@ export class OpenBao {
   static async start({ tls = false } = {}) {
     const bao = new OpenBao();
     bao.folder = await mkdtemp(path.join(tmpdir(), "keygate-bao-"));
-    const address = (await closedPort()).replace("http://", "");
     const program = path.join(path.dirname(await pythonWithFlask()), "bao");
-    const args = ["server", "-dev", "-dev-no-store-token", `-dev-listen-address=${address}`, `-dev-root-token-id=${ROOT_TOKEN}`];
-    const ready = /Root Token: \S+/;
-    bao.server = await serve(program, [...args, ...(tls ? ["-dev-tls", `-dev-tls-cert-dir=${bao.folder}`] : [])], ready, {
-      env: { PATH: process.env.PATH, HOME: bao.folder },
-    });
+    const args = ["server", "-dev", "-dev-no-store-token", `-dev-root-token-id=${ROOT_TOKEN}`];
+    if (tls) args.push("-dev-tls", `-dev-tls-cert-dir=${bao.folder}`);
+    const env = { PATH: process.env.PATH, HOME: bao.folder };
+    const [address, server] = await onFreePort((free) => serve(program, [...args, `-dev-listen-address=${free}`], /Root Token: \S+/, { env }));
+    bao.server = server;
     bao.url = `${tls ? "https" : "http"}://${address}`;
     if (tls) {
       bao.cacert = path.join(bao.folder, "vault-ca.pem");
@@ -72,5 +72,23 @@ export class OpenBao {
   /** The environment in which keygate finds the server, as root. */
   get env() {
     return { VAULT_ADDR: this.url, VAULT_TOKEN: ROOT_TOKEN, HOME: this.folder };
+  }
+}
+
+/**
+ * Starts a server that has to be told its port and does not say which one it got for port 0. Between the choice of a port and
+ * its use somebody else may take it; then another one is tried. Resolves to the address and to what `start` resolves to.
+ */
+async function onFreePort(start, attempts = 10) {
+  const probe = net.createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = `127.0.0.1:${probe.address().port}`;
+  probe.close();
+  await once(probe, "close");
+  try {
+    return [address, await start(address)];
+  } catch (error) {
+    if (attempts === 1 || !/address already in use/.test(error.message)) throw error;
+    return onFreePort(start, attempts - 1);
   }
 }

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import http from "node:http";
+import net from "node:net";
 
 import { acceptWebSocket } from "./websocket.js";
 
@@ -105,12 +106,24 @@ export const fixed = (status, headers = [], body = "") => async (request, respon
   response.end(body);
 };
 
-/** A loopback address at which nobody listens. */
+/**
+ * A loopback address at which nobody listens, until this process ends: every connect is refused.
+ *
+ * Not the port of a server that was closed: the next server of another test file may get that one. Here the port is the local
+ * one of an open connection, bound explicitly, so the system gives it to nobody else.
+ */
 export async function closedPort() {
-  const server = http.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return `http://127.0.0.1:${port}`;
+  const listener = net.createServer();
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const accepted = once(listener, "connection");
+  const holder = net.connect({ port: listener.address().port, host: "127.0.0.1", localAddress: "127.0.0.1" });
+  await once(holder, "connect");
+  const [peer] = await accepted;
+  listener.close();
+  held.push(holder.unref(), peer.unref());
+  return `http://127.0.0.1:${holder.localPort}`;
 }
+
+/** The two ends of the connections that hold ports: a socket that is garbage is closed. */
+const held = [];

