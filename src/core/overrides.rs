@@ -1,5 +1,5 @@
 //! Second readings of a request's method and path that are not in its first line: a method in the query or in a header, and
-//! the `Destination` of WebDAV.
+//! the `Destination` of `WebDAV`.
 //!
 //! A method in a form's body is not seen: the gate reads no bodies (docs/origins.md).
 
@@ -47,7 +47,7 @@ pub(crate) fn check_method(
     }
     for (name, value) in query.into_iter().flat_map(pairs) {
         let is = |known: &&str| form_decoded(name).map(|b| b.to_ascii_lowercase()).eq(known.bytes());
-        if !METHOD_PARAMETERS.iter().any(|known| is(known)) {
+        if !METHOD_PARAMETERS.iter().any(is) {
             continue;
         }
         let value: String = form_decoded(value).map(|b| char::from(b.to_ascii_uppercase())).collect();

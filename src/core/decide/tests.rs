@@ -604,7 +604,8 @@ fn only_a_key_bounds_how_long_a_connection_lasts() {
         let url = format!("https://gate.example{path}");
         let ask = Ask { url: &url, authorization: Some(&bearer), ..ASK };
         let gate = gate(vars, &SecretTexts::default());
-        let got = outcome(&gate, &ask, Lookup::Found(&record), NOW, |permit| permit.max_connection_secs());
+        let secs = |permit: &Permit<'_>| permit.max_connection_secs();
+        let got = outcome(&gate, &ask, Lookup::Found(&record), NOW, secs);
         assert_eq!(got.unwrap(), expected, "{path}");
     }
 }

@@ -217,12 +217,11 @@ fn an_upgrade_is_forwarded_only_as_a_web_socket_by_get() {
 
 /// The table as docs/headers.md prints it.
 fn documented() -> String {
-    let mut rows = String::new();
-    for (row, (pattern, reader, source)) in TABLE.iter().zip(READERS) {
+    let row = |(row, (pattern, reader, source)): (&super::table::HeaderRow, &(&str, &str, &str))| {
         let family = std::format!("{:?}", row.family).to_lowercase();
-        rows += &std::format!("| `{pattern}` | {family} | {reader} | <{source}> |\n");
-    }
-    rows
+        std::format!("| `{pattern}` | {family} | {reader} | <{source}> |\n")
+    };
+    TABLE.iter().zip(READERS).map(row).collect()
 }
 
 #[test]
