@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeEach, describe, test } from "node:test";
 
-import { importedDigestOf, importedIdOf, randomBase62 } from "./support/keys.js";
+import { PEPPER, bareImportedDigestOf, importKey, importedDigestOf, importedIdOf, pepperId, randomBase62 } from "./support/keys.js";
 import { operator } from "./support/operator.js";
 
 const { gate, api } = await operator();
@@ -16,7 +16,7 @@ beforeEach(() => {
   api.log.length = 0;
 });
 
-const remote = (args, { env, ...options } = {}) => gate.keygate([...args, "--remote"], { ...options, env: { ...api.env, ...env } });
+const remote = (args, { env, ...options } = {}) => gate.keygate([...args, "--remote"], { ...options, env: { ...api.env, KEYGATE_PEPPER: PEPPER, ...env } });
 const rows = ({ stdout }) => stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 const snapshot = () => JSON.stringify([...api.entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
 const key = () => randomBase62(32);
@@ -38,7 +38,7 @@ describe("import", () => {
       const first = rows(await remote(args, { input: source }));
       assert.deepEqual(first.map(({ fate }) => fate), ["new", "new", "new"]);
       assert.deepEqual(first.map(({ id }) => id), [a, b, c].map(importedIdOf));
-      assert.equal(api.record(importedIdOf(a)).digest, importedDigestOf(a));
+      assert.equal(api.record(importedIdOf(a)).digest, importedDigestOf(PEPPER, a));
       assert.deepEqual([a, b].map((text) => api.record(importedIdOf(text)).subject), ["s1", "s2"]);
       const before = snapshot();
       assert.ok(![a, b, c].some((text) => before.includes(text)), "a key was stored");
@@ -71,6 +71,23 @@ describe("import", () => {
     const { stderr } = await remote(["import", "--format", "keys"], { input: `${a} s1`, status: 1 });
     assert.match(stderr, /line 1: key \w{12} is there already and is left as it is: state "active" → "revoked"/);
     assert.equal(snapshot(), before);
+  });
+
+  test("without a pepper nothing is taken, and it is said where to put it", async () => {
+    const { stderr } = await remote(["import", "--format", "keys"], { input: `${a} s1`, env: { KEYGATE_PEPPER: "" }, status: 2 });
+    assert.match(stderr, /there is no pepper for the deployed gate\n help: set KEYGATE_PEPPER/);
+    assert.equal(api.entries.size, 0);
+  });
+
+  test("under another pepper the digests are made anew, and nothing else", async () => {
+    await remote(["import", "--format", "keys", "--expires", "90d"], { input: `${a} s1\n${b} s2` });
+    await remote(["disable", importedIdOf(b)]);
+    const next = randomBase62(43);
+    const options = { input: `${a} s1\n${b} s2`, env: { KEYGATE_PEPPER: next }, status: 1 };
+    const again = rows(await remote(["import", "--format", "keys", "--expires", "90d", "--json"], options));
+    assert.deepEqual(again.map(({ fate }) => fate), ["renewed", "different"]);
+    assert.equal(api.record(importedIdOf(a)).digest, importedDigestOf(next, a));
+    assert.equal(api.record(importedIdOf(b)).digest, importedDigestOf(PEPPER, b));
   });
 
   test("a dry run says what would happen, and writes nothing", async () => {
@@ -142,7 +159,10 @@ test("many keys go into bulk files, and from there into the store, and are liste
     const file = path.join(folder, "keys");
     await writeFile(file, Array.from({ length: COUNT }, (_, at) => `${key()} s${at % 10}`).join("\n"));
     const bulk = path.join(folder, "bulk");
-    await gate.keygate(["import", "--format", "keys", "--expires", "5d", "--bulk-dir", bulk, file]);
+    assert.match((await gate.keygate(["import", "--format", "keys", "--bulk-dir", bulk, file], { status: 2 })).stderr, /no pepper/);
+    await rm(bulk, { recursive: true });
+    const env = { KEYGATE_PEPPER: PEPPER };
+    await gate.keygate(["import", "--format", "keys", "--expires", "5d", "--bulk-dir", bulk, file], { env });
     const files = (await readdir(bulk)).sort();
     assert.deepEqual(files, ["keys-0001.json", "keys-0002.json", "keys-0003.json"]);
     for (const name of files) {
@@ -156,4 +176,26 @@ test("many keys go into bulk files, and from there into the store, and are liste
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("pepper apply gives imported keys a keyed digest, once, and touches no other", async () => {
+  const store = (record) => api.entries.set(`key/${record.id}`, { key: `key/${record.id}`, value: JSON.stringify(record) });
+  const bare = importKey(key());
+  const keyed = importKey(key());
+  store({ ...bare.record, digest: bareImportedDigestOf(bare.key), scopes: ["a"] });
+  store(keyed.record);
+  const status = async (code) => JSON.parse((await remote(["pepper", "status", "--json"], { status: code })).stdout);
+  const before = await status(1);
+  assert.deepEqual([before.imported_without_pepper, before.next], [1, ["keygate pepper apply --remote"]]);
+  assert.match((await remote(["doctor"], { status: 1 })).stdout, /1 imported keys in use are stored as plain SHA-256/);
+
+  const asItWas = snapshot();
+  assert.match((await remote(["pepper", "apply", "--dry-run"])).stderr, /1 records would get a digest with pepper/);
+  assert.equal(snapshot(), asItWas);
+  const { stdout } = await remote(["pepper", "apply", "--json"]);
+  assert.deepEqual(JSON.parse(stdout), { pepper: pepperId(PEPPER), written: [bare.id] });
+  assert.deepEqual([api.record(bare.id).digest, api.record(bare.id).scopes], [importedDigestOf(PEPPER, bare.key), ["a"]]);
+  assert.equal(api.record(keyed.id).digest, keyed.record.digest);
+  assert.equal((await status(0)).imported_without_pepper, 0);
+  assert.deepEqual(JSON.parse((await remote(["pepper", "apply", "--json"])).stdout).written, []);
 });

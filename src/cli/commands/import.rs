@@ -52,8 +52,10 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Foreign(_))) {
-            // Only now: a source of records alone needs none.
-            rules.pepper = Some(secrets::pepper(&args.pepper, &config, args.store.remote)?.pepper);
+            // Only now: a source of records alone needs none. Bulk files may be for a deployed gate, so the local gate's pepper is
+            // not taken for them without being named.
+            let remote = args.store.remote || args.bulk_dir.is_some();
+            rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
         }
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => import.take(line, candidate),
