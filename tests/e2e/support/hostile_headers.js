@@ -6,16 +6,20 @@ export const HOSTILE_HEADERS = {
   "the path": {
     value: () => "/admin/users",
     names: [
-      "X-Original-URL", "X-Original-URI", "X-Original-Path", "X-Rewrite-URL", "X-Override-URL", "X-Request-URI", "X-Forwarded-URI",
-      "X-Forwarded-Path", "X-Envoy-Original-Path", "X-Replaced-Path", "X-Waws-Unencoded-URL", "X-HTTP-DestinationURL", "X-Proxy-URL",
-      "X-Matched-Path", "X-Invoke-Path", "X-Middleware-Rewrite", "Request-URI", "Path-Info", "PATH_INFO", "REQUEST_URI", "RAW_URI",
+      "X-Original-URL", "X-Original-URI", "X-Original-Path", "X-Rewrite-URL", "X-Override-URL", "X-Request-URI",
+      "X-Forwarded-URI",
+      "X-Forwarded-Path", "X-Envoy-Original-Path", "X-Replaced-Path", "X-Waws-Unencoded-URL", "X-HTTP-DestinationURL",
+      "X-Proxy-URL",
+      "X-Matched-Path", "X-Invoke-Path", "X-Middleware-Rewrite", "Request-URI", "Path-Info", "PATH_INFO", "REQUEST_URI",
+      "RAW_URI",
       "REDIRECT_URL", "SCRIPT_URL", "PATH_TRANSLATED", "HTTP_PATH_INFO", "UNENCODED_URL", "X_Original_URL", "X_REWRITE_URL",
     ],
   },
   "the mount, which is cut off the path": {
     value: (path) => /^\/[^/]*/.exec(path)[0],
     names: [
-      "SCRIPT_NAME", "Script_Name", "script_name", "script-name", "X-Script-Name", "X_Script_Name", "X_SCRIPT_NAME", "X-Forwarded-Prefix",
+      "SCRIPT_NAME", "Script_Name", "script_name", "script-name", "X-Script-Name", "X_Script_Name", "X_SCRIPT_NAME",
+      "X-Forwarded-Prefix",
       "X_Forwarded_Prefix", "X-Forwarded-Script-Name", "X-Ingress-Path", "HTTP_SCRIPT_NAME", "HTTP_X_SCRIPT_NAME",
     ],
   },
@@ -23,8 +27,10 @@ export const HOSTILE_HEADERS = {
     value: () => "DELETE",
     request: { method: "POST", body: "name=value" },
     names: [
-      "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Override-Method", "X-Original-Method", "X-Forwarded-Method",
-      "X-HTTP-Override", "Request-Method", "REQUEST_METHOD", "X_HTTP_METHOD_OVERRIDE", "X-HTTP_Method_Override", "HTTP_X_HTTP_METHOD_OVERRIDE",
+      "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Override-Method", "X-Original-Method",
+      "X-Forwarded-Method",
+      "X-HTTP-Override", "Request-Method", "REQUEST_METHOD", "X_HTTP_METHOD_OVERRIDE", "X-HTTP_Method_Override",
+      "HTTP_X_HTTP_METHOD_OVERRIDE",
     ],
   },
   "the host": {
@@ -39,7 +45,8 @@ export const HOSTILE_HEADERS = {
     value: () => "https",
     names: [
       "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Scheme", "X-URL-Scheme", "X-Original-Proto",
-      "CloudFront-Forwarded-Proto", "wsgi.url_scheme", "WSGI_URL_SCHEME", "X_Forwarded_Proto", "X_Scheme", "HTTP_X_FORWARDED_PROTO",
+      "CloudFront-Forwarded-Proto", "wsgi.url_scheme", "WSGI_URL_SCHEME", "X_Forwarded_Proto", "X_Scheme",
+      "HTTP_X_FORWARDED_PROTO",
     ],
   },
   "that TLS is on": { value: () => "on", names: ["X-Forwarded-SSL", "X_Forwarded_SSL", "Front-End-HTTPS", "HTTPS"] },
@@ -50,16 +57,19 @@ export const HOSTILE_HEADERS = {
   "the client's address": {
     value: () => "198.51.100.66",
     names: [
-      "X-Forwarded-For", "X-Forwarded", "Forwarded-For", "X-Original-Forwarded-For", "X-Real-IP", "X-Client-IP", "Client-IP", "True-Client-IP",
+      "X-Forwarded-For", "X-Forwarded", "Forwarded-For", "X-Original-Forwarded-For", "X-Real-IP", "X-Client-IP", "Client-IP",
+      "True-Client-IP",
       "X-Cluster-Client-IP", "X-Originating-IP", "X-Remote-IP", "X-Remote-Addr", "Remote-Addr", "REMOTE_ADDR", "REMOTE_HOST",
-      "X-ProxyUser-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Azure-ClientIP", "X-Envoy-External-Address", "X_Forwarded_For", "X_Real_IP",
+      "X-ProxyUser-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Azure-ClientIP", "X-Envoy-External-Address", "X_Forwarded_For",
+      "X_Real_IP",
       "HTTP_X_FORWARDED_FOR",
     ],
   },
   "who calls": {
     value: () => "root",
     names: [
-      "Remote-User", "REMOTE_USER", "X-Remote-User", "X_Remote_User", "X-Remote-Groups", "Remote-Groups", "Remote-Email", "Remote-Name",
+      "Remote-User", "REMOTE_USER", "X-Remote-User", "X_Remote_User", "X-Remote-Groups", "Remote-Groups", "Remote-Email",
+      "Remote-Name",
       "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token",
       "X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-WebAuth-User", "X-User", "X-User-ID",
       "X-Authenticated-User", "X-Authenticated-UserID", "X-Authenticated-Scope", "X-Consumer-ID", "X-Consumer-Custom-ID",
@@ -73,7 +83,8 @@ export const HOSTILE_HEADERS = {
   "the client's certificate": {
     value: () => "SUCCESS",
     names: [
-      "Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Client-Verify", "X-SSL-Client-Cert", "X-SSL-Client-Verify", "X-SSL-Client-DN",
+      "Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Client-Verify", "X-SSL-Client-Cert", "X-SSL-Client-Verify",
+      "X-SSL-Client-DN",
       "X-SSL-Client-S-DN", "SSL-Client-Cert", "SSL-Client-Verify", "SSL_CLIENT_VERIFY", "X-Forwarded-Client-Cert",
       "X-Forwarded-TLS-Client-Cert", "X-ARR-ClientCert", "X-Amzn-MTLS-Clientcert",
     ],
@@ -100,6 +111,7 @@ export const HOSTILE_HEADERS = {
 
 /** Of these, the ones that docs/headers.md does not have: they are forwarded, as the application's own. */
 export const NOT_IN_TABLE = [
-  "X-Original-Path", "X-Override-URL", "X-Request-URI", "X-Replaced-Path", "X-HTTP-DestinationURL", "X-Proxy-URL", "Request-URI", "Path-Info",
+  "X-Original-Path", "X-Override-URL", "X-Request-URI", "X-Replaced-Path", "X-HTTP-DestinationURL", "X-Proxy-URL", "Request-URI",
+  "Path-Info",
   "X-HTTP-Override", "Request-Method", "HTTPS", "X-Originating-IP", "X-User-ID", "X-Sendfile",
 ];
