@@ -97,6 +97,7 @@ header_table! {
     "forwarded-for", Address, "request-ip; phpMyAdmin-style PHP (HTTP_FORWARDED_FOR)", "https://github.com/pbojinov/request-ip/blob/08c9c13589080d0170422cd7c612267d41e58c57/src/index.js";
     "forwarded-proto", Host, "Dancer behind_proxy: HTTP_FORWARDED_PROTO †", "https://metacpan.org/pod/Dancer";
     "front-end-https", Host, "Yii 2, CodeIgniter 3 and other PHP/.NET behind ISA/TMG", "https://github.com/yiisoft/yii2/blob/0041f034fd55f95a65b49d97e6974522b9cf3049/framework/web/Request.php";
+    "https", Host, "WooCommerce before 2.3.13, PHP that reads HTTP_HTTPS", "https://github.com/woocommerce/woocommerce/issues/8479";
     "impersonate-*", Identity, "Kubernetes API server, Kubernetes Dashboard, Rancher", "https://www.kubernetes.io/docs/reference/access-authn-authz/user-impersonation/";
     "incap-client-ip", Address, "apps and PHP firewalls behind Imperva/Incapsula †", "https://docs.imperva.com/";
     "iv-*", Identity, "back ends of IBM WebSEAL / Verify Access junctions (iv-user, iv-groups, iv-creds)", "https://www.ibm.com/docs/en/sva/11.0.3?topic=solutions-client-identity-in-http-headers-c";
@@ -217,6 +218,7 @@ header_table! {
     "x-react-router-*", Routing, "React Router 7 framework mode: X-React-Router-Prerender-Data, -SPA-Mode (CVE-2025-43865, -43864) †", "https://github.com/remix-run/react-router/security/advisories/GHSA-cpj6-fhp6-mr6j";
     "x-real-ip", Address, "gorilla, chi, Tornado, mod_wsgi, Echo, Gin, request-ip, ThinkPHP", "https://github.com/gorilla/handlers/blob/2ad33e7a2ec38c8b85f515e3e71cd36972862ee6/proxy_headers.go";
     "x-remote-*", Identity, "Kubernetes API server X-Remote-User, -Group, -Extra-*; Home Assistant add-ons X-Remote-User-Id; PHP reading HTTP_X_REMOTE_ADDR †", "https://kubernetes.io/docs/reference/access-authn-authz/authentication/";
+    "x-replaced-path", Path, "Traefik (ReplacePath), and what stands behind it", "https://doc.traefik.io/traefik/middlewares/http/replacepath/";
     "x-request-base", Path, "Mojolicious/Catalyst apps (Convos, Hydra): base URL and mount point †", "https://metacpan.org/pod/Catalyst::TraitFor::Request::ProxyBase";
     "x-requested-method", Method, "Nuxeo AjaxProxyServlet: method of the proxied request †", "https://github.com/nuxeo/nuxeo";
     "x-rewrite-url", Path, "Symfony before 4.1.3, Zend HTTP, ThinkPHP, Yii 2, WordPress (IIS ISAPI_Rewrite)", "https://github.com/top-think/framework/blob/014025eaad06ad61fd6dab451f891ebbbc915a13/src/think/Request.php";

@@ -91,7 +91,7 @@ mod tests {
         ),
         (
             "ALLOW_ENCODED_SLASH",
-            "Whether `%2F` in a path is an ordinary character of its segment; else it is refused.",
+            "Whether `%2F` in a path is an ordinary character of its segment; else it is refused. [Not for WSGI servers](docs/origins.md), which decode it.",
         ),
         (
             "CASE_INSENSITIVE_PATHS",

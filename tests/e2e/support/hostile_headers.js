@@ -8,7 +8,7 @@ export const HOSTILE_HEADERS = {
     names: [
       "X-Original-URL", "X-Original-URI", "X-Original-Path", "X-Rewrite-URL", "X-Override-URL", "X-Request-URI",
       "X-Forwarded-URI",
-      "X-Forwarded-Path", "X-Envoy-Original-Path", "X-Replaced-Path", "X-Waws-Unencoded-URL", "X-HTTP-DestinationURL",
+      "X-Forwarded-Path", "X-Envoy-Original-Path", "X-Waws-Unencoded-URL", "X-HTTP-DestinationURL",
       "X-Proxy-URL",
       "X-Matched-Path", "X-Invoke-Path", "X-Middleware-Rewrite", "Request-URI", "Path-Info", "PATH_INFO", "REQUEST_URI",
       "RAW_URI",
@@ -111,7 +111,7 @@ export const HOSTILE_HEADERS = {
 
 /** Of these, the ones that docs/headers.md does not have: they are forwarded, as the application's own. */
 export const NOT_IN_TABLE = [
-  "X-Original-Path", "X-Override-URL", "X-Request-URI", "X-Replaced-Path", "X-HTTP-DestinationURL", "X-Proxy-URL", "Request-URI",
+  "X-Original-Path", "X-Override-URL", "X-Request-URI", "X-HTTP-DestinationURL", "X-Proxy-URL", "Request-URI",
   "Path-Info",
-  "X-HTTP-Override", "Request-Method", "HTTPS", "X-Originating-IP", "X-User-ID", "X-Sendfile",
+  "X-HTTP-Override", "Request-Method", "X-Originating-IP", "X-User-ID", "X-Sendfile",
 ];
