@@ -30,6 +30,7 @@ mod rotation;
 mod secrets;
 mod staleness;
 mod standing;
+mod static_keys;
 mod store;
 mod time;
 mod wrangler_kv;
