@@ -7,6 +7,7 @@ mod beside;
 mod bulk_files;
 mod check_policy;
 mod check_records;
+mod check_routes;
 mod cloudflare;
 mod commands;
 mod context;
