@@ -9,11 +9,12 @@ use serde_json::Value;
 use crate::findings::{Findings, Level};
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml, bound};
 
-/// Checks `config`, seen through its environment.
-pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) {
+/// Checks `config`, seen through its environment. Returns whether the gate accepts its policy.
+pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> bool {
     let file = config.name();
-    match Policy::from_json(&config.vars().to_string()) {
-        Ok(policy) => check_bindings(config, &policy, findings),
+    let policy = Policy::from_json(&config.vars().to_string());
+    match &policy {
+        Ok(policy) => check_bindings(config, policy, findings),
         Err(faults) => {
             for fault in faults.iter() {
                 let field = match fault.field() {
@@ -45,6 +46,7 @@ pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) {
             );
         }
     }
+    policy.is_ok()
 }
 
 /// What the policy names must be bound under that name.

@@ -15,6 +15,8 @@ pub(crate) enum Level {
     Error,
     /// It works, and is not wise.
     Warning,
+    /// It may be what is meant.
+    Note,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,7 +69,11 @@ impl Findings {
             out.result(&self.to_json(), self.to_text())?;
         }
         let count = |number: usize, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-        out.note(format_args!("{}, {}", count(errors, "error"), count(warnings, "warning")));
+        let notes = match self.count(Level::Note) {
+            0 => String::new(),
+            number => format!(", {}", count(number, "note")),
+        };
+        out.note(format_args!("{}, {}{notes}", count(errors, "error"), count(warnings, "warning")));
         Ok(ExitCode::from(u8::from(errors > 0)))
     }
 
@@ -89,6 +95,7 @@ impl Findings {
             let level = match finding.level {
                 Level::Error => "error",
                 Level::Warning => "warning",
+                Level::Note => "note",
             };
             let line =
                 printable(&format!("{level}: {}: {}: {}", finding.file, finding.field, finding.problem));

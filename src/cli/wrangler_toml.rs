@@ -155,10 +155,16 @@ impl WranglerToml {
 
     /// Whether `wrangler dev` takes the secret from `.dev.vars`: all of them, unless `secrets.required` names some.
     pub(crate) fn takes_secret(&self, name: &str) -> bool {
-        match self.setting("secrets").and_then(|secrets| secrets.get("required")) {
-            Some(Value::Array(required)) => required.iter().any(|known| known == name),
-            _ => true,
-        }
+        self.required_secrets().is_none_or(|required| required.iter().any(|known| known == name))
+    }
+
+    /// Whether `secrets.required` names the secret.
+    pub(crate) fn requires_secret(&self, name: &str) -> bool {
+        self.required_secrets().is_some_and(|required| required.iter().any(|known| known == name))
+    }
+
+    fn required_secrets(&self) -> Option<&Vec<Value>> {
+        self.setting("secrets")?.get("required")?.as_array()
     }
 
     /// The entry that binds `KEYS`.

@@ -2,7 +2,7 @@
 // meanwhile stays.
 
 import assert from "node:assert/strict";
-import { readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 
@@ -212,6 +212,22 @@ describe("when something fails on the way", () => {
       const { stderr } = await keygate(["rotate", ...args, "--config", path.join(gate.folder, "wrangler.toml")], { status: 1 });
       assert.match(stderr, /the journal names the gate of \/no\/where\/wrangler.toml: .*\n help: put that file back.*docs\/operations\.md/);
     }
+  });
+
+  test("a journal, its folder or a project folder that others can write is not worked by", async () => {
+    const old = await half();
+    await rm(at("broken"));
+    for (const [name, mode, kept] of [[at(`journal/${old.id}.json`), 0o666, 0o600], [at("journal"), 0o777, 0o700], [gate.folder, 0o775, 0o700]]) {
+      await chmod(name, mode);
+      for (const args of [["--resume"], ["--undo", old.id]]) {
+        const { stderr } = await keygate(["rotate", ...args], { status: 1 });
+        assert.match(stderr, /is writable by other users, and .*as you\n help: see that nobody has changed it, then `chmod go-w /);
+      }
+      await chmod(name, kept);
+    }
+    assert.notEqual(await read("a"), await read("b"));
+    await keygate(["rotate", "--resume"]);
+    assert.equal(await read("a"), await read("b"));
   });
 
   test("more than one is not resumed into one file", async () => {

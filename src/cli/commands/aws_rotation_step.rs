@@ -23,6 +23,7 @@ use crate::revision;
 use crate::rotation::Succession;
 use crate::secrets;
 use crate::standing::Standing;
+use crate::static_keys::StaticKeys;
 use crate::store::{self, Store};
 use crate::time::utc;
 use crate::wrangler_toml::WranglerToml;
@@ -197,6 +198,8 @@ impl Rotation<'_> {
         let entry = Entry::of(&old, revision)?;
         revision::unchanged(&*self.store, &entry.key, &seen)?;
         self.store.write(slice::from_ref(&entry))?;
+        StaticKeys::of(&self.config, self.args.store.remote, self.context.now)
+            .warn(self.context.out, &[&old]);
         Ok((false, old.not_after))
     }
 

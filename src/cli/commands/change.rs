@@ -11,6 +11,7 @@ use crate::fields;
 use crate::revision;
 use crate::staleness::Staleness;
 use crate::standing::Standing;
+use crate::static_keys::StaticKeys;
 use crate::store;
 use crate::time::utc_or_never;
 
@@ -118,9 +119,10 @@ fn apply(
     let id = fields::id(id)?;
     let config = context.config()?;
     let staleness = Staleness::of(&config, store.remote);
+    let static_keys = StaticKeys::of(&config, store.remote, context.now);
     let store = context::store(&config, store)?;
     // Read and written with nothing in between, so a second look before the write would see no more than this one.
-    let (old, seen) = store::record(&*store, id)?;
+    let (old, seen) = store::record(&*store, id).map_err(|fault| static_keys.explain(id, fault))?;
     revision::expected(&*store, &id.kv_name(), &seen, guard.if_rev)?;
     let record = changed(old)?;
     let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
@@ -148,6 +150,10 @@ fn apply(
         utc_or_never(record.not_after),
         store.place(),
     ));
+    // A key that goes on is not said to end.
+    if static_keys.overrides(&record) || !matches!(standing, Standing::Active | Standing::Pending) {
+        static_keys.warn(context.out, &[&record]);
+    }
     if dry_run {
         context.out.note("nothing was written");
         return Ok(());

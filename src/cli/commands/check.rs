@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::args::CheckArgs;
 use crate::check_policy::check_policy;
 use crate::check_records::check_records;
+use crate::check_routes::check_routes;
 use crate::context::Context;
 use crate::fault::{Fault, Outcome};
 use crate::findings::Findings;
@@ -33,11 +34,17 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
 
 /// The chosen environment, or the top of the file and every environment in it.
 fn check_config(context: &Context, config: &WranglerToml, findings: &mut Findings) {
-    check_policy(config, findings);
+    check_environment(config, findings);
     if context.environment().is_none() {
         for environment in config.environments() {
-            check_policy(&config.through(Some(environment)), findings);
+            check_environment(&config.through(Some(environment)), findings);
         }
+    }
+}
+
+fn check_environment(config: &WranglerToml, findings: &mut Findings) {
+    if check_policy(config, findings) {
+        check_routes(config, findings);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::doctor::{check_deployment, check_keys, check_settings};
 use crate::fault::Outcome;
 use crate::findings::Findings;
 use crate::secrets;
+use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
 
 /// Looks at the gate.
 pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
@@ -35,6 +36,13 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
     if peppers.is_empty() {
         context.out.note("not looked at: whether keys depend on peppers that the gate does not have; set KEYGATE_PEPPER for that");
     }
-    check_keys(&*context::store(&config, &args.store)?, &peppers, context.now, &mut findings)?;
+    let static_keys = StaticKeys::of(&config, args.store.remote, context.now);
+    if static_keys.is_hidden() {
+        context.out.note(format_args!(
+            "not looked at: the deployed secret STATIC_KEYS, which cannot be read back; if it has a record of a key that `keygate list --remote` shows as revoked, disabled or expired, the gate still uses that while KV fails; {HIDDEN_REMEDY}"
+        ));
+    }
+    let store = context::store(&config, &args.store)?;
+    check_keys(&*store, &peppers, &static_keys, context.now, &mut findings)?;
     findings.print(context.out)
 }

@@ -49,6 +49,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         seen: HashMap::new(),
         counts: Counts::default(),
     };
+    let mut digests = 0;
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Foreign(_))) {
@@ -57,6 +58,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
             let remote = args.store.remote || args.bulk_dir.is_some();
             rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
         }
+        digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => import.take(line, candidate),
             Err(problem) => import.report(&Row::bad(line, problem)),
@@ -64,6 +66,11 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     })?;
     let (counts, place) = import.finish()?;
     announce(context, &counts, &place, args.dry_run);
+    if digests > 0 {
+        context.out.note(format_args!(
+            "of {digests} keys the source has digests alone: whether they are easy to guess cannot be told"
+        ));
+    }
     if counts.imported > 0 {
         imported::warn_unless_read(context, &config);
     }

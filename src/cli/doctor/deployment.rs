@@ -8,6 +8,7 @@ use crate::cloudflare::{Api, Call, Permission};
 use crate::fault::Outcome;
 use crate::findings::{Findings, Level};
 use crate::percent::encoded;
+use crate::static_keys::STATIC_KEYS;
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
 /// The part of the Worker's settings that is looked at.
@@ -159,6 +160,13 @@ impl Check<'_> {
                 "PEPPER_PREVIOUS",
                 "a rotation of the pepper is not finished",
                 "see how far it is and what comes next: `keygate pepper status --remote`",
+            );
+        }
+        if bound(STATIC_KEYS).is_some() && !config.requires_secret(STATIC_KEYS) {
+            self.warn(
+                STATIC_KEYS,
+                "the secret is set, and `secrets.required` in wrangler.toml does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
+                "`wrangler secret delete STATIC_KEYS` if it is not needed any more, else name it in `secrets.required`",
             );
         }
         match bound(KEYS_BINDING) {

@@ -9,6 +9,7 @@ use crate::fault::Outcome;
 use crate::findings::{Findings, Level};
 use crate::progress::Progress;
 use crate::standing::Standing;
+use crate::static_keys::{OVERRIDDEN, OVERRIDDEN_REMEDY, StaticKeys};
 use crate::store::{Listed, Store};
 use crate::time::utc;
 
@@ -19,12 +20,14 @@ const SOON_SECS: u64 = 14 * DAY_SECS;
 const OLD_SECS: u64 = 90 * DAY_SECS;
 
 /// Checks every key of the store. `peppers` are the ids of those that the gate is known to have; empty, none is known.
+/// `static_keys` are those of the same gate.
 ///
 /// # Errors
 /// The store could not be asked.
 pub(crate) fn check_keys(
     store: &dyn Store,
     peppers: &[String],
+    static_keys: &StaticKeys,
     now: UnixSeconds,
     findings: &mut Findings,
 ) -> Outcome<()> {
@@ -32,6 +35,7 @@ pub(crate) fn check_keys(
     let mut check = Check {
         place: store.place().to_owned(),
         peppers,
+        static_keys,
         now,
         findings,
         foreign: BTreeMap::new(),
@@ -72,6 +76,7 @@ pub(crate) fn check_keys(
 struct Check<'c> {
     place: String,
     peppers: &'c [String],
+    static_keys: &'c StaticKeys,
     now: UnixSeconds,
     findings: &'c mut Findings,
     /// How many keys in use depend on each unknown pepper.
@@ -101,6 +106,9 @@ impl Check<'_> {
                     .to_owned(),
                 "any change by keygate writes it anew: `keygate update ID --name …`",
             );
+        }
+        if self.static_keys.overrides(&record) {
+            self.say(Level::Warning, &listed.name, OVERRIDDEN.to_owned(), OVERRIDDEN_REMEDY);
         }
         if Standing::of(record.state, record.not_before, record.not_after, self.now) == Standing::Active {
             self.in_use(&listed.name, &record);
@@ -149,6 +157,7 @@ mod tests {
     use super::{DAY_SECS, check_keys};
     use crate::entry::Entry;
     use crate::findings::{Findings, Level};
+    use crate::static_keys::StaticKeys;
     use crate::store::Store as _;
     use crate::store::fake::FakeStore;
     use keygate_core::digest::Digest;
@@ -175,7 +184,7 @@ mod tests {
         store.remote.set(true);
         store.write(&[entry]).unwrap();
         let mut findings = Findings::default();
-        check_keys(&store, peppers, at(NOW), &mut findings).unwrap();
+        check_keys(&store, peppers, &StaticKeys::default(), at(NOW), &mut findings).unwrap();
         findings
     }
 

@@ -31,10 +31,7 @@ pub(crate) fn check_settings(config: &WranglerToml, now: UnixSeconds, findings: 
             "set it to the day on which the gate was tested last, such as \"2026-11-17\"",
         ),
     }
-    let secrets = config.setting("secrets").and_then(|secrets| secrets.get("required"));
-    let requires =
-        |name: &str| secrets.and_then(Value::as_array).is_some_and(|all| all.iter().any(|one| one == name));
-    if !requires("PEPPER") {
+    if !config.requires_secret("PEPPER") {
         warn(
             "secrets.required",
             "does not name PEPPER, so a gate without it can be deployed; it would answer 503 to everything",

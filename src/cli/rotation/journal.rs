@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use keygate_core::key::KeyId;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::beside::beside;
 use crate::fault::{Fault, Outcome};
+use crate::rotation::ownership::{self, What};
 use crate::time::When;
 
 /// Which gate the keys are of, so that a resumption works on the same one.
@@ -184,13 +185,15 @@ impl Journal {
     /// Begins the journal of a rotation; nothing is written yet.
     ///
     /// # Errors
-    /// There is one already, or the folder cannot be used.
+    /// There is one already, or the folder cannot be used, or others can write it.
     pub(crate) fn begin(folder: &Path, notes: Notes) -> Outcome<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(|e| unusable(folder, &e))?;
+        // What would not be resumed is not begun.
+        check_folder(folder)?;
         let lock = lock(folder, &notes.old)?;
         let journal = Self { path: file(folder, &notes.old), lock, notes };
         if journal.path.exists() {
@@ -208,7 +211,7 @@ impl Journal {
     /// Opens the journal of a rotation that is not finished.
     ///
     /// # Errors
-    /// There is none, it cannot be read, or somebody works by it.
+    /// There is none, it cannot be read, somebody works by it, or others may have written it or the project folder.
     pub(crate) fn open(folder: &Path, old: &str) -> Outcome<Self> {
         let path = file(folder, old);
         if !path.exists() {
@@ -219,8 +222,12 @@ impl Journal {
                 ),
             ));
         }
+        check_folder(folder)?;
         let lock = lock(folder, old)?;
-        let text = fs::read(&path).map_err(|e| unusable(&path, &e))?;
+        let mut opened = File::open(&path).map_err(|e| unusable(&path, &e))?;
+        ownership::check(What::Journal, &path, &opened)?;
+        let mut text = Vec::new();
+        opened.read_to_end(&mut text).map_err(|e| unusable(&path, &e))?;
         let notes: Notes = serde_json::from_slice(&text)
             .ok()
             .filter(|notes: &Notes| notes.v == VERSION && notes.old == old)
@@ -230,6 +237,12 @@ impl Journal {
                     "use the version of keygate that wrote it; docs/operations.md says how to go on by hand",
                 )
             })?;
+        // A file that is gone is said when the gate is looked for.
+        if let Ok(config) = notes.gate.config.canonicalize() {
+            let project = config.parent().unwrap_or(&config);
+            let opened = File::open(project).map_err(|e| unusable(project, &e))?;
+            ownership::check(What::ProjectFolder, project, &opened)?;
+        }
         Ok(Self { notes, path, lock })
     }
 
@@ -275,6 +288,11 @@ impl Drop for Journal {
         // For a command's children as well that live on: they are not in the way of the next.
         let _ = self.lock.1.unlock();
     }
+}
+
+fn check_folder(folder: &Path) -> Outcome<()> {
+    let opened = File::open(folder).map_err(|e| unusable(folder, &e))?;
+    ownership::check(What::JournalFolder, folder, &opened)
 }
 
 fn file(folder: &Path, old: &str) -> PathBuf {
@@ -404,6 +422,45 @@ mod tests {
             let fault = Journal::open(folder.path(), OLD).unwrap_err().to_string();
             assert!(fault.contains("no journal that this keygate can read"), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_journal_that_others_can_write_is_not_worked_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let [journals, project] = ["journals", "project"].map(|name| folder.path().join(name));
+        let (path, link) = (journals.join(format!("{OLD}.json")), folder.path().join("link"));
+        fs::create_dir(&project).unwrap();
+        fs::write(project.join("wrangler.toml"), "").unwrap();
+        std::os::unix::fs::symlink(&journals, &link).unwrap();
+        let mut notes = notes();
+        // wrangler is run where the file is, not where a link to it is.
+        notes.gate.config = folder.path().join("linked.toml");
+        std::os::unix::fs::symlink(project.join("wrangler.toml"), &notes.gate.config).unwrap();
+        Journal::begin(&journals, notes.clone()).unwrap().save(Step::Recording).unwrap();
+        let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (changed, mode, why) in [
+            (&path, 0o620, "its commands would be run as you"),
+            (&path, 0o602, "its commands would be run as you"),
+            (&journals, 0o770, "the commands of the journals in it"),
+            (&journals, 0o707, "the commands of the journals in it"),
+            (&project, 0o775, "wrangler would be run from it"),
+            (&project, 0o1777, "wrangler would be run from it"),
+        ] {
+            chmod(changed, mode);
+            for folder in [&journals, &link] {
+                let fault = Journal::open(folder, OLD).unwrap_err().to_string();
+                assert!(fault.contains("is writable by other users") && fault.contains(why), "{fault}");
+                assert!(fault.contains("chmod go-w"), "{fault}");
+            }
+            chmod(changed, if changed.is_dir() { 0o700 } else { 0o600 });
+            assert!(Journal::open(&link, OLD).is_ok());
+        }
+        // Nobody else can replace or rename the file there.
+        chmod(&journals, 0o1777);
+        assert!(Journal::open(&journals, OLD).is_ok());
+        chmod(&journals, 0o777);
+        fs::remove_file(&path).unwrap();
+        assert!(Journal::begin(&journals, notes).unwrap_err().to_string().contains("chmod go-w"));
     }
 
     #[test]

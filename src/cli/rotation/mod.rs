@@ -39,6 +39,7 @@
 //! `--undo` puts the old key back wherever a new one may be, reads that back, and only then revokes the new records.
 
 mod journal;
+mod ownership;
 mod succession;
 mod targets;
 mod undo;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use keygate_core::pepper::Peppers;
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::record::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::{PepperArgs, PepperStatusArgs, StoreArgs};
@@ -12,10 +12,10 @@ use crate::cloudflare::{self, Api};
 use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
 use crate::commands::pepper::shell;
 use crate::context::{self, Context};
-use crate::dev_vars::DevVars;
 use crate::doctor;
-use crate::fault::{Fault, Outcome};
+use crate::fault::Outcome;
 use crate::secrets::{self, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
+use crate::static_keys;
 use crate::time::utc;
 use crate::wrangler_toml::WranglerToml;
 
@@ -61,7 +61,7 @@ impl Seen {
     pub(super) fn look(context: &Context, pepper: &PepperArgs, store: &StoreArgs) -> Outcome<Self> {
         let config = context.config()?;
         let found = secrets::peppers(pepper, &config, store.remote)?;
-        let more = if store.remote { Vec::new() } else { static_keys(&config)? };
+        let more = if store.remote { Vec::new() } else { static_keys::local(&config)? };
         let bound = if store.remote { bound(context, &config, store) } else { None };
         let kv = context::store(&config, store)?;
         let keys = dependents(&*kv, &more, context.now)?;
@@ -233,18 +233,4 @@ fn bound(context: &Context, config: &WranglerToml, store: &StoreArgs) -> Option<
         Ok(names.iter().any(|name| name == "PEPPER_PREVIOUS"))
     };
     ask().inspect_err(|fault| context.out.note(format_args!("not looked at: {}", fault.problem()))).ok()
-}
-
-/// The break-glass records of the local gate.
-fn static_keys(config: &WranglerToml) -> Outcome<Vec<Record>> {
-    let file = DevVars::read(config.folder(), config.environment())?;
-    let Some(text) = file.as_ref().and_then(|file| file.value("STATIC_KEYS")) else {
-        return Ok(Vec::new());
-    };
-    Record::parse_list(text).map_err(|e| {
-        Fault::failed(
-            format!("STATIC_KEYS in .dev.vars is not a list of records: {e}"),
-            "correct it; `keygate check FILE` checks one",
-        )
-    })
 }

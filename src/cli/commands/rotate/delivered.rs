@@ -25,7 +25,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
         ));
     }
     let gate = Gate::of_options(context, &args.store, &args.pepper)?;
-    let (record, _) = store::record(&*gate.store, old)?;
+    let (record, _) =
+        store::record(&*gate.store, old).map_err(|fault| gate.static_keys.explain(old, fault))?;
     let uris = uris(&templates, &record)?;
     if args.write.dry_run {
         check(context, &gate, &record, &uris)?;
@@ -185,6 +186,7 @@ fn report(
         context.out.note(format_args!("delivered to {}", crate::output::printable(place)));
     }
     announce(context.out, new, old, ends, time::now()?, gate.staleness, false);
+    gate.static_keys.warn(context.out, &[old]);
     if *diverged {
         context.out.note(format_args!(
             "warning: key {0} was changed while the new one was delivered; see `keygate show {0}`, and `keygate update {1}` or `keygate revoke {1}` if that holds for the new key too",

@@ -12,6 +12,7 @@ use crate::places::{self, Holder, PlaceUri};
 use crate::rotation::{GateRef, Ground, Journal, Rotation, StoreRef, Targets};
 use crate::secrets;
 use crate::staleness::Staleness;
+use crate::static_keys::StaticKeys;
 use crate::store::{self, Store};
 use crate::time;
 
@@ -21,6 +22,7 @@ pub(super) struct Gate {
     pub(super) prefix: KeyPrefix,
     pub(super) peppers: Peppers,
     pub(super) staleness: Staleness,
+    pub(super) static_keys: StaticKeys,
     pub(super) reference: GateRef,
     /// Which pepper new keys are made with, and where it was found.
     pub(super) made_with: String,
@@ -86,6 +88,7 @@ impl Gate {
             made_with: format!("made with pepper {} from {}", found.peppers.current.id(), found.source),
             peppers: found.peppers,
             staleness: Staleness::of(&config, args.remote),
+            static_keys: StaticKeys::of(&config, args.remote, context.now),
             reference,
             operator: context.operator.clone(),
         })

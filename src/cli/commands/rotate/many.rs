@@ -66,7 +66,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
     }
     let progress = Progress::counting("rotated", Some(jobs.len()));
     let mut failed = None;
-    let mut done = 0;
+    let mut ended = Vec::new();
     for (record, places) in &jobs {
         if failed.is_some() {
             say(&row(record, "left"))?;
@@ -74,11 +74,11 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
         }
         match one(context, args, &gate, record, places, &mut |_, _| Ok(())) {
             Ok(finished) => {
-                done += 1;
                 let (new, not_after) =
                     (Some(finished.new.id.to_string()), finished.old.not_after.map(Into::into));
                 say(&Row { new, not_after, ..row(record, "rotated") })?;
                 progress.add(1);
+                ended.push(finished.old);
             }
             Err(fault) => {
                 say(&row(record, "failed"))?;
@@ -88,6 +88,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
     }
     lines.finish()?;
     progress.finish();
+    gate.static_keys.warn(context.out, &ended.iter().collect::<Vec<_>>());
+    let done = ended.len();
     match failed {
         None => {
             context.out.note(format_args!("{done} rotated in {}", gate.store.place()));

@@ -14,6 +14,7 @@ use crate::revision;
 use crate::rotation::Succession;
 use crate::secrets;
 use crate::staleness::Staleness;
+use crate::static_keys::StaticKeys;
 use crate::store::{self, Store, Stored, write_surely};
 use crate::time::utc;
 
@@ -22,13 +23,14 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let config = context.config()?;
     let store = context::store(&config, &args.store)?;
     let staleness = Staleness::of(&config, args.store.remote);
+    let static_keys = StaticKeys::of(&config, args.store.remote, context.now);
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
 
-    let (old, seen) = store::record(&*store, old_id)?;
+    let (old, seen) = store::record(&*store, old_id).map_err(|fault| static_keys.explain(old_id, fault))?;
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let succession = Succession::of(&old, key.id(), digest, args.expires, args.grace_secs(), context.now)?;
@@ -66,6 +68,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     }
     let Succession { new, old, ends } = &succession;
     announce(context.out, new, old, *ends, context.now, staleness, dry_run);
+    static_keys.warn(context.out, &[old]);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
         context

@@ -1,0 +1,169 @@
+//! What `keygate check` says of routes that the gate accepts, and that may not do what was meant.
+
+use keygate_core::policy::VARIABLES;
+use serde_json::Value;
+
+use crate::dev_vars::DevVars;
+use crate::findings::{Findings, Level};
+use crate::wrangler_toml::WranglerToml;
+
+/// The path of a route that matches every path.
+const EVERYTHING: &str = "/*";
+
+/// What origins do to a path before they look for a handler: the variable that makes the gate do it too, what they do, and who
+/// does it by default.
+const LOOSE_MATCHING: [(&str, &str, &str); 2] = [
+    ("CASE_INSENSITIVE_PATHS", "with other upper and lower case", "Express and ASP.NET"),
+    ("FORMAT_EXTENSIONS", "with a format extension, such as `.json`", "Django REST framework and Rails"),
+];
+
+/// The secrets that go to the origin, and the field by which a route with its own origin takes or leaves them.
+const ORIGIN_SECRETS: [(&str, &str); 2] =
+    [("ORIGIN_AUTHORIZATION", "origin_authorization"), ("ORIGIN_SIGNING_KEY", "origin_signature")];
+
+/// Checks the routes of a policy that has no faults.
+pub(crate) fn check_routes(config: &WranglerToml, findings: &mut Findings) {
+    let vars = config.vars();
+    let routes = vars.get("ROUTES").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let field = |at: usize, name: &str| config.place(&format!("vars.ROUTES[{at}].{name}"));
+    let is_everything = |route: &Value| text(route, "path") == EVERYTHING && route.get("methods").is_none();
+    let (last, has_scopes) = (routes.last(), routes.iter().any(has_scopes));
+    if has_scopes && !last.is_some_and(is_everything) {
+        findings.advise(
+            Level::Note,
+            config.name(),
+            config.place("vars.ROUTES"),
+            "has scopes, and its last rule is not for `/*`: what no rule names needs any valid key, whatever its scopes",
+            "end with a rule `path = \"/*\"`, `access = \"deny\"`",
+        );
+    }
+    // Where the last rule denies, another spelling of a path is denied.
+    if !last.is_some_and(|last| is_everything(last) && is_denied(last)) {
+        let restricts = |route: &Value| has_scopes_or_denies(route) && text(route, "path") != EVERYTHING;
+        for (variable, spelling, who) in LOOSE_MATCHING {
+            let is_known = VARIABLES.iter().any(|known| known.name == variable);
+            let restricting = routes.iter().position(restricts).filter(|_| is_known);
+            if let Some(at) = restricting.filter(|_| vars.get(variable).is_none()) {
+                findings.advise(
+                    Level::Note,
+                    config.name(),
+                    field(at, "path"),
+                    format!("does not match the same path {spelling}; {who} take it for the same by default, and the rule would not hold"),
+                    &format!("set `{variable}` to true if the origin does so, else to false"),
+                );
+            }
+        }
+    }
+    let file = DevVars::read(config.folder(), config.environment()).ok().flatten();
+    let is_set = |secret: &str| {
+        let is_local = file.as_ref().is_some_and(|file| file.value(secret).is_some());
+        config.requires_secret(secret) || is_local && config.takes_secret(secret)
+    };
+    for (secret, name) in ORIGIN_SECRETS.into_iter().filter(|(secret, _)| is_set(secret)) {
+        let says_nothing = |route: &Value| route.get("origin").is_some() && route.get(name).is_none();
+        for (at, _) in routes.iter().enumerate().filter(|(_, route)| says_nothing(route)) {
+            findings.advise(
+                Level::Warning,
+                config.name(),
+                field(at, "origin"),
+                format!("is not given {secret}: that goes to the top `ORIGIN` alone, which is the safe default"),
+                &format!("confirm it with `{name} = false` on the route, or set it to true if this origin is to have it"),
+            );
+        }
+    }
+}
+
+fn text<'r>(route: &'r Value, field: &str) -> &'r str {
+    route.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn has_scopes(route: &Value) -> bool {
+    route.get("scopes").and_then(Value::as_array).is_some_and(|scopes| !scopes.is_empty())
+}
+
+fn is_denied(route: &Value) -> bool {
+    text(route, "access") == "deny"
+}
+
+fn has_scopes_or_denies(route: &Value) -> bool {
+    has_scopes(route) || is_denied(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_routes;
+    use crate::findings::Findings;
+    use crate::wrangler_toml::WranglerToml;
+
+    /// What is said of routes, as lines of inline tables, and of the variables before them.
+    fn said(vars: &str, routes: &[&str], dev_vars: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wrangler.toml");
+        std::fs::write(&path, format!("[vars]\n{vars}\nROUTES = [{}]\n", routes.join(", "))).unwrap();
+        std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
+        let mut findings = Findings::default();
+        check_routes(&WranglerToml::read(&path, None).unwrap(), &mut findings);
+        findings.to_text()
+    }
+
+    const SCOPED: &str = "{ path = '/a/*', scopes = ['a'] }";
+    const DENIED: &str = "{ path = '/a/*', access = 'deny' }";
+    const PUBLIC: &str = "{ path = '/p', access = 'public' }";
+    const LAST: &str = "{ path = '/*', access = 'deny' }";
+
+    #[test]
+    fn scopes_without_a_last_rule_are_noted() {
+        const NOTE: &str = "its last rule is not for `/*`";
+        for (routes, is_noted) in [
+            (&[][..], false),
+            (&[PUBLIC], false),
+            (&[DENIED], false),
+            (&[SCOPED], true),
+            (&[SCOPED, PUBLIC], true),
+            (&[LAST, SCOPED], true),
+            (&[SCOPED, LAST], false),
+            (&[SCOPED, "{ path = '/*' }"], false),
+            (&[SCOPED, "{ path = '/*', methods = ['GET'] }"], true),
+        ] {
+            let text = said("", routes, "");
+            assert_eq!(text.contains(NOTE), is_noted, "{routes:?}: {text}");
+            assert!(!text.contains("warning"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_another_spelling_goes_round_is_noted_once() {
+        const NOTE: &str = "note: ";
+        for (vars, routes, field) in [
+            ("", &[PUBLIC, SCOPED, DENIED][..], "vars.ROUTES[1].path: "),
+            ("", &[DENIED], "vars.ROUTES[0].path: "),
+            ("", &[DENIED, "{ path = '/*' }"], "vars.ROUTES[0].path: "),
+            ("", &[SCOPED, LAST], ""),
+            ("", &[PUBLIC], ""),
+            ("CASE_INSENSITIVE_PATHS = true", &[DENIED], ""),
+            ("CASE_INSENSITIVE_PATHS = false", &[DENIED], ""),
+        ] {
+            let text = said(vars, routes, "");
+            let noted: Vec<_> =
+                text.lines().filter(|line| line.starts_with(NOTE) && line.contains("upper")).collect();
+            assert_eq!(noted.len(), usize::from(!field.is_empty()), "{vars} {routes:?}: {text}");
+            assert!(noted.iter().all(|line| line.contains(field)), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_that_gets_no_secret_without_a_word_is_a_warning() {
+        const OWN: &str = "{ path = '/b', origin = 'zone' }";
+        let quiet = "{ path = '/b', origin = 'zone', origin_authorization = false, origin_signature = true }";
+        for (routes, dev_vars, warnings) in [
+            (&[OWN][..], "", 0),
+            (&[OWN], "ORIGIN_AUTHORIZATION='Bearer x'\n", 1),
+            (&[OWN], "ORIGIN_AUTHORIZATION='Bearer x'\nORIGIN_SIGNING_KEY=a:b\n", 2),
+            (&[PUBLIC, quiet], "ORIGIN_AUTHORIZATION='Bearer x'\nORIGIN_SIGNING_KEY=a:b\n", 0),
+        ] {
+            let text = said("", routes, dev_vars);
+            assert_eq!(text.matches("warning: ").count(), warnings, "{routes:?} {dev_vars}: {text}");
+            assert!(!text.contains("Bearer"), "{text}");
+        }
+    }
+}
