@@ -60,7 +60,10 @@ pub(crate) fn check_routes(config: &WranglerToml, findings: &mut Findings) {
         config.requires_secret(secret) || is_local && config.takes_secret(secret)
     };
     for (secret, name) in ORIGIN_SECRETS.into_iter().filter(|(secret, _)| is_set(secret)) {
-        let says_nothing = |route: &Value| route.get("origin").is_some() && route.get(name).is_none();
+        // Without a key there is no ORIGIN_AUTHORIZATION, and the field means nothing.
+        let has_it = |route: &Value| name != "origin_authorization" || text(route, "access") != "public";
+        let says_nothing =
+            |route: &Value| route.get("origin").is_some() && route.get(name).is_none() && has_it(route);
         for (at, _) in routes.iter().enumerate().filter(|(_, route)| says_nothing(route)) {
             findings.advise(
                 Level::Warning,
@@ -159,6 +162,11 @@ mod tests {
             (&[OWN][..], "", 0),
             (&[OWN], "ORIGIN_AUTHORIZATION='Bearer x'\n", 1),
             (&[OWN], "ORIGIN_AUTHORIZATION='Bearer x'\nORIGIN_SIGNING_KEY=a:b\n", 2),
+            (
+                &["{ path = '/p', access = 'public', origin = 'zone' }"],
+                "ORIGIN_AUTHORIZATION='Bearer x'\nORIGIN_SIGNING_KEY=a:b\n",
+                1,
+            ),
             (&[PUBLIC, quiet], "ORIGIN_AUTHORIZATION='Bearer x'\nORIGIN_SIGNING_KEY=a:b\n", 0),
         ] {
             let text = said("", routes, dev_vars);
