@@ -16,9 +16,10 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::address::client_address;
-use crate::credential::{AuthorizationFate, CredentialText, Presented};
+use crate::credential::{AuthorizationFate, CredentialText, Presented, SOURCES_MAX};
 use crate::denial::{Cause, Denial};
 use crate::digest::ImportedKey;
+use crate::header_filter::{HopHeaders, METHOD_HEADERS};
 use crate::key::{Key, KeyFault, KeyId};
 use crate::method::MethodSet;
 use crate::overrides::{Rules, check_destination, check_method};
@@ -37,33 +38,56 @@ pub struct Gate {
     pub secrets: Secrets,
 }
 
-/// What the shell reads of a request. Absent and empty headers are the same.
+/// The beginning of a request, as the shell reads it.
 #[derive(Clone, Copy)]
-pub struct Head<'a> {
+pub struct RequestHead<'a> {
     /// The method as it came.
     pub method: &'a str,
     /// The whole URL, as the WHATWG parser wrote it: `https://host/path?query`.
     pub url: &'a str,
-    /// `CF-Connecting-IP`, which the platform sets and a client cannot.
-    pub client_ip: Option<&'a str>,
-    /// `Origin`.
-    pub origin: Option<&'a str>,
-    /// `Access-Control-Request-Method`.
-    pub preflight_method: Option<&'a str>,
-    /// `Authorization`.
-    pub authorization: Option<&'a str>,
-    /// `Destination`, of a MOVE or a COPY.
-    pub destination: Option<&'a str>,
-    /// The headers that may name another method: [`crate::header_filter::METHOD_HEADERS`], in that order.
-    pub method_headers: &'a [Option<&'a str>],
-    /// The other headers that may hold a credential: [`crate::credential::Places::header_names`], in that order.
-    pub credential_headers: &'a [Option<&'a str>],
+    /// The names of all headers, in lower case, one a line.
+    pub header_names: &'a str,
+    /// Name and value of the headers that [`Policy::reads_header`] names. `Connection` and other lines of one name are joined by commas.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> RequestHead<'a> {
+    /// The value of a header that the gate reads. An empty one is the same as none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        let value = self.headers.iter().find_map(|(other, value)| (*other == name).then_some(*value));
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// The client's address as the platform states it; a client cannot set this header.
+    #[must_use]
+    pub fn client_ip(&self) -> Option<&'a str> {
+        self.header("cf-connecting-ip")
+    }
+
+    /// `Origin`: the page that a browser sends the request for.
+    #[must_use]
+    pub fn origin(&self) -> Option<&'a str> {
+        self.header("origin")
+    }
+
+    /// The path without the query.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        UrlParts::of(self.url).path
+    }
+
+    /// The headers that say which others are for this hop only.
+    #[must_use]
+    pub fn hop_headers(&self) -> HopHeaders<'a> {
+        HopHeaders { connection: self.header("connection"), upgrade: self.header("upgrade") }
+    }
 }
 
 // A key may stand in most of these texts.
-impl fmt::Debug for Head<'_> {
+impl fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Head(..)")
+        f.write_str("RequestHead(..)")
     }
 }
 
@@ -202,7 +226,7 @@ impl Gate {
     ///
     /// # Errors
     /// The first step that refuses; see the table above.
-    pub fn admit<'a>(&'a self, head: &Head<'a>) -> Result<Admission<'a>, Denial> {
+    pub fn admit<'a>(&'a self, head: &RequestHead<'a>) -> Result<Admission<'a>, Denial> {
         let policy = &self.policy;
         let url = UrlParts::of(head.url);
 
@@ -213,9 +237,10 @@ impl Gate {
 
         // 3
         let cors = policy.cors();
-        let preflight = cors.is_preflight(head.method, head.origin, head.preflight_method);
+        let preflight_method = head.header("access-control-request-method");
+        let preflight = cors.is_preflight(head.method, head.origin(), preflight_method);
         // A preflight asks on behalf of a later request; what holds for that one's method holds for it.
-        let method = match head.preflight_method {
+        let method = match preflight_method {
             Some(method) if preflight => method,
             _ => head.method,
         };
@@ -241,17 +266,18 @@ impl Gate {
             return Err(Cause::RouteDenied.into());
         }
         let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
-        check_method(rules, &path, method, url.query, head.method_headers)?;
-        if let (Some(destination), "MOVE" | "COPY") = (head.destination, head.method) {
+        check_method(rules, &path, method, url.query, &METHOD_HEADERS.map(|name| head.header(name)))?;
+        if let (Some(destination), "MOVE" | "COPY") = (head.header("destination"), head.method) {
             check_destination(rules, &url, &path, method, destination)?;
         }
 
         // 6
-        let presented = Presented {
-            authorization: head.authorization,
-            headers: head.credential_headers,
-            query: url.query,
-        };
+        let mut headers = [None; SOURCES_MAX];
+        for (value, name) in headers.iter_mut().zip(policy.places().header_names()) {
+            *value = head.header(name);
+        }
+        let presented =
+            Presented { authorization: head.header("authorization"), headers: &headers, query: url.query };
         if preflight || access == Access::Public {
             // A credential is not judged here, but it is not handed on either.
             let places = policy.places();
@@ -266,7 +292,7 @@ impl Gate {
                 query: released.query,
                 authorization,
                 is_preflight: preflight,
-                client_ip: head.client_ip,
+                client_ip: head.client_ip(),
             }));
         }
         let extracted = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
@@ -283,7 +309,7 @@ impl Gate {
             query: extracted.query,
             authorization: extracted.authorization,
             is_preflight: false,
-            client_ip: head.client_ip,
+            client_ip: head.client_ip(),
         }))
     }
 

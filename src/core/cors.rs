@@ -36,6 +36,23 @@ pub(crate) enum WebOrigins {
     Any,
 }
 
+/// What an answer of the origin's gets, unless it has CORS headers of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerCors<'a> {
+    /// `Access-Control-Allow-Origin`.
+    pub allow_origin: Option<&'a str>,
+    /// Whether `Vary: Origin` is added.
+    pub varies: bool,
+}
+
+impl AnswerCors<'_> {
+    /// Whether the answer stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.allow_origin.is_none() && !self.varies
+    }
+}
+
 /// Who answers a preflight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preflight {
@@ -69,6 +86,27 @@ impl Cors {
     #[must_use]
     pub fn varies(&self) -> bool {
         matches!(&self.origins, WebOrigins::Named(names) if !names.is_empty())
+    }
+
+    /// What the origin's answer to a request from a page gets. `no_store`: no shared cache stores it, so it need not say that it
+    /// varies.
+    pub(crate) fn of_answer(&self, origin: Option<&str>, no_store: bool) -> AnswerCors<'_> {
+        let allow_origin = origin.and_then(|origin| self.allowed(origin));
+        AnswerCors { allow_origin, varies: allow_origin.is_some() || (self.varies() && !no_store) }
+    }
+
+    /// The headers of a refusal of the gate's own: a page that may call the API may also read why it was turned away.
+    #[must_use]
+    pub fn of_refusal(&self, origin: Option<&str>) -> Vec<Header<'_>> {
+        let mut headers = Vec::new();
+        if let Some(allowed) = origin.and_then(|origin| self.allowed(origin)) {
+            headers.push(("access-control-allow-origin", allowed.into()));
+            headers.push(("access-control-expose-headers", "WWW-Authenticate, Retry-After".into()));
+        }
+        if self.varies() {
+            headers.push(("vary", "Origin".into()));
+        }
+        headers
     }
 
     /// Whether a request is a preflight (Fetch standard, "CORS-preflight request") that needs no key here.

@@ -13,6 +13,8 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+pub use places::SOURCES_MAX;
+
 use basic::{holds_prefix, holds_text, in_basic};
 
 use crate::digest::ImportedKey;
@@ -34,16 +36,16 @@ pub struct Places {
 
 /// What a request holds in the configured places.
 #[derive(Clone, Copy, Default)]
-pub struct Presented<'a> {
+pub struct Presented<'a, 's> {
     /// The value of `Authorization`.
     pub authorization: Option<&'a str>,
     /// The values of [`Places::header_names`], in that order.
-    pub headers: &'a [Option<&'a str>],
+    pub headers: &'s [Option<&'a str>],
     /// The query without its `?`.
     pub query: Option<&'a str>,
 }
 
-impl fmt::Debug for Presented<'_> {
+impl fmt::Debug for Presented<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Presented(..)")
     }
@@ -176,7 +178,7 @@ impl Places {
     pub fn extract<'a>(
         &self,
         prefix: &KeyPrefix,
-        presented: &Presented<'a>,
+        presented: &Presented<'a, '_>,
         imported_keys: bool,
     ) -> Result<Extracted<'a>, CredentialFault> {
         self.settle(prefix, presented, imported_keys).map(|settled| settled.extracted)
@@ -189,7 +191,7 @@ impl Places {
     pub fn release<'a>(
         &self,
         prefix: &KeyPrefix,
-        presented: &Presented<'a>,
+        presented: &Presented<'a, '_>,
         imported_keys: bool,
     ) -> Released<'a> {
         match self.settle(prefix, presented, imported_keys) {
@@ -224,7 +226,7 @@ impl Places {
     fn settle<'a>(
         &self,
         prefix: &KeyPrefix,
-        presented: &Presented<'a>,
+        presented: &Presented<'a, '_>,
         imported_keys: bool,
     ) -> Result<Settled<'a>, CredentialFault> {
         let other = one(self.in_headers(presented)?, self.in_query(presented)?)?;
@@ -255,7 +257,7 @@ impl Places {
 
     fn in_headers<'a>(
         &self,
-        presented: &Presented<'a>,
+        presented: &Presented<'a, '_>,
     ) -> Result<Option<CredentialText<'a>>, CredentialFault> {
         let mut found = None;
         for value in presented.headers.iter().take(self.headers.len()) {
@@ -270,7 +272,7 @@ impl Places {
         Ok(found)
     }
 
-    fn in_query<'a>(&self, presented: &Presented<'a>) -> Result<Option<CredentialText<'a>>, CredentialFault> {
+    fn in_query<'a>(&self, presented: &Presented<'a, '_>) -> Result<Option<CredentialText<'a>>, CredentialFault> {
         let (Some(_), Some(query)) = (&self.query, presented.query) else {
             return Ok(None);
         };
@@ -306,7 +308,7 @@ impl Places {
     fn in_authorization<'a>(
         &self,
         prefix: &KeyPrefix,
-        presented: &Presented<'a>,
+        presented: &Presented<'a, '_>,
     ) -> Result<InAuthorization<'a>, CredentialFault> {
         let Some(value) = presented.authorization.and_then(not_blank) else {
             return Ok(InAuthorization::Nothing);

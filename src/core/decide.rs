@@ -3,12 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::admission::{Admitted, Claim, Gate, PresentedKey};
+use crate::admission::{Admitted, Claim, Gate, PresentedKey, RequestHead};
+use crate::cors::AnswerCors;
 use crate::credential::AuthorizationFate;
 use crate::denial::{Cause, Denial};
-use crate::header_filter::HopHeaders;
 use crate::key::{Key, KeyId};
-use crate::origin::{Origin, OriginUrl};
+use crate::origin::Origin;
 use crate::pepper::DigestMatch;
 use crate::policy::PlanLimit;
 use crate::record::{Record, RecordFault, State, UnixSeconds};
@@ -222,17 +222,6 @@ pub enum Destination<'a> {
     },
 }
 
-/// A request that goes on with the path and the query it came with.
-#[derive(Clone, Copy, Debug)]
-pub struct Unchanged<'a> {
-    /// The service binding that it goes by, if any.
-    pub service: Option<&'a str>,
-    /// What takes the place of all that stands before the path; `None`: nothing does.
-    pub base: Option<&'a OriginUrl>,
-    /// Where the path begins in the URL; all before it is ASCII.
-    pub path_at: usize,
-}
-
 /// Whom the origin is told that the request comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder<'a> {
@@ -292,28 +281,6 @@ impl<'a> Permit<'a> {
         self.request.route.and_then(Route::origin).unwrap_or_else(|| self.gate.policy.origin())
     }
 
-    /// The same as [`Permit::destination`] for the ordinary request, whose `url` is the one that was admitted: nothing in
-    /// it has to be written anew.
-    #[must_use]
-    pub fn unchanged(&self, url: &str) -> Option<Unchanged<'a>> {
-        let request = self.request;
-        let parts = &request.url;
-        if request.path.forwarded() != parts.path || request.query.as_deref() != parts.query {
-            return None;
-        }
-        let path_at = parts.scheme.len() + "://".len() + parts.authority.len();
-        let whole = path_at + parts.path.len() + parts.query.map_or(0, |query| "?".len() + query.len());
-        // Without a path, or with a fragment, the URL has another length.
-        if url.len() != whole || !parts.authority.is_ascii() {
-            return None;
-        }
-        Some(match self.origin() {
-            Origin::Url(base) => Unchanged { service: None, base: Some(base), path_at },
-            Origin::Zone => Unchanged { service: None, base: None, path_at },
-            Origin::Service(binding) => Unchanged { service: Some(binding), base: None, path_at },
-        })
-    }
-
     /// Whom the request comes from; `None` on public routes.
     #[must_use]
     pub fn holder(&self) -> Option<Holder<'_>> {
@@ -351,10 +318,11 @@ impl<'a> Permit<'a> {
         self.request.route.is_none_or(|route| says(route).unwrap_or(route.origin().is_none()))
     }
 
-    /// Which of a request's headers are not forwarded: of `names`, one a line and in lower case.
+    /// Which of the request's headers are not forwarded.
     #[must_use]
-    pub fn headers_to_strip<'n>(&self, method: &str, names: &'n str, hop: HopHeaders<'n>) -> Vec<&'n str> {
-        let mut stripped = self.gate.policy.header_filter().stripped(method, names, hop);
+    pub fn headers_to_strip<'n>(&self, head: &RequestHead<'n>) -> Vec<&'n str> {
+        let filter = self.gate.policy.header_filter();
+        let mut stripped = filter.stripped(head.method, head.header_names, head.hop_headers());
         if self.request.is_preflight {
             stripped.push("cookie");
         }
@@ -380,6 +348,12 @@ impl<'a> Permit<'a> {
     pub fn withdraw(&self, cause: Cause) -> Denial {
         let subject = self.holder.map(|record| record.subject.clone());
         Denial { cause, key_id: self.holder.map(|record| record.id), subject }
+    }
+
+    /// The CORS headers of the origin's answer to a request from this page.
+    #[must_use]
+    pub fn cors(&self, origin: Option<&str>) -> AnswerCors<'a> {
+        self.gate.policy.cors().of_answer(origin, self.no_store())
     }
 
     /// Whether shared caches must not store the answer: the credential that kept them off is stripped.

@@ -88,6 +88,8 @@ pub enum Cause {
     PepperUnknown(PepperId),
     /// The gate's own variables, secrets or bindings are wrong.
     Misconfigured(String),
+    /// The wasm instance that handled the request ended; what the runtime said of it.
+    GateFailed(String),
     /// The origin could not be reached.
     OriginUnreachable(String),
     /// The origin did not answer in time.
@@ -118,6 +120,7 @@ pub enum Code {
     KeyStoreUnavailable,
     KeyRecordInvalid,
     GateMisconfigured,
+    GateFailed,
     OriginUnreachable,
     OriginTimeout,
 }
@@ -139,7 +142,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::CredentialMissing,
         Self::CredentialAmbiguous,
         Self::KeyInvalid,
@@ -160,6 +163,7 @@ impl Code {
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
         Self::GateMisconfigured,
+        Self::GateFailed,
         Self::OriginUnreachable,
         Self::OriginTimeout,
     ];
@@ -306,6 +310,13 @@ impl Code {
                 "The gate in front of this API is not set up correctly. Tell whoever runs it.",
                 SystemFail,
             ),
+            Self::GateFailed => (
+                "gate_failed",
+                503,
+                "Gate failed",
+                "The gate in front of this API failed while it handled the request. Try again.",
+                SystemFail,
+            ),
             Self::OriginUnreachable => (
                 "origin_unreachable",
                 502,
@@ -353,6 +364,7 @@ impl Cause {
             Self::StoreFailed(_) | Self::StoreTimeout => Code::KeyStoreUnavailable,
             Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
             Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
+            Self::GateFailed(_) => Code::GateFailed,
             Self::OriginUnreachable(_) => Code::OriginUnreachable,
             Self::OriginTimeout => Code::OriginTimeout,
         }
@@ -395,6 +407,7 @@ impl Cause {
                 format!("the record's digest was made with pepper {id}, which this gate does not have").into()
             }
             Self::Misconfigured(what) => what.clone().into(),
+            Self::GateFailed(what) => format!("the wasm instance ended: {what}").into(),
             Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
             Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
         }
@@ -429,6 +442,7 @@ impl Cause {
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
             | Code::GateMisconfigured
+            | Code::GateFailed
             | Code::OriginUnreachable
             | Code::OriginTimeout => None,
         }
@@ -437,6 +451,8 @@ impl Cause {
     fn retry_after_secs(&self) -> Option<u32> {
         match self {
             Self::RateLimited { retry_after_secs } => Some(*retry_after_secs),
+            // A fresh instance is there.
+            Self::GateFailed(_) => Some(1),
             _ => (self.code().row().status == 503).then_some(RETRY_AFTER_SECS),
         }
     }

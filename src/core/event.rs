@@ -249,6 +249,26 @@ impl Line {
     }
 }
 
+/// The id of a request that `CF-Ray` names, if it is one that an answer and a log line can hold as it is.
+#[must_use]
+pub fn request_id_of_ray(ray: &str) -> Option<&str> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    ((1..=48).contains(&ray.len()) && ray.bytes().all(is_plain)).then_some(ray)
+}
+
+/// What the runtime said of a failure, with `[URL]` in place of each URL: some messages quote one, and with it the query.
+#[must_use]
+pub fn without_urls(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_'));
+        out.push_str("[URL]");
+        rest = after.trim_start_matches(|c: char| !c.is_whitespace());
+    }
+    out + rest
+}
+
 /// Cuts `text` to `max` characters and takes out what looks like a key, also one that the cut would go through.
 fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
     let text = cut(text, max.saturating_add(LONG_RUN));
@@ -329,10 +349,25 @@ fn redact(text: &str, prefix: &KeyPrefix) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Scene};
+    use super::{Event, Scene, without_urls};
     use crate::denial::{Cause, Denial};
     use crate::key::KeyPrefix;
     use std::string::String;
+
+    #[test]
+    fn urls_are_taken_out_of_a_message() {
+        for (message, expected) in [
+            ("TypeError: failed", "TypeError: failed"),
+            ("Fetch API cannot load: http://a.example/x?api_key=1", "Fetch API cannot load: [URL]"),
+            ("bad https://a/?k=1 and http://b/?k=2.", "bad [URL] and [URL]"),
+            ("a://b://c d", "[URL] d"),
+            ("://x", "[URL]"),
+            ("at 12://", "at [URL]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_urls(message), expected);
+        }
+    }
 
     fn line(scene: &Scene<'_>) -> String {
         let prefix = KeyPrefix::parse("acme_live").unwrap();

@@ -47,4 +47,5 @@ pub mod route;
 pub mod secrets;
 pub mod signature;
 pub mod text;
+pub mod time;
 pub mod token;

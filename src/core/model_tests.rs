@@ -13,7 +13,7 @@ use std::vec::Vec;
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 
-use crate::admission::{Admission, Gate, Head};
+use crate::admission::{Admission, Gate, RequestHead};
 use crate::cache::RecordCache;
 use crate::decide::{Lookup, Verdict, decide};
 use crate::key::{KeyId, KeyPrefix, NewKey};
@@ -356,9 +356,9 @@ impl World {
             Some(Err(error)) => error.clone().into(),
         };
         let now = UnixSeconds::new(self.now_secs()).unwrap();
-        let headers = [text];
+        let headers = headers(text, inside);
         let url = format!("https://gate.example{path}");
-        let head = head(&url, &headers, inside);
+        let head = head(&url, &headers);
         let admitted = match self.gate.admit(&head) {
             Ok(Admission::Proceed(admitted)) => admitted,
             Ok(Admission::AnswerPreflight) => panic!("a preflight was answered"),
@@ -373,9 +373,9 @@ impl World {
 
     /// Whether the request gets as far as its record, which must then be the key's own.
     fn is_looked_up(&self, at: usize, path: &str, text: Option<&str>) -> bool {
-        let headers = [text];
+        let headers = headers(text, true);
         let url = format!("https://gate.example{path}");
-        let Ok(Admission::Proceed(admitted)) = self.gate.admit(&head(&url, &headers, true)) else {
+        let Ok(Admission::Proceed(admitted)) = self.gate.admit(&head(&url, &headers)) else {
             return false;
         };
         assert!(admitted.key_id().is_none_or(|id| id == self.keys[at].id));
@@ -462,18 +462,13 @@ impl World {
     }
 }
 
-fn head<'a>(url: &'a str, headers: &'a [Option<&'a str>], inside: bool) -> Head<'a> {
-    Head {
-        method: "GET",
-        url,
-        client_ip: Some(if inside { "203.0.113.9" } else { "198.51.100.9" }),
-        origin: None,
-        preflight_method: None,
-        authorization: None,
-        destination: None,
-        method_headers: &[],
-        credential_headers: headers,
-    }
+fn headers(text: Option<&str>, inside: bool) -> [(&'static str, &str); 2] {
+    let address = if inside { "203.0.113.9" } else { "198.51.100.9" };
+    [("cf-connecting-ip", address), ("x-api-key", text.unwrap_or_default())]
+}
+
+fn head<'a>(url: &'a str, headers: &'a [(&'a str, &'a str)]) -> RequestHead<'a> {
+    RequestHead { method: "GET", url, header_names: "", headers }
 }
 
 fn step() -> impl Strategy<Value = Step> {

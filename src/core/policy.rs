@@ -22,6 +22,34 @@ use crate::token::Plan;
 pub use fault::{PolicyFault, PolicyFaults};
 pub use vars::{VARIABLES, Variable};
 
+/// The headers whose values the gate reads, besides those that hold a credential. `Content-Digest` is signed, `CF-Ray` and
+/// `User-Agent` are logged.
+const READ_HEADERS: [&str; 17] = [
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "cf-connecting-ip",
+    "cf-ray",
+    "connection",
+    "content-digest",
+    "destination",
+    "origin",
+    "upgrade",
+    "user-agent",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+    "x-override-method",
+    "x-requested-method",
+];
+
+/// Whether the shell has to read the value of a header although it has no policy: what an answer and its log line need.
+#[must_use]
+pub fn reads_header_without_policy(name: &str) -> bool {
+    READ_HEADERS.contains(&name)
+}
+
 /// The variables, checked and compiled.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -95,6 +123,12 @@ impl Policy {
     #[must_use]
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// Whether the shell has to read the value of a header, whose name is in lower case.
+    #[must_use]
+    pub fn reads_header(&self, name: &str) -> bool {
+        READ_HEADERS.contains(&name) || self.places.header_names().iter().any(|source| **source == *name)
     }
 
     /// Which of a request's headers are not forwarded.

@@ -1,16 +1,39 @@
-// The Worker's entry module: every request is asked about, and whatever goes wrong is a 503, never a forwarded request.
+// The Worker's entry module: what Rust cannot do for itself once its wasm instance has trapped. A panic, a stack overflow or an
+// exception that passes through wasm frames ends the instance; its memory is in an unknown state and no request may run on it.
+// The request that met it, and every other one in flight on it, is answered 503 by a fresh instance.
 
-import { answerTo } from "./glue.js";
-import { lost, recover } from "./instance.js";
+import wasm from "./keygate_bg.wasm";
+import { __wbg_reset_state, fetch as handle, gateFailed, initSync } from "./keygate.js";
+
+initSync({ module: wasm });
+let generation = 0;
+const inFlight = new Set();
+
+// Replaces the instance of this generation, unless that was done already.
+function replace(failed, error) {
+  if (failed !== generation) return;
+  generation += 1;
+  __wbg_reset_state();
+  for (const end of inFlight) end(error);
+  inFlight.clear();
+}
+
+// A trap in a microtask passes no frame of the request's.
+addEventListener("error", ({ error }) => replace(generation, error));
 
 export default {
-  fetch(request, env) {
-    // As `guarded` does, without a closure for every request.
+  async fetch(request, env) {
+    const started = generation;
+    let end;
     try {
-      recover();
-      return answerTo(request, env);
+      const answer = handle(request, env);
+      if (!(answer instanceof Promise)) return answer;
+      return await Promise.race([answer, new Promise((_, reject) => inFlight.add((end = reject)))]);
     } catch (error) {
-      return lost(error);
+      replace(started, error);
+      return gateFailed(request, error);
+    } finally {
+      inFlight.delete(end);
     }
   },
 };

@@ -23,8 +23,8 @@ use crate::workspace::Workspace;
 /// What the edge may have to load: every location fetches and starts it, and start-up may take one second at most.
 const MAX_BUNDLE_GZIP_BYTES: usize = 250_000;
 
-/// The gate's own modules: the entry, the life of the wasm instance, and what both sides call in each other.
-const MODULES: [&str; 3] = ["src/gate/entry.js", "src/gate/instance.js", "src/gate/glue.js"];
+/// The modules of the gate that are written by hand.
+const MODULES: [&str; 1] = ["src/gate/entry.js"];
 
 const WASM: &str = "keygate_bg.wasm";
 
@@ -36,7 +36,7 @@ const SETUP_AND_BUILD: &str = "run `cargo xtask setup`, then build again";
 const WASM_BINDGEN_FLAGS: [&str; 5] = [
     // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
     "--target=web",
-    // instance.js starts a fresh instance after a trap.
+    // entry.js starts a fresh instance after a trap.
     "--experimental-reset-state-function",
     "--no-typescript",
     "--remove-producers-section",

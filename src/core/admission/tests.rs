@@ -1,6 +1,6 @@
 use std::format;
 
-use super::{Admission, Gate, Head, UrlParts};
+use super::{Admission, Gate, RequestHead, UrlParts};
 use crate::policy::Policy;
 use crate::secrets::{SecretTexts, Secrets};
 
@@ -19,17 +19,10 @@ fn gate(preflight: &str) -> Gate {
 
 /// What becomes of a request without a key: `answered`, `forwarded`, or the code of its refusal.
 fn outcome(gate: &Gate, method: &str, path: &str, origin: Option<&str>, asked: Option<&str>) -> &'static str {
-    let head = Head {
-        method,
-        url: &format!("https://gate.example{path}"),
-        client_ip: None,
-        origin,
-        preflight_method: asked,
-        authorization: None,
-        destination: None,
-        method_headers: &[],
-        credential_headers: &[],
-    };
+    let headers = [("origin", origin), ("access-control-request-method", asked)]
+        .map(|(name, value)| (name, value.unwrap_or_default()));
+    let url = format!("https://gate.example{path}");
+    let head = RequestHead { method, url: &url, header_names: "", headers: &headers };
     match gate.admit(&head) {
         Ok(Admission::AnswerPreflight) => "answered",
         Ok(Admission::Proceed(admitted)) => {
@@ -106,16 +99,8 @@ fn loopback_is_an_address_or_the_one_name() {
 
 #[test]
 fn debug_output_of_a_head_holds_nothing_of_it() {
-    let head = Head {
-        method: "GET",
-        url: "https://gate.example/canary?api_key=canary",
-        client_ip: None,
-        origin: None,
-        preflight_method: None,
-        authorization: Some("Bearer canary"),
-        destination: None,
-        method_headers: &[],
-        credential_headers: &[Some("canary")],
-    };
-    assert_eq!(std::format!("{head:?} {:?}", UrlParts::of(head.url)), "Head(..) UrlParts(..)");
+    let headers = [("authorization", "Bearer canary"), ("x-api-key", "canary")];
+    let url = "https://gate.example/canary?api_key=canary";
+    let head = RequestHead { method: "GET", url, header_names: "canary", headers: &headers };
+    assert_eq!(std::format!("{head:?} {:?}", UrlParts::of(head.url)), "RequestHead(..) UrlParts(..)");
 }

@@ -5,7 +5,8 @@ use core::fmt;
 use super::Places;
 use crate::header_filter;
 
-const PLACES_MAX: usize = 8;
+/// The most entries that `CREDENTIALS` may have.
+pub const SOURCES_MAX: usize = 8;
 const NAME_MAX_LEN: usize = 64;
 
 /// Why a text is not a place for credentials.
@@ -36,7 +37,7 @@ impl fmt::Display for PlaceFault {
             Self::QueryName => write!(f, "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"),
             Self::SecondQuery => f.write_str("is a second query parameter; at most one is allowed"),
             Self::Twice => f.write_str("is in the list twice"),
-            Self::TooMany => write!(f, "is one too many; at most {PLACES_MAX} are allowed"),
+            Self::TooMany => write!(f, "is one too many; at most {SOURCES_MAX} are allowed"),
         }
     }
 }
@@ -88,7 +89,7 @@ impl Places {
             + usize::from(self.basic)
             + usize::from(self.query.is_some())
             + self.headers.len();
-        if count >= PLACES_MAX {
+        if count >= SOURCES_MAX {
             return Err(PlaceFault::TooMany);
         }
         match text.split_once(':') {

@@ -22,6 +22,7 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::PlainHttp, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathFault::DotSegment), Code::PathAmbiguous),
+        (Cause::GateFailed("RuntimeError: unreachable".into()), Code::GateFailed),
         (Cause::MethodOverride, Code::MethodAmbiguous),
         (Cause::Destination, Code::DestinationNotAllowed),
         (Cause::RouteDenied, Code::RouteDenied),

@@ -1,0 +1,197 @@
+//! Step 10: the request goes to the origin, with what the permit says and nothing else changed.
+
+use js_sys::{Promise, Reflect};
+use keygate_core::admission::RequestHead;
+use keygate_core::cors::AnswerCors;
+use keygate_core::decide::{Authorization, Destination, Permit};
+use keygate_core::denial::{Cause, Denial};
+use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent, Signature, SigningKey};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, Url};
+use worker::Env;
+use worker::worker_sys::Fetcher;
+
+use crate::config::Isolate;
+use crate::incoming::Incoming;
+use crate::respond::is_nothing;
+use crate::{connection, runtime, telemetry};
+
+/// Sends the request on, and gives the origin's answer back.
+///
+/// # Errors
+/// The origin fails or does not answer in time; or there is a signing key and the request cannot be signed.
+pub(crate) async fn forward(
+    isolate: &Isolate,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    env: &Env,
+    permit: &Permit<'_>,
+) -> Result<Response, Denial> {
+    let (service, url) = match permit.destination() {
+        Destination::Url(url) => (None, url),
+        Destination::Service { binding, url } => (Some(binding), url),
+    };
+    let signing = match permit.signing_key() {
+        None => None,
+        Some(key) => Some(sign(key, &url, head, permit)?),
+    };
+    let url = signing.as_ref().map_or(url.as_str(), |signing| &signing.url);
+    let failed = |error: JsValue| permit.withdraw(Cause::OriginUnreachable(runtime::message(&error)));
+    let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
+    telemetry::accepted(isolate, incoming, head, env, permit);
+    let sent = send(incoming, env, permit, service, url, &headers).map_err(failed)?;
+    let limit_ms = isolate.gate.policy.origin_timeout_secs().saturating_mul(1000);
+    let response = match runtime::within(limit_ms, JsFuture::from(sent)).await {
+        Some(Ok(response)) => response.unchecked_into::<Response>(),
+        Some(Err(error)) => return Err(failed(error)),
+        None => return Err(permit.withdraw(Cause::OriginTimeout)),
+    };
+    let answer = match permit.max_connection_secs() {
+        None => Ok(response),
+        Some(secs) => connection::ended_after(secs, response),
+    };
+    answer.and_then(|answer| with_cors(answer, permit.cors(head.origin()))).map_err(failed)
+}
+
+/// The client's headers without those that stay here, and with what the origin is told.
+fn headers(
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    permit: &Permit<'_>,
+    signing: Option<&Signing>,
+) -> Result<Headers, JsValue> {
+    let headers = Headers::new_with_headers(&incoming.headers)?;
+    for name in permit.headers_to_strip(head) {
+        headers.delete(name)?;
+    }
+    if let Some(holder) = permit.holder() {
+        headers.set("x-keygate-key-id", holder.id.as_str())?;
+        headers.set("x-keygate-subject", holder.subject)?;
+        if let Some(scopes) = holder.scopes_header() {
+            headers.set("x-keygate-scopes", &scopes)?;
+        }
+    }
+    put(&headers, "x-forwarded-for", permit.client_ip())?;
+    headers.set("x-forwarded-host", permit.forwarded_host())?;
+    headers.set("x-forwarded-proto", permit.forwarded_proto())?;
+    match permit.authorization() {
+        Authorization::Keep => {}
+        Authorization::Strip => headers.delete("authorization")?,
+        Authorization::Replace(secret) => headers.set("authorization", secret)?,
+    }
+    if let Some(signing) = signing {
+        headers.set("signature-input", &signing.signature.input)?;
+        headers.set("signature", &signing.signature.signature)?;
+        put(&headers, "content-digest", signing.content_digest.as_deref())?;
+    }
+    Ok(headers)
+}
+
+fn put(headers: &Headers, name: &str, value: Option<&str>) -> Result<(), JsValue> {
+    match value {
+        Some(value) => headers.set(name, value),
+        None => headers.delete(name),
+    }
+}
+
+/// Asks the origin: by `fetch`, or by the service binding that it is behind.
+fn send(
+    incoming: &Incoming,
+    env: &Env,
+    permit: &Permit<'_>,
+    service: Option<&str>,
+    url: &str,
+    headers: &Headers,
+) -> Result<Promise, JsValue> {
+    let init = RequestInit::new();
+    init.set_headers(headers);
+    init.set_redirect(RequestRedirect::Manual);
+    if permit.no_store() {
+        init.set_cache(RequestCache::NoStore);
+    }
+    let request = &incoming.request;
+    let method = request.method();
+    let body = request.body().filter(|_| permit.forwards_body());
+    // A GET or HEAD may have a body in HTTP, but not in an init: such a request can only be made from another.
+    if body.is_some() && matches!(method.as_str(), "GET" | "HEAD") {
+        let copy = Request::new_with_str_and_init(url, request.unchecked_ref::<RequestInit>())?;
+        return match service {
+            Some(binding) => fetcher(env, binding).fetch_with_init(&copy, &init),
+            None => Ok(runtime::global().fetch_with_request_and_init(&copy, &init)),
+        };
+    }
+    init.set_method(&method);
+    init.set_body(&body.map_or(JsValue::NULL, JsValue::from));
+    match service {
+        Some(binding) => fetcher(env, binding).fetch_with_str_and_init(url, &init),
+        None => Ok(runtime::global().fetch_with_str_and_init(url, &init)),
+    }
+}
+
+fn fetcher(env: &Env, binding: &str) -> Fetcher {
+    runtime::property(env, binding).unchecked_into()
+}
+
+/// What a signed request has more than another.
+struct Signing {
+    url: String,
+    signature: Signature,
+    content_digest: Option<String>,
+}
+
+fn sign(key: &SigningKey, url: &str, head: &RequestHead<'_>, permit: &Permit<'_>) -> Result<Signing, Denial> {
+    // As `fetch` writes it, which encodes characters that a request's own URL may hold, such as `{` and `'`. A URL that
+    // cannot be parsed fails in `fetch`, as it would without a signature.
+    let url = Url::new(url).map_or_else(|_| url.to_owned(), |url| url.href());
+    let content_digest = head.header("content-digest").and_then(ContentDigest::parse);
+    let holder = permit.holder();
+    let scopes = holder.and_then(|holder| holder.scopes_header());
+    let sent = Sent {
+        method: head.method,
+        url: &url,
+        content_digest,
+        key_id: holder.as_ref().map(|holder| holder.id.as_str()),
+        subject: holder.map(|holder| holder.subject),
+        scopes: scopes.as_deref(),
+    };
+    let unsignable = |what: &dyn ToString| permit.withdraw(Cause::Misconfigured(what.to_string()));
+    let mut nonce = [0; NONCE_LEN];
+    getrandom::fill(&mut nonce).map_err(|error| unsignable(&error))?;
+    let signature = key.sign(&sent, runtime::now().seconds(), &nonce).map_err(|error| unsignable(&error))?;
+    let content_digest = content_digest.map(|digest| digest.as_str().to_owned());
+    Ok(Signing { url, signature, content_digest })
+}
+
+/// The answer as a page may read it. An origin that sets its own CORS headers keeps them; a WebSocket or an unusual status
+/// cannot be rebuilt.
+fn with_cors(response: Response, cors: AnswerCors<'_>) -> Result<Response, JsValue> {
+    if cors.is_empty()
+        || !is_rebuildable(&response)
+        || response.headers().has("access-control-allow-origin")?
+    {
+        return Ok(response);
+    }
+    let answer = Response::new_with_opt_readable_stream_and_init(
+        response.body().as_ref(),
+        response.unchecked_ref::<ResponseInit>(),
+    )?;
+    if let Some(allow_origin) = cors.allow_origin {
+        answer.headers().set("access-control-allow-origin", allow_origin)?;
+    }
+    if cors.varies {
+        answer.headers().append("vary", "Origin")?;
+    }
+    Ok(answer)
+}
+
+/// Whether a response can be made from this one.
+pub(crate) fn is_rebuildable(response: &Response) -> bool {
+    (200..=599).contains(&response.status()) && web_socket(response).is_none()
+}
+
+/// The web socket that a response opens.
+pub(crate) fn web_socket(response: &Response) -> Option<web_sys::WebSocket> {
+    let socket = Reflect::get(response, &"webSocket".into()).ok()?;
+    (!is_nothing(&socket)).then(|| socket.unchecked_into())
+}

@@ -1,0 +1,97 @@
+//! Step 11: a rejection is a line; an accepted request is a data point, or a line where no dataset is bound.
+
+use std::cell::{Cell, RefCell};
+use std::panic;
+
+use keygate_core::admission::RequestHead;
+use keygate_core::decide::Permit;
+use keygate_core::denial::Denial;
+use keygate_core::event::{Event, Scene};
+use keygate_core::log_budget::{Allowance, LogBudget};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::console;
+use worker::{AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env};
+
+use crate::config::{Isolate, USAGE};
+use crate::incoming::Incoming;
+use crate::runtime;
+
+thread_local! {
+    // Until the policy is read: enough to see what is wrong with it.
+    static BUDGET: RefCell<LogBudget> = RefCell::new(LogBudget::new(60));
+    static HAS_PANIC_HOOK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has a panic that ends this instance logged by its place in the code. The `worker` crate's own hook would log the message,
+/// which could quote a request.
+pub(crate) fn log_panics() {
+    if !HAS_PANIC_HOOK.replace(true) {
+        panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            write(&Event::panicked(&runtime::rfc3339(runtime::now()), &place));
+        }));
+    }
+}
+
+/// Caps the rejections that are logged in a minute.
+pub(crate) fn set_cap(per_minute: u32) {
+    BUDGET.set(LogBudget::new(per_minute));
+}
+
+/// Logs a rejection, unless the isolate has logged too many in this minute.
+pub(crate) fn denied(isolate: Option<&Isolate>, incoming: &Incoming, head: &RequestHead<'_>, denial: &Denial) {
+    let now = runtime::now();
+    let suppressed = match BUDGET.with_borrow_mut(|budget| budget.ask(now.0)) {
+        Allowance::Suppress => return,
+        Allowance::LogAfter { suppressed } => Some(suppressed),
+        Allowance::Log => None,
+    };
+    let time = runtime::rfc3339(now);
+    if let Some(suppressed) = suppressed {
+        write(&Event::suppressed(&time, suppressed));
+    }
+    let prefix = isolate.map(|isolate| isolate.gate.policy.key_prefix());
+    write(&Event::denied(&time, denial, &scene(incoming, head), prefix));
+}
+
+/// Records an accepted request.
+pub(crate) fn accepted(
+    isolate: &Isolate,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    env: &Env,
+    permit: &Permit<'_>,
+) {
+    let holder = permit.holder();
+    if isolate.has_usage {
+        let id = holder.as_ref().map_or("public", |holder| holder.id.as_str());
+        let subject = holder.map_or("", |holder| holder.subject);
+        let point = AnalyticsEngineDataPointBuilder::new().indexes([id]).add_blob(subject).add_blob(head.method).add_double(1.0).build();
+        let dataset = runtime::property(env, USAGE).unchecked_into::<AnalyticsEngineDataset>();
+        // A point that is lost is not worth a request.
+        drop(dataset.write_data_point(&point));
+        return;
+    }
+    let sample = isolate.gate.policy.access_log_sample();
+    // Most policies say 0 or 1, and need no random number.
+    if sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
+        return;
+    }
+    let holder = holder.map(|holder| (holder.id, holder.subject));
+    let prefix = Some(isolate.gate.policy.key_prefix());
+    write(&Event::access(&runtime::rfc3339(runtime::now()), holder, &scene(incoming, head), prefix));
+}
+
+fn scene<'a>(incoming: &'a Incoming, head: &RequestHead<'a>) -> Scene<'a> {
+    Scene {
+        request_id: incoming.id(head),
+        method: head.method,
+        path: head.path(),
+        client_ip: head.client_ip(),
+        user_agent: head.header("user-agent"),
+    }
+}
+
+fn write(event: &Event<'_>) {
+    console::log_1(&JsValue::from(event.to_line()));
+}
