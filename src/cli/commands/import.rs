@@ -16,7 +16,7 @@ use crate::cloudflare::WRITE_MAX;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
-use crate::import::{self, Candidate, Rules};
+use crate::import::{self, Candidate, Draft, Rules};
 use crate::imported;
 use crate::output::{Lines, printable};
 use crate::progress::Progress;
@@ -48,8 +48,10 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         seen: HashMap::new(),
         counts: Counts::default(),
     };
+    let mut digests = 0;
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
+        digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => import.take(line, candidate),
             Err(problem) => import.report(&Row::bad(line, problem)),
@@ -57,6 +59,11 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     })?;
     let (counts, place) = import.finish()?;
     announce(context, &counts, &place, args.dry_run);
+    if digests > 0 {
+        context.out.note(format_args!(
+            "of {digests} keys the source has digests alone: whether they are easy to guess cannot be told"
+        ));
+    }
     if counts.imported > 0 {
         imported::warn_unless_read(context, &config);
     }

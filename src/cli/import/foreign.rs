@@ -91,6 +91,11 @@ impl Foreign {
         self.times.insert("not_after", when);
     }
 
+    /// Whether the source has the key's digest, and not the key.
+    pub(super) fn is_digest(&self) -> bool {
+        matches!(self.credential, Some(Credential::Sha256(_)))
+    }
+
     fn set_credential(&mut self, credential: Credential) -> Result<(), String> {
         match self.credential.replace(credential) {
             None => Ok(()),

@@ -66,6 +66,14 @@ pub(crate) fn read(format: ImportFormat, input: impl BufRead, each: &mut Each<'_
 }
 
 impl Draft {
+    /// Whether it has the digest of another system's key, and not the key.
+    pub(crate) fn is_digest(&self) -> bool {
+        match self {
+            Self::Record(_) => false,
+            Self::Foreign(foreign) => foreign.is_digest(),
+        }
+    }
+
     /// The record.
     ///
     /// # Errors
