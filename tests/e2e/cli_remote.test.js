@@ -346,11 +346,14 @@ describe("doctor", () => {
     ill["GET /zones/z/rulesets/phases/http_request_cache_settings/entrypoint"].rules = [
       { action: "set_cache_settings", enabled: true, description: "all", action_parameters: { cache: true } },
     ];
+    const text = await readFile(toml(), "utf8");
+    await writeFile(toml(), text.replace("observability = { ", "observability = { traces = { enabled = true }, "));
     const findings = await doctor(ill, 1);
+    await writeFile(toml(), text);
     assert.deepEqual(
       findings.map(({ level, field }) => `${level} ${field}`).sort(),
       ["error KEYS", "error PEPPER", "error key/000000000000", "error preview_urls", "error routes", "error workers_dev",
-        "warning PEPPER_PREVIOUS", "warning cache rules", "warning compatibility_date", `warning key/${id}`].sort(),
+        "warning PEPPER_PREVIOUS", "warning observability.traces.enabled", "warning cache rules", "warning compatibility_date", `warning key/${id}`].sort(),
     );
     assert.ok(findings.every(({ remedy }) => remedy));
   });

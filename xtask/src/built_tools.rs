@@ -15,34 +15,21 @@ pub(crate) struct BuiltTool {
     /// The crate, as an argument of `cargo install`.
     package: &'static str,
     version: String,
-    /// Whether it is built with the versions of its own lock file.
-    locked: bool,
-}
-
-/// Makes the JavaScript glue; of the same version as the library, or it refuses to.
-pub(crate) fn wasm_bindgen(workspace: &Workspace) -> Result<BuiltTool, Failure> {
-    Ok(BuiltTool {
-        name: "wasm-bindgen",
-        package: "wasm-bindgen-cli",
-        version: workspace.locked_version("wasm-bindgen")?,
-        // Its lock file names crates so new that a mirror of the registry may not have them yet.
-        locked: false,
-    })
 }
 
 /// Checks what deny.toml says.
 pub(crate) fn cargo_deny() -> BuiltTool {
-    BuiltTool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2".to_owned(), locked: true }
+    BuiltTool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2".to_owned() }
 }
 
 /// Breaks the code in one place at a time, for `cargo xtask mutants`.
 pub(crate) fn cargo_mutants() -> BuiltTool {
-    BuiltTool { name: "cargo-mutants", package: "cargo-mutants", version: "27.1.0".to_owned(), locked: true }
+    BuiltTool { name: "cargo-mutants", package: "cargo-mutants", version: "27.1.0".to_owned() }
 }
 
 /// Runs tests with counters and reads them, for `cargo xtask coverage`.
 pub(crate) fn cargo_llvm_cov() -> BuiltTool {
-    BuiltTool { name: "cargo-llvm-cov", package: "cargo-llvm-cov", version: "0.9.1".to_owned(), locked: true }
+    BuiltTool { name: "cargo-llvm-cov", package: "cargo-llvm-cov", version: "0.9.1".to_owned() }
 }
 
 impl BuiltTool {
@@ -71,9 +58,8 @@ impl BuiltTool {
                 .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
                 .env("CARGO_PROFILE_RELEASE_LTO", "off")
                 .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-                .args(["install", "--quiet", self.package, "--bin", self.name])
+                .args(["install", "--quiet", "--locked", self.package, "--bin", self.name])
                 .arg(format!("--version={}", self.version))
-                .args(self.locked.then_some("--locked"))
                 .arg("--root")
                 .arg(&staging),
             NETWORK_REMEDY,

@@ -1,6 +1,6 @@
 //! `cargo xtask build`: the gate as wrangler bundles it.
 //!
-//! cargo makes wasm, wasm-bindgen writes the JavaScript that joins it to the gate's own modules, wasm-opt makes the wasm
+//! cargo makes wasm, wasm-bindgen (as a library) writes the JavaScript that joins it to the gate's own modules, wasm-opt makes the wasm
 //! smaller, and esbuild takes comments and long names out of the JavaScript: that is `build/`. wrangler runs this command
 //! for `wrangler dev` and `wrangler deploy`, so it has to be quick when nothing changed.
 
@@ -13,8 +13,8 @@ use std::process;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use wasm_bindgen_cli_support::Bindgen;
 
-use crate::built_tools;
 use crate::failure::Failure;
 use crate::program;
 use crate::setup::{self, WASM_TARGET};
@@ -33,15 +33,8 @@ const UPLOAD: &str = ".upload.js";
 
 const SETUP_AND_BUILD: &str = "run `cargo xtask setup`, then build again";
 
-const WASM_BINDGEN_FLAGS: [&str; 5] = [
-    // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
-    "--target=web",
-    // entry.js starts a fresh instance after a trap.
-    "--experimental-reset-state-function",
-    "--no-typescript",
-    "--remove-producers-section",
-    "--out-name=keygate",
-];
+/// Changes with what [`bind`] asks wasm-bindgen for, so that the bundle is made anew.
+const BINDING: &str = "web, reset-state";
 
 /// Each module by itself, because tests put modules of their own between.
 const ESBUILD_FLAGS: [&str; 4] = ["--minify", "--format=esm", "--target=es2024", "--log-level=error"];
@@ -90,7 +83,7 @@ fn stamp(workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
     // The versions of wasm-bindgen, and of wasm-opt and esbuild.
     workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
     workspace.read("package-lock.json")?.hash(&mut hasher);
-    (WASM_BINDGEN_FLAGS, WASM_OPT_FLAGS, ESBUILD_FLAGS, UPLOAD_FLAGS).hash(&mut hasher);
+    (BINDING, WASM_OPT_FLAGS, ESBUILD_FLAGS, UPLOAD_FLAGS).hash(&mut hasher);
     Ok(format!("{:016x}", hasher.finish()))
 }
 
@@ -102,15 +95,7 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
     // Behind a dot, so that it is not taken for a part of the bundle.
     let modules = staging.join(".modules");
     fs::create_dir_all(&modules).map_err(|error| not_written(&modules, &error))?;
-    program::run(
-        workspace
-            .command(built_tools::wasm_bindgen(workspace)?.program()?)
-            .args(WASM_BINDGEN_FLAGS)
-            .arg("--out-dir")
-            .arg(&modules)
-            .arg(wasm),
-        SETUP_AND_BUILD,
-    )?;
+    bind(wasm, "keygate", &modules)?;
     program::run(
         workspace
             .command("wasm-opt")
@@ -151,6 +136,21 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
         fs::remove_file(&target).map_err(|error| not_written(&target, &error))?;
     }
     fs::remove_dir_all(&staging).map_err(|error| not_written(&staging, &error))
+}
+
+/// Writes the JavaScript that joins the wasm to the runtime. The library does it, so its version is the lock file's.
+pub(crate) fn bind(wasm: &Path, name: &str, modules: &Path) -> Result<(), Failure> {
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(wasm)
+        .out_name(name)
+        .typescript(false)
+        .remove_producers_section(true)
+        // A fresh instance takes the place of one that has trapped.
+        .reset_state_function(true);
+    // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
+    let bound = bindgen.web(true).and_then(|bindgen| bindgen.generate(modules));
+    bound.map_err(|error| Failure::new(format!("wasm-bindgen: {error:#}"), SETUP_AND_BUILD))
 }
 
 /// Joins the modules as wrangler will, for their size.

@@ -42,7 +42,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Installs what the other commands need: the wasm target, wasm-bindgen, the npm packages with Node 22
+    /// Installs what the other commands need: the wasm target, the npm packages with Node 22
     Setup,
     /// Builds the gate into build/, prints its size, and fails when it is too big
     Build,

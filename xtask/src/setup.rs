@@ -15,13 +15,12 @@ pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 #[derive(Clone, Copy)]
 enum Part {
     WasmTarget,
-    WasmBindgen,
     NpmPackages,
     PythonPackages,
     CargoDeny,
 }
 
-const BUILDING: &[Part] = &[Part::WasmTarget, Part::WasmBindgen, Part::NpmPackages];
+const BUILDING: &[Part] = &[Part::WasmTarget, Part::NpmPackages];
 const TESTING: &[Part] = &[Part::PythonPackages];
 const CHECKING: &[Part] = &[Part::CargoDeny];
 
@@ -70,7 +69,6 @@ impl Part {
     fn is_installed(self, workspace: &Workspace) -> Result<bool, Failure> {
         match self {
             Self::WasmTarget => has_wasm_target(workspace),
-            Self::WasmBindgen => built_tools::wasm_bindgen(workspace)?.is_installed(),
             Self::NpmPackages => npm::is_installed(workspace),
             Self::PythonPackages => python::is_installed(workspace),
             Self::CargoDeny => built_tools::cargo_deny().is_installed(),
@@ -81,7 +79,7 @@ impl Part {
     fn about_seconds(self) -> u32 {
         match self {
             Self::WasmTarget => 15,
-            Self::WasmBindgen | Self::CargoDeny => 90,
+            Self::CargoDeny => 90,
             Self::NpmPackages => 45,
             Self::PythonPackages => 20,
         }
@@ -90,7 +88,6 @@ impl Part {
     fn description(self, workspace: &Workspace) -> Result<String, Failure> {
         Ok(match self {
             Self::WasmTarget => format!("the Rust target {WASM_TARGET}, with rustup"),
-            Self::WasmBindgen => built_tools::wasm_bindgen(workspace)?.description()?,
             Self::NpmPackages => {
                 "the npm packages, Node 22 and wrangler among them, into node_modules (520 MB)".to_owned()
             }
@@ -110,7 +107,6 @@ impl Part {
                 workspace.command("rustup").args(["target", "add", WASM_TARGET]),
                 "the gate cannot be built without it: see what rustup said above, then try again",
             ),
-            Self::WasmBindgen => built_tools::wasm_bindgen(workspace)?.install(workspace),
             Self::NpmPackages => npm::install(workspace),
             Self::PythonPackages => python::install(workspace),
             Self::CargoDeny => built_tools::cargo_deny().install(workspace),

@@ -38,12 +38,54 @@ pub(crate) fn check_settings(config: &WranglerToml, now: UnixSeconds, findings: 
             "set `required = [\"PEPPER\"]`, and add the other secrets that you use",
         );
     }
-    let logs = config.setting("observability").and_then(|observability| observability.get("logs"));
+    let observability = config.setting("observability");
+    let logs = observability.and_then(|observability| observability.get("logs"));
     if logs.and_then(|logs| logs.get("invocation_logs")) != Some(&Value::Bool(false)) {
         warn(
             "observability.logs.invocation_logs",
             "is not `false`; Cloudflare's own logs would hold whole URLs, and so keys that clients send in them",
             "set it to false; the gate writes its own lines",
         );
+    }
+    if may_trace(observability) {
+        warn(
+            "observability.traces.enabled",
+            "is not `false`; Cloudflare's traces would hold whole URLs, and so keys that clients send in them",
+            "set it to false, or `observability.redact_query_string` to true",
+        );
+    }
+}
+
+/// Whether traces with query strings are stored, or would be once `enabled` of all observability turns traces on as well.
+fn may_trace(observability: Option<&Value>) -> bool {
+    let Some(observability) = observability else {
+        return false;
+    };
+    let is_on = |settings: &Value| settings.get("enabled").and_then(Value::as_bool);
+    let traces = observability.get("traces").and_then(is_on).or_else(|| is_on(observability));
+    traces == Some(true) && observability.get("redact_query_string") != Some(&Value::Bool(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_trace;
+    use serde_json::json;
+
+    #[test]
+    fn traces_that_hold_query_strings_are_found() {
+        for (settings, traces) in [
+            (json!({}), false),
+            (json!({ "enabled": false }), false),
+            (json!({ "enabled": true }), true),
+            (json!({ "enabled": true, "traces": {} }), true),
+            (json!({ "enabled": true, "traces": { "enabled": false } }), false),
+            (json!({ "enabled": false, "traces": { "enabled": true } }), true),
+            (json!({ "traces": { "enabled": true } }), true),
+            (json!({ "traces": { "enabled": true }, "redact_query_string": true }), false),
+            (json!({ "traces": { "enabled": true }, "redact_query_string": false }), true),
+        ] {
+            assert_eq!(may_trace(Some(&settings)), traces, "{settings}");
+        }
+        assert!(!may_trace(None));
     }
 }

@@ -8,7 +8,6 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::built_tools;
 use crate::bundle;
 use crate::failure::Failure;
 use crate::loopback::listen;
@@ -275,14 +274,7 @@ fn build_idiomatic(workspace: &Workspace, place: &Path) -> Result<PathBuf, Failu
         "see the compiler's errors above",
     )?;
     let built = place.join("idiomatic-build");
-    program::run(
-        workspace
-            .command(built_tools::wasm_bindgen(workspace)?.program()?)
-            .args(["--target=web", "--no-typescript", "--out-name=idiomatic", "--out-dir"])
-            .arg(&built)
-            .arg(target.join(WASM_TARGET).join("release/idiomatic.wasm")),
-        "run `cargo xtask setup`, then the bench again",
-    )?;
+    bundle::bind(&target.join(WASM_TARGET).join("release/idiomatic.wasm"), "idiomatic", &built)?;
     let wasm = built.join("idiomatic_bg.wasm");
     program::run(
         workspace.command("wasm-opt").args(["-O3", "--all-features"]).arg(&wasm).arg("-o").arg(&wasm),
