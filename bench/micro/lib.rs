@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use keygate_core::admission::{Admission, Gate, Head};
+use keygate_core::admission::{Admission, Gate, RequestHead};
 use keygate_core::cache::RecordCache;
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::denial::{Cause, Denial};
@@ -126,8 +126,8 @@ impl Fixture {
             Step::RecordParse => Record::parse_entry(self.record.id, black_box(&self.json)).is_ok(),
             Step::WholeDecision => self.decides(),
             Step::Refusal => {
-                let places = [Some(black_box(&*self.forged))];
-                self.gate.admit(&head(&places)).is_err_and(|denial| denial.kind().is_some())
+                let headers = headers(black_box(&self.forged));
+                self.gate.admit(&head(&headers)).is_err_and(|denial| denial.kind().is_some())
             }
             Step::LogLine => {
                 let scene = Scene {
@@ -145,8 +145,8 @@ impl Fixture {
     }
 
     fn decides(&mut self) -> bool {
-        let places = [Some(black_box(&*self.key))];
-        let Ok(Admission::Proceed(admitted)) = self.gate.admit(&head(&places)) else {
+        let headers = headers(black_box(&self.key));
+        let Ok(Admission::Proceed(admitted)) = self.gate.admit(&head(&headers)) else {
             return false;
         };
         let found = admitted.key_id().map(|id| before_store(&mut self.cache, &id, NOW_MS));
@@ -157,7 +157,7 @@ impl Fixture {
             return false;
         };
         match decide(&self.gate, &admitted, Lookup::Found(&record), now) {
-            Ok(Verdict::Permit(permit)) => black_box(permit.unchanged(URL)).is_some(),
+            Ok(Verdict::Permit(permit)) => black_box(permit.no_store()),
             _ => false,
         }
     }
@@ -185,18 +185,12 @@ fn gate(more_routes: usize) -> Gate {
     }
 }
 
-fn head<'a>(places: &'a [Option<&'a str>]) -> Head<'a> {
-    Head {
-        method: "GET",
-        url: black_box(URL),
-        client_ip: Some("203.0.113.9"),
-        origin: None,
-        preflight_method: None,
-        authorization: None,
-        destination: None,
-        method_headers: &[],
-        credential_headers: places,
-    }
+fn headers(key: &str) -> [(&str, &str); 2] {
+    [("cf-connecting-ip", "203.0.113.9"), ("x-api-key", key)]
+}
+
+fn head<'a>(headers: &'a [(&'a str, &'a str)]) -> RequestHead<'a> {
+    RequestHead { method: "GET", url: black_box(URL), header_names: "cf-connecting-ip\nx-api-key", headers }
 }
 
 fn finds_route(gate: &Gate) -> bool {

@@ -1,7 +1,7 @@
 //! The policy: the variables as one JSON object.
 #![no_main]
 
-use keygate_core::admission::{Admission, Gate, Head};
+use keygate_core::admission::{Admission, Gate, RequestHead};
 use keygate_core::decide::{Lookup, Verdict, decide};
 use keygate_core::origin::Origin;
 use keygate_core::policy::Policy;
@@ -77,17 +77,9 @@ fn nobody_passes_without_a_key(policy: Policy) {
     let gate = Gate { policy, secrets: secrets.expect("it is a pepper") };
     let paths = gate.policy.routes().as_slice().iter().take(4).map(|route| route.path().replace('*', "x"));
     for path in paths.chain(["/".into(), "/x/y".into()]) {
-        let head = Head {
-            method: "GET",
-            url: &format!("https://gate.example{path}"),
-            client_ip: Some("203.0.113.9"),
-            origin: None,
-            preflight_method: None,
-            authorization: None,
-            destination: None,
-            method_headers: &[],
-            credential_headers: &[],
-        };
+        let url = format!("https://gate.example{path}");
+        let headers = [("cf-connecting-ip", "203.0.113.9")];
+        let head = RequestHead { method: "GET", url: &url, header_names: "", headers: &headers };
         let Ok(Admission::Proceed(admitted)) = gate.admit(&head) else { continue };
         assert!(admitted.key_id().is_none(), "a key was found where there is none");
         let verdict =

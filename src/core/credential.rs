@@ -272,7 +272,10 @@ impl Places {
         Ok(found)
     }
 
-    fn in_query<'a>(&self, presented: &Presented<'a, '_>) -> Result<Option<CredentialText<'a>>, CredentialFault> {
+    fn in_query<'a>(
+        &self,
+        presented: &Presented<'a, '_>,
+    ) -> Result<Option<CredentialText<'a>>, CredentialFault> {
         let (Some(_), Some(query)) = (&self.query, presented.query) else {
             return Ok(None);
         };

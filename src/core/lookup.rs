@@ -85,6 +85,11 @@ pub fn after_store<R>(
 where
     R: Clone + Deref<Target: Borrow<Record>>,
 {
+    // Another request has read it in the meantime. This read began before that one ended, and may be older: a revocation that was
+    // read is not undone.
+    if let Cached::Fresh(record) = cache.look_up(id, now_ms) {
+        return Ok(record);
+    }
     let error = match reply {
         StoreReply::Found(json) => match Record::parse_entry(*id, &json) {
             Ok(record) => return Ok(kept(cache, make(record), now_ms)),
@@ -102,7 +107,7 @@ where
         StoreReply::TimedOut => LookupError::TimedOut,
     };
     // A store that fails has not said that the key is bad.
-    if let Cached::Fresh(record) | Cached::Stale(record) = cache.look_up(id, now_ms) {
+    if let Cached::Stale(record) = cache.look_up(id, now_ms) {
         return Ok(record);
     }
     match secrets.static_key(id) {
@@ -205,6 +210,18 @@ mod tests {
         ] {
             let got = found(cached, after_secs, reply.clone(), is_static);
             assert_eq!(got, expected, "{cached:?} {after_secs} {reply:?} {is_static}");
+        }
+    }
+
+    #[test]
+    fn a_read_that_ends_late_does_not_replace_what_was_read_in_the_meantime() {
+        for reply in [StoreReply::Found(json("late", "active")), StoreReply::Absent, StoreReply::TimedOut] {
+            let mut cache: RecordCache = RecordCache::new(10, 30, 300);
+            let secrets = secrets(None);
+            let newer = StoreReply::Found(json("newer", "revoked"));
+            after_store(&mut cache, &secrets, &id(), READ_AT_MS, newer, Rc::new).unwrap();
+            let found = after_store(&mut cache, &secrets, &id(), READ_AT_MS + 1, reply, Rc::new).unwrap();
+            assert_eq!(found.name.as_str(), "newer");
         }
     }
 

@@ -64,7 +64,8 @@ async fn stored_text(env: &Env, name: &str) -> Result<Option<Zeroizing<String>>,
     if !value.is_object() {
         return Ok(value.as_string().map(Zeroizing::new));
     }
-    let failed = |error: &dyn ToString| format!("the Secrets Store binding {name} failed: {}", error.to_string());
+    let failed =
+        |error: &dyn ToString| format!("the Secrets Store binding {name} failed: {}", error.to_string());
     if !has_method(&value, "get") {
         return Err(failed(&"it is no binding to a Secrets Store"));
     }
@@ -95,7 +96,8 @@ fn read(
     let pepper = text(PEPPER, pepper);
     let previous = text(PEPPER_PREVIOUS, previous);
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
-        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(|name| text(name, plain(name)));
+        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY]
+            .map(|name| text(name, plain(name)));
     let secrets = Secrets::parse(&SecretTexts {
         pepper: pepper.as_ref().map(|text| text.as_str()),
         pepper_previous: previous.as_ref().map(|text| text.as_str()),

@@ -39,7 +39,12 @@ pub(crate) fn set_cap(per_minute: u32) {
 }
 
 /// Logs a rejection, unless the isolate has logged too many in this minute.
-pub(crate) fn denied(isolate: Option<&Isolate>, incoming: &Incoming, head: &RequestHead<'_>, denial: &Denial) {
+pub(crate) fn denied(
+    isolate: Option<&Isolate>,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    denial: &Denial,
+) {
     let now = runtime::now();
     let suppressed = match BUDGET.with_borrow_mut(|budget| budget.ask(now.0)) {
         Allowance::Suppress => return,
@@ -66,7 +71,12 @@ pub(crate) fn accepted(
     if isolate.has_usage {
         let id = holder.as_ref().map_or("public", |holder| holder.id.as_str());
         let subject = holder.map_or("", |holder| holder.subject);
-        let point = AnalyticsEngineDataPointBuilder::new().indexes([id]).add_blob(subject).add_blob(head.method).add_double(1.0).build();
+        let point = AnalyticsEngineDataPointBuilder::new()
+            .indexes([id])
+            .add_blob(subject)
+            .add_blob(head.method)
+            .add_double(1.0)
+            .build();
         let dataset = runtime::property(env, USAGE).unchecked_into::<AnalyticsEngineDataset>();
         // A point that is lost is not worth a request.
         drop(dataset.write_data_point(&point));

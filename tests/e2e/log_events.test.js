@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { CLOCK, PANIC_GLUE, turnClock } from "./support/around.js";
+import { CLOCK, ENDING, turnClock } from "./support/around.js";
 import { assertAccepted } from "./support/contract.js";
 import { makeKey, now } from "./support/keys.js";
 import { isDocumented, LOG_SCHEMA } from "./support/logs.js";
@@ -15,10 +15,6 @@ import { ROOT } from "./support/project.js";
 import { boot } from "./support/world.js";
 
 const HOUR = 3600;
-const PANICS = `
-import gate from "./entry.js";
-export default { fetch: (request, env, ctx) => ((globalThis.panicOn = [request, env]), gate.fetch(request, env, ctx)) };`;
-
 /** The kinds of events: `{ event, codes }`, from the schema. */
 const KINDS = LOG_SCHEMA.oneOf.map(({ $ref }) => {
   const { event, code = {} } = LOG_SCHEMA.$defs[$ref.split("/").at(-1)].properties;
@@ -40,7 +36,7 @@ before(async () => {
     impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
     misconfigured: { vars: { ORIGIN: "" } },
     capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
-    panics: { wrapped: { entry: PANICS, glue: PANIC_GLUE } },
+    panics: { wrapped: ENDING },
   }));
   ({ gates } = world);
 });
@@ -107,7 +103,7 @@ test("cases 63, 66: every event and every code that the schema describes is writ
   world.origin.clear(() => new Promise(() => {}));
   await gates.impatient.get("/v1/x", { key: good.key });
   world.origin.clear();
-  await gates.panics.get("/v1/x", { key: good.key });
+  await gates.panics.get("/v1/x", { key: good.key, headers: { "X-Test-End": "panic" } });
   const minute = Math.ceil(now() / 60) * 60;
   for (const second of [minute, minute + 60]) {
     await turnClock(gates.capped, second);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding as _};
-use keygate_core::admission::{Admission, Gate, Head};
+use keygate_core::admission::{Admission, Gate, RequestHead};
 use keygate_core::cache::RecordCache;
 use keygate_core::credential::Places;
 use keygate_core::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
@@ -101,19 +101,10 @@ fn judge(
     key: &str,
 ) -> Outcome<Judgement> {
     let request = Request::carrying(key, gate.policy.places(), &args.path);
-    let headers: Vec<Option<&str>> =
-        request.headers.iter().map(|value| value.as_ref().map(|v| v.as_str())).collect();
-    let head = Head {
-        method: &args.method,
-        url: &request.url,
-        client_ip: args.ip.as_deref(),
-        origin: None,
-        preflight_method: None,
-        authorization: request.authorization.as_ref().map(|value| value.as_str()),
-        destination: None,
-        method_headers: &[],
-        credential_headers: &headers,
-    };
+    let address = args.ip.as_deref().unwrap_or_default();
+    let credential = request.header.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+    let headers: Vec<_> = credential.into_iter().chain([("cf-connecting-ip", address)]).collect();
+    let head = RequestHead { method: &args.method, url: &request.url, header_names: "", headers: &headers };
     let admitted = match gate.admit(&head) {
         Ok(Admission::Proceed(admitted)) => admitted,
         // Without an Origin header there is no preflight.
@@ -155,25 +146,22 @@ fn judge(
 /// A request that carries the key in the first place that the policy allows.
 struct Request {
     url: Zeroizing<String>,
-    authorization: Option<Zeroizing<String>>,
-    headers: Vec<Option<Zeroizing<String>>>,
+    /// The name and the value of the one header that holds the key.
+    header: Option<(String, Zeroizing<String>)>,
 }
 
 impl Request {
     fn carrying(key: &str, places: &Places, path: &str) -> Self {
-        let mut request = Self {
-            url: Zeroizing::new(format!("{GATE}{path}")),
-            authorization: None,
-            headers: places.header_names().iter().map(|_| None).collect(),
-        };
+        let mut request = Self { url: Zeroizing::new(format!("{GATE}{path}")), header: None };
         if places.bearer() {
-            request.authorization = Some(Zeroizing::new(format!("Bearer {key}")));
-        } else if let Some(first) = request.headers.first_mut() {
-            *first = Some(Zeroizing::new(key.to_owned()));
+            request.header = Some(("authorization".into(), Zeroizing::new(format!("Bearer {key}"))));
+        } else if let Some(first) = places.header_names().first() {
+            request.header = Some((first.to_string(), Zeroizing::new(key.to_owned())));
         } else if places.basic() {
             let password = Zeroizing::new(format!(":{key}"));
             let encoded = Zeroizing::new(Base64::encode_string(password.as_bytes()));
-            request.authorization = Some(Zeroizing::new(format!("Basic {}", encoded.as_str())));
+            request.header =
+                Some(("authorization".into(), Zeroizing::new(format!("Basic {}", encoded.as_str()))));
         } else if let Some(name) = places.query_name() {
             let joint = if path.contains('?') { '&' } else { '?' };
             request.url = Zeroizing::new(format!("{GATE}{path}{joint}{name}={}", encoded(key).as_str()));

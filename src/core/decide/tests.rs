@@ -418,11 +418,7 @@ fn a_permitted_request_goes_to_the_routes_origin_on_the_judged_path_without_its_
         ("/v1/x?", url("https://origin.example/base/v1/x?"), true),
         ("/v1/%78", url("https://origin.example/base/v1/x"), true),
         ("/v1/x#y", url("https://origin.example/base/v1/x"), true),
-        (
-            &format!("/v1/x?a=1&api_key={key}&b=2"),
-            url("https://origin.example/base/v1/x?a=1&b=2"),
-            true,
-        ),
+        (&format!("/v1/x?a=1&api_key={key}&b=2"), url("https://origin.example/base/v1/x?a=1&b=2"), true),
         (&format!("/v1/x?api%5Fkey={key}"), url("https://origin.example/base/v1/x"), true),
         ("/zone/x?y", url("https://gate.example/zone/x?y"), false),
         ("/service/x", service, true),
@@ -648,10 +644,6 @@ proptest! {
         let ask = Ask { method: &method, url: &url, authorization: authorization.as_deref(), x_api_key: x_api_key.as_deref(), ..ASK };
         if let Ok(destination) = outcome(&gate, &ask, Lookup::Unknown, NOW, |permit| format!("{:?}", permit.destination())) {
             prop_assert!(destination.contains("https://origin.example/base/public"), "{}", destination);
-            let shorter = outcome(&gate, &ask, Lookup::Unknown, NOW, |permit| unchanged(permit, &url).map(|to| format!("{to:?}")));
-            if let Ok(Some(shorter)) = shorter {
-                prop_assert_eq!(shorter, destination);
-            }
         }
     }
 }

@@ -1,29 +1,16 @@
 // Modules of a test's own around those of the gate: what no client can do from outside, such as turning the clock or ending
 // the wasm instance half-way. The gate's modules are the built ones, byte for byte.
 
-const GLUE = /(^|\/)glue\.js$/;
-const REAL_GLUE = "real_glue.js";
-
 /**
  * The modules of the gate with a test's around them:
  *
- * - `entry`: the text of an entry module; it finds the gate's as `./entry.js`, and what wasm-bindgen wrote as `./keygate.js`
- * - `glue`: the text of a module that stands between wasm and the gate's glue, which it finds as `./real_glue.js`; the modules
- *   import each other in a circle, so what it exports has to be functions, which are there from the start
+ * - `entry`: the text of an entry module; it finds the gate's as `./entry.js`
  * - `wasm`: bytes of wasm, which the entry module finds as `./test.wasm`
  */
-export function around(modules, { entry, glue, wasm }) {
-  const wrapped = modules.flatMap((module) => {
-    if (glue === undefined || !GLUE.test(module.path)) return [module];
-    return [
-      { ...module, contents: glue },
-      { ...module, path: module.path.replace(GLUE, `$1${REAL_GLUE}`) },
-    ];
-  });
-  if (glue !== undefined && wrapped.length === modules.length) throw new Error("the gate has no module glue.js");
-  if (wasm !== undefined) wrapped.push({ type: "CompiledWasm", path: "test.wasm", contents: wasm });
+export function around(modules, { entry, wasm }) {
+  const all = wasm === undefined ? modules : [...modules, { type: "CompiledWasm", path: "test.wasm", contents: wasm }];
   // The runtime takes the first module for the entry.
-  return entry === undefined ? wrapped : [{ type: "ESModule", path: "test_entry.js", contents: entry }, ...wrapped];
+  return entry === undefined ? all : [{ type: "ESModule", path: "test_entry.js", contents: entry }, ...all];
 }
 
 /** A clock that a test can turn: see `turnClock`. Seconds are whole, so a test knows the gate's second. */
@@ -47,17 +34,43 @@ export function turnClock(gate, seconds) {
   return gate.get("/", { headers: { "X-Test-Clock": String(seconds) } });
 }
 
+/** `(module (func (export "trap") unreachable))` */
+const TRAP = Buffer.from("0061736d01000000" + "010401600000" + "03020100" + "0708010474726170" + "0000" + "0a05010300000b", "hex");
+
 /**
- * A glue that lets the instance panic when `globalThis.panicOn` holds a request and its bindings: Rust
- * has borrowed its cache while it asks for the holder of a record from the store, and from there it is entered again. It
- * is a panic of the gate's own, with its own hook.
+ * Lets the header `X-Test-End` of a request end the wasm instance: `trap <place>`, `overflow <place>` or `panic`. A place is a
+ * function of the runtime's that the gate calls next, by this request or another: `log`, `now`, `time`, `id` or `fetch`. What
+ * is thrown there passes through frames of the gate's own wasm. The panic is a genuine one, with the gate's own hook: the gate has
+ * borrowed its cache while it asks for the time, and from there it is entered again.
  */
-export const PANIC_GLUE = `
-import * as real from "./real_glue.js";
-export * from "./real_glue.js";
-export function holder(...of) {
-  const again = globalThis.panicOn;
-  globalThis.panicOn = undefined;
-  if (again) real.answerTo(...again);
-  return real.holder(...of);
-}`;
+export const ENDING = {
+  wasm: TRAP,
+  entry: `
+import wasm from "./test.wasm";
+import gate from "./entry.js";
+const { trap } = new WebAssembly.Instance(wasm).exports;
+const overflow = () => 1 + overflow();
+let armed;
+const endable = (place, real) => function (...of) {
+  if (armed?.place === place) {
+    const { end } = armed;
+    armed = undefined;
+    end();
+  }
+  return real.apply(this, of);
+};
+console.log = endable("log", console.log);
+Date.now = endable("now", Date.now);
+Date.prototype.toISOString = endable("time", Date.prototype.toISOString);
+crypto.randomUUID = endable("id", crypto.randomUUID);
+globalThis.fetch = endable("fetch", globalThis.fetch);
+export default {
+  fetch(request, env, ctx) {
+    const [how, place = "now"] = (request.headers.get("x-test-end") ?? "").split(" ");
+    if (how === "trap") armed = { place, end: trap };
+    if (how === "overflow") armed = { place, end: overflow };
+    if (how === "panic") armed = { place, end: () => void gate.fetch(request, env, ctx).then(() => {}) };
+    return gate.fetch(request, env, ctx);
+  },
+};`,
+};
