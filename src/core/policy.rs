@@ -131,6 +131,11 @@ impl Policy {
         READ_HEADERS.contains(&name) || self.places.header_names().iter().any(|source| **source == *name)
     }
 
+    /// All headers whose values the shell reads.
+    pub fn read_headers(&self) -> impl Iterator<Item = &str> {
+        READ_HEADERS.into_iter().chain(self.places.header_names().iter().map(|name| &**name))
+    }
+
     /// Which of a request's headers are not forwarded.
     #[must_use]
     pub fn header_filter(&self) -> &HeaderFilter {

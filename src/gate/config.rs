@@ -14,8 +14,8 @@ use worker::{Env, SecretStore};
 use zeroize::Zeroizing;
 
 use crate::respond::Answers;
-use crate::runtime::{has_method, message, property};
-use crate::telemetry;
+use crate::runtime::{has_method, intern_all, message, property};
+use crate::{origin, telemetry};
 
 /// The KV namespace.
 const KEYS: &str = "KEYS";
@@ -116,6 +116,7 @@ fn read(
     match (policy, secrets, keys) {
         (Ok(policy), Ok(secrets), Some(keys)) if faults.is_empty() => {
             telemetry::set_cap(policy.rejection_logs_per_minute());
+            intern_all(policy.read_headers().chain(origin::HEADERS));
             let cache = RecordCache::new(policy.cache_entries(), policy.cache_secs(), policy.stale_secs());
             Ok(Isolate {
                 keys,

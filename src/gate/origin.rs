@@ -7,7 +7,6 @@ use keygate_core::decide::{Authorization, Destination, Permit};
 use keygate_core::denial::{Cause, Denial};
 use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent, Signature, SigningKey};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, Url};
 use worker::Env;
 use worker::worker_sys::Fetcher;
@@ -16,6 +15,23 @@ use crate::config::Isolate;
 use crate::incoming::Incoming;
 use crate::respond::is_nothing;
 use crate::{connection, runtime, telemetry};
+
+/// The headers that the gate sets, and the words that a request is sent with.
+pub(crate) const HEADERS: [&str; 13] = [
+    "authorization",
+    "content-digest",
+    "signature",
+    "signature-input",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-keygate-key-id",
+    "x-keygate-scopes",
+    "x-keygate-subject",
+    "GET",
+    "https",
+    "webSocket",
+];
 
 /// Sends the request on, and gives the origin's answer back.
 ///
@@ -40,9 +56,9 @@ pub(crate) async fn forward(
     let failed = |error: JsValue| permit.withdraw(Cause::OriginUnreachable(runtime::message(&error)));
     let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
     telemetry::accepted(isolate, incoming, head, env, permit);
-    let sent = send(incoming, env, permit, service, url, &headers).map_err(failed)?;
+    let sent = send(incoming, head, env, permit, service, url, &headers).map_err(failed)?;
     let limit_ms = isolate.gate.policy.origin_timeout_secs().saturating_mul(1000);
-    let response = match runtime::within(limit_ms, JsFuture::from(sent)).await {
+    let response = match runtime::settled_within(limit_ms, &sent).await {
         Some(Ok(response)) => response.unchecked_into::<Response>(),
         Some(Err(error)) => return Err(failed(error)),
         None => return Err(permit.withdraw(Cause::OriginTimeout)),
@@ -98,6 +114,7 @@ fn put(headers: &Headers, name: &str, value: Option<&str>) -> Result<(), JsValue
 /// Asks the origin: by `fetch`, or by the service binding that it is behind.
 fn send(
     incoming: &Incoming,
+    head: &RequestHead<'_>,
     env: &Env,
     permit: &Permit<'_>,
     service: Option<&str>,
@@ -111,17 +128,17 @@ fn send(
         init.set_cache(RequestCache::NoStore);
     }
     let request = &incoming.request;
-    let method = request.method();
+    let method = head.method;
     let body = request.body().filter(|_| permit.forwards_body());
     // A GET or HEAD may have a body in HTTP, but not in an init: such a request can only be made from another.
-    if body.is_some() && matches!(method.as_str(), "GET" | "HEAD") {
+    if body.is_some() && matches!(method, "GET" | "HEAD") {
         let copy = Request::new_with_str_and_init(url, request.unchecked_ref::<RequestInit>())?;
         return match service {
             Some(binding) => fetcher(env, binding).fetch_with_init(&copy, &init),
             None => Ok(runtime::global().fetch_with_request_and_init(&copy, &init)),
         };
     }
-    init.set_method(&method);
+    init.set_method(method);
     init.set_body(&body.map_or(JsValue::NULL, JsValue::from));
     match service {
         Some(binding) => fetcher(env, binding).fetch_with_str_and_init(url, &init),

@@ -3,10 +3,10 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use js_sys::{Date, Object, Promise, Reflect};
+use js_sys::{Array, Date, Object, Promise, Reflect};
 use keygate_core::event::without_urls;
 use keygate_core::time::UnixMillis;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, intern};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WorkerGlobalScope;
 
@@ -38,20 +38,36 @@ pub(crate) fn random_id() -> String {
     global().crypto().map_or_else(|_| String::new(), |crypto| crypto.random_uuid())
 }
 
-/// Waits. The timer ends with the request, so nothing clears it.
+/// Texts that cross into JavaScript at every request: each is made there once, and found again by its content.
+pub(crate) fn intern_all<'t>(texts: impl IntoIterator<Item = &'t str>) {
+    for text in texts {
+        intern(text);
+    }
+}
+
+/// What a promise comes to within `ms` milliseconds; `None`: the time is over, or it came to undefined. What was waited for goes
+/// on, and nobody hears of it.
+///
+/// A race of promises, not a `select` of futures: each future is two closures more.
+pub(crate) async fn settled_within(ms: u32, promise: &Promise) -> Option<Result<JsValue, JsValue>> {
+    let race = Promise::race(&Array::of2(promise, &timer(ms)));
+    Some(JsFuture::from(race).await).filter(|settled| !settled.as_ref().is_ok_and(JsValue::is_undefined))
+}
+
+/// Comes to undefined after `ms` milliseconds. It ends with the request, so nothing clears it.
 ///
 /// Not `worker::Delay`: it keeps the waker of its first poll, which here is that of the synchronous one in `fetch`.
-pub(crate) fn sleep(ms: u32) -> JsFuture {
-    JsFuture::from(Promise::new(&mut |resolve, _| {
+fn timer(ms: u32) -> Promise {
+    Promise::new(&mut |resolve, _| {
         // A delay that a `setTimeout` does not take is over at once.
         let ms = i32::try_from(ms).unwrap_or(i32::MAX);
         let _ = global().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
-    }))
+    })
 }
 
 /// Waits for at most `ms` milliseconds; `None`: the time is over. What was waited for goes on, and nobody hears of it.
 pub(crate) async fn within<F: Future>(ms: u32, future: F) -> Option<F::Output> {
-    match select(pin!(future), sleep(ms)).await {
+    match select(pin!(future), JsFuture::from(timer(ms))).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }
