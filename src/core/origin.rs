@@ -5,7 +5,6 @@ use alloc::string::String;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::address::{read_v4, read_v6, written};
 use crate::path::{CanonicalPath, PathRules};
 use crate::text::{decimal, split_scheme};
 
@@ -182,7 +181,7 @@ impl Authority {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, port) = rest.split_once(']').ok_or(OriginFault::Host)?;
-                let address = read_v6(address).ok_or(OriginFault::Host)?;
+                let address = address.parse().map_err(|_| OriginFault::Host)?;
                 let port = match port.strip_prefix(':') {
                     None if port.is_empty() => None,
                     None => return Err(OriginFault::Host),
@@ -225,14 +224,13 @@ impl Host {
         if text.len() > 253 || !text.split('.').all(label) {
             return Err(OriginFault::Host);
         }
-        #[expect(clippy::double_ended_iterator_last, reason = "a search from the end is 1 KB more of wasm")]
-        let last = text.split('.').last().unwrap_or_default();
+        let last = text.rsplit('.').next().unwrap_or_default();
         let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
         // The URL standard reads `127.1` and `0x7f.1` as IPv4 addresses; only the plain form has one reading.
         if last.bytes().all(|b| b.is_ascii_digit())
             || hex.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
         {
-            return read_v4(text).map(Self::V4).ok_or(OriginFault::Host);
+            return text.parse().map(Self::V4).map_err(|_| OriginFault::Host);
         }
         Ok(Self::Name(text.to_ascii_lowercase().into()))
     }
@@ -250,8 +248,8 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
-            Self::V4(address) => f.write_str(&written((*address).into())),
-            Self::V6(address) => write!(f, "[{}]", written((*address).into())),
+            Self::V4(address) => address.fmt(f),
+            Self::V6(address) => write!(f, "[{address}]"),
         }
     }
 }
