@@ -3,10 +3,10 @@
 use alloc::string::String;
 use core::fmt;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::base64::{self, Form};
 use crate::key::KeyId;
 use crate::pepper::PepperId;
 
@@ -89,21 +89,22 @@ impl Digest {
 }
 
 fn decode(text: &str) -> Result<[u8; 32], DigestFault> {
-    let bytes = base64::decode(text, Form::Url).ok_or(DigestFault)?;
-    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| DigestFault)
+    let mut bytes = [0; 32];
+    let decoded = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| DigestFault)?;
+    if decoded.len() == 32 { Ok(bytes) } else { Err(DigestFault) }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keyed { pepper, mac } => {
-                write!(f, "hs256.{pepper}.{}", base64::encode(mac, Form::Url))
+                write!(f, "hs256.{pepper}.{}", Base64UrlUnpadded::encode_string(mac))
             }
             Self::Imported { pepper, mac } => {
-                write!(f, "hsha256.{pepper}.{}", base64::encode(mac, Form::Url))
+                write!(f, "hsha256.{pepper}.{}", Base64UrlUnpadded::encode_string(mac))
             }
             Self::ImportedBare(hash) => {
-                write!(f, "sha256.{}", base64::encode(hash, Form::Url))
+                write!(f, "sha256.{}", Base64UrlUnpadded::encode_string(hash))
             }
         }
     }

@@ -19,7 +19,6 @@ extern crate std;
 
 pub mod address;
 pub mod admission;
-mod base64;
 pub mod cache;
 pub mod cors;
 pub mod credential;

@@ -9,11 +9,12 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::admission::UrlParts;
-use crate::base64::{self, Form};
 use crate::record::UnixSeconds;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -99,7 +100,7 @@ impl<'a> Entry<'a> {
         if !(1..=KEY_ID_MAX_LEN).contains(&id.len()) || !id.bytes().all(plain) {
             return Err(SigningKeyFault::Id);
         }
-        let bytes = base64::decode(key, Form::Standard).ok_or(SigningKeyFault::Base64)?;
+        let bytes = Zeroizing::new(Base64::decode_vec(key).map_err(|_| SigningKeyFault::Base64)?);
         if !(KEY_MIN_BYTES..=KEY_MAX_BYTES).contains(&bytes.len()) {
             return Err(SigningKeyFault::Length);
         }
@@ -162,7 +163,7 @@ impl SigningKey {
             }
         }
         let created = created.seconds().to_string();
-        let nonce = base64::encode(nonce, Form::Url);
+        let nonce = Base64UrlUnpadded::encode_string(nonce);
         let variable = [";created=", &created, &self.parameters, ";nonce=\"", &nonce, "\";tag=\"keygate\""];
         let (base, input) = base.finish(&variable.concat());
         Ok(Signature {
@@ -172,7 +173,7 @@ impl SigningKey {
     }
 
     fn mac(&self, base: &str) -> String {
-        base64::encode(&self.state.clone().chain_update(base).finalize().into_bytes(), Form::Standard)
+        Base64::encode_string(&self.state.clone().chain_update(base).finalize().into_bytes())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 
+use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use super::{CREDENTIAL_MAX_LEN, CredentialFault, CredentialText, Text, not_blank};
-use crate::base64::{self, Form};
 use crate::key::KeyPrefix;
 use crate::text::find;
 
@@ -17,7 +17,7 @@ pub(super) fn in_basic(
     if text.len() > CREDENTIAL_MAX_LEN * 4 {
         return Ok(None);
     }
-    let bytes = base64::decode(text, Form::Standard).unwrap_or_default();
+    let bytes = Zeroizing::new(Base64::decode_vec(text).unwrap_or_default());
     let Ok(pair) = core::str::from_utf8(&bytes) else {
         return Ok(None);
     };
