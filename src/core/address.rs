@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::text::shown;
+use crate::message::escape_for_message;
 
 /// A network in CIDR form, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,7 +36,7 @@ impl Network {
             Err(_) => text.parse().map_err(|_| {
                 NetworkFault(alloc::format!(
                     "`{}` is not a network such as 203.0.113.0/24 or 2001:db8::/32, nor an address",
-                    shown(text, 64)
+                    escape_for_message(text, 64)
                 ))
             })?,
         };

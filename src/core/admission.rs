@@ -26,7 +26,6 @@ use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
-use crate::text::{cut, split_scheme};
 
 /// Everything that stays the same from request to request.
 #[derive(Debug)]
@@ -91,9 +90,9 @@ impl<'a> UrlParts<'a> {
     /// Splits a URL that a WHATWG parser has written; such a URL always has these parts.
     #[must_use]
     pub fn of(url: &'a str) -> Self {
-        let url = cut(url, b'#').map_or(url, |(before, _)| before);
-        let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
-        let (before, query) = match cut(rest, b'?') {
+        let url = url.split_once('#').map_or(url, |(before, _)| before);
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (before, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
         };

@@ -18,7 +18,6 @@ use basic::{holds_prefix, holds_text, in_basic};
 use crate::digest::ImportedKey;
 use crate::key::KeyPrefix;
 use crate::query::{form_decoded, pairs};
-use crate::text::trimmed;
 
 /// The longest credential that is read any further: the longest imported key. Longer ones are malformed as they stand.
 pub const CREDENTIAL_MAX_LEN: usize = 512;
@@ -313,7 +312,7 @@ impl Places {
         };
         let end = value.bytes().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(value.len());
         let (scheme, text) = value.split_at_checked(end).unwrap_or((value, ""));
-        let text = trimmed(text);
+        let text = text.trim_matches([' ', '\t']);
         let candidate = if self.bearer && scheme.eq_ignore_ascii_case("bearer") {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
@@ -370,6 +369,6 @@ fn holds_comma(value: &str) -> bool {
 }
 
 fn not_blank(value: &str) -> Option<&str> {
-    let value = trimmed(value);
+    let value = value.trim_matches([' ', '\t']); // RFC 9110, section 5.6.3
     (!value.is_empty()).then_some(value)
 }

@@ -6,7 +6,6 @@ use alloc::string::ToString as _;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
-use crate::text::{push_hex, split_once};
 
 /// Names of events; where OWASP's logging vocabulary has a word for it, that word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +239,7 @@ impl Line {
                 ' '..='~' => self.0.push(c),
                 _ => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
-                        self.0.push_str("\\u");
-                        push_hex(&mut self.0, u32::from(*unit), 4);
+                        self.0.extend(["\\u", &alloc::format!("{unit:04x}")]);
                     }
                 }
             }
@@ -314,7 +312,7 @@ fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) 
 fn redact(text: &str, prefix: &KeyPrefix) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = split_once(rest, prefix.as_str()) {
+    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
         out.push_str(before);
         out.push_str(prefix.as_str());
         rest = after;

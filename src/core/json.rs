@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::text::{hex, shown};
+use crate::message::escape_for_message;
 
 /// Deeper than anything that is read here; it keeps hostile nesting off the stack.
 const DEPTH_MAX: usize = 16;
@@ -55,7 +55,9 @@ impl fmt::Display for JsonFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem {
             Problem::End => f.write_str("the text ends too early"),
-            Problem::Unexpected(c) => write!(f, "unexpected `{}`", shown(c.encode_utf8(&mut [0; 4]), 1)),
+            Problem::Unexpected(c) => {
+                write!(f, "unexpected `{}`", escape_for_message(c.encode_utf8(&mut [0; 4]), 1))
+            }
             Problem::Number => f.write_str("not a number as JSON writes it"),
             Problem::Escape => f.write_str("an escape in a string is not well-formed"),
             Problem::Control => f.write_str("a control character in a string is not escaped"),
@@ -200,7 +202,7 @@ impl<'j> Reader<'j> {
             self.skip_space();
             let name = self.string()?;
             if fields.iter().any(|(other, _)| *other == name) {
-                return Err(Problem::Twice(shown(&name, 64)));
+                return Err(Problem::Twice(escape_for_message(&name, 64)));
             }
             self.expect(":")?;
             fields.push((name, self.value(depth + 1)?));
@@ -297,7 +299,10 @@ impl<'j> Reader<'j> {
     fn code_unit(&mut self) -> Result<u32, Problem> {
         let (digits, rest) = self.rest.split_at_checked(4).ok_or(Problem::Escape)?;
         self.rest = rest;
-        hex(digits).ok_or(Problem::Escape)
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(Problem::Escape);
+        }
+        u32::from_str_radix(digits, 16).map_err(|_| Problem::Escape)
     }
 }
 

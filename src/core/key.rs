@@ -13,8 +13,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 use crate::pepper::Pepper;
-use crate::text::shown;
 
 /// Digits of the key, in the order of their values.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -44,7 +44,7 @@ pub struct KeyPrefixFault(Box<str>);
 
 impl fmt::Display for KeyPrefixFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", shown(&self.0, usize::MAX), KeyPrefix::ALLOWED)
+        write!(f, "`{}` is not {}", self.0, KeyPrefix::ALLOWED)
     }
 }
 
@@ -62,7 +62,11 @@ impl KeyPrefix {
         let fits = (2..=PREFIX_MAX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.split('_').all(word);
-        if fits { Ok(Self(text.into())) } else { Err(KeyPrefixFault(text.chars().take(80).collect())) }
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(KeyPrefixFault(escape_for_message(text, VALUE_MAX_CHARS).into()))
+        }
     }
 
     /// The prefix, without the `_` that follows it in a key.
@@ -103,7 +107,7 @@ pub struct KeyIdFault(Option<Box<str>>);
 impl fmt::Display for KeyIdFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Some(text) => write!(f, "`{}` is not a key id", shown(text, ID_LEN))?,
+            Some(text) => write!(f, "`{}` is not a key id", escape_for_message(text, ID_LEN))?,
             None => f.write_str("what was given is longer than a key id")?,
         }
         write!(f, ": {ID_LEN} characters of 0-9, A-Z and a-z")

@@ -31,6 +31,7 @@ pub mod json;
 pub mod key;
 pub mod log_budget;
 pub mod lookup;
+mod message;
 pub mod method;
 #[cfg(test)]
 mod model_tests;
@@ -45,5 +46,4 @@ pub mod record;
 pub mod route;
 pub mod secrets;
 pub mod signature;
-pub mod text;
 pub mod token;

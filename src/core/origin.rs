@@ -6,7 +6,6 @@ use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::path::{CanonicalPath, PathRules};
-use crate::text::{decimal, split_scheme};
 
 /// Where the gate forwards to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +96,7 @@ pub(crate) fn is_binding_name(text: &str) -> bool {
 
 impl OriginUrl {
     fn parse(text: &str, allow_http: bool) -> Result<Self, OriginFault> {
-        let (scheme, rest) = split_scheme(text).ok_or(OriginFault::Form)?;
+        let (scheme, rest) = text.split_once("://").ok_or(OriginFault::Form)?;
         let default_port = match scheme {
             "https" => 443,
             "http" => 80,
@@ -200,9 +199,11 @@ impl Authority {
 }
 
 fn parse_port(text: &str) -> Result<u16, OriginFault> {
-    // Not `0080`, and not 0.
-    let port = decimal(text).filter(|_| !text.starts_with('0'));
-    port.and_then(|port| port.try_into().ok()).ok_or(OriginFault::Port)
+    // Not `0080`, and not 0; `parse` takes `+80`.
+    if text.starts_with(['0', '+']) {
+        return Err(OriginFault::Port);
+    }
+    text.parse().map_err(|_| OriginFault::Port)
 }
 
 /// The host of a URL.

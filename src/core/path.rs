@@ -267,8 +267,8 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// The text as an origin reads it that is blind to case, as far as ASCII goes; patterns hold nothing else there.
 ///
-/// Not `to_lowercase`: its tables are 12 KB of the compressed wasm, and it leaves letters alone that become ASCII by way
-/// of the other case, or in simple case mapping (`İ`), or as ligatures do.
+/// Not `to_lowercase`, which leaves letters alone that become ASCII by way of the other case, or in simple case mapping (`İ`),
+/// or as ligatures do.
 pub(crate) fn folded(text: Cow<'_, str>, rules: PathRules) -> Cow<'_, str> {
     let is_folded = |b: u8| b.is_ascii() && !b.is_ascii_uppercase();
     if !rules.case_insensitive || text.bytes().all(is_folded) {

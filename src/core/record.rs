@@ -13,7 +13,7 @@ use crate::address::Network;
 use crate::digest::Digest;
 use crate::json::Value;
 use crate::key::KeyId;
-use crate::text::shown;
+use crate::message::escape_for_message;
 use crate::token::{Plan, Scope, Subject};
 
 /// The one version of the record that this code reads and writes.
@@ -352,7 +352,10 @@ impl<'v> Fields<'v> {
 
     fn all_known(&mut self) {
         if let Some((name, _)) = self.all.iter().find(|(name, _)| !FIELDS.contains(&&**name)) {
-            self.note(&shown(name, 64), &format_args!("is not a field; there are {}", FIELDS.join(", ")));
+            self.note(
+                &escape_for_message(name, 64),
+                &format_args!("is not a field; there are {}", FIELDS.join(", ")),
+            );
         }
     }
 
@@ -413,7 +416,7 @@ impl<'v> Fields<'v> {
         match value {
             _ if time.is_some() => {}
             Value::Number(digits) => {
-                let shown = shown(digits, 32);
+                let shown = escape_for_message(digits, 32);
                 self.note(
                     name,
                     &format_args!(

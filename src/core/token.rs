@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde::Serialize;
 
-use crate::text::shown;
+use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 
 /// Why a text is not the name that it should be; the problem first, then what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct TokenFault {
 
 impl fmt::Display for TokenFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", shown(&self.found, usize::MAX), self.allowed)
+        write!(f, "`{}` is not {}", self.found, self.allowed)
     }
 }
 
@@ -42,8 +42,7 @@ macro_rules! token {
                     Ok(Self(text.into()))
                 } else {
                     Err(TokenFault {
-                        // Enough to recognise the value; an error is not a place for a kilobyte.
-                        found: text.chars().take(80).collect(),
+                        found: escape_for_message(text, VALUE_MAX_CHARS).into(),
                         allowed: Self::ALLOWED,
                     })
                 }

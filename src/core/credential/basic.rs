@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 
 use super::{CREDENTIAL_MAX_LEN, CredentialFault, CredentialText, Text, not_blank};
 use crate::key::KeyPrefix;
-use crate::text::find;
 
 /// The credential in `user:password` (RFC 7617): the password, or the user name where there is no password.
 pub(super) fn in_basic(
@@ -41,7 +40,7 @@ pub(super) fn holds_prefix(value: &str, prefix: &KeyPrefix) -> bool {
 pub(super) fn holds_text(value: &str, key: &str) -> bool {
     // What is longer is refused for its length, and goes nowhere.
     key.len() <= CREDENTIAL_MAX_LEN
-        && (find(value, key).is_some() || basic_readings(value).any(|text| find(&text, key).is_some()))
+        && (value.contains(key) || basic_readings(value).any(|text| text.contains(key)))
 }
 
 /// Each costs the length of the header. No client joins as many; one that does is taken to hide something.

@@ -7,10 +7,8 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use crate::json::Value;
-use crate::text::{decimal, push_shown};
+use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 
-/// Enough to recognise a value; an error is not a place for a kilobyte.
-const SHOWN_MAX_CHARS: usize = 80;
 /// Faults past this number are not told apart by anybody.
 const FAULTS_MAX: usize = 100;
 
@@ -258,19 +256,10 @@ fn shown(value: &Value<'_>) -> String {
 
 /// A text as an error shows it: on one line, and bounded.
 pub(super) fn shown_text(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(SHOWN_MAX_CHARS) {
-        if is_letter(c) { shown.push(c) } else { push_shown(&mut shown, c) }
-    }
-    if text.chars().nth(SHOWN_MAX_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
+    escape_for_message(text, VALUE_MAX_CHARS)
 }
 
-/// Whether a character beyond ASCII is a letter of the larger alphabets, and so shown as it is.
-///
-/// Not `char::escape_debug`: its tables are 3 KB of wasm.
-fn is_letter(c: char) -> bool {
-    matches!(c, '\u{c0}'..='\u{24f}' | 'Α'..='ω' | 'Ѐ'..='џ' | 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='鿋' | '가'..='힣')
+/// The number that decimal digits spell, and nothing else: `parse` takes `+8` too.
+fn decimal(digits: &str) -> Option<u32> {
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
 }
