@@ -150,7 +150,7 @@ mod tests {
     use crate::revision::Revision;
     use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Bounded, Name, Record, State, UnixSeconds};
+    use keygate_core::record::{Bounded, Record, State, UnixSeconds};
     use keygate_core::token::{Scope, Subject};
 
     fn longest(name: &str) -> Record {
@@ -160,7 +160,7 @@ mod tests {
             Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap(),
             UnixSeconds::MAX,
         );
-        record.name = Name::parse(name).unwrap();
+        record.name = name.parse().unwrap();
         record.state = State::Disabled;
         record.not_after = Some(UnixSeconds::MAX);
         record

@@ -54,7 +54,7 @@ pub(crate) fn subject(text: &str) -> Outcome<Subject> {
 }
 
 fn name(text: &str) -> Outcome<Name> {
-    Name::parse(text).map_err(|e| wrong("--name", e))
+    text.parse::<Name>().map_err(|e| wrong("--name", e))
 }
 
 fn plan(text: &str) -> Outcome<Plan> {
@@ -73,7 +73,7 @@ fn ips(texts: &[String]) -> Outcome<Bounded<Network>> {
 
 /// The notes in `old`, with those of `texts` set.
 fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
-    let mut notes: BTreeMap<String, String> = old.as_map();
+    let mut notes: BTreeMap<String, String> = old.as_map().clone();
     for text in texts {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
             Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing")

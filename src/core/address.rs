@@ -67,6 +67,16 @@ impl fmt::Display for Network {
     }
 }
 
+impl core::str::FromStr for Network {
+    type Err = NetworkFault;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+crate::from_str::deserialize_from_str!(Network);
+
 impl From<Network> for String {
     fn from(network: Network) -> Self {
         network.to_string()

@@ -120,6 +120,16 @@ impl fmt::Debug for Digest {
     }
 }
 
+impl core::str::FromStr for Digest {
+    type Err = DigestFault;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+crate::from_str::deserialize_from_str!(Digest);
+
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         alloc::format!("{digest}")

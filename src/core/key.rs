@@ -170,6 +170,16 @@ impl fmt::Debug for KeyId {
     }
 }
 
+impl core::str::FromStr for KeyId {
+    type Err = KeyIdFault;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+crate::from_str::deserialize_from_str!(KeyId);
+
 impl From<KeyId> for String {
     fn from(id: KeyId) -> Self {
         id.as_str().into()

@@ -26,6 +26,7 @@ pub mod decide;
 pub mod denial;
 pub mod digest;
 pub mod event;
+mod from_str;
 pub mod header_filter;
 pub mod json;
 pub mod key;

@@ -15,6 +15,18 @@ pub(crate) fn escape_for_message(text: &str, max_chars: usize) -> String {
     escaped
 }
 
+/// At most `max_chars` characters of a message on one line: what is not printable is escaped, quotes and backslashes stay.
+pub(crate) fn escape_unprintable(text: &str, max_chars: usize) -> String {
+    let mut escaped = String::new();
+    for c in text.chars().take(max_chars) {
+        match c {
+            '"' | '\'' | '\\' => escaped.push(c),
+            _ => escaped.extend(c.escape_debug()),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::escape_for_message;

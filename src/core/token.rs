@@ -61,6 +61,16 @@ macro_rules! token {
             }
         }
 
+        impl core::str::FromStr for $name {
+            type Err = TokenFault;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        crate::from_str::deserialize_from_str!($name);
+
         impl From<$name> for alloc::string::String {
             fn from(name: $name) -> Self {
                 name.0.into()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
 use keygate_core::address::Network;
 use keygate_core::digest::ImportedKey;
-use keygate_core::record::{Bounded, Meta, Name, Record, UnixSeconds};
+use keygate_core::record::{Bounded, Meta, Record, UnixSeconds};
 use keygate_core::token::{Plan, Scope, Subject};
 use zeroize::Zeroizing;
 
@@ -121,7 +121,7 @@ impl Foreign {
             pepper.imported_digest(&key),
             created.unwrap_or(rules.now),
         );
-        record.name = parsed("name", Name::parse(text("name").unwrap_or_default()))?;
+        record.name = parsed("name", text("name").unwrap_or_default().parse())?;
         let scopes = list("scopes").unwrap_or(&rules.scopes).iter().map(|scope| Scope::parse(scope));
         record.scopes =
             parsed("scopes", Bounded::try_from(parsed("scopes", scopes.collect::<Result<Vec<_>, _>>())?))?;
