@@ -1,13 +1,17 @@
 //! What is wrong with a policy; and reading typed values, so that all of it is found at once.
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use crate::json::Value;
+use serde_json::value::RawValue;
+
+use crate::json_error;
 use crate::message::{VALUE_MAX_CHARS, escape_for_message};
+use crate::unique_map::UniqueMap;
 
 /// Faults past this number are not told apart by anybody.
 const FAULTS_MAX: usize = 100;
@@ -63,6 +67,11 @@ impl fmt::Display for PolicyFaults {
     }
 }
 
+/// The values of an object by name, each still to be read.
+///
+/// Not a derived type: that would end at the first field that is wrong, and read null as absent.
+pub(super) type Values<'v> = BTreeMap<String, &'v RawValue>;
+
 /// Collects faults while the rest is read on.
 #[derive(Default)]
 pub(super) struct Faults(Vec<PolicyFault>);
@@ -70,23 +79,19 @@ pub(super) struct Faults(Vec<PolicyFault>);
 impl Faults {
     /// Notes what is wrong with a field.
     pub(super) fn add(&mut self, field: &str, problem: impl fmt::Display) {
-        self.note(field, &problem);
-    }
-
-    // One body for all problems; the generic functions around it are calls.
-    fn note(&mut self, field: &str, problem: &dyn fmt::Display) {
         if self.0.len() < FAULTS_MAX {
             self.0.push(PolicyFault { field: field.to_owned(), problem: problem.to_string() });
         }
     }
 
     /// Notes that a value is not what is allowed: `` `value` problem ``.
-    pub(super) fn add_value(&mut self, field: &str, value: &Value<'_>, problem: impl fmt::Display) {
-        self.note_of(field, &shown(value), &problem);
+    pub(super) fn add_value(&mut self, field: &str, value: &RawValue, problem: impl fmt::Display) {
+        self.add(field, format_args!("`{}` {problem}", shown(value)));
     }
 
-    fn note_of(&mut self, field: &str, shown: &str, problem: &dyn fmt::Display) {
-        self.note(field, &format_args!("`{shown}` {problem}"));
+    /// Notes that a string is not what is allowed.
+    pub(super) fn add_text(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
+        self.add(field, format_args!("`{}` {problem}", shown_text(text)));
     }
 
     /// The value, if nothing was wrong.
@@ -97,46 +102,32 @@ impl Faults {
         }
     }
 
-    /// Notes that a text is not what is allowed.
-    pub(super) fn add_text(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
-        self.note_of(field, &shown_text(text), &problem);
-    }
-
-    /// Reads a text.
-    pub(super) fn text<'v>(&mut self, field: &str, value: &'v Value<'v>, allowed: &str) -> Option<&'v str> {
-        let text = value.as_str();
+    /// Reads a string.
+    pub(super) fn text(&mut self, field: &str, value: &RawValue, allowed: &str) -> Option<String> {
+        let text = string(value);
         if text.is_none() {
             self.add_value(field, value, format_args!("is not {allowed}"));
         }
         text
     }
 
-    /// Reads `true` or `false`, also as text: the dashboard and `--var` make only texts.
-    pub(super) fn boolean(&mut self, field: &str, value: &Value<'_>) -> Option<bool> {
-        let read = match value {
-            Value::Bool(value) => Some(*value),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
+    /// Reads `true` or `false`, also as a string: the dashboard and `--var` make only strings.
+    pub(super) fn boolean(&mut self, field: &str, value: &RawValue) -> Option<bool> {
+        let read = scalar(value).parse().ok();
         if read.is_none() {
             self.add_value(field, value, "is not true or false");
         }
         read
     }
 
-    /// Reads a whole number, also as text.
+    /// Reads a whole number, also as a string.
     pub(super) fn integer(
         &mut self,
         field: &str,
-        value: &Value<'_>,
+        value: &RawValue,
         range: &RangeInclusive<u32>,
     ) -> Option<u32> {
-        let read = match value {
-            Value::Number(text) => Some(*text),
-            Value::String(text) => Some(&**text),
-            _ => None,
-        };
-        let read = read.and_then(decimal).filter(|number| range.contains(number));
+        let read = whole_number(&scalar(value)).filter(|number| range.contains(number));
         if read.is_none() {
             let problem = format_args!("is not a whole number from {} to {}", range.start(), range.end());
             self.add_value(field, value, problem);
@@ -144,81 +135,78 @@ impl Faults {
         read
     }
 
-    /// Reads a share from 0 to 1, also as text.
-    pub(super) fn share(&mut self, field: &str, value: &Value<'_>) -> Option<f64> {
-        let read = match value {
-            Value::Number(text) => millionths(text),
-            Value::String(text) => millionths(text),
-            _ => None,
-        };
+    /// Reads a share from 0 to 1, also as a string.
+    pub(super) fn share(&mut self, field: &str, value: &RawValue) -> Option<f64> {
+        let read = share(&scalar(value));
         if read.is_none() {
             self.add_value(field, value, "is not a number from 0.0 to 1.0 with at most 6 decimals");
         }
-        read.map(|millionths| f64::from(millionths) / 1e6)
+        read
     }
 
-    /// Reads a list with each element's field name.
+    /// Reads an array, with each element's field name.
     pub(super) fn list<'v>(
         &mut self,
         field: &str,
-        value: &'v Value<'v>,
+        value: &'v RawValue,
         max: usize,
         of: &str,
-    ) -> Vec<(String, &'v Value<'v>)> {
-        let Value::Array(list) = value else {
-            self.add_value(field, value, format_args!("is not a list of {of}"));
+    ) -> Vec<(String, &'v RawValue)> {
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+            self.add_value(field, value, format_args!("is not an array of {of}"));
             return Vec::new();
         };
         if list.len() > max {
             self.add(field, format_args!("has {} elements; at most {max} are allowed", list.len()));
         }
         let named = |(at, element)| (alloc::format!("{field}[{at}]"), element);
-        list.iter().take(max).enumerate().map(named).collect()
+        list.into_iter().take(max).enumerate().map(named).collect()
     }
 
-    /// Reads a list of texts.
-    pub(super) fn texts<'v>(
+    /// Reads an array of strings.
+    pub(super) fn texts(
         &mut self,
         field: &str,
-        value: &'v Value<'v>,
+        value: &RawValue,
         max: usize,
         of: &str,
-    ) -> Vec<(String, &'v str)> {
+    ) -> Vec<(String, String)> {
         let mut texts = Vec::new();
         for (field, value) in self.list(field, value, max, of) {
-            if let Some(text) = self.text(&field, value, "a text") {
+            if let Some(text) = self.text(&field, value, "a string") {
                 texts.push((field, text));
             }
         }
         texts
     }
 
-    /// Reads a table.
-    pub(super) fn table<'v>(&mut self, field: &str, value: &'v Value<'v>, of: &str) -> Option<&'v Table<'v>> {
-        if let Value::Object(table) = value {
-            return Some(table);
+    /// Reads an object, its values still to be read.
+    pub(super) fn object<'v>(&mut self, field: &str, value: &'v RawValue, of: &str) -> Option<Values<'v>> {
+        if !value.get().starts_with('{') {
+            self.add_value(field, value, format_args!("is not an object of {of}"));
+            return None;
         }
-        self.add_value(field, value, format_args!("is not a table of {of}"));
-        None
+        let read = serde_json::from_str::<UniqueMap<_>>(value.get());
+        read.map_err(|error| self.add(field, json_error::problem(&error))).ok().map(|values| values.0)
     }
 
-    /// Notes the fields of a table that nothing reads.
-    pub(super) fn unknown_fields(&mut self, field: &str, table: &Table<'_>, known: &[&str]) {
-        for (name, _) in table.iter().filter(|(name, _)| !known.contains(&&**name)) {
+    /// Notes the fields of an object that nothing reads.
+    pub(super) fn unknown_fields(&mut self, field: &str, values: &Values<'_>, known: &[&str]) {
+        for name in values.keys().filter(|name| !known.contains(&&***name)) {
             let field = alloc::format!("{field}.{}", shown_text(name));
             self.add(&field, format_args!("is not a field; there are {}", known.join(", ")));
         }
     }
 
-    /// A field that a table must have, and its place.
-    pub(super) fn field<'v>(
+    /// A field that an object must have, and its place.
+    pub(super) fn required<'v>(
         &mut self,
         field: &str,
-        table: &'v Table<'v>,
+        values: &Values<'v>,
         name: &str,
-    ) -> Option<(String, &'v Value<'v>)> {
+    ) -> Option<(String, &'v RawValue)> {
         let place = alloc::format!("{field}.{name}");
-        let value = get(table, name);
+        let value = values.get(name).copied();
         if value.is_none() {
             self.add(&place, "is not set");
         }
@@ -226,40 +214,39 @@ impl Faults {
     }
 }
 
-/// The fields of a JSON object.
-pub(super) type Table<'v> = [(Cow<'v, str>, Value<'v>)];
-
-/// A field of a table.
-pub(super) fn get<'v>(table: &'v Table<'v>, name: &str) -> Option<&'v Value<'v>> {
-    table.iter().find_map(|(other, value)| (other == name).then_some(value))
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
 }
 
-/// Reads `0`, `1`, `0.25`: the only floating-point number here, read without the standard parser, which is 10 KB of wasm.
-fn millionths(text: &str) -> Option<u32> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-    let zeros = "000000".get(decimals.len()..)?;
-    if whole.is_empty() || decimals.is_empty() {
-        return None;
-    }
-    decimal(&[whole, decimals, zeros].concat()).filter(|millionths| *millionths <= 1_000_000)
-}
-
-/// A value as an error shows it.
-fn shown(value: &Value<'_>) -> String {
-    match value {
-        Value::String(text) => shown_text(text),
-        Value::Number(text) => shown_text(text),
-        Value::Bool(value) => value.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => value.kind().to_owned(),
-    }
-}
-
-/// A text as an error shows it: on one line, and bounded.
-pub(super) fn shown_text(text: &str) -> String {
-    escape_for_message(text, VALUE_MAX_CHARS)
+/// What a string holds, and any other value as it is written.
+fn scalar(value: &RawValue) -> String {
+    string(value).unwrap_or_else(|| value.get().to_owned())
 }
 
 /// The number that decimal digits spell, and nothing else: `parse` takes `+8` too.
-fn decimal(digits: &str) -> Option<u32> {
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+fn whole_number(text: &str) -> Option<u32> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Reads `0`, `1`, `0.25`. Not all that `parse` takes: no sign, no exponent, no `inf`, and digits on both sides of the point.
+fn share(text: &str) -> Option<f64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_plain =
+        [whole, decimals].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.filter(|_| is_plain && decimals.len() <= 6)
+}
+
+/// A value as an error shows it.
+fn shown(value: &RawValue) -> String {
+    match value.get().as_bytes().first() {
+        Some(b'[') => "an array".to_owned(),
+        Some(b'{') => "an object".to_owned(),
+        _ => shown_text(&scalar(value)),
+    }
+}
+
+/// A string as an error shows it: on one line, and bounded.
+pub(super) fn shown_text(text: &str) -> String {
+    escape_for_message(text, VALUE_MAX_CHARS)
 }

@@ -1,44 +1,34 @@
 //! Reading the policy: from JSON to checked values, one variable after the other.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::fault::{Faults, Table, get, shown_text};
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::fault::{Faults, Values, shown_text};
 use super::{Limiter, Policy, PolicyFaults, VARIABLES};
 use crate::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::credential::Places;
 use crate::header_filter::HeaderFilter;
-use crate::json::Value;
+use crate::json_error;
 use crate::key::KeyPrefix;
-use crate::method::{MethodSet, Methods};
+use crate::method::Methods;
 use crate::origin::{Origin, OriginFault, is_binding_name};
 use crate::path::PathRules;
-use crate::pattern::Pattern;
-use crate::route::{Access, ROUTES_MAX, Route, RouteTable};
-use crate::token::{Plan, Scope, Subject};
+use crate::token::Plan;
+use crate::unique_map::UniqueMap;
 
 /// Far above what the platform takes; it only keeps a local file sane.
 const POLICY_MAX_BYTES: usize = 256 * 1024;
 const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
+const PLAN_FIELDS: &[&str] = &["limiter", "period"];
 /// The field of faults that are in no one variable.
 const WHOLE: &str = "vars";
-const ROUTE_FIELDS: &[&str] = &[
-    "path",
-    "access",
-    "methods",
-    "scopes",
-    "subjects",
-    "origin",
-    "origin_authorization",
-    "origin_signature",
-    "cache",
-];
-const PLAN_FIELDS: &[&str] = &["limiter", "period"];
-
 /// Reads the variables.
 pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
     let mut faults = Faults::default();
@@ -50,24 +40,24 @@ pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
 }
 
 /// The variables as they are set, and the defaults of the others.
-fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, str>, Value<'j>)>> {
+fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Values<'j>> {
     if json.len() > POLICY_MAX_BYTES {
         faults.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
         return None;
     }
-    let mut vars = match Value::parse(json) {
-        Ok(Value::Object(vars)) => vars,
-        Ok(other) => {
-            faults.add(WHOLE, format_args!("are {}, not a JSON object", other.kind()));
-            return None;
-        }
-        Err(fault) => {
-            faults.add(WHOLE, format_args!("are not a JSON object: {fault}"));
+    if !json_error::begins_with(json, '{') {
+        faults.add(WHOLE, "are not a JSON object");
+        return None;
+    }
+    let mut vars = match serde_json::from_str::<UniqueMap<&RawValue>>(json) {
+        Ok(vars) => vars.0,
+        Err(error) => {
+            faults.add(WHOLE, format_args!("are not a JSON object: {}", json_error::problem(&error)));
             return None;
         }
     };
-    for (name, _) in &vars {
-        if !VARIABLES.iter().any(|variable| variable.name == *name) {
+    for name in vars.keys() {
+        if !VARIABLES.iter().any(|variable| variable.name == name) {
             let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
             // Its value is not shown: it may be a secret under a misspelt name.
             let problem = format_args!("is not a variable; there are {}", names.join(", "));
@@ -75,9 +65,11 @@ fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, s
         }
     }
     for variable in VARIABLES {
-        if get(&vars, variable.name).is_none() {
-            match Value::parse(variable.default) {
-                Ok(default) => vars.push((variable.name.into(), default)),
+        if !vars.contains_key(variable.name) {
+            match serde_json::from_str(variable.default) {
+                Ok(default) => {
+                    vars.insert(variable.name.into(), default);
+                }
                 // `required` is no JSON.
                 Err(_) => faults.add(variable.name, format_args!("is not set; it is {}", variable.form)),
             }
@@ -86,12 +78,12 @@ fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, s
     Some(vars)
 }
 
-/// A text of a list, and its place: `METHODS[2]`.
-type Element<'v> = (String, &'v str);
+/// A string of an array, and its place: `METHODS[2]`.
+pub(super) type Element = (String, String);
 
-struct Reader<'v, 'f> {
-    vars: &'v Table<'v>,
-    faults: &'f mut Faults,
+pub(super) struct Reader<'v, 'f> {
+    vars: &'f Values<'v>,
+    pub(super) faults: &'f mut Faults,
 }
 
 // Where a value is wrong, the fault is noted and something stands in for it, so that the rest can be checked.
@@ -134,8 +126,8 @@ impl<'v> Reader<'v, '_> {
         })
     }
 
-    fn var(&self, name: &str) -> Option<&'v Value<'v>> {
-        get(self.vars, name)
+    pub(super) fn var(&self, name: &str) -> Option<&'v RawValue> {
+        self.vars.get(name).copied()
     }
 
     fn boolean(&mut self, name: &str) -> bool {
@@ -154,37 +146,38 @@ impl<'v> Reader<'v, '_> {
     }
 
     /// The texts of a list that must not be empty.
-    fn filled(&mut self, field: &str, value: &'v Value<'v>, of: &str) -> Vec<Element<'v>> {
-        if matches!(value, Value::Array(list) if list.is_empty()) {
+    pub(super) fn filled(&mut self, field: &str, value: &'v RawValue, of: &str) -> Vec<Element> {
+        if serde_json::from_str::<Vec<IgnoredAny>>(value.get()).is_ok_and(|list| list.is_empty()) {
             self.faults.add(field, format_args!("is empty; name {of}, or leave it out"));
         }
         self.faults.texts(field, value, LIST_MAX, of)
     }
 
-    fn origin(&mut self, field: &str, value: &Value<'_>, allow_http: bool) -> Option<Origin> {
+    pub(super) fn origin(&mut self, field: &str, value: &RawValue, allow_http: bool) -> Option<Origin> {
         let text = self.faults.text(field, value, OriginFault::FORMS)?;
-        match Origin::parse(text, allow_http) {
+        match Origin::parse(&text, allow_http) {
             Ok(origin) => return Some(origin),
             // The value is not shown: it holds a credential.
             Err(OriginFault::UserInfo) => self.faults.add(field, OriginFault::UserInfo),
-            Err(fault) => self.faults.add_text(field, text, fault),
+            Err(fault) => self.faults.add_text(field, &text, fault),
         }
         None
     }
 
     fn key_prefix(&mut self) -> Option<KeyPrefix> {
         let text = self.faults.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
-        let parsed = KeyPrefix::parse(text);
+        let parsed = KeyPrefix::parse(&text);
         parsed.map_err(|fault| self.faults.add("KEY_PREFIX", fault)).ok()
     }
 
     fn realm(&mut self) -> Box<str> {
         let allowed = "1 to 64 printable ASCII characters without `\"` and `\\`";
         let value = self.var("REALM");
-        let text = value.and_then(|value| self.faults.text("REALM", value, allowed)).unwrap_or("api");
+        let text =
+            value.and_then(|value| self.faults.text("REALM", value, allowed)).unwrap_or_else(|| "api".into());
         let printable = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
         if !(1..=64).contains(&text.len()) || !text.bytes().all(printable) {
-            self.faults.add_text("REALM", text, format_args!("is not {allowed}"));
+            self.faults.add_text("REALM", &text, format_args!("is not {allowed}"));
         }
         text.into()
     }
@@ -195,8 +188,8 @@ impl<'v> Reader<'v, '_> {
         for (field, text) in
             value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "places for credentials"))
         {
-            if let Err(fault) = places.add(text) {
-                self.faults.add_text(&field, text, fault);
+            if let Err(fault) = places.add(&text) {
+                self.faults.add_text(&field, &text, fault);
             }
         }
         places
@@ -209,8 +202,8 @@ impl<'v> Reader<'v, '_> {
             self.faults.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
         });
         for (field, name) in list {
-            if let Err(error) = filter.allow(name) {
-                self.faults.add_text(&field, name, error);
+            if let Err(error) = filter.allow(&name) {
+                self.faults.add_text(&field, &name, error);
             }
         }
         filter
@@ -220,8 +213,8 @@ impl<'v> Reader<'v, '_> {
         let mut methods = Methods::default();
         let value = self.var("METHODS");
         for (field, name) in value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods")) {
-            if let Err(fault) = methods.add(name) {
-                self.faults.add_text(&field, name, fault);
+            if let Err(fault) = methods.add(&name) {
+                self.faults.add_text(&field, &name, fault);
             }
         }
         if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
@@ -235,7 +228,7 @@ impl<'v> Reader<'v, '_> {
         let list = value.map_or_else(Vec::new, |value| {
             self.faults.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
         });
-        let origins = if let [(_, "*")] = list.as_slice() {
+        let origins = if matches!(list.as_slice(), [(_, text)] if text == "*") {
             WebOrigins::Any
         } else {
             let mut names: Vec<Box<str>> = Vec::new();
@@ -250,7 +243,8 @@ impl<'v> Reader<'v, '_> {
         };
         let allowed = "`answer` or `forward`";
         let value = self.var("PREFLIGHT");
-        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed)) {
+        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed)).as_deref()
+        {
             Some("forward") => Preflight::Forward,
             Some("answer") | None => Preflight::Answer,
             Some(other) => {
@@ -261,17 +255,17 @@ impl<'v> Reader<'v, '_> {
         Cors::new(origins, preflight, methods)
     }
 
-    fn plans(&mut self) -> Vec<(Box<str>, Limiter)> {
-        let table = self.var("PLANS").and_then(|value| self.faults.table("PLANS", value, "plans"));
-        let mut plans: Vec<(Box<str>, Limiter)> = Vec::new();
-        for (name, value) in table.unwrap_or_default() {
-            let field = alloc::format!("PLANS.{}", shown_text(name));
-            if let Err(fault) = Plan::parse(name) {
+    fn plans(&mut self) -> BTreeMap<String, Limiter> {
+        let value = self.var("PLANS");
+        let written = value.and_then(|value| self.faults.object("PLANS", value, "plans"));
+        let mut plans = BTreeMap::new();
+        for (name, value) in written.unwrap_or_default() {
+            let field = alloc::format!("PLANS.{}", shown_text(&name));
+            if let Err(fault) = Plan::parse(&name) {
                 self.faults.add(&field, fault);
             }
             if let Some(limiter) = self.limiter(&field, value) {
-                let at = plans.partition_point(|(other, _)| **other < **name);
-                plans.insert(at, ((&**name).into(), limiter));
+                plans.insert(name, limiter);
             }
         }
         if plans.len() > PLANS_MAX {
@@ -281,22 +275,21 @@ impl<'v> Reader<'v, '_> {
         plans
     }
 
-    fn limiter(&mut self, field: &str, value: &Value<'_>) -> Option<Limiter> {
-        let table = self.faults.table(field, value, "limiter and period")?;
-        self.faults.unknown_fields(field, table, PLAN_FIELDS);
+    fn limiter(&mut self, field: &str, value: &RawValue) -> Option<Limiter> {
+        let plan = self.faults.object(field, value, "limiter and period")?;
+        self.faults.unknown_fields(field, &plan, PLAN_FIELDS);
         let allowed = "the name of a rate limiter's binding";
-        let limiter = self.faults.field(field, table, "limiter");
+        let limiter = self.faults.required(field, &plan, "limiter");
         let binding = limiter.and_then(|(field, value)| {
             let text = self.faults.text(&field, value, allowed)?;
-            if !is_binding_name(text) {
-                self.faults.add_text(&field, text, format_args!("is not {allowed}"));
+            if !is_binding_name(&text) {
+                self.faults.add_text(&field, &text, format_args!("is not {allowed}"));
             }
             Some(text.into())
         });
-        let period = self.faults.field(field, table, "period");
+        let period = self.faults.required(field, &plan, "period");
         let period_secs = period.and_then(|(field, value)| {
-            let period = value.as_u64().and_then(|period| u32::try_from(period).ok());
-            let period = period.filter(|period| matches!(period, 10 | 60));
+            let period = serde_json::from_str(value.get()).ok().filter(|period| matches!(period, 10 | 60));
             if period.is_none() {
                 self.faults.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
             }
@@ -304,149 +297,6 @@ impl<'v> Reader<'v, '_> {
         });
         Some(Limiter { binding: binding?, period_secs: period_secs? })
     }
-
-    fn routes(&mut self, methods: &Methods, rules: PathRules, allow_http: bool) -> RouteTable {
-        let Some(value) = self.var("ROUTES") else {
-            return RouteTable::default();
-        };
-        let mut routes = Vec::new();
-        // Faulty routes are left out, so the place in `routes` is not the place in the list.
-        let mut fields = Vec::new();
-        for (field, value) in self.faults.list("ROUTES", value, ROUTES_MAX, "routes") {
-            if let Some(route) = self.route(&field, value, methods, rules, allow_http) {
-                routes.push(route);
-                fields.push(field);
-            }
-        }
-        let (table, unreachable) = RouteTable::compile(routes, rules);
-        for field in unreachable.into_iter().filter_map(|at| fields.get(at)) {
-            self.faults.add(
-                field,
-                "is never reached: earlier routes match all that it matches; move it up, or take it out",
-            );
-        }
-        table
-    }
-
-    fn route(
-        &mut self,
-        field: &str,
-        value: &'v Value<'v>,
-        methods: &Methods,
-        rules: PathRules,
-        allow_http: bool,
-    ) -> Option<Route> {
-        let table = self.faults.table(field, value, "route fields")?;
-        self.faults.unknown_fields(field, table, ROUTE_FIELDS);
-        let place = |name: &str| get(table, name).map(|value| (alloc::format!("{field}.{name}"), value));
-
-        let path = self.faults.field(field, table, "path");
-        let pattern = path.and_then(|(field, value)| self.pattern(&field, value, rules));
-        let access = place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
-        let methods = place("methods")
-            .map_or(methods.all(), |(field, value)| self.route_methods(&field, value, methods));
-        let scopes = place("scopes")
-            .map_or_else(Vec::new, |(field, value)| self.tokens(&field, value, Scope::ALLOWED, Scope::parse));
-        let subjects = place("subjects").map_or_else(Vec::new, |(field, value)| {
-            self.tokens(&field, value, Subject::ALLOWED, Subject::parse)
-        });
-        let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
-        let mut boolean =
-            |name: &str| place(name).and_then(|(field, value)| self.faults.boolean(&field, value));
-        let origin_authorization = boolean("origin_authorization");
-        let origin_signature = boolean("origin_signature");
-        let cache = boolean("cache");
-
-        let (idle, kind): (&[&str], &str) = match access {
-            Access::Key => (&[], "key"),
-            Access::Public => (&["scopes", "subjects", "origin_authorization"], "public"),
-            Access::Deny => (
-                &["scopes", "subjects", "origin", "origin_authorization", "origin_signature", "cache"],
-                "deny",
-            ),
-        };
-        for (field, _) in idle.iter().filter_map(|name| place(name)) {
-            let problem = format_args!("means nothing on a route with access = \"{kind}\"; take it out");
-            self.faults.add(&field, problem);
-        }
-        if methods.is_empty() {
-            // Wrong already; it is not to be called unreachable too.
-            return None;
-        }
-        Some(Route {
-            pattern: pattern?,
-            access,
-            methods,
-            scopes: scopes.into(),
-            subjects: subjects.into(),
-            origin,
-            origin_authorization,
-            origin_signature,
-            cache: cache.unwrap_or(false),
-        })
-    }
-
-    fn pattern(&mut self, field: &str, value: &Value<'_>, rules: PathRules) -> Option<Pattern> {
-        let text = self.faults.text(field, value, "a path pattern such as /v1/reports/*")?;
-        if rules.case_insensitive && !text.is_ascii() {
-            let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
-            self.faults.add_text(field, text, problem);
-        }
-        let parsed = Pattern::parse(text);
-        parsed.map_err(|fault| self.faults.add_text(field, text, fault)).ok()
-    }
-
-    fn access(&mut self, field: &str, value: &Value<'_>) -> Access {
-        match value.as_str() {
-            Some("public") => Access::Public,
-            Some("key") => Access::Key,
-            Some("deny") => Access::Deny,
-            _ => {
-                self.faults.add_value(field, value, "is not `public`, `key` or `deny`");
-                Access::Key
-            }
-        }
-    }
-
-    fn route_methods(&mut self, field: &str, value: &'v Value<'v>, methods: &Methods) -> MethodSet {
-        let list = self.filled(field, value, "methods");
-        let mut set = MethodSet::default();
-        for (field, name) in &list {
-            match methods.meant_by(name) {
-                Some(_) if *name == "HEAD" && !list.iter().any(|(_, name)| *name == "GET") => {
-                    self.faults.add_text(
-                        field,
-                        name,
-                        "stands without `GET`; what holds for GET holds for HEAD",
-                    );
-                }
-                Some(meant) => set = set.union(meant),
-                None => {
-                    let allowed = methods.allow_header(methods.all());
-                    self.faults.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));
-                }
-            }
-        }
-        set
-    }
-
-    fn tokens<T: PartialEq, E: core::fmt::Display>(
-        &mut self,
-        field: &str,
-        value: &'v Value<'v>,
-        allowed: &str,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Vec<T> {
-        let mut tokens = Vec::new();
-        for (field, text) in self.filled(field, value, allowed) {
-            match parse(text) {
-                Ok(token) if tokens.contains(&token) => self.faults.add_text(&field, text, TWICE),
-                Ok(token) => tokens.push(token),
-                Err(fault) => self.faults.add(&field, fault),
-            }
-        }
-        tokens
-    }
 }
 
-const TWICE: &str = "is in the list twice";
+pub(super) const TWICE: &str = "is in the list twice";

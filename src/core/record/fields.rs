@@ -3,16 +3,15 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::str::FromStr;
 
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use super::RECORD_VERSION;
 use crate::from_str::deserialize_from_str;
-use crate::message::escape_for_message;
+use crate::unique_map::UniqueMap;
 
 /// The most scopes, and the most networks.
 const LIST_MAX: usize = 64;
@@ -208,29 +207,7 @@ impl From<Meta> for BTreeMap<String, String> {
 
 impl<'de> Deserialize<'de> for Meta {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(deserializer.deserialize_map(NotesVisitor)?).map_err(de::Error::custom)
-    }
-}
-
-/// Reads notes. Not as a map is read by default, where a later note of the same name silently wins.
-struct NotesVisitor;
-
-impl<'de> Visitor<'de> for NotesVisitor {
-    type Value = BTreeMap<String, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of strings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut notes = BTreeMap::new();
-        while let Some((name, value)) = map.next_entry::<String, String>()? {
-            if notes.contains_key(&name) {
-                let name = escape_for_message(&name, META_NAME_MAX_CHARS);
-                return Err(de::Error::custom(format_args!("the note `{name}` is there twice")));
-            }
-            notes.insert(name, value);
-        }
-        Ok(notes)
+        let notes = UniqueMap::deserialize(deserializer)?;
+        Self::try_from(notes.0).map_err(D::Error::custom)
     }
 }

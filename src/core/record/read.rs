@@ -9,6 +9,7 @@ use super::fields::{Bounded, Meta, Name, State, Version};
 use super::{RECORD_MAX_BYTES, Record, RecordFault, STATIC_KEYS_MAX_BYTES, UnixSeconds};
 use crate::address::Network;
 use crate::digest::Digest;
+use crate::json_error::begins_with;
 use crate::key::KeyId;
 use crate::token::{Plan, Scope, Subject};
 
@@ -73,7 +74,7 @@ impl Record {
         check_len(json, STATIC_KEYS_MAX_BYTES)?;
         // What was put here instead may be a key; `serde_json` would repeat it.
         if !begins_with(json, '[') {
-            return Err(RecordFault::of_whole("is not an array of records"));
+            return Err(RecordFault::of_whole("does not begin with `[`"));
         }
         let elements: Vec<&RawValue> = serde_json::from_str(json)?;
         let mut records: Vec<Self> = Vec::with_capacity(elements.len());
@@ -94,11 +95,6 @@ fn check_len(json: &str, max: usize) -> Result<(), RecordFault> {
         return Ok(());
     }
     Err(RecordFault::of_whole(format_args!("is {} bytes long; at most {max} are read", json.len())))
-}
-
-/// Whether the first character of a JSON text is this one.
-fn begins_with(json: &str, first: char) -> bool {
-    json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(first)
 }
 
 fn read_record(json: &str) -> Result<Record, RecordFault> {
