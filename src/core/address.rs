@@ -3,9 +3,11 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::net::IpAddr;
+use core::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::message::escape_for_message;
 
@@ -14,46 +16,21 @@ use crate::message::escape_for_message;
 #[serde(into = "String")]
 pub struct Network(IpNet); // INVARIANT: no bit set after the prefix, no IPv4-mapped IPv6
 
-/// Why a text is not a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkFault(String);
-
-impl fmt::Display for NetworkFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Why a text is not a network; the text as messages show it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NetworkFault {
+    /// Neither a network nor an address.
+    #[error("`{0}` is not a network such as 203.0.113.0/24 or 2001:db8::/32, nor an address")]
+    Form(String),
+    /// Bits are set to the right of the prefix: a slip of the pen, with two readings.
+    #[error("`{0}` has bits set after the prefix; the network is {network}", network = .0.trunc())]
+    HostBits(IpNet),
+    /// IPv4-mapped IPv6. Clients are compared in their IPv4 form, so it would never match.
+    #[error("`{0}` is an IPv4-mapped network; write it in IPv4 form")]
+    Mapped(Ipv6Net),
 }
 
 impl Network {
-    /// Reads `203.0.113.0/24`, `2001:db8::/32` or a single address.
-    ///
-    /// # Errors
-    /// Not an address; bits set to the right of the prefix (a slip of the pen, with two readings);
-    /// an IPv4-mapped IPv6 network (clients are compared in their IPv4 form, so it would never match).
-    pub fn parse(text: &str) -> Result<Self, NetworkFault> {
-        let network = match text.parse::<IpAddr>() {
-            Ok(address) => IpNet::from(address),
-            Err(_) => text.parse().map_err(|_| {
-                NetworkFault(alloc::format!(
-                    "`{}` is not a network such as 203.0.113.0/24 or 2001:db8::/32, nor an address",
-                    escape_for_message(text, 64)
-                ))
-            })?,
-        };
-        if network.trunc() != network {
-            return Err(NetworkFault(alloc::format!(
-                "`{text}` has bits set after the prefix; the network is {}",
-                network.trunc()
-            )));
-        }
-        match network {
-            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => {
-                Err(NetworkFault(alloc::format!("`{text}` is an IPv4-mapped network; write it in IPv4 form")))
-            }
-            IpNet::V4(_) | IpNet::V6(_) => Ok(Self(network)),
-        }
-    }
-
     /// Whether a client at `address` is inside; an IPv4-mapped IPv6 address counts as its IPv4 form.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -61,17 +38,31 @@ impl Network {
     }
 }
 
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+impl FromStr for Network {
+    type Err = NetworkFault;
+
+    /// Reads `203.0.113.0/24`, `2001:db8::/32` or a single address.
+    ///
+    /// # Errors
+    /// Every variant of [`NetworkFault`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse().map_err(|_| NetworkFault::Form(escape_for_message(text, 64)))?,
+        };
+        if network.trunc() != network {
+            return Err(NetworkFault::HostBits(network));
+        }
+        match network {
+            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(NetworkFault::Mapped(v6)),
+            IpNet::V4(_) | IpNet::V6(_) => Ok(Self(network)),
+        }
     }
 }
 
-impl core::str::FromStr for Network {
-    type Err = NetworkFault;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }
 
@@ -110,19 +101,19 @@ mod tests {
         #[test]
         fn network_is_accepted_only_without_host_bits_and_mapped_addresses(network in network()) {
             let is_mapped = matches!(network.addr(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-            let is_accepted = Network::parse(&network.to_string()).is_ok();
+            let is_accepted = network.to_string().parse::<Network>().is_ok();
             prop_assert_eq!(is_accepted, network.trunc() == network && !is_mapped);
         }
 
         #[test]
         fn network_is_written_as_it_is_read(network in network()) {
-            let Ok(network) = Network::parse(&network.trunc().to_string()) else { return Ok(()) };
-            prop_assert_eq!(Network::parse(&network.to_string()).unwrap(), network);
+            let Ok(network) = network.trunc().to_string().parse::<Network>() else { return Ok(()) };
+            prop_assert_eq!(network.to_string().parse::<Network>().unwrap(), network);
         }
 
         #[test]
         fn malformed_network_is_rejected(text in "[0-9a-f.:/+-]{0,20}") {
-            if let Ok(network) = Network::parse(&text) {
+            if let Ok(network) = text.parse::<Network>() {
                 prop_assert!(network.contains(text.split('/').next().unwrap().parse().unwrap()));
             }
         }
@@ -146,7 +137,7 @@ mod tests {
             ("2001:db8::1/128", "2001:db8::1", true),
         ] {
             let address = client_address(address).unwrap();
-            assert_eq!(Network::parse(network).unwrap().contains(address), inside, "{network} {address}");
+            assert_eq!(network.parse::<Network>().unwrap().contains(address), inside, "{network} {address}");
         }
     }
 
@@ -170,7 +161,7 @@ mod tests {
             " 203.0.113.7",
             "203.0.113.7 ",
         ] {
-            assert!(Network::parse(bad).is_err(), "{bad:?}");
+            assert!(bad.parse::<Network>().is_err(), "{bad:?}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Credentials: where a request may carry a key, and what of that may go on to the origin.
 
+use thiserror::Error;
+
 mod basic;
 mod places;
 #[cfg(test)]
@@ -109,7 +111,8 @@ pub enum AuthorizationFate {
 }
 
 /// Why a request does not hold one credential or none; the caller only ever reads `credential_ambiguous`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.as_str())]
 pub enum CredentialFault {
     /// A header of ours came in two lines, or two values in one.
     RepeatedHeader,

@@ -2,10 +2,12 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::str::FromStr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
 use crate::key::KeyId;
 use crate::pepper::PepperId;
@@ -36,39 +38,15 @@ pub enum Digest {
 }
 
 /// Why a text is not a digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The text is not repeated: where a digest belongs, somebody may have put the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
+     `hsha256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`"
+)]
 pub struct DigestFault;
 
-impl fmt::Display for DigestFault {
-    // The text is not repeated: where a digest belongs, somebody may have put the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
-             `hsha256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`",
-        )
-    }
-}
-
 impl Digest {
-    /// Reads a stored digest.
-    ///
-    /// # Errors
-    /// Another form, another length, or base64url that is not canonical.
-    pub fn parse(text: &str) -> Result<Self, DigestFault> {
-        let mut parts = text.split('.');
-        let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some("hs256"), Some(pepper), Some(mac), None) => {
-                Self::Keyed { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
-            }
-            (Some("hsha256"), Some(pepper), Some(mac), None) => {
-                Self::Imported { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
-            }
-            (Some("sha256"), Some(hash), None, None) => Self::ImportedBare(decode(hash)?),
-            _ => return Err(DigestFault),
-        };
-        Ok(digest)
-    }
-
     /// The pepper that the digest was made with, if it was made with one.
     #[must_use]
     pub fn pepper(&self) -> Option<PepperId> {
@@ -85,6 +63,29 @@ impl Digest {
             Self::Keyed { .. } => false,
             Self::Imported { .. } | Self::ImportedBare(_) => true,
         }
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestFault;
+
+    /// Reads a stored digest.
+    ///
+    /// # Errors
+    /// Another form, another length, or base64url that is not canonical.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('.');
+        let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("hs256"), Some(pepper), Some(mac), None) => {
+                Self::Keyed { pepper: pepper.parse().map_err(|_| DigestFault)?, mac: decode(mac)? }
+            }
+            (Some("hsha256"), Some(pepper), Some(mac), None) => {
+                Self::Imported { pepper: pepper.parse().map_err(|_| DigestFault)?, mac: decode(mac)? }
+            }
+            (Some("sha256"), Some(hash), None, None) => Self::ImportedBare(decode(hash)?),
+            _ => return Err(DigestFault),
+        };
+        Ok(digest)
     }
 }
 
@@ -117,14 +118,6 @@ impl fmt::Debug for Digest {
             Self::Imported { pepper, .. } => write!(f, "Digest(hsha256.{pepper}, ..)"),
             Self::ImportedBare(_) => f.write_str("Digest(sha256, ..)"),
         }
-    }
-}
-
-impl core::str::FromStr for Digest {
-    type Err = DigestFault;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
     }
 }
 

@@ -333,7 +333,7 @@ mod tests {
     use std::string::String;
 
     fn line(scene: &Scene<'_>) -> String {
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
         let denial = Denial::from(Cause::CredentialMissing);
         Event::denied("2026-01-02T03:04:05.678Z", &denial, scene, Some(&prefix)).to_line()
     }
@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn an_accepted_request_is_one_line_with_its_holder() {
         let scene = Scene { request_id: "r-1", method: "GET", path: "/v1", ..Scene::default() };
-        let id = crate::key::KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<crate::key::KeyId>().unwrap();
         let line = Event::access("2026-01-02T03:04:05.678Z", Some((id, "acme")), &scene, None).to_line();
         assert_eq!(
             line,

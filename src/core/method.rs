@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+
+use thiserror::Error;
 
 /// A set is a `u32`, and no API needs more.
 const METHODS_MAX: usize = 32;
@@ -108,30 +109,22 @@ pub struct Methods {
 }
 
 /// Why a name cannot be one of the allowed methods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum MethodFault {
     /// Not A-Z, 0-9, `-` and `_`, or too long.
+    #[error(
+        "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
+    )]
     Name,
     /// `CONNECT`, `TRACE` or `TRACK`.
+    #[error("is never let through, nor are CONNECT, TRACE and TRACK")]
     Refused,
     /// It is in the list already.
+    #[error("is in the list twice")]
     Twice,
     /// The list is full.
+    #[error("is one too many; at most {METHODS_MAX} are allowed")]
     TooMany,
-}
-
-impl fmt::Display for MethodFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => write!(
-                f,
-                "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
-            ),
-            Self::Refused => f.write_str("is never let through, nor are CONNECT, TRACE and TRACK"),
-            Self::Twice => f.write_str("is in the list twice"),
-            Self::TooMany => write!(f, "is one too many; at most {METHODS_MAX} are allowed"),
-        }
-    }
 }
 
 impl Methods {

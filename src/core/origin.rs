@@ -5,6 +5,8 @@ use alloc::string::String;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use thiserror::Error;
+
 use crate::path::{CanonicalPath, PathRules};
 
 /// Where the gate forwards to.
@@ -26,23 +28,37 @@ pub struct OriginUrl {
 }
 
 /// Why a text is not an origin. It does not hold the text: a URL may have a password in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum OriginFault {
     /// None of the three forms.
+    #[error("is not {}", Self::FORMS)]
     Form,
     /// `http://` to a host that is not loopback, without `ALLOW_HTTP`.
+    #[error("is plain HTTP to another machine; write https://, or set ALLOW_HTTP = true")]
     Http,
     /// A name or a password before the host.
+    #[error(
+        "has a user name or a password; put a credential for the origin into the secret ORIGIN_AUTHORIZATION"
+    )]
     UserInfo,
     /// A query or a fragment.
+    #[error("has a query or a fragment; an origin is `https://host[:port][/base]`")]
     Query,
     /// Not a host name in ASCII, an IPv4 address or an IPv6 address in brackets.
+    #[error(
+        "has no well-formed host: a name of a-z, 0-9, `-` and `_` in labels of 1 to 63 characters (punycode for others), an IPv4 address, or an IPv6 address in brackets"
+    )]
     Host,
     /// Not a port from 1 to 65535.
+    #[error("has no well-formed port: 1 to 65535, no leading zero")]
     Port,
     /// A base path that could be read in two ways.
+    #[error(
+        "has a base path that is not canonical: no `//`, no dot segments, and of other characters than A-Z, a-z and 0-9 only `-._~!$&'()*+,=:@`"
+    )]
     Path,
     /// Not the name of a binding.
+    #[error("does not name a binding: 1 to 64 characters of A-Z, a-z, 0-9 and `_`, no digit first")]
     Binding,
 }
 
@@ -50,21 +66,6 @@ impl OriginFault {
     /// What an origin may be, in words.
     pub(crate) const FORMS: &'static str =
         "an origin: `https://host[:port][/base]`, `zone` or `service:BINDING`";
-}
-
-impl fmt::Display for OriginFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Form => "is not an origin: `https://host[:port][/base]`, `zone` or `service:BINDING`",
-            Self::Http => "is plain HTTP to another machine; write https://, or set ALLOW_HTTP = true",
-            Self::UserInfo => "has a user name or a password; put a credential for the origin into the secret ORIGIN_AUTHORIZATION",
-            Self::Query => "has a query or a fragment; an origin is `https://host[:port][/base]`",
-            Self::Host => "has no well-formed host: a name of a-z, 0-9, `-` and `_` in labels of 1 to 63 characters (punycode for others), an IPv4 address, or an IPv6 address in brackets",
-            Self::Port => "has no well-formed port: 1 to 65535, no leading zero",
-            Self::Path => "has a base path that is not canonical: no `//`, no dot segments, and of other characters than A-Z, a-z and 0-9 only `-._~!$&'()*+,=:@`",
-            Self::Binding => "does not name a binding: 1 to 64 characters of A-Z, a-z, 0-9 and `_`, no digit first",
-        })
-    }
 }
 
 impl Origin {

@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use thiserror::Error;
+
 /// The platform takes URLs of at most 16 KB; the cap comes before any other work.
 const PATH_MAX_LEN: usize = 16 * 1024;
 
@@ -30,7 +32,8 @@ pub struct CanonicalPath<'a> {
 }
 
 /// Why a path has more than one reading; the caller only ever reads `path_ambiguous`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.as_str())]
 pub enum PathFault {
     /// Longer than 16 KiB.
     TooLong,

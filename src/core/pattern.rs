@@ -2,7 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 use crate::path::{PathRules, folded};
 
@@ -27,51 +29,57 @@ pub(crate) struct Pattern {
 }
 
 /// Why a text is not a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum PatternFault {
     /// Over 1,024 bytes or over 32 segments.
+    #[error("is too long: at most {PATTERN_MAX_LEN} bytes and {PATTERN_MAX_SEGMENTS} segments")]
     TooLong,
     /// It does not begin with `/`.
+    #[error("does not begin with `/`")]
     NotAbsolute,
     /// `%`, `?`, `#`, `;`, `\` or a control character.
+    #[error(
+        "holds `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path"
+    )]
     Character,
     /// `//`.
+    #[error("holds `//`, which no accepted path does")]
     EmptySegment,
     /// It ends with `/`.
+    #[error("ends with `/`; leave it out, a pattern matches with and without it")]
     TrailingSlash,
     /// `.` or `..`.
+    #[error("holds a segment `.` or `..`, which no accepted path does")]
     DotSegment,
     /// `*` with other characters in its segment.
+    #[error("has a `*` that is not a whole segment")]
     PartialWildcard,
 }
 
-impl fmt::Display for PatternFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(
-                f,
-                "is too long: at most {PATTERN_MAX_LEN} bytes and {PATTERN_MAX_SEGMENTS} segments"
-            ),
-            Self::NotAbsolute => f.write_str("does not begin with `/`"),
-            Self::Character => f.write_str(
-                "holds `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path",
-            ),
-            Self::EmptySegment => f.write_str("holds `//`, which no accepted path does"),
-            Self::TrailingSlash => {
-                f.write_str("ends with `/`; leave it out, a pattern matches with and without it")
-            }
-            Self::DotSegment => f.write_str("holds a segment `.` or `..`, which no accepted path does"),
-            Self::PartialWildcard => f.write_str("has a `*` that is not a whole segment"),
-        }
+impl Pattern {
+    /// The pattern as it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The segments as they are compared with judged paths.
+    pub(crate) fn folded_segments(&self, rules: PathRules) -> Vec<Segment> {
+        let fold = |segment: &Segment| match segment {
+            Segment::Literal(text) => Segment::Literal(folded((&**text).into(), rules).into()),
+            Segment::Any => Segment::Any,
+        };
+        self.segments.iter().map(fold).collect()
     }
 }
 
-impl Pattern {
+impl FromStr for Pattern {
+    type Err = PatternFault;
+
     /// Reads `/`-separated segments; `*` as a whole segment matches one, at the end any number.
     ///
     /// # Errors
     /// Every variant of [`PatternFault`].
-    pub(crate) fn parse(text: &str) -> Result<Self, PatternFault> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > PATTERN_MAX_LEN {
             return Err(PatternFault::TooLong);
         }
@@ -99,20 +107,6 @@ impl Pattern {
         }
         Ok(Self { text: text.into(), segments })
     }
-
-    /// The pattern as it was written.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The segments as they are compared with judged paths.
-    pub(crate) fn folded_segments(&self, rules: PathRules) -> Vec<Segment> {
-        let fold = |segment: &Segment| match segment {
-            Segment::Literal(text) => Segment::Literal(folded((&**text).into(), rules).into()),
-            Segment::Any => Segment::Any,
-        };
-        self.segments.iter().map(fold).collect()
-    }
 }
 
 #[cfg(test)]
@@ -136,7 +130,7 @@ mod tests {
             &"/a".repeat(32),
             &std::format!("/{}", "a".repeat(1023)),
         ] {
-            assert!(Pattern::parse(good).is_ok(), "{good}");
+            assert!(good.parse::<Pattern>().is_ok(), "{good}");
         }
         for (bad, fault) in [
             ("", PatternFault::NotAbsolute),
@@ -159,7 +153,7 @@ mod tests {
             (&"/a".repeat(33), PatternFault::TooLong),
             (&std::format!("/{}", "a".repeat(1024)), PatternFault::TooLong),
         ] {
-            assert_eq!(Pattern::parse(bad), Err(fault), "{bad}");
+            assert_eq!(bad.parse::<Pattern>(), Err(fault), "{bad}");
         }
     }
 }

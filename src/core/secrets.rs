@@ -6,11 +6,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::key::KeyId;
 use crate::pepper::{Pepper, Peppers};
-use crate::record::{Record, RecordFault};
+use crate::record::Record;
 use crate::signature::SigningKey;
 
 /// The longest header value that is taken for `ORIGIN_AUTHORIZATION`; the platform's secrets end at 5 KB.
@@ -45,7 +46,8 @@ pub struct Secrets {
 }
 
 /// What is wrong with one secret binding. It never holds the value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("secret {binding} {problem}")]
 pub struct SecretFault {
     binding: &'static str,
     problem: String,
@@ -54,12 +56,6 @@ pub struct SecretFault {
 impl SecretFault {
     fn new(binding: &'static str, problem: impl fmt::Display) -> Self {
         Self { binding, problem: problem.to_string() }
-    }
-}
-
-impl fmt::Display for SecretFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "secret {} {}", self.binding, self.problem)
     }
 }
 
@@ -77,10 +73,10 @@ impl Secrets {
                 faults.push(SecretFault::new("PEPPER", problem));
                 None
             }
-            Some(text) => keep(Pepper::parse(text), "PEPPER", &mut faults),
+            Some(text) => keep(text.parse::<Pepper>(), "PEPPER", &mut faults),
         };
         let previous = set(texts.pepper_previous)
-            .and_then(|text| keep(Pepper::parse(text), "PEPPER_PREVIOUS", &mut faults));
+            .and_then(|text| keep(text.parse::<Pepper>(), "PEPPER_PREVIOUS", &mut faults));
         let static_keys = set(texts.static_keys)
             .and_then(|text| keep(static_keys(text), "STATIC_KEYS", &mut faults))
             .unwrap_or_default();
@@ -92,7 +88,7 @@ impl Secrets {
             .and_then(|text| keep(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut faults));
         let origin_signing_key = texts
             .origin_signing_key
-            .and_then(|text| keep(SigningKey::parse(text), "ORIGIN_SIGNING_KEY", &mut faults));
+            .and_then(|text| keep(text.parse::<SigningKey>(), "ORIGIN_SIGNING_KEY", &mut faults));
         match current {
             Some(current) if faults.is_empty() => Ok(Self {
                 peppers: Peppers { current, previous },
@@ -147,18 +143,10 @@ fn keep<T, E: fmt::Display>(
     read.map_err(|fault| faults.push(SecretFault::new(binding, fault))).ok()
 }
 
-fn static_keys(text: &str) -> Result<Vec<Rc<Record>>, RecordFaultIn> {
-    let records = Record::parse_list(text).map_err(RecordFaultIn)?;
+fn static_keys(text: &str) -> Result<Vec<Rc<Record>>, String> {
+    let records = Record::parse_list(text);
+    let records = records.map_err(|error| format!("is not a JSON array of records: {error}"))?;
     Ok(records.into_iter().map(Rc::new).collect())
-}
-
-/// A record fault, put so that it follows the binding's name.
-struct RecordFaultIn(RecordFault);
-
-impl fmt::Display for RecordFaultIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "is not a JSON array of records: {}", self.0)
-    }
 }
 
 /// Ids separated by commas or white space, or a JSON array of them.
@@ -169,7 +157,7 @@ fn denied_ids(text: &str) -> Result<Vec<KeyId>, String> {
     }
     text.split(|c: char| c == ',' || c.is_ascii_whitespace())
         .filter(|id| !id.is_empty())
-        .map(|id| KeyId::parse(id).map_err(|e| format!("holds something else than key ids: {e}")))
+        .map(|id| id.parse::<KeyId>().map_err(|e| format!("holds something else than key ids: {e}")))
         .collect()
 }
 
@@ -265,7 +253,7 @@ mod tests {
                 SecretTexts { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretTexts::default() };
             let secrets = Secrets::parse(&texts).unwrap();
             for (id, denied) in [("AAAAAAAAAAAA", true), ("BBBBBBBBBBBB", true), ("CCCCCCCCCCCC", false)] {
-                assert_eq!(secrets.is_denied(&crate::key::KeyId::parse(id).unwrap()), denied);
+                assert_eq!(secrets.is_denied(&id.parse::<crate::key::KeyId>().unwrap()), denied);
             }
         }
     }

@@ -8,10 +8,12 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::str::FromStr;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::admission::UrlParts;
@@ -49,41 +51,32 @@ impl fmt::Debug for SigningKey {
 }
 
 /// Why a text is not `ORIGIN_SIGNING_KEY`. It never holds the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SigningKeyFault {
     /// There is no key in it.
+    #[error("is empty; set it to `<id>:<base64 of 32 random bytes>`, or remove it")]
     Empty,
     /// More than two keys.
+    #[error("holds more than two keys: the one that signs, and one before or after it")]
     TooMany,
     /// An entry without a colon.
+    #[error("holds what is no `<id>:<base64>`; two of them are separated by white space")]
     Form,
     /// An id that cannot stand in a signature.
+    #[error("has a key id that is not 1 to {KEY_ID_MAX_LEN} characters of A-Z, a-z, 0-9, `.`, `_` and `-`")]
     Id,
     /// Not base64, or not in its one canonical form.
+    #[error("holds a key that is not base64 with padding, as `openssl rand -base64 32` prints it")]
     Base64,
     /// Too few bytes, or more than HMAC-SHA-256 takes.
+    #[error("holds a key of fewer than {KEY_MIN_BYTES} or more than {KEY_MAX_BYTES} bytes")]
     Length,
     /// Too few different bytes.
+    #[error("holds a key that repeats too few bytes to be random")]
     Repetitive,
     /// Two keys, one id: the origin could not tell them apart.
+    #[error("has one id for two keys")]
     SameId,
-}
-
-impl fmt::Display for SigningKeyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "is empty; set it to `<id>:<base64 of 32 random bytes>`, or remove it",
-            Self::TooMany => "holds more than two keys: the one that signs, and one before or after it",
-            Self::Form => "holds what is no `<id>:<base64>`; two of them are separated by white space",
-            Self::Id => "has a key id that is not 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-`",
-            Self::Base64 => {
-                "holds a key that is not base64 with padding, as `openssl rand -base64 32` prints it"
-            }
-            Self::Length => "holds a key of fewer than 32 or more than 64 bytes",
-            Self::Repetitive => "holds a key that repeats too few bytes to be random",
-            Self::SameId => "has one id for two keys",
-        })
-    }
 }
 
 /// One `<id>:<base64>`.
@@ -114,26 +107,6 @@ impl<'a> Entry<'a> {
 }
 
 impl SigningKey {
-    /// Reads one or two `<id>:<base64>`, separated by white space; the first signs.
-    ///
-    /// The second is for the origin, which may be given the same text and takes either. Here it is checked and dropped.
-    ///
-    /// # Errors
-    /// Every variant of [`SigningKeyFault`].
-    pub fn parse(text: &str) -> Result<Self, SigningKeyFault> {
-        let mut entries = text.split_ascii_whitespace();
-        let first = Entry::parse(entries.next().ok_or(SigningKeyFault::Empty)?)?;
-        for (at, other) in (1..).zip(entries) {
-            if at >= KEYS_MAX {
-                return Err(SigningKeyFault::TooMany);
-            }
-            if Entry::parse(other)?.id == first.id {
-                return Err(SigningKeyFault::SameId);
-            }
-        }
-        Ok(first.key)
-    }
-
     /// Signs what the origin will see.
     ///
     /// # Errors
@@ -174,6 +147,30 @@ impl SigningKey {
 
     fn mac(&self, base: &str) -> String {
         Base64::encode_string(&self.state.clone().chain_update(base).finalize().into_bytes())
+    }
+}
+
+impl FromStr for SigningKey {
+    type Err = SigningKeyFault;
+
+    /// Reads one or two `<id>:<base64>`, separated by white space; the first signs.
+    ///
+    /// The second is for the origin, which may be given the same text and takes either. Here it is checked and dropped.
+    ///
+    /// # Errors
+    /// Every variant of [`SigningKeyFault`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut entries = text.split_ascii_whitespace();
+        let first = Entry::parse(entries.next().ok_or(SigningKeyFault::Empty)?)?;
+        for (at, other) in (1..).zip(entries) {
+            if at >= KEYS_MAX {
+                return Err(SigningKeyFault::TooMany);
+            }
+            if Entry::parse(other)?.id == first.id {
+                return Err(SigningKeyFault::SameId);
+            }
+        }
+        Ok(first.key)
     }
 }
 

@@ -4,22 +4,19 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::str::FromStr;
 
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 
 /// Why a text is not the name that it should be; the problem first, then what is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{found}` is not {allowed}")]
 pub struct TokenFault {
     found: Box<str>,
     allowed: &'static str,
-}
-
-impl fmt::Display for TokenFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", self.found, self.allowed)
-    }
 }
 
 macro_rules! token {
@@ -32,21 +29,6 @@ macro_rules! token {
         impl $name {
             /// What the text may be, in words, for error messages.
             pub const ALLOWED: &'static str = $allowed;
-
-            /// Reads one from its text.
-            ///
-            /// # Errors
-            /// The text is empty, too long, or holds a character that is not allowed.
-            pub fn parse(text: &str) -> Result<Self, TokenFault> {
-                if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
-                    Ok(Self(text.into()))
-                } else {
-                    Err(TokenFault {
-                        found: escape_for_message(text, VALUE_MAX_CHARS).into(),
-                        allowed: Self::ALLOWED,
-                    })
-                }
-            }
 
             /// The text itself.
             #[must_use]
@@ -61,11 +43,22 @@ macro_rules! token {
             }
         }
 
-        impl core::str::FromStr for $name {
+        impl FromStr for $name {
             type Err = TokenFault;
 
+            /// Reads one from its text.
+            ///
+            /// # Errors
+            /// The text is empty, too long, or holds a character that is not allowed.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::parse(text)
+                if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(TokenFault {
+                        found: escape_for_message(text, VALUE_MAX_CHARS).into(),
+                        allowed: Self::ALLOWED,
+                    })
+                }
             }
         }
 
@@ -121,19 +114,19 @@ mod tests {
     #[test]
     fn names_are_bounded_visible_ascii() {
         for good in ["a", "reports:read", "https://example.com/scope", &"x".repeat(64)] {
-            assert!(Scope::parse(good).is_ok(), "{good}");
+            assert!(good.parse::<Scope>().is_ok(), "{good}");
         }
         for bad in ["", "a b", "a,b", "a\"b", "a\\b", "é", "a\n", "a\0", &"x".repeat(65)] {
-            assert!(Scope::parse(bad).is_err(), "{bad:?}");
-            assert!(bad.len() == 65 || Subject::parse(bad).is_err(), "{bad:?}");
-            assert!(Plan::parse(bad).is_err(), "{bad:?}");
+            assert!(bad.parse::<Scope>().is_err(), "{bad:?}");
+            assert!(bad.len() == 65 || bad.parse::<Subject>().is_err(), "{bad:?}");
+            assert!(bad.parse::<Plan>().is_err(), "{bad:?}");
         }
-        assert!(Plan::parse("a:b").is_err());
+        assert!("a:b".parse::<Plan>().is_err());
     }
 
     #[test]
     fn a_fault_names_the_value_and_what_is_allowed() {
-        let fault = Subject::parse("a\r\nX-Admin: 1").unwrap_err().to_string();
+        let fault = "a\r\nX-Admin: 1".parse::<Subject>().unwrap_err().to_string();
         assert_eq!(
             fault,
             "`a\\r\\nX-Admin: 1` is not a subject: 1 to 128 visible ASCII characters without `\"`, `\\` and `,`"

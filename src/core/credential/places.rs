@@ -1,6 +1,6 @@
 //! Which places can be configured: the reading of `CREDENTIALS`.
 
-use core::fmt;
+use thiserror::Error;
 
 use super::Places;
 use crate::header_filter;
@@ -9,36 +9,33 @@ const PLACES_MAX: usize = 8;
 const NAME_MAX_LEN: usize = 64;
 
 /// Why a text is not a place for credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum PlaceFault {
     /// None of the four forms.
+    #[error("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`")]
     Form,
     /// Not a header name of a-z, 0-9 and `-`.
+    #[error("has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-`, a letter first")]
     HeaderName,
     /// A header that means something else.
+    #[error(
+        "names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"
+    )]
     HeaderTaken,
     /// Not a parameter name of plain characters.
+    #[error(
+        "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"
+    )]
     QueryName,
     /// A second query parameter.
+    #[error("is a second query parameter; at most one is allowed")]
     SecondQuery,
     /// It is in the list already.
+    #[error("is in the list twice")]
     Twice,
     /// The list is full.
+    #[error("is one too many; at most {PLACES_MAX} are allowed")]
     TooMany,
-}
-
-impl fmt::Display for PlaceFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Form => f.write_str("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`"),
-            Self::HeaderName => write!(f, "has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-`, a letter first"),
-            Self::HeaderTaken => f.write_str("names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"),
-            Self::QueryName => write!(f, "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"),
-            Self::SecondQuery => f.write_str("is a second query parameter; at most one is allowed"),
-            Self::Twice => f.write_str("is in the list twice"),
-            Self::TooMany => write!(f, "is one too many; at most {PLACES_MAX} are allowed"),
-        }
-    }
 }
 
 /// Beginnings of header names whose values the gate, the platform or HTTP itself reads.

@@ -40,7 +40,7 @@ fn places<T: AsRef<str>>(list: &[T]) -> Places {
 }
 
 fn prefix() -> KeyPrefix {
-    KeyPrefix::parse("acme_live").unwrap()
+    "acme_live".parse::<KeyPrefix>().unwrap()
 }
 
 #[test]

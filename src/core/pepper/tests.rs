@@ -20,22 +20,22 @@ fn a_pepper_is_long_visible_and_not_a_repetition() {
         (ten.repeat(4) + "é012", Some(PepperFault::Character)),
         (" \t".to_string() + &ten.repeat(5) + "\r\n", None),
     ] {
-        assert_eq!(Pepper::parse(&text).err(), fault, "{text}");
+        assert_eq!(text.parse::<Pepper>().err(), fault, "{text}");
     }
 }
 
 #[test]
 fn white_space_around_a_pepper_is_no_part_of_it() {
-    let id = Pepper::parse(PEPPER).unwrap().id();
-    assert_eq!(Pepper::parse(&format!("\n{PEPPER} \n")).unwrap().id(), id);
-    assert_ne!(Pepper::parse(&PEPPER.to_lowercase()).unwrap().id(), id);
+    let id = PEPPER.parse::<Pepper>().unwrap().id();
+    assert_eq!(format!("\n{PEPPER} \n").parse::<Pepper>().unwrap().id(), id);
+    assert_ne!(PEPPER.to_lowercase().parse::<Pepper>().unwrap().id(), id);
 }
 
 #[test]
 fn a_pepper_is_shown_by_its_id_and_a_fault_says_what_to_do() {
-    let pepper = Pepper::parse(PEPPER).unwrap();
+    let pepper = PEPPER.parse::<Pepper>().unwrap();
     let id = pepper.id();
-    assert_eq!(PepperId::parse(id.as_str()), Some(id));
+    assert_eq!(id.as_str().parse::<PepperId>(), Ok(id));
     assert_eq!(format!("{pepper:?} {id:?}"), format!("Pepper({id}, ..) PepperId({id})"));
     for (fault, problem) in [
         (PepperFault::Length, "has not 43 to 512 characters"),

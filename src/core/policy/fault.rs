@@ -8,6 +8,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 
 use serde_json::value::RawValue;
+use thiserror::Error;
 
 use crate::json_error;
 use crate::message::{VALUE_MAX_CHARS, escape_for_message};
@@ -17,7 +18,8 @@ use crate::unique_map::UniqueMap;
 const FAULTS_MAX: usize = 100;
 
 /// What is wrong with one variable, or with a field of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field}: {problem}")]
 pub struct PolicyFault {
     field: String,
     problem: String,
@@ -37,14 +39,9 @@ impl PolicyFault {
     }
 }
 
-impl fmt::Display for PolicyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.problem)
-    }
-}
-
 /// All that is wrong with the variables; at least one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.lines())]
 pub struct PolicyFaults(Vec<PolicyFault>);
 
 impl PolicyFaults {
@@ -52,18 +49,10 @@ impl PolicyFaults {
     pub fn iter(&self) -> impl Iterator<Item = &PolicyFault> {
         self.0.iter()
     }
-}
 
-impl fmt::Display for PolicyFaults {
     /// One line for each fault.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, fault) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_str("\n")?;
-            }
-            fault.fmt(f)?;
-        }
-        Ok(())
+    fn lines(&self) -> String {
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -166,7 +166,7 @@ impl<'v> Reader<'v, '_> {
 
     fn key_prefix(&mut self) -> Option<KeyPrefix> {
         let text = self.faults.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
-        let parsed = KeyPrefix::parse(&text);
+        let parsed = text.parse::<KeyPrefix>();
         parsed.map_err(|fault| self.faults.add("KEY_PREFIX", fault)).ok()
     }
 
@@ -261,7 +261,7 @@ impl<'v> Reader<'v, '_> {
         let mut plans = BTreeMap::new();
         for (name, value) in written.unwrap_or_default() {
             let field = alloc::format!("PLANS.{}", shown_text(&name));
-            if let Err(fault) = Plan::parse(&name) {
+            if let Err(fault) = name.parse::<Plan>() {
                 self.faults.add(&field, fault);
             }
             if let Some(limiter) = self.limiter(&field, value) {

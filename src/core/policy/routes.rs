@@ -70,10 +70,11 @@ impl<'v> Reader<'v, '_> {
         let access = place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
         let methods = place("methods")
             .map_or(methods.all(), |(field, value)| self.route_methods(&field, value, methods));
-        let scopes = place("scopes")
-            .map_or_else(Vec::new, |(field, value)| self.tokens(&field, value, Scope::ALLOWED, Scope::parse));
+        let scopes = place("scopes").map_or_else(Vec::new, |(field, value)| {
+            self.tokens(&field, value, Scope::ALLOWED, str::parse::<Scope>)
+        });
         let subjects = place("subjects").map_or_else(Vec::new, |(field, value)| {
-            self.tokens(&field, value, Subject::ALLOWED, Subject::parse)
+            self.tokens(&field, value, Subject::ALLOWED, str::parse::<Subject>)
         });
         let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
         let mut boolean =
@@ -114,7 +115,7 @@ impl<'v> Reader<'v, '_> {
             let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
             self.faults.add_text(field, &text, problem);
         }
-        let parsed = Pattern::parse(&text);
+        let parsed = text.parse::<Pattern>();
         parsed.map_err(|fault| self.faults.add_text(field, &text, fault)).ok()
     }
 

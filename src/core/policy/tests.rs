@@ -124,10 +124,10 @@ fn what_is_set_is_what_is_read() {
     assert_eq!((route.scopes()[0].as_str(), route.subjects()[0].as_str()), ("a", "acme"));
     assert_eq!(policy.methods().allow_header(route.methods()), "GET, HEAD");
     assert_eq!(policy.routes().as_slice()[1].access(), Access::Deny);
-    let plan = |name| policy.plan(&Plan::parse(name).unwrap());
+    let plan = |name: &str| policy.plan(&name.parse::<Plan>().unwrap());
     assert_eq!(plan("free"), PlanLimit::Limiter { binding: "FREE", period_secs: 10 });
     assert_eq!(plan("paid"), PlanLimit::Unknown);
-    assert_eq!(self::policy(&least()).plan(&Plan::parse("paid").unwrap()), PlanLimit::Unlimited);
+    assert_eq!(self::policy(&least()).plan(&"paid".parse::<Plan>().unwrap()), PlanLimit::Unlimited);
 }
 
 #[test]

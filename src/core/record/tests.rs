@@ -11,7 +11,7 @@ const LEAST: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","state":"acti
     "digest":"hs256.1a2b3c4d.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
 
 fn id(text: &str) -> KeyId {
-    KeyId::parse(text).unwrap()
+    text.parse::<KeyId>().unwrap()
 }
 
 /// The frozen records: the text, and the field that is wrong.
