@@ -19,14 +19,13 @@ use crate::address::client_address;
 use crate::credential::{AuthorizationFate, CredentialText, Presented};
 use crate::denial::{Cause, Denial};
 use crate::digest::ImportedKey;
-use crate::key::{Key, KeyFault, KeyId};
+use crate::key::{Key, KeyError, KeyId};
 use crate::method::MethodSet;
 use crate::overrides::{Rules, check_destination, check_method};
 use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
-use crate::text::{cut, split_scheme};
 
 /// Everything that stays the same from request to request.
 #[derive(Debug)]
@@ -91,9 +90,9 @@ impl<'a> UrlParts<'a> {
     /// Splits a URL that a WHATWG parser has written; such a URL always has these parts.
     #[must_use]
     pub fn of(url: &'a str) -> Self {
-        let url = cut(url, b'#').map_or(url, |(before, _)| before);
-        let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
-        let (before, query) = match cut(rest, b'?') {
+        let url = url.split_once('#').map_or(url, |(before, _)| before);
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (before, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
         };
@@ -293,10 +292,10 @@ impl Gate {
                 let id = key.id();
                 Ok(PresentedKey::Issued { text, id })
             }
-            Ok(_) => Err(Cause::Key(KeyFault::Tag)),
-            Err(KeyFault::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
+            Ok(_) => Err(Cause::Key(KeyError::Tag)),
+            Err(KeyError::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
                 Some(key) => Ok(PresentedKey::Imported(key)),
-                None => Err(Cause::Key(KeyFault::Character)),
+                None => Err(Cause::Key(KeyError::Character)),
             },
             Err(fault) => Err(Cause::Key(fault)),
         }

@@ -133,7 +133,7 @@ mod tests {
         let key = ImportedKey::parse(&std::format!("{n:064x}")).unwrap();
         Rc::new(Record::new(
             key.id(),
-            Subject::parse("acme").unwrap(),
+            "acme".parse::<Subject>().unwrap(),
             Digest::ImportedBare(*key.sha256()),
             UnixSeconds::new(0).unwrap(),
         ))

@@ -238,8 +238,8 @@ impl World {
 
     fn issue(&mut self, facts: Facts) {
         let number = u8::try_from(self.keys.len()).unwrap();
-        let pepper = Pepper::parse(&pepper_text(self.pepper)).unwrap();
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let pepper = pepper_text(self.pepper).parse::<Pepper>().unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
         let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
             bytes.iter_mut().zip(0_u8..).for_each(|(byte, at)| *byte = number.wrapping_add(at) % 62);
             Ok::<(), ()>(())

@@ -11,7 +11,6 @@ use crate::method::{MethodIndex, Methods, is_registered};
 use crate::path::{CanonicalPath, PathRules};
 use crate::query::{form_decoded, pairs};
 use crate::route::RouteTable;
-use crate::text::split_scheme;
 
 /// The parameters of a query that frameworks take a method from: Laravel, Symfony, Jersey, Apache CXF, Spring, gorilla/handlers and
 /// Express' method-override; ASP.NET MVC; Plack; wai-extra. Not Restlet's `method`, which says other things elsewhere.
@@ -72,7 +71,7 @@ pub(crate) fn check_destination(
     method: MethodIndex,
     destination: &str,
 ) -> Result<(), Cause> {
-    let target = match split_scheme(destination) {
+    let target = match destination.split_once("://") {
         Some(_) => {
             let target = UrlParts::of(destination);
             if target.scheme != url.scheme || target.authority != url.authority {

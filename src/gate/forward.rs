@@ -125,7 +125,7 @@ fn sign(
 pub(crate) fn failure(key_id: Option<String>, subject: Option<String>, reason: String) -> Denial {
     Denial {
         cause: if reason.is_empty() { Cause::OriginTimeout } else { Cause::OriginUnreachable(reason) },
-        key_id: key_id.and_then(|id| KeyId::parse(&id).ok()),
-        subject: subject.and_then(|subject| Subject::parse(&subject).ok()),
+        key_id: key_id.and_then(|id| id.parse::<KeyId>().ok()),
+        subject: subject.and_then(|subject| subject.parse::<Subject>().ok()),
     }
 }

@@ -8,7 +8,6 @@ use keygate_core::decide::Permit;
 use keygate_core::denial::Denial;
 use keygate_core::event::{Event, Scene};
 use keygate_core::log_budget::{Allowance, LogBudget};
-use keygate_core::text::cut;
 
 use crate::glue;
 use crate::isolate::Isolate;
@@ -16,8 +15,8 @@ use crate::lookup::Moment;
 
 /// When an event is, and what it is about; `described` is what [`glue::describe`] says.
 fn scene<'a>(described: &'a str, head: &Head<'a>) -> (&'a str, Scene<'a>) {
-    let (request_id, rest) = cut(described, b'\n').unwrap_or((described, ""));
-    let (time, user_agent) = cut(rest, b'\n').unwrap_or((rest, ""));
+    let (request_id, rest) = described.split_once('\n').unwrap_or((described, ""));
+    let (time, user_agent) = rest.split_once('\n').unwrap_or((rest, ""));
     let scene = Scene {
         request_id,
         method: head.method,

@@ -3,7 +3,6 @@
 use keygate_core::admission::Head;
 use keygate_core::header_filter::METHOD_HEADERS;
 use keygate_core::policy::Policy;
-use keygate_core::text::cut;
 use zeroize::Zeroizing;
 
 /// The headers that stand first, in this order: `cf-connecting-ip`, `origin`, `access-control-request-method`,
@@ -56,7 +55,7 @@ impl RequestText {
 
 /// The text up to the next line feed, which is taken off `rest`.
 fn next_part<'a>(rest: &mut &'a str) -> &'a str {
-    let (part, after) = cut(rest, b'\n').unwrap_or((rest, ""));
+    let (part, after) = rest.split_once('\n').unwrap_or((rest, ""));
     *rest = after;
     part
 }

@@ -121,10 +121,10 @@ mod tests {
     const NEW: &str = "89abcdef";
 
     fn record(pepper: &str, change: impl FnOnce(&mut Record)) -> Record {
-        let digest = Digest::parse(&format!("hs256.{pepper}.{}", "A".repeat(43))).unwrap();
-        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let digest = format!("hs256.{pepper}.{}", "A".repeat(43)).parse::<Digest>().unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
         let at = UnixSeconds::new(1).unwrap();
-        let mut record = Record::new(id, Subject::parse("acme").unwrap(), digest, at);
+        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at);
         change(&mut record);
         record
     }
