@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::fault::{Fault, Outcome};
 use crate::wrangler_toml::WranglerToml;
 
-/// NIST SP 800-131A's floor for a secret that is stored as a plain hash and must not be guessed.
+/// NIST SP 800-131A's floor for a secret that must not be guessed by those who have its hash.
 const MIN_BITS: f64 = 112.0;
 /// More than any key; reading stops here.
 const READ_MAX: u64 = 4096;
@@ -70,7 +70,7 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcom
     if bits < MIN_BITS && !allow_weak {
         return Err(Fault::failed(
             format!(
-                "the key is too easy to guess: about {bits:.0} bits by its length, characters and patterns, {MIN_BITS} are needed because it is stored as a plain SHA-256"
+                "the key is too easy to guess: about {bits:.0} bits by its length, characters and patterns, {MIN_BITS} are needed so that nobody who has the store and the pepper can guess it"
             ),
             "issue a new key for this client instead",
         ));

@@ -240,9 +240,10 @@ impl Gate {
             return Err(Cause::RouteDenied.into());
         }
         let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
-        check_method(rules, &path, method, url.query, head.method_headers)?;
+        check_method(rules, &path, method, preflight, url.query, head.method_headers)?;
         if let (Some(destination), "MOVE" | "COPY") = (head.destination, head.method) {
-            check_destination(rules, &url, &path, method, destination)?;
+            let origin = route.and_then(Route::origin).unwrap_or_else(|| policy.origin());
+            check_destination(rules, &url, &path, method, destination, origin)?;
         }
 
         // 6

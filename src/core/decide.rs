@@ -358,6 +358,10 @@ impl<'a> Permit<'a> {
         if self.request.is_preflight {
             stripped.push("cookie");
         }
+        // It was judged for these alone; an origin that takes another method from a form would act on it.
+        if !matches!(method, "MOVE" | "COPY") {
+            stripped.push("destination");
+        }
         stripped
     }
 

@@ -21,8 +21,8 @@ pub struct MethodIndex(u8); // INVARIANT: < METHODS_MAX
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MethodSet(u32);
 
-/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and PURGE and TRACK, which servers know.
-const REGISTERED: [&str; 42] = [
+/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and those besides that servers and Node.js know.
+const REGISTERED: [&str; 47] = [
     "ACL",
     "BASELINE-CONTROL",
     "BIND",
@@ -36,6 +36,7 @@ const REGISTERED: [&str; 42] = [
     "LABEL",
     "LINK",
     "LOCK",
+    "M-SEARCH",
     "MERGE",
     "MKACTIVITY",
     "MKCALENDAR",
@@ -43,6 +44,7 @@ const REGISTERED: [&str; 42] = [
     "MKREDIRECTREF",
     "MKWORKSPACE",
     "MOVE",
+    "NOTIFY",
     "OPTIONS",
     "ORDERPATCH",
     "PATCH",
@@ -56,12 +58,15 @@ const REGISTERED: [&str; 42] = [
     "REBIND",
     "REPORT",
     "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
     "TRACE",
     "TRACK",
     "UNBIND",
     "UNCHECKOUT",
     "UNLINK",
     "UNLOCK",
+    "UNSUBSCRIBE",
     "UPDATE",
     "UPDATEREDIRECTREF",
     "VERSION-CONTROL",
@@ -95,6 +100,12 @@ impl MethodSet {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The set and this method.
+    #[must_use]
+    pub fn with(self, method: MethodIndex) -> Self {
+        self.union(Self::of(method))
     }
 
     fn of(method: MethodIndex) -> Self {
