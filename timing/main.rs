@@ -119,9 +119,9 @@ fn inputs<T>(rng: &mut BenchRng, make: impl Fn(Class, &mut BenchRng) -> T) -> Ve
 
 /// A key that both peppers are tried on.
 fn key() -> (KeyPrefix, Peppers, String) {
-    let prefix = KeyPrefix::parse("acme_live").expect("it is one");
-    let current = Pepper::parse(PEPPER).expect("it is one");
-    let previous = Some(Pepper::parse(PEPPER_PREVIOUS).expect("it is one"));
+    let prefix = "acme_live".parse::<KeyPrefix>().expect("it is one");
+    let current = PEPPER.parse::<Pepper>().expect("it is one");
+    let previous = Some(PEPPER_PREVIOUS.parse::<Pepper>().expect("it is one"));
     let key = NewKey::from_entropy(&prefix, &current, |bytes| {
         bytes.fill(7);
         Ok::<(), ()>(())

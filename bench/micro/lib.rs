@@ -77,8 +77,8 @@ impl Fixture {
     /// A constant above is not what the core takes.
     #[must_use]
     pub fn new() -> Self {
-        let prefix = KeyPrefix::parse(PREFIX).expect("a prefix");
-        let pepper = Pepper::parse(PEPPER).expect("a pepper");
+        let prefix = PREFIX.parse::<KeyPrefix>().expect("a prefix");
+        let pepper = PEPPER.parse::<Pepper>().expect("a pepper");
         let mut next = 1_u8;
         let fill = |bytes: &mut [u8]| {
             for byte in bytes {

@@ -38,9 +38,9 @@ thread_local! {
             .expect("it is a pepper"),
     });
     static RECORD: LazyLock<Record> = LazyLock::new(|| {
-        let prefix = KeyPrefix::parse("acme_live").expect("it is one");
+        let prefix = "acme_live".parse::<KeyPrefix>().expect("it is one");
         let key = Key::parse(KEY, &prefix).expect("it is one");
-        let digest = Pepper::parse(PEPPER).expect("it is one").digest(&key);
+        let digest = PEPPER.parse::<Pepper>().expect("it is one").digest(&key);
         let json = format!(
             r#"{{"v":1,"id":"{}","subject":"acme","digest":"{digest}","state":"active","created":0}}"#,
             key.id()

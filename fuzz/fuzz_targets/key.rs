@@ -12,10 +12,10 @@ use keygate_fuzz::{PEPPER, PEPPER_PREVIOUS, PREFIX, tag, text};
 use libfuzzer_sys::fuzz_target;
 
 static PREFIX_PARSED: LazyLock<KeyPrefix> =
-    LazyLock::new(|| KeyPrefix::parse("acme_live").expect("it is one"));
+    LazyLock::new(|| "acme_live".parse::<KeyPrefix>().expect("it is one"));
 static PEPPERS: LazyLock<Peppers> = LazyLock::new(|| Peppers {
-    current: Pepper::parse(PEPPER).expect("it is one"),
-    previous: Some(Pepper::parse(PEPPER_PREVIOUS).expect("it is one")),
+    current: PEPPER.parse::<Pepper>().expect("it is one"),
+    previous: Some(PEPPER_PREVIOUS.parse::<Pepper>().expect("it is one")),
 });
 
 fuzz_target!(|data: &[u8]| {
@@ -52,21 +52,21 @@ fn presented(text: &str) {
 }
 
 fn neighbours(text: &str) {
-    if let Ok(prefix) = KeyPrefix::parse(text) {
+    if let Ok(prefix) = text.parse::<KeyPrefix>() {
         assert_eq!(prefix.as_str(), text);
         assert!((2..=24).contains(&text.len()));
         assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
     }
-    match KeyId::parse(text) {
+    match text.parse::<KeyId>() {
         Ok(id) => assert_eq!((id.as_str(), id.kv_name()), (text, format!("key/{text}"))),
         // A whole key that was pasted in the place of an id does not come back: only what an id's length shows is told.
         Err(fault) => {
             let start: String = text.chars().take(12).collect();
-            let cut = KeyId::parse(&format!("{start}!")).expect_err("it is too long");
+            let cut = format!("{start}!").parse::<KeyId>().expect_err("it is too long");
             assert!(text.chars().count() <= 12 || fault == cut);
         }
     }
-    if let Ok(digest) = Digest::parse(text) {
+    if let Ok(digest) = text.parse::<Digest>() {
         assert_eq!(digest.to_string(), text, "a digest has one spelling");
     }
     if let Some(imported) = ImportedKey::parse(text) {
@@ -84,9 +84,9 @@ fn neighbours(text: &str) {
             assert_eq!(matches(&wrong), DigestMatch::No);
         }
     }
-    if let Ok(pepper) = Pepper::parse(text) {
+    if let Ok(pepper) = text.parse::<Pepper>() {
         let trimmed = text.trim_ascii();
-        assert_eq!(Pepper::parse(trimmed).expect("it was one").id(), pepper.id());
+        assert_eq!(trimmed.parse::<Pepper>().expect("it was one").id(), pepper.id());
         assert!(!format!("{pepper:?}").contains(trimmed));
     }
 }

@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(written == held || is_default || name == "ips", "{name}: {written} became {held}");
     }
 
-    let other = KeyId::parse("000000000000").expect("it is one");
+    let other = "000000000000".parse::<KeyId>().expect("it is one");
     assert_eq!(Record::parse_entry(other, &text).is_ok(), record.id == other);
     assert!(Record::parse_entry(record.id, &text).is_ok());
     let list = Record::parse_list(&format!("[{text}]")).expect("one record is a list of one");

@@ -23,7 +23,11 @@ fuzz_target!(|data: &[u8]| {
     let input = text(data);
     let mut lines = input.split('\n');
     let flags = lines.next().and_then(|line| line.bytes().next()).unwrap_or(0);
-    let rules = PathRules { allow_encoded_slash: flags & 1 == 1, case_insensitive: flags & 2 == 2 };
+    let rules = PathRules {
+        allow_encoded_slash: flags & 1 == 1,
+        case_insensitive: flags & 2 == 2,
+        ..PathRules::default()
+    };
     let method = METHODS[usize::from(flags >> 2 & 3)];
     let Ok(path) = CanonicalPath::parse(lines.next().unwrap_or("/"), rules) else { return };
     one_reading(&input, &path, rules);

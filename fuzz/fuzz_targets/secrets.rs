@@ -52,17 +52,17 @@ fn read(texts: &SecretTexts<'_>, secrets: &Secrets) {
     let other = Secrets::parse(&SecretTexts { origin_authorization: other, ..alone }).expect("it is a value");
     assert_eq!(format!("{other:?}"), debug, "what is shown depends on a secret");
 
-    let named: Vec<KeyId> = words(texts.denied_ids).filter_map(|word| KeyId::parse(word).ok()).collect();
+    let named: Vec<KeyId> = words(texts.denied_ids).filter_map(|word| word.parse::<KeyId>().ok()).collect();
     for id in &named {
         assert!(secrets.is_denied(id), "{id} was to be denied");
     }
-    let stranger = KeyId::parse("zzzzzzzzzzzz").expect("it is one");
+    let stranger = "zzzzzzzzzzzz".parse::<KeyId>().expect("it is one");
     assert_eq!(secrets.is_denied(&stranger), named.contains(&stranger));
 
     let list: Vec<Value> =
         texts.static_keys.map(|text| serde_json::from_str(text).unwrap_or_default()).unwrap_or_default();
     for record in &list {
-        let id = record["id"].as_str().and_then(|id| KeyId::parse(id).ok()).expect("every record has an id");
+        let id = record["id"].as_str().and_then(|id| id.parse::<KeyId>().ok()).expect("every record has an id");
         assert_eq!(secrets.static_key(&id).expect("it is in the list").id, id);
     }
     let is_listed = list.iter().any(|record| record["id"] == stranger.as_str());

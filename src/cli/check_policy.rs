@@ -75,7 +75,7 @@ fn check_bindings(config: &WranglerToml, policy: &Policy, findings: &mut Finding
         return;
     };
     for name in plans.keys() {
-        let Ok(plan) = Plan::parse(name) else {
+        let Ok(plan) = name.parse::<Plan>() else {
             continue;
         };
         if let PlanLimit::Limiter { binding, period_secs } = policy.plan(&plan) {

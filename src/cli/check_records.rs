@@ -55,7 +55,7 @@ fn check_bulk(file: &str, list: &[Value], findings: &mut Findings) {
 }
 
 fn check_entry(file: &str, at: usize, entry: &Entry, findings: &mut Findings) {
-    let id = entry.key.strip_prefix(KV_NAME_PREFIX).map(KeyId::parse);
+    let id = entry.key.strip_prefix(KV_NAME_PREFIX).map(str::parse::<KeyId>);
     let Some(Ok(id)) = id else {
         let problem = format!("is not `{KV_NAME_PREFIX}` and a key id: 12 characters of 0-9, A-Z and a-z");
         return findings.add(Level::Error, file, format!("[{at}].key"), problem);

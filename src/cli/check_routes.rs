@@ -1,6 +1,5 @@
 //! What `keygate check` says of routes that the gate accepts, and that may not do what was meant.
 
-use keygate_core::policy::VARIABLES;
 use serde_json::Value;
 
 use crate::dev_vars::DevVars;
@@ -27,31 +26,30 @@ pub(crate) fn check_routes(config: &WranglerToml, findings: &mut Findings) {
     let routes = vars.get("ROUTES").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let field = |at: usize, name: &str| config.place(&format!("vars.ROUTES[{at}].{name}"));
     let is_everything = |route: &Value| text(route, "path") == EVERYTHING && route.get("methods").is_none();
-    let (last, has_scopes) = (routes.last(), routes.iter().any(has_scopes));
-    if has_scopes && !last.is_some_and(is_everything) {
+    let (last, is_restricting) = (routes.last(), routes.iter().any(names_holders));
+    let ends_denied = last.is_some_and(|last| is_everything(last) && is_denied(last));
+    if is_restricting && !last.is_some_and(is_everything) {
         findings.advise(
             Level::Note,
             config.name(),
             config.place("vars.ROUTES"),
-            "has scopes, and its last rule is not for `/*`: what no rule names needs any valid key, whatever its scopes",
+            "has scopes or subjects, and its last rule is not for `/*`: what no rule names needs any valid key, whoever holds it",
             "end with a rule `path = \"/*\"`, `access = \"deny\"`",
         );
     }
-    // Where the last rule denies, another spelling of a path is denied.
-    if !last.is_some_and(|last| is_everything(last) && is_denied(last)) {
-        let restricts = |route: &Value| has_scopes_or_denies(route) && text(route, "path") != EVERYTHING;
-        for (variable, spelling, who) in LOOSE_MATCHING {
-            let is_known = VARIABLES.iter().any(|known| known.name == variable);
-            let restricting = routes.iter().position(restricts).filter(|_| is_known);
-            if let Some(at) = restricting.filter(|_| vars.get(variable).is_none()) {
-                findings.advise(
-                    Level::Note,
-                    config.name(),
-                    field(at, "path"),
-                    format!("does not match the same path {spelling}; {who} take it for the same by default, and the rule would not hold"),
-                    &format!("set `{variable}` to true if the origin does so, else to false"),
-                );
-            }
+    let restricts = |route: &Value| is_restricted(route) && text(route, "path") != EVERYTHING;
+    for (variable, spelling, who) in LOOSE_MATCHING {
+        let restricting = routes.iter().position(restricts).filter(|_| vars.get(variable).is_none());
+        // Where nothing but a last rule that denies follows, another spelling of the path is denied.
+        let is_open = |at: &usize| routes.iter().skip(at + 1).any(|route| !is_denied(route)) || !ends_denied;
+        if let Some(at) = restricting.filter(is_open) {
+            findings.advise(
+                Level::Note,
+                config.name(),
+                field(at, "path"),
+                format!("does not match the same path {spelling}; {who} take it for the same by default, and the rule would not hold"),
+                &format!("set `{variable}` to true if the origin does so, else to false"),
+            );
         }
     }
     let file = DevVars::read(config.folder(), config.environment()).ok().flatten();
@@ -80,16 +78,18 @@ fn text<'r>(route: &'r Value, field: &str) -> &'r str {
     route.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn has_scopes(route: &Value) -> bool {
-    route.get("scopes").and_then(Value::as_array).is_some_and(|scopes| !scopes.is_empty())
+fn names_holders(route: &Value) -> bool {
+    let is_filled =
+        |field: &str| route.get(field).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    is_filled("scopes") || is_filled("subjects")
 }
 
 fn is_denied(route: &Value) -> bool {
     text(route, "access") == "deny"
 }
 
-fn has_scopes_or_denies(route: &Value) -> bool {
-    has_scopes(route) || is_denied(route)
+fn is_restricted(route: &Value) -> bool {
+    names_holders(route) || is_denied(route)
 }
 
 #[cfg(test)]
@@ -125,6 +125,7 @@ mod tests {
             (&[SCOPED, PUBLIC], true),
             (&[LAST, SCOPED], true),
             (&[SCOPED, LAST], false),
+            (&["{ path = '/acme/*', subjects = ['acme'] }"], true),
             (&[SCOPED, "{ path = '/*' }"], false),
             (&[SCOPED, "{ path = '/*', methods = ['GET'] }"], true),
         ] {
@@ -142,6 +143,13 @@ mod tests {
             ("", &[DENIED], "vars.ROUTES[0].path: "),
             ("", &[DENIED, "{ path = '/*' }"], "vars.ROUTES[0].path: "),
             ("", &[SCOPED, LAST], ""),
+            ("", &[SCOPED, DENIED, LAST], ""),
+            (
+                "",
+                &["{ path = '/api/users/*', scopes = ['admin'] }", "{ path = '/api/*' }", LAST],
+                "vars.ROUTES[0].path: ",
+            ),
+            ("", &["{ path = '/acme/*', subjects = ['acme'] }"], "vars.ROUTES[0].path: "),
             ("", &[PUBLIC], ""),
             ("CASE_INSENSITIVE_PATHS = true", &[DENIED], ""),
             ("CASE_INSENSITIVE_PATHS = false", &[DENIED], ""),

@@ -150,17 +150,17 @@ mod tests {
     use crate::revision::Revision;
     use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Bounded, Name, Record, State, UnixSeconds};
+    use keygate_core::record::{Bounded, Record, State, UnixSeconds};
     use keygate_core::token::{Scope, Subject};
 
     fn longest(name: &str) -> Record {
         let mut record = Record::new(
-            KeyId::parse("4fTz0Qw9Lr2K").unwrap(),
-            Subject::parse(&"s".repeat(128)).unwrap(),
-            Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap(),
+            "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap(),
+            "s".repeat(128).parse::<Subject>().unwrap(),
+            format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap(),
             UnixSeconds::MAX,
         );
-        record.name = Name::parse(name).unwrap();
+        record.name = name.parse().unwrap();
         record.state = State::Disabled;
         record.not_after = Some(UnixSeconds::MAX);
         record
@@ -180,7 +180,7 @@ mod tests {
     fn scopes_that_do_not_fit_are_left_out_whole() {
         let scopes = |count: usize| {
             let mut record = longest("");
-            let all = (0..count).map(|n| Scope::parse(&format!("{n:064}")).unwrap()).collect::<Vec<_>>();
+            let all = (0..count).map(|n| format!("{n:064}").parse::<Scope>().unwrap()).collect::<Vec<_>>();
             record.scopes = Bounded::try_from(all).unwrap();
             Metadata::of(&record).scopes.map(|scopes| scopes.len())
         };
@@ -198,8 +198,8 @@ mod tests {
     fn a_record_that_the_gate_would_refuse_is_not_written() {
         // The id of an imported key follows from its digest; this one does not.
         let record = Record::new(
-            KeyId::parse("4fTz0Qw9Lr2K").unwrap(),
-            Subject::parse("demo").unwrap(),
+            "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap(),
+            "demo".parse::<Subject>().unwrap(),
             Digest::ImportedBare([0; 32]),
             UnixSeconds::MAX,
         );

@@ -41,7 +41,7 @@ pub(crate) fn set(record: &mut Record, given: &FieldArgs, now: UnixSeconds) -> O
 /// # Errors
 /// It is none; of a whole key that was given in its place nothing is repeated.
 pub(crate) fn id(text: &str) -> Outcome<KeyId> {
-    KeyId::parse(text).map_err(|e| {
+    text.parse::<KeyId>().map_err(|e| {
         Fault::usage(
             e.to_string(),
             "give the 12 characters after the key's prefix; `keygate list` shows them",
@@ -50,30 +50,30 @@ pub(crate) fn id(text: &str) -> Outcome<KeyId> {
 }
 
 pub(crate) fn subject(text: &str) -> Outcome<Subject> {
-    Subject::parse(text).map_err(|e| wrong("--subject", e))
+    text.parse::<Subject>().map_err(|e| wrong("--subject", e))
 }
 
 fn name(text: &str) -> Outcome<Name> {
-    Name::parse(text).map_err(|e| wrong("--name", e))
+    text.parse::<Name>().map_err(|e| wrong("--name", e))
 }
 
 fn plan(text: &str) -> Outcome<Plan> {
-    Plan::parse(text).map_err(|e| wrong("--plan", e))
+    text.parse::<Plan>().map_err(|e| wrong("--plan", e))
 }
 
 fn scopes(texts: &[String]) -> Outcome<Bounded<Scope>> {
-    let scopes: Result<Vec<Scope>, _> = texts.iter().map(|text| Scope::parse(text)).collect();
+    let scopes: Result<Vec<Scope>, _> = texts.iter().map(|text| text.parse::<Scope>()).collect();
     Bounded::try_from(scopes.map_err(|e| wrong("--scope", e))?).map_err(|e| wrong("--scope", e))
 }
 
 fn ips(texts: &[String]) -> Outcome<Bounded<Network>> {
-    let networks: Result<Vec<Network>, _> = texts.iter().map(|text| Network::parse(text)).collect();
+    let networks: Result<Vec<Network>, _> = texts.iter().map(|text| text.parse::<Network>()).collect();
     Bounded::try_from(networks.map_err(|e| wrong("--ip", e))?).map_err(|e| wrong("--ip", e))
 }
 
 /// The notes in `old`, with those of `texts` set.
 fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
-    let mut notes: BTreeMap<String, String> = old.as_map();
+    let mut notes: BTreeMap<String, String> = old.as_map().clone();
     for text in texts {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
             Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing")

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::fault::{Fault, Outcome};
 use crate::wrangler_toml::WranglerToml;
 
-/// NIST SP 800-131A's floor for a secret that is stored as a plain hash and must not be guessed.
+/// NIST SP 800-131A's floor for a secret that must not be guessed by those who have its hash.
 const MIN_BITS: f64 = 112.0;
 /// More than any key; reading stops here.
 const READ_MAX: u64 = 4096;
@@ -70,7 +70,7 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcom
     if bits < MIN_BITS && !allow_weak {
         return Err(Fault::failed(
             format!(
-                "the key is too easy to guess: about {bits:.0} bits by its length, characters and patterns, {MIN_BITS} are needed because it is stored as a plain SHA-256"
+                "the key is too easy to guess: about {bits:.0} bits by its length, characters and patterns, {MIN_BITS} are needed so that nobody who has the store and the pepper can guess it"
             ),
             "issue a new key for this client instead",
         ));
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_key_is_imported_when_it_holds_112_bits() {
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
         for good in [
             // 64 and 28 hex digits, 20 base62 digits, 22 of base64url, a UUID
             "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -258,7 +258,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_random_key_is_imported(text in "[0-9a-f]{40}|[0-9a-f]{64}|[0-9A-Za-z]{22,40}|[0-9A-Za-z_-]{43}|[0-9a-z]{26,40}") {
-            prop_assert!(import(&text, &KeyPrefix::parse("acme_live").unwrap(), false).is_ok());
+            prop_assert!(import(&text, &"acme_live".parse::<KeyPrefix>().unwrap(), false).is_ok());
         }
     }
 

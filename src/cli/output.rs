@@ -148,6 +148,11 @@ fn without_runs(text: &str, least: usize) -> String {
     clean
 }
 
+/// The text as one word of the shell's.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{printable, redact, redact_typed};

@@ -167,10 +167,10 @@ mod tests {
     const NAME: &str = "key/4fTz0Qw9Lr2K";
 
     fn entry(number: u64, by: Option<&str>, change: impl FnOnce(&mut Record)) -> Entry {
-        let digest = Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
-        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
         let mut record =
-            Record::new(id, Subject::parse("acme").unwrap(), digest, UnixSeconds::new(1).unwrap());
+            Record::new(id, "acme".parse::<Subject>().unwrap(), digest, UnixSeconds::new(1).unwrap());
         change(&mut record);
         Entry::of(&record, Some(Revision { number, by: by.map(str::to_owned) })).unwrap()
     }

@@ -98,7 +98,7 @@ pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> 
     let (text, source) = current_text(args, config, remote)?;
     let pepper = parsed(&text, "pepper", &source)?;
     let local = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
-    let local = local.and_then(|file| Pepper::parse(file.value("PEPPER")?).ok());
+    let local = local.and_then(|file| file.value("PEPPER")?.parse::<Pepper>().ok());
     Ok(FoundPepper {
         not_the_local_one: local.is_some_and(|local| local.id() != pepper.id()),
         pepper,
@@ -119,7 +119,7 @@ pub(crate) fn peppers(args: &PepperArgs, config: &WranglerToml, remote: bool) ->
 }
 
 fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {
-    Pepper::parse(text).map_err(|e| {
+    text.parse::<Pepper>().map_err(|e| {
         Fault::failed(
             format!("the {which} from {source} {e}"),
             "use the text that the gate has as its secret, whole and unchanged",

@@ -130,9 +130,9 @@ mod tests {
     }
 
     fn record(change: impl FnOnce(&mut Record)) -> Record {
-        let digest = Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
-        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
-        let mut record = Record::new(id, Subject::parse("acme").unwrap(), digest, at(500));
+        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
+        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(500));
         change(&mut record);
         record
     }
@@ -154,7 +154,7 @@ mod tests {
             (record(|r| r.not_after = Some(at(NOW + 1))), true),
             (record(|r| r.not_after = Some(at(NOW))), false),
             (record(|r| r.state = State::Disabled), false),
-            (record(|r| r.id = KeyId::parse("000000000000").unwrap()), false),
+            (record(|r| r.id = "000000000000".parse::<KeyId>().unwrap()), false),
         ] {
             let list = serde_json::to_string(&[fixed]).unwrap();
             let (_folder, config) = config("", &format!("STATIC_KEYS='{list}'\n"));

@@ -191,7 +191,8 @@ impl WranglerToml {
     pub(crate) fn key_prefix(&self) -> Outcome<KeyPrefix> {
         let place = self.place("vars.KEY_PREFIX");
         match self.vars().get("KEY_PREFIX") {
-            Some(Value::String(text)) => KeyPrefix::parse(text)
+            Some(Value::String(text)) => text
+                .parse::<KeyPrefix>()
                 .map_err(|e| Fault::failed(format!("{}: `{place}`: {e}", self.name), "correct it")),
             _ => Err(Fault::failed(
                 format!("{} has no `{place}`", self.name),

@@ -20,14 +20,13 @@ use crate::credential::{AuthorizationFate, CredentialText, Presented, SOURCES_MA
 use crate::denial::{Cause, Denial};
 use crate::digest::ImportedKey;
 use crate::header_filter::{HopHeaders, METHOD_HEADERS};
-use crate::key::{Key, KeyFault, KeyId};
+use crate::key::{Key, KeyError, KeyId};
 use crate::method::MethodSet;
 use crate::overrides::{Rules, check_destination, check_method};
 use crate::path::CanonicalPath;
 use crate::policy::Policy;
 use crate::route::{Access, Found, Route};
 use crate::secrets::Secrets;
-use crate::text::{cut, split_scheme};
 
 /// Everything that stays the same from request to request.
 #[derive(Debug)]
@@ -115,9 +114,9 @@ impl<'a> UrlParts<'a> {
     /// Splits a URL that a WHATWG parser has written; such a URL always has these parts.
     #[must_use]
     pub fn of(url: &'a str) -> Self {
-        let url = cut(url, b'#').map_or(url, |(before, _)| before);
-        let (scheme, rest) = split_scheme(url).unwrap_or(("", url));
-        let (before, query) = match cut(rest, b'?') {
+        let url = url.split_once('#').map_or(url, |(before, _)| before);
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (before, query) = match rest.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (rest, None),
         };
@@ -266,9 +265,11 @@ impl Gate {
             return Err(Cause::RouteDenied.into());
         }
         let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
-        check_method(rules, &path, method, url.query, &METHOD_HEADERS.map(|name| head.header(name)))?;
+        let method_headers = METHOD_HEADERS.map(|name| head.header(name));
+        check_method(rules, &path, method, preflight, url.query, &method_headers)?;
         if let (Some(destination), "MOVE" | "COPY") = (head.header("destination"), head.method) {
-            check_destination(rules, &url, &path, method, destination)?;
+            let origin = route.and_then(Route::origin).unwrap_or_else(|| policy.origin());
+            check_destination(rules, &url, &path, method, destination, origin)?;
         }
 
         // 6
@@ -319,10 +320,10 @@ impl Gate {
                 let id = key.id();
                 Ok(PresentedKey::Issued { text, id })
             }
-            Ok(_) => Err(Cause::Key(KeyFault::Tag)),
-            Err(KeyFault::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
+            Ok(_) => Err(Cause::Key(KeyError::Tag)),
+            Err(KeyError::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
                 Some(key) => Ok(PresentedKey::Imported(key)),
-                None => Err(Cause::Key(KeyFault::Character)),
+                None => Err(Cause::Key(KeyError::Character)),
             },
             Err(fault) => Err(Cause::Key(fault)),
         }

@@ -100,6 +100,11 @@ impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
         }
     }
 
+    /// Keeps a record that is fresh for `fresh_ms` at most, however long others are.
+    pub fn keep_for(&mut self, record: &R, now_ms: u64, fresh_ms: u64) {
+        self.keep(record, now_ms.saturating_sub(self.fresh_ms.saturating_sub(fresh_ms)));
+    }
+
     /// Drops what is kept of `id`: the store has said that it is gone or unreadable.
     pub fn forget(&mut self, id: &KeyId) {
         if let Some(entries) = &mut self.entries {
@@ -133,7 +138,7 @@ mod tests {
         let key = ImportedKey::parse(&std::format!("{n:064x}")).unwrap();
         Rc::new(Record::new(
             key.id(),
-            Subject::parse("acme").unwrap(),
+            "acme".parse::<Subject>().unwrap(),
             Digest::ImportedBare(*key.sha256()),
             UnixSeconds::new(0).unwrap(),
         ))

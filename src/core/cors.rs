@@ -8,7 +8,6 @@ use core::fmt;
 
 use crate::method::Methods;
 use crate::origin::Authority;
-use crate::text::{split_scheme, trimmed};
 
 /// Far above any page's need; a longer list is not echoed.
 const REQUEST_HEADERS_MAX_LEN: usize = 1024;
@@ -146,7 +145,8 @@ impl Cors {
 }
 
 fn is_header_list(names: &str) -> bool {
-    names.len() <= REQUEST_HEADERS_MAX_LEN && names.split(',').all(|name| is_token(trimmed(name)))
+    names.len() <= REQUEST_HEADERS_MAX_LEN
+        && names.split(',').all(|name| is_token(name.trim_matches([' ', '\t'])))
 }
 
 /// RFC 9110, section 5.6.2.
@@ -169,7 +169,7 @@ impl fmt::Display for WebOriginFault {
 
 /// Reads the origin of a page in the one form that browsers send (RFC 6454, section 6.2).
 pub(crate) fn parse_web_origin(text: &str) -> Result<Box<str>, WebOriginFault> {
-    let (scheme, rest) = split_scheme(text).ok_or(WebOriginFault)?;
+    let (scheme, rest) = text.split_once("://").ok_or(WebOriginFault)?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
     let authority = Authority::parse(rest).map_err(|_| WebOriginFault)?;

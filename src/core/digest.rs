@@ -2,11 +2,13 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::str::FromStr;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
-use crate::base64::{self, Form};
 use crate::key::KeyId;
 use crate::pepper::PepperId;
 
@@ -36,39 +38,15 @@ pub enum Digest {
 }
 
 /// Why a text is not a digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DigestFault;
-
-impl fmt::Display for DigestFault {
-    // The text is not repeated: where a digest belongs, somebody may have put the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
-             `hsha256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`",
-        )
-    }
-}
+// The text is not repeated: where a digest belongs, somebody may have put the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
+     `hsha256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`"
+)]
+pub struct DigestError;
 
 impl Digest {
-    /// Reads a stored digest.
-    ///
-    /// # Errors
-    /// Another form, another length, or base64url that is not canonical.
-    pub fn parse(text: &str) -> Result<Self, DigestFault> {
-        let mut parts = text.split('.');
-        let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some("hs256"), Some(pepper), Some(mac), None) => {
-                Self::Keyed { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
-            }
-            (Some("hsha256"), Some(pepper), Some(mac), None) => {
-                Self::Imported { pepper: PepperId::parse(pepper).ok_or(DigestFault)?, mac: decode(mac)? }
-            }
-            (Some("sha256"), Some(hash), None, None) => Self::ImportedBare(decode(hash)?),
-            _ => return Err(DigestFault),
-        };
-        Ok(digest)
-    }
-
     /// The pepper that the digest was made with, if it was made with one.
     #[must_use]
     pub fn pepper(&self) -> Option<PepperId> {
@@ -88,22 +66,46 @@ impl Digest {
     }
 }
 
-fn decode(text: &str) -> Result<[u8; 32], DigestFault> {
-    let bytes = base64::decode(text, Form::Url).ok_or(DigestFault)?;
-    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| DigestFault)
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    /// Reads a stored digest.
+    ///
+    /// # Errors
+    /// Another form, another length, or base64url that is not canonical.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('.');
+        let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("hs256"), Some(pepper), Some(mac), None) => {
+                Self::Keyed { pepper: pepper.parse().map_err(|_| DigestError)?, mac: decode(mac)? }
+            }
+            (Some("hsha256"), Some(pepper), Some(mac), None) => {
+                Self::Imported { pepper: pepper.parse().map_err(|_| DigestError)?, mac: decode(mac)? }
+            }
+            (Some("sha256"), Some(hash), None, None) => Self::ImportedBare(decode(hash)?),
+            _ => return Err(DigestError),
+        };
+        Ok(digest)
+    }
+}
+
+fn decode(text: &str) -> Result<[u8; 32], DigestError> {
+    let mut bytes = [0; 32];
+    let decoded = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| DigestError)?;
+    if decoded.len() == 32 { Ok(bytes) } else { Err(DigestError) }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keyed { pepper, mac } => {
-                write!(f, "hs256.{pepper}.{}", base64::encode(mac, Form::Url))
+                write!(f, "hs256.{pepper}.{}", Base64UrlUnpadded::encode_string(mac))
             }
             Self::Imported { pepper, mac } => {
-                write!(f, "hsha256.{pepper}.{}", base64::encode(mac, Form::Url))
+                write!(f, "hsha256.{pepper}.{}", Base64UrlUnpadded::encode_string(mac))
             }
             Self::ImportedBare(hash) => {
-                write!(f, "sha256.{}", base64::encode(hash, Form::Url))
+                write!(f, "sha256.{}", Base64UrlUnpadded::encode_string(hash))
             }
         }
     }
@@ -118,6 +120,8 @@ impl fmt::Debug for Digest {
         }
     }
 }
+
+crate::from_str::deserialize_from_str!(Digest);
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {

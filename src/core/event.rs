@@ -6,7 +6,6 @@ use alloc::string::ToString as _;
 
 use crate::denial::Denial;
 use crate::key::{KeyId, KeyPrefix};
-use crate::text::{push_hex, split_once};
 
 /// Names of events; where OWASP's logging vocabulary has a word for it, that word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +239,7 @@ impl Line {
                 ' '..='~' => self.0.push(c),
                 _ => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
-                        self.0.push_str("\\u");
-                        push_hex(&mut self.0, u32::from(*unit), 4);
+                        self.0.extend(["\\u", &alloc::format!("{unit:04x}")]);
                     }
                 }
             }
@@ -334,7 +332,7 @@ fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) 
 fn redact(text: &str, prefix: &KeyPrefix) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = split_once(rest, prefix.as_str()) {
+    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
         out.push_str(before);
         out.push_str(prefix.as_str());
         rest = after;
@@ -370,7 +368,7 @@ mod tests {
     }
 
     fn line(scene: &Scene<'_>) -> String {
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
         let denial = Denial::from(Cause::CredentialMissing);
         Event::denied("2026-01-02T03:04:05.678Z", &denial, scene, Some(&prefix)).to_line()
     }
@@ -434,7 +432,7 @@ mod tests {
     #[test]
     fn an_accepted_request_is_one_line_with_its_holder() {
         let scene = Scene { request_id: "r-1", method: "GET", path: "/v1", ..Scene::default() };
-        let id = crate::key::KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<crate::key::KeyId>().unwrap();
         let line = Event::access("2026-01-02T03:04:05.678Z", Some((id, "acme")), &scene, None).to_line();
         assert_eq!(
             line,

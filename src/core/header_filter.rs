@@ -1,7 +1,7 @@
 //! Which of a client's headers are not forwarded.
 //!
 //! What was judged must be what the origin acts on. Servers, frameworks and middlewares take method, path, host, user,
-//! address or file from headers; those that are known to are in [`table`], and every header with a sign in its name that
+//! address or file from headers; those that are known to are in [`table`], and every header with a character in its name that
 //! CGI-like interfaces fold into another one (`X_Api_Key`, `SCRIPT_NAME`) is dropped, as nginx drops it.
 
 mod table;
@@ -26,7 +26,7 @@ const STATED: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-p
 const IDENTITY_PREFIX: &str = "x-keygate-";
 
 /// Headers that no name in `FORWARD_HEADERS` may be, or be taken for by an origin that folds names.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 9] = [
     "authorization",
     "connection",
     "content-length",
@@ -34,7 +34,6 @@ const RESERVED: [&str; 10] = [
     "cookie",
     "host",
     "http2-settings",
-    "transfer-encoding",
     "upgrade",
     "via",
 ];
@@ -44,7 +43,6 @@ const NOT_BY_CONNECTION: [&str; 6] =
     ["connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade"];
 
 const NAME_MAX_LEN: usize = 64;
-const ALLOWED_MAX: usize = 64;
 
 /// The headers that stay at the gate: those that hold credentials, and all that [`HeaderFilter::is_stripped`] says.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +62,6 @@ pub(crate) enum ForwardHeaderError {
     NotDropped,
     /// It is in the list already.
     Twice,
-    /// The list is full.
-    TooMany,
 }
 
 impl fmt::Display for ForwardHeaderError {
@@ -80,7 +76,6 @@ impl fmt::Display for ForwardHeaderError {
             ),
             Self::NotDropped => f.write_str("is forwarded anyway; take it out"),
             Self::Twice => f.write_str("is in the list twice"),
-            Self::TooMany => write!(f, "is one too many; at most {ALLOWED_MAX} are allowed"),
         }
     }
 }
@@ -121,9 +116,6 @@ impl HeaderFilter {
         if !self.is_stripped(name) {
             return Err(ForwardHeaderError::NotDropped);
         }
-        if self.allowed.len() >= ALLOWED_MAX {
-            return Err(ForwardHeaderError::TooMany);
-        }
         self.allowed.push(name.into());
         Ok(())
     }
@@ -131,9 +123,8 @@ impl HeaderFilter {
     /// Whether the header `name`, in lower case, is dropped whatever it holds.
     #[must_use]
     pub fn is_stripped(&self, name: &str) -> bool {
-        // grpc-gateway hands the rest of such a name to the application, as the name of gRPC metadata.
-        if let Some(inner) = name.strip_prefix("grpc-metadata-") {
-            return self.is_stripped(inner) || STATED.contains(&inner);
+        if let Some(inner) = grpc_metadata(name) {
+            return STATED.contains(&inner) || RESERVED.contains(&inner) || self.is_stripped(inner);
         }
         if self.credentials.iter().any(|header| **header == *name)
             || name.starts_with(IDENTITY_PREFIX)
@@ -186,6 +177,9 @@ impl HeaderFilter {
             || HOP_BY_HOP.iter().chain(&STATED).chain(&RESERVED).any(|header| is(header))
             || self.credentials.iter().any(|header| is(header))
             || (begins_with("cf-") && find(name).is_none())
+            // It is judged by its own name, which can be listed.
+            || grpc_metadata(name).is_some()
+            || (!name.bytes().all(is_plain) && TABLE.iter().any(|row| if row.is_prefix() { begins_with(row.name()) } else { is(row.name()) }))
     }
 }
 
@@ -205,7 +199,13 @@ pub(crate) fn is_override(name: &str) -> bool {
     find(name).is_some()
 }
 
-/// A sign that no interface folds into another.
+/// What grpc-gateway hands to the application as the name of gRPC metadata.
+fn grpc_metadata(name: &str) -> Option<&str> {
+    const PREFIX: &str = "grpc-metadata-";
+    name.starts_with(PREFIX).then(|| name.trim_start_matches(PREFIX))
+}
+
+/// A character that no interface folds into another.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-'
 }

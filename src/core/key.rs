@@ -8,13 +8,15 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
+use core::str::FromStr;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 use crate::pepper::Pepper;
-use crate::text::shown;
 
 /// Digits of the key, in the order of their values.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -39,31 +41,14 @@ pub const KEY_MAX_LEN: usize = PREFIX_MAX + 1 + BODY_LEN;
 pub struct KeyPrefix(Box<str>);
 
 /// Why a text is not a key prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPrefixFault(Box<str>);
-
-impl fmt::Display for KeyPrefixFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", shown(&self.0, usize::MAX), KeyPrefix::ALLOWED)
-    }
-}
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not {allowed}", allowed = KeyPrefix::ALLOWED)]
+pub struct KeyPrefixError(Box<str>);
 
 impl KeyPrefix {
     /// What a prefix may be, in words, for error messages.
     pub const ALLOWED: &'static str =
         "a key prefix: 2 to 24 characters, words of a-z and 0-9 joined by `_`, the first character a letter";
-
-    /// Reads `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 24 characters.
-    ///
-    /// # Errors
-    /// The text has another form or length.
-    pub fn parse(text: &str) -> Result<Self, KeyPrefixFault> {
-        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let fits = (2..=PREFIX_MAX).contains(&text.len())
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.split('_').all(word);
-        if fits { Ok(Self(text.into())) } else { Err(KeyPrefixFault(text.chars().take(80).collect())) }
-    }
 
     /// The prefix, without the `_` that follows it in a key.
     #[must_use]
@@ -91,38 +76,44 @@ impl KeyPrefix {
     }
 }
 
+impl FromStr for KeyPrefix {
+    type Err = KeyPrefixError;
+
+    /// Reads `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 24 characters.
+    ///
+    /// # Errors
+    /// The text has another form or length.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let fits = (2..=PREFIX_MAX).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.split('_').all(word);
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(KeyPrefixError(escape_for_message(text, VALUE_MAX_CHARS).into()))
+        }
+    }
+}
+
 /// The public half of a key: it names the KV entry and is what logs and the origin see.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct KeyId([u8; ID_LEN]); // INVARIANT: base62 digits
 
-/// A text is not a key id; the text itself, unless it is longer than one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyIdFault(Option<Box<str>>);
-
-impl fmt::Display for KeyIdFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(text) => write!(f, "`{}` is not a key id", shown(text, ID_LEN))?,
-            None => f.write_str("what was given is longer than a key id")?,
-        }
-        write!(f, ": {ID_LEN} characters of 0-9, A-Z and a-z")
-    }
+/// Why a text is not a key id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KeyIdError {
+    /// Shorter than an id, or as long with a character that is not base62; the text as messages show it.
+    #[error("`{0}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z")]
+    Form(Box<str>),
+    /// Longer than an id. A whole key pasted by mistake must not come back in an error: of an imported one the beginning is
+    /// secret as well.
+    #[error("what was given is longer than a key id: {ID_LEN} characters of 0-9, A-Z and a-z")]
+    TooLong,
 }
 
 impl KeyId {
-    /// Reads 12 base62 characters.
-    ///
-    /// # Errors
-    /// Another length or another character.
-    pub fn parse(text: &str) -> Result<Self, KeyIdFault> {
-        match <[u8; ID_LEN]>::try_from(text.as_bytes()) {
-            Ok(id) if id.iter().all(u8::is_ascii_alphanumeric) => Ok(Self(id)),
-            // A whole key pasted by mistake must not come back in an error: of an imported one the beginning is secret as well.
-            _ => Err(KeyIdFault((text.len() <= ID_LEN).then(|| text.into()))),
-        }
-    }
-
     /// The id of a key that was issued by another system, from its SHA-256 digest.
     #[must_use]
     pub fn of_imported(digest: &[u8; 32]) -> Self {
@@ -151,6 +142,22 @@ impl KeyId {
     }
 }
 
+impl FromStr for KeyId {
+    type Err = KeyIdError;
+
+    /// Reads 12 base62 characters.
+    ///
+    /// # Errors
+    /// Another length or another character.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match <[u8; ID_LEN]>::try_from(text.as_bytes()) {
+            Ok(id) if id.iter().all(u8::is_ascii_alphanumeric) => Ok(Self(id)),
+            _ if text.len() > ID_LEN => Err(KeyIdError::TooLong),
+            _ => Err(KeyIdError::Form(escape_for_message(text, ID_LEN).into())),
+        }
+    }
+}
+
 /// What every record's KV name begins with.
 pub const KV_NAME_PREFIX: &str = "key/";
 
@@ -166,6 +173,8 @@ impl fmt::Debug for KeyId {
     }
 }
 
+crate::from_str::deserialize_from_str!(KeyId);
+
 impl From<KeyId> for String {
     fn from(id: KeyId) -> Self {
         id.as_str().into()
@@ -173,8 +182,9 @@ impl From<KeyId> for String {
 }
 
 /// Why a text is not a key of this gate; the caller only ever reads `key_invalid`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.as_str())]
+pub enum KeyError {
     /// It does not begin with the configured prefix and `_`.
     Prefix,
     /// Something other than 50 characters follows the prefix.
@@ -185,7 +195,7 @@ pub enum KeyFault {
     Tag,
 }
 
-impl KeyFault {
+impl KeyError {
     /// The reason, as it stands in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -216,16 +226,16 @@ impl<'a> Key<'a> {
     /// Reads a presented key: prefix, length, characters. Costs no hash.
     ///
     /// # Errors
-    /// [`KeyFault::Prefix`], [`KeyFault::Length`] or [`KeyFault::Character`].
-    pub fn parse(text: &'a str, prefix: &KeyPrefix) -> Result<Self, KeyFault> {
-        let body = prefix.strip(text).ok_or(KeyFault::Prefix)?.as_bytes();
+    /// [`KeyError::Prefix`], [`KeyError::Length`] or [`KeyError::Character`].
+    pub fn parse(text: &'a str, prefix: &KeyPrefix) -> Result<Self, KeyError> {
+        let body = prefix.strip(text).ok_or(KeyError::Prefix)?.as_bytes();
         if body.len() != BODY_LEN {
-            return Err(KeyFault::Length);
+            return Err(KeyError::Length);
         }
         if !body.iter().all(u8::is_ascii_alphanumeric) {
-            return Err(KeyFault::Character);
+            return Err(KeyError::Character);
         }
-        let id = body.first_chunk::<ID_LEN>().ok_or(KeyFault::Length)?;
+        let id = body.first_chunk::<ID_LEN>().ok_or(KeyError::Length)?;
         Ok(Self { text, id: KeyId(*id) })
     }
 
@@ -345,7 +355,7 @@ fn base62_digit(value: u128) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE62, KEY_MAX_LEN, Key, KeyFault, KeyId, KeyPrefix, NewKey};
+    use super::{BASE62, KEY_MAX_LEN, Key, KeyError, KeyId, KeyPrefix, NewKey};
     use crate::digest::{Digest, ImportedKey};
     use crate::pepper::{DigestMatch, Pepper, Peppers};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
@@ -362,23 +372,23 @@ mod tests {
 
     fn peppers(vectors: &Value) -> Peppers {
         Peppers {
-            current: Pepper::parse(text(vectors, "pepper")).unwrap(),
-            previous: Some(Pepper::parse(text(vectors, "pepper_previous")).unwrap()),
+            current: text(vectors, "pepper").parse::<Pepper>().unwrap(),
+            previous: Some(text(vectors, "pepper_previous").parse::<Pepper>().unwrap()),
         }
     }
 
     #[test]
     fn frozen_keys_have_their_outcome() {
         let vectors = vectors();
-        let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
+        let prefix = text(&vectors, "prefix").parse::<KeyPrefix>().unwrap();
         let peppers = peppers(&vectors);
         for case in vectors["cases"].as_array().unwrap() {
             let outcome = match Key::parse(text(case, "key"), &prefix) {
                 Ok(key) if peppers.tag_matches(&key) => "ok",
-                Ok(_) | Err(KeyFault::Tag) => "tag",
-                Err(KeyFault::Prefix) => "prefix",
-                Err(KeyFault::Length) => "length",
-                Err(KeyFault::Character) => "character",
+                Ok(_) | Err(KeyError::Tag) => "tag",
+                Err(KeyError::Prefix) => "prefix",
+                Err(KeyError::Length) => "length",
+                Err(KeyError::Character) => "character",
             };
             assert_eq!(outcome, text(case, "outcome"), "{}", text(case, "name"));
         }
@@ -387,28 +397,28 @@ mod tests {
     #[test]
     fn frozen_digests_and_ids_are_computed_alike() {
         let vectors = vectors();
-        let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
+        let prefix = text(&vectors, "prefix").parse::<KeyPrefix>().unwrap();
         for case in vectors["pepper_ids"].as_array().unwrap() {
-            let pepper = Pepper::parse(text(case, "pepper")).unwrap();
+            let pepper = text(case, "pepper").parse::<Pepper>().unwrap();
             assert_eq!(pepper.id().as_str(), text(case, "id"));
         }
         for case in vectors["digests"].as_array().unwrap() {
-            let pepper = Pepper::parse(text(case, "pepper")).unwrap();
+            let pepper = text(case, "pepper").parse::<Pepper>().unwrap();
             let key = Key::parse(text(case, "key"), &prefix).unwrap();
             assert_eq!(key.id().as_str(), text(case, "id"));
             assert_eq!(pepper.digest(&key).to_string(), text(case, "digest"));
             let peppers = Peppers { current: pepper, previous: None };
-            let stored = Digest::parse(text(case, "digest")).unwrap();
+            let stored = text(case, "digest").parse::<Digest>().unwrap();
             assert_eq!(peppers.digest_matches(&key, &stored), DigestMatch::Yes);
         }
         for case in vectors["imported"].as_array().unwrap() {
             let key = ImportedKey::parse(text(case, "key")).unwrap();
             assert_eq!(key.id().as_str(), text(case, "id"));
-            let pepper = Pepper::parse(text(case, "pepper")).unwrap();
+            let pepper = text(case, "pepper").parse::<Pepper>().unwrap();
             assert_eq!(pepper.imported_digest(&key).to_string(), text(case, "digest"));
             let peppers = Peppers { current: pepper, previous: None };
             for digest in ["digest", "bare_digest"] {
-                let stored = Digest::parse(text(case, digest)).unwrap();
+                let stored = text(case, digest).parse::<Digest>().unwrap();
                 assert_eq!(peppers.imported_matches(&key, &stored), DigestMatch::Yes, "{digest}");
             }
         }
@@ -418,7 +428,7 @@ mod tests {
     fn malformed_digests_are_refused_without_repeating_them() {
         for case in vectors()["bad_digests"].as_array().unwrap() {
             let digest = text(case, "digest");
-            let fault = Digest::parse(digest).unwrap_err().to_string();
+            let fault = digest.parse::<Digest>().unwrap_err().to_string();
             assert!(digest.len() < 20 || !fault.contains(digest), "{}", text(case, "name"));
         }
     }
@@ -427,22 +437,22 @@ mod tests {
     fn prefixes_have_one_form() {
         let vectors = vectors();
         for good in vectors["prefixes"]["good"].as_array().unwrap() {
-            assert!(KeyPrefix::parse(good.as_str().unwrap()).is_ok(), "{good}");
+            assert!(good.as_str().unwrap().parse::<KeyPrefix>().is_ok(), "{good}");
         }
         for bad in vectors["prefixes"]["bad"].as_array().unwrap() {
-            assert!(KeyPrefix::parse(bad.as_str().unwrap()).is_err(), "{bad}");
+            assert!(bad.as_str().unwrap().parse::<KeyPrefix>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn an_unknown_pepper_is_not_a_mismatch() {
         let vectors = vectors();
-        let prefix = KeyPrefix::parse(text(&vectors, "prefix")).unwrap();
+        let prefix = text(&vectors, "prefix").parse::<KeyPrefix>().unwrap();
         let of_previous = &vectors["digests"][1];
         let key = Key::parse(text(of_previous, "key"), &prefix).unwrap();
         let only_current =
-            Peppers { current: Pepper::parse(text(&vectors, "pepper")).unwrap(), previous: None };
-        let stored = Digest::parse(text(of_previous, "digest")).unwrap();
+            Peppers { current: text(&vectors, "pepper").parse::<Pepper>().unwrap(), previous: None };
+        let stored = text(of_previous, "digest").parse::<Digest>().unwrap();
         assert!(matches!(only_current.digest_matches(&key, &stored), DigestMatch::UnknownPepper(_)));
         assert_eq!(peppers(&vectors).digest_matches(&key, &stored), DigestMatch::Yes);
     }
@@ -450,8 +460,8 @@ mod tests {
     #[test]
     fn entropy_is_rejection_sampled_and_its_failure_is_passed_on() {
         let vectors = vectors();
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
-        let pepper = Pepper::parse(text(&vectors, "pepper")).unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
+        let pepper = text(&vectors, "pepper").parse::<Pepper>().unwrap();
         // 255 is never a digit; 248 is the first byte that is thrown away, 247 the last that is kept.
         let mut calls = 0_u8;
         let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
@@ -469,8 +479,8 @@ mod tests {
     #[test]
     fn debug_output_holds_no_secret() {
         let vectors = vectors();
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
-        let pepper = Pepper::parse(text(&vectors, "pepper")).unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
+        let pepper = text(&vectors, "pepper").parse::<Pepper>().unwrap();
         let new = NewKey::from_entropy(&prefix, &pepper, |bytes| {
             bytes.fill(7);
             Ok::<(), ()>(())
@@ -486,7 +496,7 @@ mod tests {
 
     fn issued(seed: &[u8]) -> (KeyPrefix, Peppers, String) {
         let vectors = vectors();
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
         let peppers = peppers(&vectors);
         let mut stream = seed.iter().cycle().scan(0_u8, |n, b| {
             *n = n.wrapping_add(37);
@@ -506,7 +516,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_prefix_is_found_where_the_standard_library_finds_it(text in "[ab_é]{0,16}|.*") {
-            let prefix = KeyPrefix::parse("ab_a").unwrap();
+            let prefix = "ab_a".parse::<KeyPrefix>().unwrap();
             prop_assert_eq!(prefix.is_in(&text), text.contains("ab_a_"));
         }
 
@@ -533,24 +543,24 @@ mod tests {
 
         #[test]
         fn reading_never_panics(text in any::<String>(), body in "[0-9A-Za-z_]{0,60}") {
-            let prefix = KeyPrefix::parse("acme_live").unwrap();
-            let _ = (Key::parse(&text, &prefix), KeyPrefix::parse(&text), KeyId::parse(&text), Digest::parse(&text));
-            let _ = (Pepper::parse(&text), ImportedKey::parse(&text), Key::parse(&(String::from("acme_live_") + &body), &prefix));
+            let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
+            let _ = (Key::parse(&text, &prefix), text.parse::<KeyPrefix>(), text.parse::<KeyId>(), text.parse::<Digest>());
+            let _ = (text.parse::<Pepper>(), ImportedKey::parse(&text), Key::parse(&(String::from("acme_live_") + &body), &prefix));
         }
     }
 
     #[test]
     fn an_id_is_twelve_base62_digits_and_names_an_entry() {
-        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
         assert_eq!(
             (id.kv_name(), String::from(id)),
             ("key/4fTz0Qw9Lr2K".to_string(), "4fTz0Qw9Lr2K".to_string())
         );
         assert_eq!(std::format!("{id} {id:?}"), "4fTz0Qw9Lr2K KeyId(4fTz0Qw9Lr2K)");
         for text in ["", "4fTz0Qw9Lr2", "4fTz0Qw9Lr2K0", "4fTz0Qw9Lr2-", "4fTz0Qw9Lr2\n", "4fTz0Qw9Lré"] {
-            assert!(KeyId::parse(text).is_err(), "{text}");
+            assert!(text.parse::<KeyId>().is_err(), "{text}");
         }
-        let fault = |text| KeyId::parse(text).unwrap_err().to_string();
+        let fault = |text: &str| text.parse::<KeyId>().unwrap_err().to_string();
         assert_eq!(fault("4fTz"), "`4fTz` is not a key id: 12 characters of 0-9, A-Z and a-z");
         // A whole key that was pasted.
         let whole = "what was given is longer than a key id: 12 characters of 0-9, A-Z and a-z";
@@ -560,34 +570,34 @@ mod tests {
     #[test]
     fn the_longest_key_has_the_longest_prefix() {
         let vectors = vectors();
-        let pepper = Pepper::parse(text(&vectors, "pepper")).unwrap();
-        let prefix = KeyPrefix::parse(&"a".repeat(24)).unwrap();
+        let pepper = text(&vectors, "pepper").parse::<Pepper>().unwrap();
+        let prefix = "a".repeat(24).parse::<KeyPrefix>().unwrap();
         let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
             bytes.fill(7);
             Ok::<(), ()>(())
         })
         .unwrap();
         assert_eq!(key.reveal().len(), KEY_MAX_LEN);
-        assert!(KeyPrefix::parse(&"a".repeat(25)).is_err());
+        assert!("a".repeat(25).parse::<KeyPrefix>().is_err());
         assert_eq!(prefix.scanner_regex(), std::format!(r"\b{}_[0-9A-Za-z]{{50}}\b", prefix.as_str()));
     }
 
     #[test]
     fn a_key_is_shown_by_its_id_and_a_fault_by_its_reason() {
         let key = "acme_live_4fTz0Qw9Lr2K7hVabcdefghijklmnopqrstuvwxyzqQOeuefdP";
-        let prefix = KeyPrefix::parse("acme_live").unwrap();
+        let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
         assert_eq!(std::format!("{:?}", Key::parse(key, &prefix).unwrap()), "Key(4fTz0Qw9Lr2K, ..)");
-        let pepper = Pepper::parse(text(&vectors(), "pepper")).unwrap();
+        let pepper = text(&vectors(), "pepper").parse::<Pepper>().unwrap();
         let new = NewKey::from_entropy(&prefix, &pepper, |bytes| {
             bytes.fill(7);
             Ok::<(), ()>(())
         });
         assert_eq!(std::format!("{:?}", new.unwrap()), "NewKey(777777777777, ..)");
         for (fault, part) in [
-            (KeyFault::Prefix, "prefix"),
-            (KeyFault::Length, "length"),
-            (KeyFault::Character, "not base62"),
-            (KeyFault::Tag, "tag"),
+            (KeyError::Prefix, "prefix"),
+            (KeyError::Length, "length"),
+            (KeyError::Character, "not base62"),
+            (KeyError::Tag, "tag"),
         ] {
             assert!(fault.as_str().contains(part), "{fault:?}");
         }

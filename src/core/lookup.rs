@@ -5,12 +5,13 @@
 
 use alloc::string::String;
 use core::borrow::Borrow;
+use core::fmt;
 use core::ops::Deref;
 
 use crate::cache::{Cached, RecordCache};
 use crate::decide::Lookup;
 use crate::key::KeyId;
-use crate::record::{Record, RecordFault};
+use crate::record::{Record, RecordError};
 use crate::secrets::Secrets;
 
 /// What is needed next.
@@ -23,7 +24,8 @@ pub enum LookupStep<R> {
 }
 
 /// What KV said of the entry of an id.
-#[derive(Clone, Debug)]
+// Absent on purpose: a derived Debug, which would print digests.
+#[derive(Clone)]
 pub enum StoreReply {
     /// Its value.
     Found(String),
@@ -33,6 +35,17 @@ pub enum StoreReply {
     Failed(String),
     /// Nothing in time.
     TimedOut,
+}
+
+impl fmt::Debug for StoreReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Found(_) => "Found(..)",
+            Self::Absent => "Absent",
+            Self::Failed(_) => "Failed(..)",
+            Self::TimedOut => "TimedOut",
+        })
+    }
 }
 
 /// Why there is no record to decide on.
@@ -45,7 +58,7 @@ pub enum LookupError {
     /// KV did not answer in time, and neither the cache nor `STATIC_KEYS` has one.
     TimedOut,
     /// There is an entry, but no record can be read from it.
-    Invalid(RecordFault),
+    Invalid(RecordError),
 }
 
 impl From<LookupError> for Lookup<'_> {
@@ -111,11 +124,19 @@ where
         return Ok(record);
     }
     match secrets.static_key(id) {
-        // Cached like any other, so that KV is not waited for at each request.
-        Some(record) => Ok(kept(cache, make(Record::clone(record)), now_ms)),
+        // Cached, so that a KV that hangs is not waited for at each request; and not for long, so that a revocation is seen soon
+        // after KV answers again.
+        Some(record) => {
+            let record = make(Record::clone(record));
+            cache.keep_for(&record, now_ms, STATIC_FRESH_MS);
+            Ok(record)
+        }
         None => Err(error),
     }
 }
+
+/// How long a static record serves without asking KV again.
+const STATIC_FRESH_MS: u64 = 5_000;
 
 fn kept<R>(cache: &mut RecordCache<R>, record: R, now_ms: u64) -> R
 where
@@ -231,7 +252,7 @@ mod tests {
         let list = std::format!("[{}]", json("static", "active"));
         let secrets = secrets(Some(&list));
         after_store(&mut cache, &secrets, &id(), READ_AT_MS, StoreReply::TimedOut, Rc::new).unwrap();
-        assert!(matches!(before_store(&mut cache, &id(), READ_AT_MS + 29_999), LookupStep::Found(_)));
-        assert!(matches!(before_store(&mut cache, &id(), READ_AT_MS + 30_000), LookupStep::AskStore));
+        assert!(matches!(before_store(&mut cache, &id(), READ_AT_MS + 4_999), LookupStep::Found(_)));
+        assert!(matches!(before_store(&mut cache, &id(), READ_AT_MS + 5_000), LookupStep::AskStore));
     }
 }

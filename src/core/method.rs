@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+
+use thiserror::Error;
 
 /// A set is a `u32`, and no API needs more.
 const METHODS_MAX: usize = 32;
@@ -20,8 +21,8 @@ pub struct MethodIndex(u8); // INVARIANT: < METHODS_MAX
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MethodSet(u32);
 
-/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and PURGE and TRACK, which servers know.
-const REGISTERED: [&str; 42] = [
+/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and those besides that servers and Node.js know.
+const REGISTERED: [&str; 47] = [
     "ACL",
     "BASELINE-CONTROL",
     "BIND",
@@ -35,6 +36,7 @@ const REGISTERED: [&str; 42] = [
     "LABEL",
     "LINK",
     "LOCK",
+    "M-SEARCH",
     "MERGE",
     "MKACTIVITY",
     "MKCALENDAR",
@@ -42,6 +44,7 @@ const REGISTERED: [&str; 42] = [
     "MKREDIRECTREF",
     "MKWORKSPACE",
     "MOVE",
+    "NOTIFY",
     "OPTIONS",
     "ORDERPATCH",
     "PATCH",
@@ -55,12 +58,15 @@ const REGISTERED: [&str; 42] = [
     "REBIND",
     "REPORT",
     "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
     "TRACE",
     "TRACK",
     "UNBIND",
     "UNCHECKOUT",
     "UNLINK",
     "UNLOCK",
+    "UNSUBSCRIBE",
     "UPDATE",
     "UPDATEREDIRECTREF",
     "VERSION-CONTROL",
@@ -96,6 +102,12 @@ impl MethodSet {
         self.0 == 0
     }
 
+    /// The set and this method.
+    #[must_use]
+    pub fn with(self, method: MethodIndex) -> Self {
+        self.union(Self::of(method))
+    }
+
     fn of(method: MethodIndex) -> Self {
         Self(1_u32.checked_shl(u32::from(method.0)).unwrap_or(0))
     }
@@ -108,50 +120,42 @@ pub struct Methods {
 }
 
 /// Why a name cannot be one of the allowed methods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MethodFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum MethodError {
     /// Not A-Z, 0-9, `-` and `_`, or too long.
+    #[error(
+        "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
+    )]
     Name,
     /// `CONNECT`, `TRACE` or `TRACK`.
+    #[error("is never let through, nor are CONNECT, TRACE and TRACK")]
     Refused,
     /// It is in the list already.
+    #[error("is in the list twice")]
     Twice,
     /// The list is full.
+    #[error("is one too many; at most {METHODS_MAX} are allowed")]
     TooMany,
-}
-
-impl fmt::Display for MethodFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => write!(
-                f,
-                "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
-            ),
-            Self::Refused => f.write_str("is never let through, nor are CONNECT, TRACE and TRACK"),
-            Self::Twice => f.write_str("is in the list twice"),
-            Self::TooMany => write!(f, "is one too many; at most {METHODS_MAX} are allowed"),
-        }
-    }
 }
 
 impl Methods {
     /// Adds a method to the list.
     ///
     /// # Errors
-    /// Every variant of [`MethodFault`].
-    pub(crate) fn add(&mut self, name: &str) -> Result<(), MethodFault> {
+    /// Every variant of [`MethodError`].
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), MethodError> {
         let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if name.len() > METHOD_MAX_LEN
             || !name.starts_with(|c: char| c.is_ascii_uppercase())
             || !name.bytes().all(upper)
         {
-            Err(MethodFault::Name)
+            Err(MethodError::Name)
         } else if REFUSED.contains(&name) {
-            Err(MethodFault::Refused)
+            Err(MethodError::Refused)
         } else if self.index_of(name).is_some() {
-            Err(MethodFault::Twice)
+            Err(MethodError::Twice)
         } else if self.names.len() >= METHODS_MAX {
-            Err(MethodFault::TooMany)
+            Err(MethodError::TooMany)
         } else {
             self.names.push(name.into());
             Ok(())
@@ -195,7 +199,7 @@ impl Methods {
 
 #[cfg(test)]
 mod tests {
-    use super::{MethodFault, Methods};
+    use super::{MethodError, Methods};
 
     fn methods(names: &[&str]) -> Methods {
         let mut methods = Methods::default();
@@ -227,23 +231,23 @@ mod tests {
     #[test]
     fn names_that_cannot_be_allowed() {
         let mut methods = methods(&["GET"]);
-        for (name, fault) in [
-            ("", MethodFault::Name),
-            ("get", MethodFault::Name),
-            ("-A", MethodFault::Name),
-            ("GET\r\nX:", MethodFault::Name),
-            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", MethodFault::Name),
-            ("CONNECT", MethodFault::Refused),
-            ("TRACE", MethodFault::Refused),
-            ("TRACK", MethodFault::Refused),
-            ("GET", MethodFault::Twice),
+        for (name, error) in [
+            ("", MethodError::Name),
+            ("get", MethodError::Name),
+            ("-A", MethodError::Name),
+            ("GET\r\nX:", MethodError::Name),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", MethodError::Name),
+            ("CONNECT", MethodError::Refused),
+            ("TRACE", MethodError::Refused),
+            ("TRACK", MethodError::Refused),
+            ("GET", MethodError::Twice),
         ] {
-            assert_eq!(methods.add(name), Err(fault), "{name:?}");
+            assert_eq!(methods.add(name), Err(error), "{name:?}");
         }
         for n in 1..32 {
             methods.add(&alloc::format!("M{n}")).unwrap();
         }
-        assert_eq!(methods.add("M32"), Err(MethodFault::TooMany));
+        assert_eq!(methods.add("M32"), Err(MethodError::TooMany));
         assert!(methods.all().contains(methods.index_of("M31").unwrap()));
         assert!(methods.all().is_subset_of(methods.all()) && !methods.all().is_empty());
     }

@@ -3,15 +3,15 @@
 //!
 //! A method in a form's body is not seen: the gate reads no bodies (docs/origins.md).
 
-use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::admission::UrlParts;
 use crate::denial::Cause;
-use crate::method::{MethodIndex, Methods, is_registered};
+use crate::method::{MethodIndex, MethodSet, Methods, is_registered};
+use crate::origin::Origin;
 use crate::path::{CanonicalPath, PathRules};
 use crate::query::{form_decoded, pairs};
 use crate::route::RouteTable;
-use crate::text::split_scheme;
 
 /// The parameters of a query that frameworks take a method from: Laravel, Symfony, Jersey, Apache CXF, Spring, gorilla/handlers and
 /// Express' method-override; ASP.NET MVC; Plack; wai-extra. Not Restlet's `method`, which says other things elsewhere.
@@ -28,40 +28,71 @@ pub(crate) struct Rules<'a> {
 
 /// Refuses a request whose query or headers name another method, if another rule holds for that one.
 ///
+/// `judged` is the method that the rule was found by. A forwarded preflight passes without that rule's key, so it may name no
+/// method but its own.
+///
 /// # Errors
 /// [`Cause::MethodOverride`].
 pub(crate) fn check_method(
     rules: Rules<'_>,
     path: &CanonicalPath<'_>,
-    method: MethodIndex,
+    judged: MethodIndex,
+    is_preflight: bool,
     query: Option<&str>,
     headers: &[Option<&str>],
 ) -> Result<(), Cause> {
-    let is_same = |name: &str| {
-        rules.methods.index_of(name).is_some_and(|other| rules.routes.is_same_rule(path, method, other))
+    // Each method once: a query may name one many times.
+    let mut known = MethodSet::default().with(judged);
+    let mut check = |name: &str| {
+        let method = match rules.methods.index_of(name) {
+            _ if is_preflight => return if name == PREFLIGHT { Ok(()) } else { Err(Cause::MethodOverride) },
+            None => return Err(Cause::MethodOverride),
+            Some(method) => method,
+        };
+        if known.contains(method) || rules.routes.is_same_rule(path, judged, method) {
+            known = known.with(method);
+            return Ok(());
+        }
+        Err(Cause::MethodOverride)
     };
     for name in headers.iter().flatten().map(|value| value.trim_ascii().to_ascii_uppercase()) {
-        if !name.is_empty() && !is_same(&name) {
-            return Err(Cause::MethodOverride);
+        if !name.is_empty() {
+            check(&name)?;
         }
     }
-    for (name, value) in query.into_iter().flat_map(pairs) {
-        let is = |known: &&str| form_decoded(name).map(|b| b.to_ascii_lowercase()).eq(known.bytes());
-        if !METHOD_PARAMETERS.iter().any(is) {
+    for pair in query.into_iter().flat_map(|query| query.split(['&', ';'])) {
+        let Some((_, value)) = pairs(pair).next().filter(|(name, _)| names_a_method(name)) else {
             continue;
-        }
-        let value: String = form_decoded(value).map(|b| char::from(b.to_ascii_uppercase())).collect();
-        let name = value.trim();
+        };
+        let value: Vec<u8> = form_decoded(value).collect();
+        // What folds to ASCII in some language may be a method there; no parameter of the application's own needs it here.
+        let value = core::str::from_utf8(&value).ok().filter(|value| value.is_ascii());
+        let value = value.ok_or(Cause::MethodOverride)?.trim_ascii().to_ascii_uppercase();
         // A parameter of this name may also be something of the application's own.
-        let is_method = is_registered(name) || rules.methods.index_of(name).is_some();
-        if is_method && !is_same(name) {
-            return Err(Cause::MethodOverride);
+        if is_registered(&value) || rules.methods.index_of(&value).is_some() {
+            check(&value)?;
         }
     }
     Ok(())
 }
 
-/// Refuses a MOVE or COPY that leads to where another rule holds, or to another host (RFC 4918, section 10.3).
+/// The method of a preflight.
+const PREFLIGHT: &str = "OPTIONS";
+
+/// Whether a framework may take a method from a parameter of this name. PHP strips spaces at the beginning, writes `.` and space as
+/// `_`, and ends a name at NUL and `[`.
+fn names_a_method(name: &str) -> bool {
+    let decoded: Vec<u8> = form_decoded(name).take(LONGEST_NAME).collect();
+    let name = decoded.split(|b| matches!(b, 0 | b'[')).next().unwrap_or_default().trim_ascii_start();
+    let folded = |b: &u8| if matches!(b, b'.' | b' ') { b'_' } else { b.to_ascii_lowercase() };
+    METHOD_PARAMETERS.iter().any(|known| name.iter().map(folded).eq(known.bytes()))
+}
+
+/// Longer than any of [`METHOD_PARAMETERS`], with room for what PHP leaves out.
+const LONGEST_NAME: usize = 64;
+
+/// Refuses a MOVE or COPY that leads to where another rule holds, or to another host (RFC 4918, section 10.3), and any where the
+/// origin has a base path.
 ///
 /// # Errors
 /// [`Cause::Destination`].
@@ -71,8 +102,13 @@ pub(crate) fn check_destination(
     path: &CanonicalPath<'_>,
     method: MethodIndex,
     destination: &str,
+    origin: &Origin,
 ) -> Result<(), Cause> {
-    let target = match split_scheme(destination) {
+    // The origin has put its base path before the request's path, and not before this one.
+    if matches!(origin, Origin::Url(url) if !url.base_path().is_empty()) {
+        return Err(Cause::Destination);
+    }
+    let target = match destination.split_once("://") {
         Some(_) => {
             let target = UrlParts::of(destination);
             if target.scheme != url.scheme || target.authority != url.authority {
@@ -133,6 +169,18 @@ mod tests {
             ("/things/1", "POST", Some("x-tunneled-method=DELETE"), None, true),
             ("/things/1", "POST", Some("_method_override=DELETE"), None, true),
             ("/things/1", "POST", Some("method=DELETE"), None, false),
+            ("/things/1", "POST", Some("a=1;_method=DELETE"), None, true),
+            ("/things/1", "POST", Some(".method=DELETE"), None, true),
+            ("/things/1", "POST", Some("+_method=DELETE"), None, true),
+            ("/things/1", "POST", Some("%20_method=DELETE"), None, true),
+            ("/things/1", "POST", Some("_method%00x=DELETE"), None, true),
+            ("/things/1", "POST", Some("_method[]=DELETE"), None, true),
+            ("/things/1", "POST", Some("_method=DELETE%C2%A0"), None, true),
+            ("/things/1", "POST", Some("_method=lin%E2%84%AA"), None, true),
+            ("/things/1", "POST", Some("_method=%ff"), None, true),
+            ("/things/1", "POST", Some("_method=SUBSCRIBE"), None, true),
+            ("/things/1", "POST", Some("_method=m-search"), None, true),
+            ("/things/1", "POST", Some("_method=PUT&_method=DELETE"), None, true),
             ("/things/1", "POST", Some("_method=PUT"), None, false),
             ("/things/1", "DELETE", Some("_method=DELETE"), None, false),
             ("/things/1", "POST", Some("_method="), None, false),
@@ -152,8 +200,39 @@ mod tests {
         ] {
             let path = CanonicalPath::parse(path, policy.path_rules()).unwrap();
             let method = policy.methods().index_of(method).unwrap();
-            let checked = check_method(rules(&policy), &path, method, query, &[None, header]);
+            let checked = check_method(rules(&policy), &path, method, false, query, &[None, header]);
             assert_eq!(checked.is_err(), is_refused, "{path:?} {query:?} {header:?}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_names_no_method_but_its_own() {
+        let policy = policy();
+        let path = CanonicalPath::parse("/admin/x", policy.path_rules()).unwrap();
+        let method = policy.methods().index_of("DELETE").unwrap();
+        for (query, header, is_refused) in [
+            (Some("_method=DELETE"), None, true),
+            (Some("_method=OPTIONS"), None, false),
+            (None, Some("DELETE"), true),
+            (None, Some("options"), false),
+            (None, None, false),
+        ] {
+            let checked = check_method(rules(&policy), &path, method, true, query, &[header]);
+            assert_eq!(checked.is_err(), is_refused, "{query:?} {header:?}");
+        }
+    }
+
+    #[test]
+    fn no_destination_is_taken_where_the_origin_has_a_base_path() {
+        let vars = json!({"ORIGIN": "https://api.example.com/tenant1", "KEY_PREFIX": "acme_live", "METHODS": ["MOVE"]});
+        let policy = Policy::from_json(&vars.to_string()).unwrap();
+        let path = CanonicalPath::parse("/a", policy.path_rules()).unwrap();
+        let method = policy.methods().index_of("MOVE").unwrap();
+        let url = UrlParts::of("https://gate.example/a");
+        for destination in ["/tenant2/b", "/b", "https://gate.example/b"] {
+            let checked =
+                check_destination(rules(&policy), &url, &path, method, destination, policy.origin());
+            assert!(checked.is_err(), "{destination}");
         }
     }
 
@@ -183,7 +262,8 @@ mod tests {
         ] {
             let path = CanonicalPath::parse(path, policy.path_rules()).unwrap();
             let method = policy.methods().index_of("MOVE").unwrap();
-            let checked = check_destination(rules(&policy), &url, &path, method, destination);
+            let checked =
+                check_destination(rules(&policy), &url, &path, method, destination, policy.origin());
             assert_eq!(checked.is_err(), is_refused, "{path:?} {destination}");
         }
     }

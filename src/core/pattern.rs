@@ -2,7 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 use crate::path::{PathRules, folded};
 
@@ -27,79 +29,34 @@ pub(crate) struct Pattern {
 }
 
 /// Why a text is not a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PatternFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum PatternError {
     /// Over 1,024 bytes or over 32 segments.
+    #[error("is too long: at most {PATTERN_MAX_LEN} bytes and {PATTERN_MAX_SEGMENTS} segments")]
     TooLong,
     /// It does not begin with `/`.
+    #[error("does not begin with `/`")]
     NotAbsolute,
     /// `%`, `?`, `#`, `;`, `\` or a control character.
+    #[error(
+        "holds `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path"
+    )]
     Character,
     /// `//`.
+    #[error("holds `//`, which no accepted path does")]
     EmptySegment,
     /// It ends with `/`.
+    #[error("ends with `/`; leave it out, a pattern matches with and without it")]
     TrailingSlash,
     /// `.` or `..`.
+    #[error("holds a segment `.` or `..`, which no accepted path does")]
     DotSegment,
     /// `*` with other characters in its segment.
+    #[error("has a `*` that is not a whole segment")]
     PartialWildcard,
 }
 
-impl fmt::Display for PatternFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(
-                f,
-                "is too long: at most {PATTERN_MAX_LEN} bytes and {PATTERN_MAX_SEGMENTS} segments"
-            ),
-            Self::NotAbsolute => f.write_str("does not begin with `/`"),
-            Self::Character => f.write_str(
-                "holds `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path",
-            ),
-            Self::EmptySegment => f.write_str("holds `//`, which no accepted path does"),
-            Self::TrailingSlash => {
-                f.write_str("ends with `/`; leave it out, a pattern matches with and without it")
-            }
-            Self::DotSegment => f.write_str("holds a segment `.` or `..`, which no accepted path does"),
-            Self::PartialWildcard => f.write_str("has a `*` that is not a whole segment"),
-        }
-    }
-}
-
 impl Pattern {
-    /// Reads `/`-separated segments; `*` as a whole segment matches one, at the end any number.
-    ///
-    /// # Errors
-    /// Every variant of [`PatternFault`].
-    pub(crate) fn parse(text: &str) -> Result<Self, PatternFault> {
-        if text.len() > PATTERN_MAX_LEN {
-            return Err(PatternFault::TooLong);
-        }
-        let path = text.strip_prefix('/').ok_or(PatternFault::NotAbsolute)?;
-        if text.contains(|c: char| c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\')) {
-            return Err(PatternFault::Character);
-        }
-        let mut segments = Vec::new();
-        if !path.is_empty() {
-            if text.as_bytes().windows(2).any(|pair| pair == b"//") {
-                return Err(PatternFault::EmptySegment);
-            }
-            for segment in path.split('/') {
-                segments.push(match segment {
-                    "" => return Err(PatternFault::TrailingSlash),
-                    "." | ".." => return Err(PatternFault::DotSegment),
-                    "*" => Segment::Any,
-                    partial if partial.contains('*') => return Err(PatternFault::PartialWildcard),
-                    literal => Segment::Literal(literal.into()),
-                });
-            }
-        }
-        if segments.len() > PATTERN_MAX_SEGMENTS {
-            return Err(PatternFault::TooLong);
-        }
-        Ok(Self { text: text.into(), segments })
-    }
-
     /// The pattern as it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -115,9 +72,46 @@ impl Pattern {
     }
 }
 
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    /// Reads `/`-separated segments; `*` as a whole segment matches one, at the end any number.
+    ///
+    /// # Errors
+    /// Every variant of [`PatternError`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > PATTERN_MAX_LEN {
+            return Err(PatternError::TooLong);
+        }
+        let path = text.strip_prefix('/').ok_or(PatternError::NotAbsolute)?;
+        if text.contains(|c: char| c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\')) {
+            return Err(PatternError::Character);
+        }
+        let mut segments = Vec::new();
+        if !path.is_empty() {
+            if text.as_bytes().windows(2).any(|pair| pair == b"//") {
+                return Err(PatternError::EmptySegment);
+            }
+            for segment in path.split('/') {
+                segments.push(match segment {
+                    "" => return Err(PatternError::TrailingSlash),
+                    "." | ".." => return Err(PatternError::DotSegment),
+                    "*" => Segment::Any,
+                    partial if partial.contains('*') => return Err(PatternError::PartialWildcard),
+                    literal => Segment::Literal(literal.into()),
+                });
+            }
+        }
+        if segments.len() > PATTERN_MAX_SEGMENTS {
+            return Err(PatternError::TooLong);
+        }
+        Ok(Self { text: text.into(), segments })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Pattern, PatternFault};
+    use super::{Pattern, PatternError};
 
     #[test]
     fn a_pattern_is_a_decoded_path_of_whole_segments() {
@@ -136,30 +130,30 @@ mod tests {
             &"/a".repeat(32),
             &std::format!("/{}", "a".repeat(1023)),
         ] {
-            assert!(Pattern::parse(good).is_ok(), "{good}");
+            assert!(good.parse::<Pattern>().is_ok(), "{good}");
         }
-        for (bad, fault) in [
-            ("", PatternFault::NotAbsolute),
-            ("a", PatternFault::NotAbsolute),
-            ("*", PatternFault::NotAbsolute),
-            ("/a%20b", PatternFault::Character),
-            ("/a?b", PatternFault::Character),
-            ("/a#b", PatternFault::Character),
-            ("/a;b", PatternFault::Character),
-            ("/a\\b", PatternFault::Character),
-            ("/a\nb", PatternFault::Character),
-            ("//", PatternFault::EmptySegment),
-            ("/a//b", PatternFault::EmptySegment),
-            ("/a/", PatternFault::TrailingSlash),
-            ("/a/*/", PatternFault::TrailingSlash),
-            ("/./a", PatternFault::DotSegment),
-            ("/a/..", PatternFault::DotSegment),
-            ("/a*", PatternFault::PartialWildcard),
-            ("/**", PatternFault::PartialWildcard),
-            (&"/a".repeat(33), PatternFault::TooLong),
-            (&std::format!("/{}", "a".repeat(1024)), PatternFault::TooLong),
+        for (bad, error) in [
+            ("", PatternError::NotAbsolute),
+            ("a", PatternError::NotAbsolute),
+            ("*", PatternError::NotAbsolute),
+            ("/a%20b", PatternError::Character),
+            ("/a?b", PatternError::Character),
+            ("/a#b", PatternError::Character),
+            ("/a;b", PatternError::Character),
+            ("/a\\b", PatternError::Character),
+            ("/a\nb", PatternError::Character),
+            ("//", PatternError::EmptySegment),
+            ("/a//b", PatternError::EmptySegment),
+            ("/a/", PatternError::TrailingSlash),
+            ("/a/*/", PatternError::TrailingSlash),
+            ("/./a", PatternError::DotSegment),
+            ("/a/..", PatternError::DotSegment),
+            ("/a*", PatternError::PartialWildcard),
+            ("/**", PatternError::PartialWildcard),
+            (&"/a".repeat(33), PatternError::TooLong),
+            (&std::format!("/{}", "a".repeat(1024)), PatternError::TooLong),
         ] {
-            assert_eq!(Pattern::parse(bad), Err(fault), "{bad}");
+            assert_eq!(bad.parse::<Pattern>(), Err(error), "{bad}");
         }
     }
 }

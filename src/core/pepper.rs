@@ -1,10 +1,12 @@
 //! The pepper: the secret that makes a leaked key store useless, and a forged key free to refuse.
 
 use core::fmt;
+use core::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::digest::{Digest, ImportedKey};
@@ -23,18 +25,28 @@ const PEPPER_MIN_DISTINCT: usize = 10;
 pub struct PepperId([u8; 8]); // INVARIANT: lower-case hex digits
 
 impl PepperId {
-    /// Reads 8 lower-case hex digits.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let id = <[u8; 8]>::try_from(text.as_bytes()).ok()?;
-        id.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(id))
-    }
-
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         // INVARIANT: hex digits are ASCII, so this is never the empty default.
         core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// A text is not a pepper's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("is not a pepper's id: 8 lower-case hex digits")]
+pub struct PepperIdError;
+
+impl FromStr for PepperId {
+    type Err = PepperIdError;
+
+    /// Reads 8 lower-case hex digits.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match <[u8; 8]>::try_from(text.as_bytes()) {
+            Ok(id) if id.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => Ok(Self(id)),
+            _ => Err(PepperIdError),
+        }
     }
 }
 
@@ -51,25 +63,17 @@ impl fmt::Debug for PepperId {
 }
 
 /// Why a text is not a pepper. It never holds the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PepperFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PepperError {
     /// Shorter than 43 or longer than 512 characters.
+    #[error("has not {PEPPER_MIN} to {PEPPER_MAX} characters; make one with `keygate pepper`")]
     Length,
     /// White space, a control character or non-ASCII inside.
+    #[error("holds a character that is not visible ASCII; make one with `keygate pepper`")]
     Character,
     /// Fewer than 10 different characters: not a random text.
+    #[error("repeats too few characters to be random; make one with `keygate pepper`")]
     Repetitive,
-}
-
-impl fmt::Display for PepperFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Length => "has not 43 to 512 characters",
-            Self::Character => "holds a character that is not visible ASCII",
-            Self::Repetitive => "repeats too few characters to be random",
-        })?;
-        f.write_str("; make one with `keygate pepper`")
-    }
 }
 
 /// A pepper, as the two keys that are derived from it. The pepper's own text is not kept.
@@ -89,33 +93,6 @@ impl fmt::Debug for Pepper {
 }
 
 impl Pepper {
-    /// Reads a pepper from its text, such as `keygate pepper` or `openssl rand -base64 32` prints.
-    ///
-    /// The text itself is the secret; it is not decoded, so no two tools can decode it differently.
-    /// White space around it (the newline that a file ends with) is no part of it.
-    ///
-    /// # Errors
-    /// See [`PepperFault`].
-    pub fn parse(text: &str) -> Result<Self, PepperFault> {
-        let text = text.trim_ascii();
-        if !(PEPPER_MIN..=PEPPER_MAX).contains(&text.len()) {
-            return Err(PepperFault::Length);
-        }
-        if !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(PepperFault::Character);
-        }
-        let distinct = (0..=u8::MAX).filter(|b| text.as_bytes().contains(b));
-        if distinct.count() < PEPPER_MIN_DISTINCT {
-            return Err(PepperFault::Repetitive);
-        }
-        Ok(Self {
-            id: pepper_id(text),
-            tag_key: derive(text, b"keygate/v1/tag")?,
-            digest_key: derive(text, b"keygate/v1/digest")?,
-            imported_key: derive(text, b"keygate/v1/imported-digest")?,
-        })
-    }
-
     /// Names this pepper in stored digests.
     #[must_use]
     pub fn id(&self) -> PepperId {
@@ -144,6 +121,37 @@ impl Pepper {
             Some((untagged, tag)) => self.tag(untagged).ct_eq(tag),
             None => Choice::from(0),
         }
+    }
+}
+
+impl FromStr for Pepper {
+    type Err = PepperError;
+
+    /// Reads a pepper from its text, such as `keygate pepper` or `openssl rand -base64 32` prints.
+    ///
+    /// The text itself is the secret; it is not decoded, so no two tools can decode it differently.
+    /// White space around it (the newline that a file ends with) is no part of it.
+    ///
+    /// # Errors
+    /// See [`PepperError`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim_ascii();
+        if !(PEPPER_MIN..=PEPPER_MAX).contains(&text.len()) {
+            return Err(PepperError::Length);
+        }
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(PepperError::Character);
+        }
+        let distinct = (0..=u8::MAX).filter(|b| text.as_bytes().contains(b));
+        if distinct.count() < PEPPER_MIN_DISTINCT {
+            return Err(PepperError::Repetitive);
+        }
+        Ok(Self {
+            id: pepper_id(text),
+            tag_key: derive(text, b"keygate/v1/tag")?,
+            digest_key: derive(text, b"keygate/v1/digest")?,
+            imported_key: derive(text, b"keygate/v1/imported-digest")?,
+        })
     }
 }
 
@@ -217,10 +225,10 @@ impl Peppers {
     }
 }
 
-fn derive(pepper: &str, label: &[u8]) -> Result<HmacSha256, PepperFault> {
-    let root = HmacSha256::new_from_slice(pepper.as_bytes()).map_err(|_| PepperFault::Length)?;
+fn derive(pepper: &str, label: &[u8]) -> Result<HmacSha256, PepperError> {
+    let root = HmacSha256::new_from_slice(pepper.as_bytes()).map_err(|_| PepperError::Length)?;
     let key = Zeroizing::new(mac(&root, label));
-    HmacSha256::new_from_slice(key.as_slice()).map_err(|_| PepperFault::Length)
+    HmacSha256::new_from_slice(key.as_slice()).map_err(|_| PepperError::Length)
 }
 
 fn mac(state: &HmacSha256, message: &[u8]) -> [u8; 32] {

@@ -2,12 +2,14 @@
 //!
 //! One parser serves the gate, `keygate check` and the tests.
 
-mod fault;
+mod error;
 mod read;
+mod routes;
 mod vars;
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 
 use crate::cors::Cors;
 use crate::credential::Places;
@@ -19,7 +21,7 @@ use crate::path::PathRules;
 use crate::route::{Route, RouteTable};
 use crate::token::Plan;
 
-pub use fault::{PolicyFault, PolicyFaults};
+pub use error::{PolicyError, PolicyErrors};
 pub use vars::{VARIABLES, Variable};
 
 /// The headers whose values the gate reads, besides those that hold a credential. `Content-Digest` is signed, `CF-Ray` and
@@ -73,7 +75,7 @@ pub struct Policy {
     max_connection_secs: u32,
     access_log_sample: f64,
     rejection_logs_per_minute: u32,
-    plans: Vec<(Box<str>, Limiter)>, // INVARIANT: sorted, none twice
+    plans: BTreeMap<String, Limiter>,
 }
 
 #[derive(Clone, Debug)]
@@ -103,7 +105,7 @@ impl Policy {
     ///
     /// # Errors
     /// Everything that is wrong, each with its field, the value and what is allowed.
-    pub fn from_json(json: &str) -> Result<Self, PolicyFaults> {
+    pub fn from_json(json: &str) -> Result<Self, PolicyErrors> {
         read::read(json)
     }
 
@@ -249,15 +251,14 @@ impl Policy {
 
     /// The rate limiters' bindings that the policy counts with.
     pub fn limiters(&self) -> impl Iterator<Item = &str> {
-        self.plans.iter().map(|(_, limiter)| &*limiter.binding)
+        self.plans.values().map(|limiter| &*limiter.binding)
     }
 
     /// What holds for the keys of a plan.
     #[must_use]
     pub fn plan(&self, plan: &Plan) -> PlanLimit<'_> {
-        let found = self.plans.binary_search_by(|(name, _)| (**name).cmp(plan.as_str()));
-        match found.ok().and_then(|at| self.plans.get(at)) {
-            Some((_, limiter)) => {
+        match self.plans.get(plan.as_str()) {
+            Some(limiter) => {
                 PlanLimit::Limiter { binding: &limiter.binding, period_secs: limiter.period_secs }
             }
             None if self.plans.is_empty() => PlanLimit::Unlimited,
@@ -267,200 +268,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloc::string::{String, ToString};
-    use alloc::vec::Vec;
-
-    use proptest::prelude::{any, prop_assert, proptest};
-    use proptest::strategy::{Just, Strategy};
-    use serde::Deserialize;
-    use serde_json::{Value, json};
-
-    use super::{PlanLimit, Policy, VARIABLES};
-    use crate::credential::Presented;
-    use crate::path::CanonicalPath;
-    use crate::route::{Access, Found};
-    use crate::token::Plan;
-
-    #[derive(Deserialize)]
-    struct Vectors {
-        cases: Vec<Case>,
-    }
-
-    #[derive(Deserialize)]
-    struct Case {
-        name: String,
-        vars: Value,
-        /// How the lines of the faults begin.
-        faults: Vec<String>,
-    }
-
-    fn policy(vars: &Value) -> Policy {
-        Policy::from_json(&vars.to_string()).unwrap()
-    }
-
-    fn least() -> Value {
-        json!({"ORIGIN": "https://api.example.com", "KEY_PREFIX": "acme_live"})
-    }
-
-    fn least_and(name: &str, value: Value) -> Value {
-        let mut vars = least();
-        vars[name] = value;
-        vars
-    }
-
-    #[test]
-    fn frozen_vectors() {
-        let vectors: Vectors = serde_json::from_str(include_str!("../../tests/vectors/policy.json")).unwrap();
-        for case in vectors.cases {
-            let faults = Policy::from_json(&case.vars.to_string()).err();
-            let text = faults.as_ref().map(ToString::to_string).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            assert_eq!(faults.is_some(), !case.faults.is_empty(), "{}: {text}", case.name);
-            assert_eq!(lines.len(), case.faults.len(), "{}: {text}", case.name);
-            for fault in &case.faults {
-                assert!(
-                    lines.iter().any(|line| line.starts_with(fault.as_str())),
-                    "{}: {fault}\n{text}",
-                    case.name
-                );
-            }
-            assert!(!text.contains("canary-secret"), "{}", case.name);
-            assert_eq!(faults.map_or(0, |faults| faults.iter().count()), lines.len(), "{}", case.name);
-        }
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_table() {
-        let policy = std::format!("{:?}", policy(&least()));
-        for variable in VARIABLES {
-            if variable.default != "required" {
-                let vars = least_and(variable.name, serde_json::from_str(variable.default).unwrap());
-                assert_eq!(std::format!("{:?}", self::policy(&vars)), policy, "{}", variable.name);
-            }
-        }
-    }
-
-    #[test]
-    fn every_variable_of_the_table_is_read() {
-        for variable in VARIABLES {
-            let vars = least_and(variable.name, json!([{"no": "such value"}]));
-            let faults = Policy::from_json(&vars.to_string()).unwrap_err();
-            assert!(faults.iter().all(|fault| fault.field().starts_with(variable.name)), "{faults}");
-        }
-    }
-
-    #[test]
-    fn bounds_of_the_table_are_those_of_the_parser() {
-        for variable in VARIABLES {
-            let bounds: Option<Vec<i64>> =
-                variable.form.split(" to ").map(|bound| bound.parse().ok()).collect();
-            let Some(&[low, high]) = bounds.as_deref() else {
-                continue;
-            };
-            let reads =
-                |value: i64| Policy::from_json(&least_and(variable.name, value.into()).to_string()).is_ok();
-            assert!(reads(low) && reads(high), "{}", variable.name);
-            assert!(!reads(low - 1) && !reads(high + 1), "{}", variable.name);
-        }
-    }
-
-    #[test]
-    fn what_is_set_is_what_is_read() {
-        let policy = policy(&json!({
-            "ORIGIN": "https://api.example.com/base", "KEY_PREFIX": "acme_test", "REALM": "Acme", "IMPORTED_KEYS": "true",
-            "KV_CACHE_TTL_SECONDS": "60", "KV_TIMEOUT_MS": 500, "CACHE_ENTRIES": 5, "CACHE_SECONDS": 6, "STALE_SECONDS": 7,
-            "ORIGIN_TIMEOUT_SECONDS": 8, "ACCESS_LOG_SAMPLE": "0.5", "REJECTION_LOGS_PER_MINUTE": 9, "ALLOW_HTTP": true,
-            "ALLOW_ENCODED_SLASH": true, "CORS_ORIGINS": ["*"],
-            "PLANS": {"free": {"limiter": "FREE", "period": 10}},
-            "ROUTES": [
-                {"path": "/healthz", "access": "public"},
-                {"path": "/closed/*", "access": "deny"},
-                {"path": "/v1/*", "methods": ["GET"], "scopes": ["a"], "subjects": ["acme"], "origin": "zone", "cache": true},
-            ],
-        }));
-        assert_eq!(policy.key_prefix().as_str(), "acme_test");
-        assert_eq!((policy.realm(), policy.imported_keys(), policy.allow_http()), ("Acme", true, true));
-        assert_eq!((policy.kv_cache_ttl_secs(), policy.kv_timeout_ms()), (60, 500));
-        assert_eq!((policy.cache_entries(), policy.cache_secs(), policy.stale_secs()), (5, 6, 7));
-        assert_eq!((policy.origin_timeout_secs(), policy.rejection_logs_per_minute()), (8, 9));
-        assert!((policy.access_log_sample() - 0.5).abs() < f64::EPSILON);
-        assert!(policy.path_rules().allow_encoded_slash && !policy.path_rules().case_insensitive);
-        assert_eq!(policy.cors().allowed("https://a.example"), Some("*"));
-        assert!(policy.places().bearer() && !policy.places().basic());
-        let path = CanonicalPath::parse("/v1/x", policy.path_rules()).unwrap();
-        let get = policy.methods().index_of("GET").unwrap();
-        let Found::Route(route) = policy.routes().find(&path, get) else { panic!("no route") };
-        assert_eq!((route.path(), route.access(), route.cache()), ("/v1/*", Access::Key, true));
-        assert_eq!((route.scopes()[0].as_str(), route.subjects()[0].as_str()), ("a", "acme"));
-        assert_eq!(policy.methods().allow_header(route.methods()), "GET, HEAD");
-        assert_eq!(policy.routes().as_slice()[1].access(), Access::Deny);
-        let plan = |name| policy.plan(&Plan::parse(name).unwrap());
-        assert_eq!(plan("free"), PlanLimit::Limiter { binding: "FREE", period_secs: 10 });
-        assert_eq!(plan("paid"), PlanLimit::Unknown);
-        assert_eq!(self::policy(&least()).plan(&Plan::parse("paid").unwrap()), PlanLimit::Unlimited);
-    }
-
-    #[test]
-    fn the_bindings_that_a_policy_needs_are_named() {
-        let policy = policy(&json!({
-            "ORIGIN": "service:API", "KEY_PREFIX": "acme_live",
-            "ROUTES": [
-                {"path": "/a", "origin": "service:OTHER"}, {"path": "/b", "origin": "zone"},
-                {"path": "/c", "origin": "https://c.example"}, {"path": "/d"},
-            ],
-            "PLANS": {"free": {"limiter": "FREE", "period": 10}, "paid": {"limiter": "PAID", "period": 60}},
-        }));
-        assert_eq!(policy.services().collect::<Vec<_>>(), ["API", "OTHER"]);
-        assert_eq!(policy.limiters().collect::<Vec<_>>(), ["FREE", "PAID"]);
-        let none = self::policy(&least());
-        assert_eq!((none.services().count(), none.limiters().count()), (0, 0));
-    }
-
-    #[test]
-    fn a_long_list_of_faults_is_cut() {
-        let faults =
-            Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string()).unwrap_err();
-        assert_eq!(faults.iter().count(), 100);
-        let long = std::format!("{{\"REALM\": \"{}\"}}", "a".repeat(256 * 1024));
-        assert_eq!(Policy::from_json(&long).unwrap_err().to_string(), "vars: are longer than 262144 bytes");
-    }
-
-    fn value() -> impl Strategy<Value = Value> {
-        let leaf = proptest::prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-            "(/a|GET|\\*|key|zone|https://a|query:k|10)".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(3, 24, 6, |inner| {
-            let name = "(path|access|methods|scopes|origin|limiter|period|\\PC{0,4})";
-            proptest::prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                proptest::collection::btree_map(name, inner, 0..6)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn no_json_makes_it_panic(text in any::<String>(), at in 0..VARIABLES.len(), value in value()) {
-            let _ = Policy::from_json(&text);
-            let vars = least_and(VARIABLES[at].name, value);
-            match Policy::from_json(&vars.to_string()) {
-                Ok(policy) => {
-                    let headers = std::vec![Some("x"); policy.places().header_names().len()];
-                    let presented = Presented { headers: &headers, ..Presented::default() };
-                    let _ = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
-                }
-                Err(faults) => {
-                    prop_assert!(faults.iter().count() > 0);
-                    prop_assert!(faults.to_string().lines().count() == faults.iter().count());
-                }
-            }
-        }
-    }
-}
+mod tests;

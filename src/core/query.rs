@@ -1,11 +1,10 @@
 //! Queries, as forms write them.
 
 use crate::path::hex_byte;
-use crate::text::cut;
 
 /// The names and values of a query, as they came.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').map(|pair| cut(pair, b'=').unwrap_or((pair, "")))
+    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// Decodes as forms and queries are: `+` is a space, a `%` without two hex digits is itself.

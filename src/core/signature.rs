@@ -8,12 +8,15 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::str::FromStr;
 
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::admission::UrlParts;
-use crate::base64::{self, Form};
 use crate::record::UnixSeconds;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -48,41 +51,32 @@ impl fmt::Debug for SigningKey {
 }
 
 /// Why a text is not `ORIGIN_SIGNING_KEY`. It never holds the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SigningKeyFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SigningKeyError {
     /// There is no key in it.
+    #[error("is empty; set it to `<id>:<base64 of 32 random bytes>`, or remove it")]
     Empty,
     /// More than two keys.
+    #[error("holds more than two keys: the one that signs, and one before or after it")]
     TooMany,
     /// An entry without a colon.
+    #[error("holds what is no `<id>:<base64>`; two of them are separated by white space")]
     Form,
     /// An id that cannot stand in a signature.
+    #[error("has a key id that is not 1 to {KEY_ID_MAX_LEN} characters of A-Z, a-z, 0-9, `.`, `_` and `-`")]
     Id,
     /// Not base64, or not in its one canonical form.
+    #[error("holds a key that is not base64 with padding, as `openssl rand -base64 32` prints it")]
     Base64,
     /// Too few bytes, or more than HMAC-SHA-256 takes.
+    #[error("holds a key of fewer than {KEY_MIN_BYTES} or more than {KEY_MAX_BYTES} bytes")]
     Length,
     /// Too few different bytes.
+    #[error("holds a key that repeats too few bytes to be random")]
     Repetitive,
     /// Two keys, one id: the origin could not tell them apart.
+    #[error("has one id for two keys")]
     SameId,
-}
-
-impl fmt::Display for SigningKeyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "is empty; set it to `<id>:<base64 of 32 random bytes>`, or remove it",
-            Self::TooMany => "holds more than two keys: the one that signs, and one before or after it",
-            Self::Form => "holds what is no `<id>:<base64>`; two of them are separated by white space",
-            Self::Id => "has a key id that is not 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-`",
-            Self::Base64 => {
-                "holds a key that is not base64 with padding, as `openssl rand -base64 32` prints it"
-            }
-            Self::Length => "holds a key of fewer than 32 or more than 64 bytes",
-            Self::Repetitive => "holds a key that repeats too few bytes to be random",
-            Self::SameId => "has one id for two keys",
-        })
-    }
 }
 
 /// One `<id>:<base64>`.
@@ -92,47 +86,27 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn parse(text: &'a str) -> Result<Self, SigningKeyFault> {
-        let (id, key) = text.split_once(':').ok_or(SigningKeyFault::Form)?;
+    fn parse(text: &'a str) -> Result<Self, SigningKeyError> {
+        let (id, key) = text.split_once(':').ok_or(SigningKeyError::Form)?;
         // Nothing that would have to be escaped within quotes.
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if !(1..=KEY_ID_MAX_LEN).contains(&id.len()) || !id.bytes().all(plain) {
-            return Err(SigningKeyFault::Id);
+            return Err(SigningKeyError::Id);
         }
-        let bytes = base64::decode(key, Form::Standard).ok_or(SigningKeyFault::Base64)?;
+        let bytes = Zeroizing::new(Base64::decode_vec(key).map_err(|_| SigningKeyError::Base64)?);
         if !(KEY_MIN_BYTES..=KEY_MAX_BYTES).contains(&bytes.len()) {
-            return Err(SigningKeyFault::Length);
+            return Err(SigningKeyError::Length);
         }
         if (0..=u8::MAX).filter(|b| bytes.contains(b)).count() < KEY_MIN_DISTINCT {
-            return Err(SigningKeyFault::Repetitive);
+            return Err(SigningKeyError::Repetitive);
         }
-        let state = HmacSha256::new_from_slice(&bytes).map_err(|_| SigningKeyFault::Length)?;
+        let state = HmacSha256::new_from_slice(&bytes).map_err(|_| SigningKeyError::Length)?;
         let parameters = [";keyid=\"", id, "\";alg=\"hmac-sha256\""].concat().into();
         Ok(Self { id, key: SigningKey { parameters, state } })
     }
 }
 
 impl SigningKey {
-    /// Reads one or two `<id>:<base64>`, separated by white space; the first signs.
-    ///
-    /// The second is for the origin, which may be given the same text and takes either. Here it is checked and dropped.
-    ///
-    /// # Errors
-    /// Every variant of [`SigningKeyFault`].
-    pub fn parse(text: &str) -> Result<Self, SigningKeyFault> {
-        let mut entries = text.split_ascii_whitespace();
-        let first = Entry::parse(entries.next().ok_or(SigningKeyFault::Empty)?)?;
-        for (at, other) in (1..).zip(entries) {
-            if at >= KEYS_MAX {
-                return Err(SigningKeyFault::TooMany);
-            }
-            if Entry::parse(other)?.id == first.id {
-                return Err(SigningKeyFault::SameId);
-            }
-        }
-        Ok(first.key)
-    }
-
     /// Signs what the origin will see.
     ///
     /// # Errors
@@ -162,7 +136,7 @@ impl SigningKey {
             }
         }
         let created = created.seconds().to_string();
-        let nonce = base64::encode(nonce, Form::Url);
+        let nonce = Base64UrlUnpadded::encode_string(nonce);
         let variable = [";created=", &created, &self.parameters, ";nonce=\"", &nonce, "\";tag=\"keygate\""];
         let (base, input) = base.finish(&variable.concat());
         Ok(Signature {
@@ -172,7 +146,31 @@ impl SigningKey {
     }
 
     fn mac(&self, base: &str) -> String {
-        base64::encode(&self.state.clone().chain_update(base).finalize().into_bytes(), Form::Standard)
+        Base64::encode_string(&self.state.clone().chain_update(base).finalize().into_bytes())
+    }
+}
+
+impl FromStr for SigningKey {
+    type Err = SigningKeyError;
+
+    /// Reads one or two `<id>:<base64>`, separated by white space; the first signs.
+    ///
+    /// The second is for the origin, which may be given the same text and takes either. Here it is checked and dropped.
+    ///
+    /// # Errors
+    /// Every variant of [`SigningKeyError`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut entries = text.split_ascii_whitespace();
+        let first = Entry::parse(entries.next().ok_or(SigningKeyError::Empty)?)?;
+        for (at, other) in (1..).zip(entries) {
+            if at >= KEYS_MAX {
+                return Err(SigningKeyError::TooMany);
+            }
+            if Entry::parse(other)?.id == first.id {
+                return Err(SigningKeyError::SameId);
+            }
+        }
+        Ok(first.key)
     }
 }
 

@@ -4,22 +4,19 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::str::FromStr;
 
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::text::shown;
+use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 
 /// Why a text is not the name that it should be; the problem first, then what is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenFault {
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{found}` is not {allowed}")]
+pub struct TokenError {
     found: Box<str>,
     allowed: &'static str,
-}
-
-impl fmt::Display for TokenFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not {}", shown(&self.found, usize::MAX), self.allowed)
-    }
 }
 
 macro_rules! token {
@@ -33,22 +30,6 @@ macro_rules! token {
             /// What the text may be, in words, for error messages.
             pub const ALLOWED: &'static str = $allowed;
 
-            /// Reads one from its text.
-            ///
-            /// # Errors
-            /// The text is empty, too long, or holds a character that is not allowed.
-            pub fn parse(text: &str) -> Result<Self, TokenFault> {
-                if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
-                    Ok(Self(text.into()))
-                } else {
-                    Err(TokenFault {
-                        // Enough to recognise the value; an error is not a place for a kilobyte.
-                        found: text.chars().take(80).collect(),
-                        allowed: Self::ALLOWED,
-                    })
-                }
-            }
-
             /// The text itself.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -61,6 +42,27 @@ macro_rules! token {
                 f.write_str(&self.0)
             }
         }
+
+        impl FromStr for $name {
+            type Err = TokenError;
+
+            /// Reads one from its text.
+            ///
+            /// # Errors
+            /// The text is empty, too long, or holds a character that is not allowed.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(TokenError {
+                        found: escape_for_message(text, VALUE_MAX_CHARS).into(),
+                        allowed: Self::ALLOWED,
+                    })
+                }
+            }
+        }
+
+        crate::from_str::deserialize_from_str!($name);
 
         impl From<$name> for alloc::string::String {
             fn from(name: $name) -> Self {
@@ -112,21 +114,21 @@ mod tests {
     #[test]
     fn names_are_bounded_visible_ascii() {
         for good in ["a", "reports:read", "https://example.com/scope", &"x".repeat(64)] {
-            assert!(Scope::parse(good).is_ok(), "{good}");
+            assert!(good.parse::<Scope>().is_ok(), "{good}");
         }
         for bad in ["", "a b", "a,b", "a\"b", "a\\b", "é", "a\n", "a\0", &"x".repeat(65)] {
-            assert!(Scope::parse(bad).is_err(), "{bad:?}");
-            assert!(bad.len() == 65 || Subject::parse(bad).is_err(), "{bad:?}");
-            assert!(Plan::parse(bad).is_err(), "{bad:?}");
+            assert!(bad.parse::<Scope>().is_err(), "{bad:?}");
+            assert!(bad.len() == 65 || bad.parse::<Subject>().is_err(), "{bad:?}");
+            assert!(bad.parse::<Plan>().is_err(), "{bad:?}");
         }
-        assert!(Plan::parse("a:b").is_err());
+        assert!("a:b".parse::<Plan>().is_err());
     }
 
     #[test]
-    fn a_fault_names_the_value_and_what_is_allowed() {
-        let fault = Subject::parse("a\r\nX-Admin: 1").unwrap_err().to_string();
+    fn an_error_names_the_value_and_what_is_allowed() {
+        let error = "a\r\nX-Admin: 1".parse::<Subject>().unwrap_err().to_string();
         assert_eq!(
-            fault,
+            error,
             "`a\\r\\nX-Admin: 1` is not a subject: 1 to 128 visible ASCII characters without `\"`, `\\` and `,`"
         );
     }

@@ -139,6 +139,12 @@ test("a forwarded preflight takes neither a body nor cookies along", async () =>
   assert.equal(seen.body.length, 0);
 });
 
+test("a forwarded preflight names no method but its own: it has no key", async () => {
+  for (const [query, headers] of [["?_method=DELETE", {}], ["?_method_override=DELETE", {}], ["", { "X-HTTP-Method-Override": "POST" }]]) {
+    await assertRefused(gates.forwarding, { ...preflight(APP, headers), target: `/v1/things${query}` }, "method_ambiguous");
+  }
+});
+
 test("case 56: where a shared cache may keep what the origin answers, it says that it differs by Origin, whoever asks", async () => {
   for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
     const { answer } = await assertAccepted(gates.listed, { target: "/public/page", headers });

@@ -58,8 +58,8 @@ test("case 9: a second credential that could be an imported key is refused, and 
     const { seen } = await assertAccepted(gates.on, { target: "/public/page", headers });
     assert.deepEqual(valuesOf(seen, "authorization"), []);
   }
-  // Too short, or of another scheme: no imported key, so it is the origin's.
-  for (const Authorization of ["Bearer short", "Digest abc"]) {
+  // Too short, or in no source of CREDENTIALS: it is the origin's.
+  for (const Authorization of ["Bearer short", "Digest abc", `Token ${HEX()}`]) {
     const { seen } = await assertAccepted(gates.on, { target: "/v1/things", headers: { "X-API-Key": first.key, Authorization } }, first);
     assert.deepEqual(valuesOf(seen, "authorization"), [Authorization]);
   }

@@ -21,9 +21,10 @@ let world;
 let gates;
 let issued;
 before(async () => {
-  world = await boot(() => ({
+  world = await boot(({ origin }) => ({
     gate: { vars: { ROUTES } },
     formats: { vars: { ROUTES, FORMAT_EXTENSIONS: true } },
+    based: { vars: { ORIGIN: `${origin.url}/tenant1`, METHODS: [...METHODS, "MOVE"] } },
     dav: { vars: { ROUTES, METHODS: [...METHODS, "MOVE", "COPY"] } },
     lenient: { vars: { ROUTES, FORWARD_HEADERS: ["x-http-method-override", "x-real-ip", "x_custom"] } },
   }));
@@ -44,6 +45,11 @@ describe("a method in the query:", () => {
     ["_method=PUT", false],
     ["_method=POST", false],
     ["_method=card", false],
+    ["a=1;_method=DELETE", true],
+    [".method=DELETE", true],
+    ["+_method=DELETE", true],
+    ["_method=SUBSCRIBE", true],
+    ["_method=lin%E2%84%AA", true],
   ]) {
     test(`${query} is ${isRefused ? "refused" : "forwarded"}`, async () => {
       const request = { method: "POST", target: `/things/1?${query}`, key: issued.key };
@@ -98,6 +104,23 @@ describe("an extension that the origin ignores:", () => {
       await assertAccepted(gates.formats, { target, key: issued.key }, issued);
     });
   }
+});
+
+test("a Destination goes on with no other method, by which an origin could be made to MOVE", async () => {
+  const headers = { Destination: "/admin/b" };
+  const { seen } = await assertAccepted(gates.dav, { method: "POST", target: "/files/a?_method=MOVE", key: issued.key, headers }, issued);
+  assert.deepEqual(valuesOf(seen, "destination"), []);
+});
+
+test("a Destination is refused where ORIGIN has a base path, which it would leave", async () => {
+  for (const Destination of ["/tenant2/b", "/b"]) {
+    await assertRefused(gates.based, { method: "MOVE", target: "/a", key: issued.key, headers: { Destination } }, "destination_not_allowed");
+  }
+});
+
+test("many parameters that name a method cost no more than one", async () => {
+  const target = `/things/${"a;".repeat(3000)}?${"_method=PUT&".repeat(600)}`;
+  await assertAccepted(gates.formats, { method: "POST", target, key: issued.key }, issued);
 });
 
 describe("the Destination of a MOVE or COPY:", () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
+import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
 import { issue, now } from "./support/keys.js";
 import { boot } from "./support/world.js";
@@ -17,6 +18,7 @@ before(async () => {
   world = await boot(() => ({
     uncached: scripted,
     cached: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 } },
+    turned: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 }, wrapped: { entry: CLOCK } },
   }));
   ({ gates } = world);
   world.watch(listed.key);
@@ -59,6 +61,17 @@ describe("KV's record wins where it is stricter:", () => {
     world.store.entries.set(`key/${listed.id}`, "{}");
     await assertRefused(gates.uncached, use(), "key_record_invalid");
   });
+});
+
+test("a revocation is seen soon after KV answers again, however long records are cached", async () => {
+  world.store.put({ ...listed.record, state: "revoked" });
+  world.store.mode = "fail";
+  await assertAccepted(gates.turned, use(), listed);
+  world.store.clear();
+  const at = now();
+  await turnClock(gates.turned, at);
+  await turnClock(gates.turned, at + 6);
+  await assertRefused(gates.turned, use(), "key_revoked");
 });
 
 test("no read is added for a request whose record is cached, and a store that hangs is waited for once", async () => {

@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
         Ok(texts) => [Some(&texts.current), texts.previous.as_ref()]
             .into_iter()
             .flatten()
-            .filter_map(|text| Some(Pepper::parse(text).ok()?.id().to_string()))
+            .filter_map(|text| Some(text.parse::<Pepper>().ok()?.id().to_string()))
             .collect(),
         Err(_) => Vec::new(),
     };

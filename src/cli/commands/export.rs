@@ -53,6 +53,6 @@ pub(crate) fn run(context: &Context, args: &ExportArgs) -> Outcome<ExitCode> {
 
 fn record(name: &str, value: &str) -> Result<Record, String> {
     let id = name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name);
-    let id = KeyId::parse(id).map_err(|e| e.to_string())?;
+    let id = id.parse::<KeyId>().map_err(|e| e.to_string())?;
     Record::parse_entry(id, value).map_err(|fault| format!("is not a valid record: {fault}"))
 }

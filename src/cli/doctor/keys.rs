@@ -88,7 +88,8 @@ struct Check<'c> {
 impl Check<'_> {
     fn entry(&mut self, listed: &Listed, value: &str, has_revision: bool) {
         let id = listed.id();
-        let record = match KeyId::parse(id)
+        let record = match id
+            .parse::<KeyId>()
             .map_err(|e| e.to_string())
             .and_then(|id| Record::parse_entry(id, value).map_err(|fault| fault.to_string()))
         {
@@ -172,9 +173,9 @@ mod tests {
     }
 
     fn record(change: impl FnOnce(&mut Record)) -> Record {
-        let digest = Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
-        let id = KeyId::parse("4fTz0Qw9Lr2K").unwrap();
-        let mut record = Record::new(id, Subject::parse("acme").unwrap(), digest, at(NOW));
+        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
+        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(NOW));
         change(&mut record);
         record
     }

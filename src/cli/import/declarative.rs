@@ -182,8 +182,8 @@ mod tests {
     /// Line, subject, scopes, end of each key; or the problem.
     fn read(text: &str, reader: fn(&[u8], &mut Each<'_>) -> Outcome<()>) -> Outcome<Vec<String>> {
         let rules = Rules {
-            prefix: KeyPrefix::parse("acme_live").unwrap(),
-            pepper: Some(Pepper::parse("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG").unwrap()),
+            prefix: "acme_live".parse::<KeyPrefix>().unwrap(),
+            pepper: Some("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".parse::<Pepper>().unwrap()),
             now: UnixSeconds::new(1000).unwrap(),
             allow_weak: false,
             subject: None,

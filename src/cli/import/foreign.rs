@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
 use keygate_core::address::Network;
 use keygate_core::digest::ImportedKey;
-use keygate_core::record::{Bounded, Meta, Name, Record, UnixSeconds};
+use keygate_core::record::{Bounded, Meta, Record, UnixSeconds};
 use keygate_core::token::{Plan, Scope, Subject};
 use zeroize::Zeroizing;
 
@@ -117,20 +117,20 @@ impl Foreign {
         let created = moment("created").and_then(|when| when.from(rules.now));
         let mut record = Record::new(
             key.id(),
-            parsed("subject", Subject::parse(subject))?,
+            parsed("subject", subject.parse::<Subject>())?,
             pepper.imported_digest(&key),
             created.unwrap_or(rules.now),
         );
-        record.name = parsed("name", Name::parse(text("name").unwrap_or_default()))?;
-        let scopes = list("scopes").unwrap_or(&rules.scopes).iter().map(|scope| Scope::parse(scope));
+        record.name = parsed("name", text("name").unwrap_or_default().parse())?;
+        let scopes = list("scopes").unwrap_or(&rules.scopes).iter().map(|scope| scope.parse::<Scope>());
         record.scopes =
             parsed("scopes", Bounded::try_from(parsed("scopes", scopes.collect::<Result<Vec<_>, _>>())?))?;
         if let Some(ips) = list("ips").filter(|ips| !ips.is_empty()) {
-            let ips = ips.iter().map(|ip| Network::parse(ip)).collect::<Result<Vec<_>, _>>();
+            let ips = ips.iter().map(|ip| ip.parse::<Network>()).collect::<Result<Vec<_>, _>>();
             record.ips = Some(parsed("ips", Bounded::try_from(parsed("ips", ips)?))?);
         }
         let plan = text("plan").or(rules.plan.as_deref());
-        record.plan = plan.map(|plan| parsed("plan", Plan::parse(plan))).transpose()?;
+        record.plan = plan.map(|plan| parsed("plan", plan.parse::<Plan>())).transpose()?;
         record.meta = parsed("meta", Meta::try_from(self.meta.clone()))?;
         if let Some(state) = text("state") {
             record.state = entry::parse_state(state).ok_or("`state` is not active, disabled or revoked")?;
@@ -216,8 +216,8 @@ mod tests {
 
     fn rules() -> Rules {
         Rules {
-            prefix: KeyPrefix::parse("acme_live").unwrap(),
-            pepper: Some(Pepper::parse("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG").unwrap()),
+            prefix: "acme_live".parse::<KeyPrefix>().unwrap(),
+            pepper: Some("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".parse::<Pepper>().unwrap()),
             now: UnixSeconds::new(1000).unwrap(),
             allow_weak: false,
             subject: None,

@@ -175,7 +175,7 @@ pub(crate) fn unfinished(folder: &Path) -> Outcome<Vec<String>> {
         .map_err(|e| unusable(folder, &e))?
         .iter()
         .filter_map(|name| Some(name.to_str()?.strip_suffix(".json")?.to_owned()))
-        .filter(|id| KeyId::parse(id).is_ok())
+        .filter(|id| id.parse::<KeyId>().is_ok())
         .collect();
     ids.sort_unstable();
     Ok(ids)
@@ -372,7 +372,7 @@ mod tests {
             environment: None,
             store: StoreRef::Local { persist_to: None },
         };
-        Notes::new(KeyId::parse(OLD).unwrap(), gate, 60, End::In(90), vec!["file:/k".into()])
+        Notes::new(OLD.parse::<KeyId>().unwrap(), gate, 60, End::In(90), vec!["file:/k".into()])
     }
 
     #[test]

@@ -9,12 +9,14 @@
 //! | the folder that it lies in | the same; but not where it has the sticky bit, as `/tmp`: nobody replaces another user's file there |
 //! | the project folder | the same, whether or not it has the sticky bit: a file that is added there is enough |
 //!
-//! What was opened is looked at, not what the name leads to a moment later; a symbolic link is judged by where it leads.
+//! A symbolic link is judged by where it leads. The journal is read from the handle that was looked at; of the folders, what is
+//! looked at is what the name leads to at that moment.
 
 use std::fs::File;
 use std::path::Path;
 
 use crate::fault::{Fault, Outcome};
+use crate::output::quoted;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub(super) fn check(what: What, path: &Path, opened: &File) -> Outcome<()> {
         ),
         Some(Risk::Writable) => (
             "is writable by other users",
-            format!("see that nobody has changed it, then `chmod go-w {path}`"),
+            format!("see that nobody has changed it, then `chmod go-w {}`", quoted(&path.to_string())),
         ),
     };
     let why = match what {

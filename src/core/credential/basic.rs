@@ -2,29 +2,28 @@
 
 use alloc::string::String;
 
+use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use super::{CREDENTIAL_MAX_LEN, CredentialFault, CredentialText, Text, not_blank};
-use crate::base64::{self, Form};
+use super::{CREDENTIAL_MAX_LEN, CredentialError, CredentialText, Text, not_blank};
 use crate::key::KeyPrefix;
-use crate::text::find;
 
 /// The credential in `user:password` (RFC 7617): the password, or the user name where there is no password.
 pub(super) fn in_basic(
     prefix: &KeyPrefix,
     text: &str,
-) -> Result<Option<CredentialText<'static>>, CredentialFault> {
+) -> Result<Option<CredentialText<'static>>, CredentialError> {
     if text.len() > CREDENTIAL_MAX_LEN * 4 {
         return Ok(None);
     }
-    let bytes = base64::decode(text, Form::Standard).unwrap_or_default();
+    let bytes = Zeroizing::new(Base64::decode_vec(text).unwrap_or_default());
     let Ok(pair) = core::str::from_utf8(&bytes) else {
         return Ok(None);
     };
     let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
     let key = if password.is_empty() { user } else { password };
     if key != user && prefix.strip(key).is_some() && prefix.strip(user).is_some() {
-        return Err(CredentialFault::Different);
+        return Err(CredentialError::Different);
     }
     let owned = || CredentialText(Text::Decoded(Zeroizing::new(key.into())));
     Ok(not_blank(key).map(|_| owned()))
@@ -41,7 +40,7 @@ pub(super) fn holds_prefix(value: &str, prefix: &KeyPrefix) -> bool {
 pub(super) fn holds_text(value: &str, key: &str) -> bool {
     // What is longer is refused for its length, and goes nowhere.
     key.len() <= CREDENTIAL_MAX_LEN
-        && (find(value, key).is_some() || basic_readings(value).any(|text| find(&text, key).is_some()))
+        && (value.contains(key) || basic_readings(value).any(|text| text.contains(key)))
 }
 
 /// Each costs the length of the header. No client joins as many; one that does is taken to hide something.

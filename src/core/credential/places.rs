@@ -1,6 +1,6 @@
 //! Which places can be configured: the reading of `CREDENTIALS`.
 
-use core::fmt;
+use thiserror::Error;
 
 use super::Places;
 use crate::header_filter;
@@ -10,36 +10,33 @@ pub const SOURCES_MAX: usize = 8;
 const NAME_MAX_LEN: usize = 64;
 
 /// Why a text is not a place for credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlaceFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum PlaceError {
     /// None of the four forms.
+    #[error("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`")]
     Form,
     /// Not a header name of a-z, 0-9 and `-`.
+    #[error("has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-`, a letter first")]
     HeaderName,
     /// A header that means something else.
+    #[error(
+        "names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"
+    )]
     HeaderTaken,
     /// Not a parameter name of plain characters.
+    #[error(
+        "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"
+    )]
     QueryName,
     /// A second query parameter.
+    #[error("is a second query parameter; at most one is allowed")]
     SecondQuery,
     /// It is in the list already.
+    #[error("is in the list twice")]
     Twice,
     /// The list is full.
+    #[error("is one too many; at most {SOURCES_MAX} are allowed")]
     TooMany,
-}
-
-impl fmt::Display for PlaceFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Form => f.write_str("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`"),
-            Self::HeaderName => write!(f, "has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-`, a letter first"),
-            Self::HeaderTaken => f.write_str("names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"),
-            Self::QueryName => write!(f, "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"),
-            Self::SecondQuery => f.write_str("is a second query parameter; at most one is allowed"),
-            Self::Twice => f.write_str("is in the list twice"),
-            Self::TooMany => write!(f, "is one too many; at most {SOURCES_MAX} are allowed"),
-        }
-    }
 }
 
 /// Beginnings of header names whose values the gate, the platform or HTTP itself reads.
@@ -83,25 +80,25 @@ impl Places {
     /// Adds `bearer`, `basic`, `header:<name>` or `query:<name>`.
     ///
     /// # Errors
-    /// Every variant of [`PlaceFault`].
-    pub(crate) fn add(&mut self, text: &str) -> Result<(), PlaceFault> {
+    /// Every variant of [`PlaceError`].
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), PlaceError> {
         let count = usize::from(self.bearer)
             + usize::from(self.basic)
             + usize::from(self.query.is_some())
             + self.headers.len();
         if count >= SOURCES_MAX {
-            return Err(PlaceFault::TooMany);
+            return Err(PlaceError::TooMany);
         }
         match text.split_once(':') {
             None if text == "bearer" => set_once(&mut self.bearer),
             None if text == "basic" => set_once(&mut self.basic),
             Some(("header", name)) => self.add_header(name),
             Some(("query", name)) => self.add_query(name),
-            _ => Err(PlaceFault::Form),
+            _ => Err(PlaceError::Form),
         }
     }
 
-    fn add_header(&mut self, name: &str) -> Result<(), PlaceFault> {
+    fn add_header(&mut self, name: &str) -> Result<(), PlaceError> {
         let name = name.to_ascii_lowercase();
         // Narrower than HTTP's names: others are spelled in several ways on their way to an application.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
@@ -109,29 +106,29 @@ impl Places {
             || !name.starts_with(|c: char| c.is_ascii_lowercase())
             || !name.bytes().all(plain)
         {
-            return Err(PlaceFault::HeaderName);
+            return Err(PlaceError::HeaderName);
         }
         if TAKEN.contains(&&*name)
             || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || header_filter::is_override(&name)
         {
-            return Err(PlaceFault::HeaderTaken);
+            return Err(PlaceError::HeaderTaken);
         }
         if self.headers.iter().any(|header| **header == *name) {
-            return Err(PlaceFault::Twice);
+            return Err(PlaceError::Twice);
         }
         self.headers.push(name.into());
         Ok(())
     }
 
-    fn add_query(&mut self, name: &str) -> Result<(), PlaceFault> {
+    fn add_query(&mut self, name: &str) -> Result<(), PlaceError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         if !(1..=NAME_MAX_LEN).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(PlaceFault::QueryName);
+            return Err(PlaceError::QueryName);
         }
         match self.query.as_deref() {
-            Some(first) if first == name => Err(PlaceFault::Twice),
-            Some(_) => Err(PlaceFault::SecondQuery),
+            Some(first) if first == name => Err(PlaceError::Twice),
+            Some(_) => Err(PlaceError::SecondQuery),
             None => {
                 self.query = Some(name.into());
                 Ok(())
@@ -140,9 +137,9 @@ impl Places {
     }
 }
 
-fn set_once(flag: &mut bool) -> Result<(), PlaceFault> {
+fn set_once(flag: &mut bool) -> Result<(), PlaceError> {
     if core::mem::replace(flag, true) {
-        return Err(PlaceFault::Twice);
+        return Err(PlaceError::Twice);
     }
     Ok(())
 }

@@ -50,8 +50,8 @@ fn gate(vars: &[(&str, &str)], secrets: &SecretTexts<'_>) -> Gate {
 
 /// The same key each time, and its record.
 fn issued() -> (String, Record) {
-    let pepper = Pepper::parse(PEPPER).unwrap();
-    let prefix = KeyPrefix::parse("acme_live").unwrap();
+    let pepper = PEPPER.parse::<Pepper>().unwrap();
+    let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
     let mut byte = 0_u8;
     let key = NewKey::from_entropy(&prefix, &pepper, |bytes| {
         for b in bytes {
@@ -68,7 +68,7 @@ fn issued() -> (String, Record) {
 
 /// What is stored for an imported key.
 fn imported_digest(key: &ImportedKey) -> String {
-    Pepper::parse(PEPPER).unwrap().imported_digest(key).to_string()
+    PEPPER.parse::<Pepper>().unwrap().imported_digest(key).to_string()
 }
 
 fn json_record(id: &str, digest: &str, more: &str) -> Record {
@@ -145,7 +145,7 @@ fn every_cause_of_a_bad_key_has_one_identical_answer() {
     let other = Record::new(
         record.id,
         record.subject.clone(),
-        Digest::Keyed { pepper: Pepper::parse(PEPPER).unwrap().id(), mac: [7; 32] },
+        Digest::Keyed { pepper: PEPPER.parse::<Pepper>().unwrap().id(), mac: [7; 32] },
         record.created,
     );
     let foreign = "acme_test_".to_string() + &key["acme_live_".len()..];
@@ -229,7 +229,7 @@ fn routes_ask_for_all_scopes_and_for_named_subjects() {
         assert_eq!(code(&gate, &ask, Lookup::Found(&with(&record, more)), NOW), expected, "{path} {more}");
     }
     let mut stranger = record.clone();
-    stranger.subject = crate::token::Subject::parse("other").unwrap();
+    stranger.subject = "other".parse::<crate::token::Subject>().unwrap();
     let ask = Ask { url: "https://gate.example/acme/x", x_api_key: Some(&key), ..ASK };
     assert_eq!(code(&gate, &ask, Lookup::Found(&stranger), NOW), "subject_not_allowed");
     let denial = outcome(
@@ -317,7 +317,7 @@ fn the_record_of_another_id_is_no_answer() {
     let (key, record) = issued();
     let gate = gate(&[], &SecretTexts::default());
     let mut other = record;
-    other.id = crate::key::KeyId::parse("000000000000").unwrap();
+    other.id = "000000000000".parse::<crate::key::KeyId>().unwrap();
     assert_eq!(code(&gate, &Ask { x_api_key: Some(&key), ..ASK }, Lookup::Found(&other), NOW), "key_invalid");
 }
 
@@ -333,9 +333,9 @@ fn peppers_rotate_and_an_unknown_one_is_loud() {
     let dropped = gate(&[], &SecretTexts { pepper: Some(OTHER_PEPPER), ..SecretTexts::default() });
     assert_eq!(code(&dropped, &ask, Lookup::Found(&record), NOW), "key_invalid");
     // A key whose tag is right, with a record that names a pepper that is not here.
-    let prefix = KeyPrefix::parse("acme_live").unwrap();
+    let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
     let mut elsewhere = record;
-    elsewhere.digest = Pepper::parse(OTHER_PEPPER).unwrap().digest(&Key::parse(&key, &prefix).unwrap());
+    elsewhere.digest = OTHER_PEPPER.parse::<Pepper>().unwrap().digest(&Key::parse(&key, &prefix).unwrap());
     assert_eq!(
         code(&gate(&[], &SecretTexts::default()), &ask, Lookup::Found(&elsewhere), NOW),
         "key_record_invalid"

@@ -4,10 +4,10 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{Cause, Code, Denial};
-use crate::credential::CredentialFault;
+use crate::credential::CredentialError;
 use crate::event::EventKind;
-use crate::key::{KeyFault, KeyId};
-use crate::path::PathFault;
+use crate::key::{KeyError, KeyId};
+use crate::path::PathError;
 use crate::pepper::PepperId;
 use crate::record::{Record, UnixSeconds};
 use crate::token::{Plan, Scope};
@@ -17,18 +17,18 @@ const TIME: UnixSeconds = UnixSeconds::MAX;
 /// One cause of each kind, and what the caller is told.
 fn causes() -> Vec<(Cause, Code)> {
     let record = Record::parse("{}").unwrap_err();
-    let required = vec![Scope::parse("admin").unwrap(), Scope::parse("audit").unwrap()];
+    let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
     vec![
         (Cause::PlainHttp, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
-        (Cause::Path(PathFault::DotSegment), Code::PathAmbiguous),
+        (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
         (Cause::GateFailed("RuntimeError: unreachable".into()), Code::GateFailed),
         (Cause::MethodOverride, Code::MethodAmbiguous),
         (Cause::Destination, Code::DestinationNotAllowed),
         (Cause::RouteDenied, Code::RouteDenied),
         (Cause::CredentialMissing, Code::CredentialMissing),
-        (Cause::Credential(CredentialFault::Different), Code::CredentialAmbiguous),
-        (Cause::Key(KeyFault::Tag), Code::KeyInvalid),
+        (Cause::Credential(CredentialError::Different), Code::CredentialAmbiguous),
+        (Cause::Key(KeyError::Tag), Code::KeyInvalid),
         (Cause::KeyUnknown, Code::KeyInvalid),
         (Cause::DigestMismatch, Code::KeyInvalid),
         (Cause::KeyDenied, Code::KeyRevoked),
@@ -40,12 +40,12 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::SubjectNotAllowed, Code::SubjectNotAllowed),
         (Cause::ScopeMissing { required }, Code::ScopeMissing),
         (Cause::RateLimited { retry_after_secs: 60 }, Code::RateLimited),
-        (Cause::PlanUnknown(Plan::parse("paid").unwrap()), Code::KeyRecordInvalid),
+        (Cause::PlanUnknown("paid".parse::<Plan>().unwrap()), Code::KeyRecordInvalid),
         (Cause::StoreFailed("canary".into()), Code::KeyStoreUnavailable),
         (Cause::StoreTimeout, Code::KeyStoreUnavailable),
         (Cause::LimiterFailed("canary".into()), Code::GateMisconfigured),
         (Cause::Record(record), Code::KeyRecordInvalid),
-        (Cause::PepperUnknown(PepperId::parse("1a2b3c4d").unwrap()), Code::KeyRecordInvalid),
+        (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), Code::KeyRecordInvalid),
         (Cause::Misconfigured("canary".into()), Code::GateMisconfigured),
         (Cause::OriginUnreachable("canary".into()), Code::OriginUnreachable),
         (Cause::OriginTimeout, Code::OriginTimeout),
@@ -78,9 +78,9 @@ fn reasons_say_what_the_operator_has_to_know() {
     for (cause, part) in [
         (Cause::KeyExpired { not_after: TIME }, "253402300799"),
         (Cause::KeyNotYetValid { not_before: TIME }, "253402300799"),
-        (Cause::ScopeMissing { required: vec![Scope::parse("admin").unwrap()] }, "`admin`"),
-        (Cause::PlanUnknown(Plan::parse("paid").unwrap()), "`paid`"),
-        (Cause::PepperUnknown(PepperId::parse("1a2b3c4d").unwrap()), "1a2b3c4d"),
+        (Cause::ScopeMissing { required: vec!["admin".parse::<Scope>().unwrap()] }, "`admin`"),
+        (Cause::PlanUnknown("paid".parse::<Plan>().unwrap()), "`paid`"),
+        (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), "1a2b3c4d"),
         (Cause::StoreFailed("error 500".into()), "error 500"),
         (Cause::LimiterFailed("no binding".into()), "no binding"),
         (Cause::OriginUnreachable("reset".into()), "reset"),
@@ -145,13 +145,13 @@ fn every_answer_keeps_the_contract() {
 
 #[test]
 fn until_the_digest_has_matched_there_is_one_answer() {
-    let id = KeyId::parse("4fTz0Qw9Lr2K").ok();
+    let id = "4fTz0Qw9Lr2K".parse::<KeyId>().ok();
     let answer = |cause, key_id| Denial { cause, key_id, subject: None }.answer("api");
-    let first = answer(Cause::Key(KeyFault::Prefix), None);
+    let first = answer(Cause::Key(KeyError::Prefix), None);
     for other in [
-        answer(Cause::Key(KeyFault::Length), None),
-        answer(Cause::Key(KeyFault::Character), None),
-        answer(Cause::Key(KeyFault::Tag), None),
+        answer(Cause::Key(KeyError::Length), None),
+        answer(Cause::Key(KeyError::Character), None),
+        answer(Cause::Key(KeyError::Tag), None),
         answer(Cause::KeyUnknown, id),
         answer(Cause::DigestMismatch, id),
     ] {

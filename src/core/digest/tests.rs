@@ -1,7 +1,7 @@
 use std::format;
 use std::string::{String, ToString};
 
-use super::{Digest, DigestFault, ImportedKey};
+use super::{Digest, DigestError, ImportedKey};
 use crate::pepper::{DigestMatch, Pepper, PepperId, Peppers};
 
 const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
@@ -12,7 +12,7 @@ const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00
 #[test]
 fn an_imported_key_matches_its_own_digest_and_no_other() {
     let key = ImportedKey::parse(KEY).unwrap();
-    let peppers = Peppers { current: Pepper::parse(PEPPER).unwrap(), previous: None };
+    let peppers = Peppers { current: PEPPER.parse::<Pepper>().unwrap(), previous: None };
     let matches = |digest: &Digest| peppers.imported_matches(&key, digest);
     let hash = *key.sha256();
     let Digest::Imported { pepper, mac } = peppers.current.imported_digest(&key) else {
@@ -41,7 +41,7 @@ fn an_imported_key_matches_its_own_digest_and_no_other() {
     ] {
         assert_eq!(matches(&digest), DigestMatch::No, "{digest:?}");
     }
-    let other = PepperId::parse("00000000").unwrap();
+    let other = "00000000".parse::<PepperId>().unwrap();
     assert_eq!(matches(&Digest::Imported { pepper: other, mac }), DigestMatch::UnknownPepper(other));
 }
 
@@ -67,12 +67,12 @@ fn imported_keys_are_bounded_tokens() {
 #[test]
 fn a_digest_has_one_length() {
     let whole = "A".repeat(43);
-    assert!(Digest::parse(&format!("sha256.{whole}")).is_ok());
+    assert!(format!("sha256.{whole}").parse::<Digest>().is_ok());
     // 32 bytes are 43 digits; 42 and 4 digits are well-formed, and hold fewer.
     for text in ["", "AAAA", &whole[..42], &format!("{whole}A"), &format!("{whole}=")] {
-        assert_eq!(Digest::parse(&format!("sha256.{text}")).err(), Some(DigestFault), "{text}");
-        assert_eq!(Digest::parse(&format!("hs256.1a2b3c4d.{text}")).err(), Some(DigestFault), "{text}");
-        assert_eq!(Digest::parse(&format!("hsha256.1a2b3c4d.{text}")).err(), Some(DigestFault), "{text}");
+        assert_eq!(format!("sha256.{text}").parse::<Digest>().err(), Some(DigestError), "{text}");
+        assert_eq!(format!("hs256.1a2b3c4d.{text}").parse::<Digest>().err(), Some(DigestError), "{text}");
+        assert_eq!(format!("hsha256.1a2b3c4d.{text}").parse::<Digest>().err(), Some(DigestError), "{text}");
     }
 }
 
@@ -81,10 +81,10 @@ fn what_is_shown_is_the_kind_alone() {
     let key = ImportedKey::parse(KEY).unwrap();
     assert_eq!(format!("{key:?}"), format!("ImportedKey({}, ..)", key.id()));
     assert_eq!(format!("{:?}", Digest::ImportedBare(*key.sha256())), "Digest(sha256, ..)");
-    let imported = Digest::parse(&format!("hsha256.1a2b3c4d.{}", "A".repeat(43))).unwrap();
+    let imported = format!("hsha256.1a2b3c4d.{}", "A".repeat(43)).parse::<Digest>().unwrap();
     assert_eq!(format!("{imported:?}"), "Digest(hsha256.1a2b3c4d, ..)");
-    let keyed = Digest::parse(&format!("hs256.1a2b3c4d.{}", "A".repeat(43))).unwrap();
+    let keyed = format!("hs256.1a2b3c4d.{}", "A".repeat(43)).parse::<Digest>().unwrap();
     assert_eq!(format!("{keyed:?}"), "Digest(hs256.1a2b3c4d, ..)");
     assert_eq!(String::from(keyed.clone()), keyed.to_string());
-    assert!(DigestFault.to_string().starts_with("not a digest: `hs256."));
+    assert!(DigestError.to_string().starts_with("not a digest: `hs256."));
 }

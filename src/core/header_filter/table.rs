@@ -128,6 +128,7 @@ header_table! {
     "x-0-client-ip", Address, "request-ip (Edgio)", "https://github.com/pbojinov/request-ip/blob/08c9c13589080d0170422cd7c612267d41e58c57/src/index.js";
     "x-accel-*", File, "Rack::Sendfile (X-Accel-Mapping), Plack XSendfile", "https://github.com/advisories/GHSA-R657-RXJC-J557";
     "x-alfresco-remote-user", Identity, "Alfresco external authentication †", "https://docs.alfresco.com/";
+    "x-amz-copy-source*", File, "Amazon S3 (CopyObject, UploadPartCopy) †", "https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html";
     "x-amzn-lambda-context", Identity, "apps under AWS Lambda Web Adapter †", "https://github.com/awslabs/aws-lambda-web-adapter";
     "x-amzn-lattice-*", Identity, "targets of AWS VPC Lattice (caller identity) †", "https://docs.aws.amazon.com/vpc-lattice/";
     "x-amzn-mtls-*", Certificate, "targets of AWS ALB mutual TLS (X-Amzn-Mtls-Clientcert, -Subject, ...) †", "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/mutual-authentication.html";
@@ -164,12 +165,14 @@ header_table! {
     "x-cluster-client-ip", Address, "request-ip, ThinkPHP, CodeIgniter (Zeus, Rackspace)", "https://github.com/pbojinov/request-ip/blob/08c9c13589080d0170422cd7c612267d41e58c57/src/index.js";
     "x-coming-from", Address, "older phpMyAdmin and Xaraya-style PHP †", "https://github.com/phpmyadmin/phpmyadmin";
     "x-consumer-*", Identity, "back ends of Kong and APISIX (X-Consumer-ID, -Custom-ID, -Username, -Groups)", "https://github.com/Kong/kong/commit/f23162308948a4309f07bfb476c472e455db4ff4";
+    "x-copy-from*", File, "OpenStack Swift †", "https://docs.openstack.org/api-ref/object-store/";
     "x-credential-*", Identity, "back ends of Kong and APISIX (X-Credential-Identifier, X-Credential-Username)", "https://apisix.apache.org/docs/apisix/plugins/key-auth";
     "x-endpoint-api-userinfo", Identity, "Google Cloud Endpoints back ends (ESP), Airbyte †", "https://cloud.google.com/endpoints/docs";
     "x-envoy-*", Path, "Envoy/Istio: x-envoy-original-path, x-envoy-original-dst-host, x-envoy-internal, retry and timeout control consumed from downstream", "https://github.com/envoyproxy/envoy/blob/040783c8c0b423531a51d33f2d4765ca3de0d96e/docs/root/configuration/http/http_filters/router_filter.rst";
     "x-forwarded", Address, "request-ip (Node) and copies of it; phpMyAdmin-style PHP", "https://github.com/pbojinov/request-ip/blob/08c9c13589080d0170422cd7c612267d41e58c57/src/index.js";
     "x-forwarded-*", Host, "mod_wsgi (-port -server -scheme -ssl -https -script-name), ASP.NET Core and Spring (-prefix), Rack (-ssl -scheme -port), Traefik (-uri -method -tls-client-cert), Envoy (-client-cert), Jenkins/SonarQube (-user -groups -login); all but -for -host -proto, which the gate sets itself", "https://github.com/GrahamDumpleton/mod_wsgi/blob/2e4e11842c52d7253dd8cae3dcfca551369dc3e0/docs/configuration-directives/WSGITrustedProxyHeaders.rst";
     "x-goog-authenticated-user-*", Identity, "apps behind Google IAP †", "https://cloud.google.com/iap/docs/identity-howto";
+    "x-goog-copy-source*", File, "Google Cloud Storage (XML API) †", "https://docs.cloud.google.com/storage/docs/xml-api/put-object-copy";
     "x-goog-iap-jwt-assertion", Identity, "apps behind Google IAP (signed, but not every app verifies) †", "https://cloud.google.com/iap/docs/signed-headers-howto";
     "x-graylog-server-url", Host, "Graylog (external URI, per request)", "https://github.com/Graylog2/graylog2-server/blob/29128d76f84a7b48273574495549d6b8e4809747/graylog2-server/src/main/java/org/graylog2/configuration/HttpConfiguration.java";
     "x-host", Host, "mod_wsgi (overrides HTTP_HOST)", "https://github.com/GrahamDumpleton/mod_wsgi/blob/2e4e11842c52d7253dd8cae3dcfca551369dc3e0/docs/configuration-directives/WSGITrustedProxyHeaders.rst";
@@ -187,6 +190,7 @@ header_table! {
     "x-method-override", Method, "Iris; IBM TRIRIGA; Express method-override when so configured", "https://github.com/kataras/iris/blob/3342ac5439736f8b713a58d1b5cc1aba9fd94e36/middleware/methodoverride/methodoverride.go";
     "x-middleware-*", Routing, "Next.js (x-middleware-subrequest skips middleware, CVE-2025-29927; -rewrite, -next, -override-headers)", "https://github.com/advisories/GHSA-f82v-jwr5-mffw";
     "x-ms-client-principal*", Identity, "Azure App Service / Static Web Apps authentication", "https://learn.microsoft.com/en-gb/azure/app-service/configure-authentication-user-identities";
+    "x-ms-copy-source*", File, "Azure Blob Storage (Copy Blob, Put Block From URL) †", "https://learn.microsoft.com/en-us/rest/api/storageservices/copy-blob";
     "x-ms-original-url", Path, "Azure Static Web Apps functions; svelte-adapter-azure-swa †", "https://github.com/geoffrich/svelte-adapter-azure-swa";
     "x-ms-token-*", Identity, "Azure App Service authentication (provider tokens)", "https://learn.microsoft.com/en-gb/azure/app-service/configure-authentication-user-identities";
     "x-next-resume*", Routing, "Next.js internal resume (x-next-resume-state-length)", "https://github.com/vercel/next.js/blob/03eb7eddb0921f6e00ac81f87737d3180985ac1e/packages/next/src/server/lib/server-ipc/utils.ts";

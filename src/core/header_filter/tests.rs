@@ -142,9 +142,15 @@ fn what_the_gate_answers_for_is_stripped_whatever_forward_headers_says() {
     assert_eq!(
         stripped(
             &filter(&[]),
-            "grpc-metadata-x-keygate-subject\ngrpc-metadata-x-forwarded-for\ngrpc-metadata-x_user\ngrpc-metadata-custom"
+            "grpc-metadata-authorization\ngrpc-metadata-grpc-metadata-cookie\ngrpc-metadata-x-keygate-subject\ngrpc-metadata-x-forwarded-for\ngrpc-metadata-x_user\ngrpc-metadata-custom"
         ),
-        ["grpc-metadata-x-keygate-subject", "grpc-metadata-x-forwarded-for", "grpc-metadata-x_user"],
+        [
+            "grpc-metadata-authorization",
+            "grpc-metadata-grpc-metadata-cookie",
+            "grpc-metadata-x-keygate-subject",
+            "grpc-metadata-x-forwarded-for",
+            "grpc-metadata-x_user"
+        ],
     );
     assert_eq!(
         stripped(&filter(&[]), "forwarded\nkeep-alive\nproxy-authorization\nproxy-connection\ntrailer"),
@@ -175,6 +181,10 @@ fn forward_headers_takes_what_is_stripped_and_not_reserved() {
         ("content_length", Err(Reserved)),
         ("cf_connecting_ip", Err(Reserved)),
         ("te", Err(Reserved)),
+        ("script_name", Err(Reserved)),
+        ("x_http_method_override", Err(Reserved)),
+        ("x_consumer_id", Err(Reserved)),
+        ("grpc-metadata-x-real-ip", Err(Reserved)),
         ("authorization", Err(Reserved)),
         ("accept", Err(NotDropped)),
         ("x-request-id", Err(NotDropped)),

@@ -1,100 +1,92 @@
 //! Reading the policy: from JSON to checked values, one variable after the other.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::fault::{Faults, Table, get, shown_text};
-use super::{Limiter, Policy, PolicyFaults, VARIABLES};
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::error::{ErrorCollector, Values, shown_text};
+use super::{Limiter, Policy, PolicyErrors, VARIABLES};
 use crate::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::credential::Places;
 use crate::header_filter::HeaderFilter;
-use crate::json::Value;
+use crate::json_error;
 use crate::key::KeyPrefix;
-use crate::method::{MethodSet, Methods};
-use crate::origin::{Origin, OriginFault, is_binding_name};
+use crate::method::Methods;
+use crate::origin::{Origin, OriginError, is_binding_name};
 use crate::path::PathRules;
-use crate::pattern::Pattern;
-use crate::route::{Access, ROUTES_MAX, Route, RouteTable};
-use crate::token::{Plan, Scope, Subject};
+use crate::token::Plan;
+use crate::unique_map::UniqueMap;
 
 /// Far above what the platform takes; it only keeps a local file sane.
 const POLICY_MAX_BYTES: usize = 256 * 1024;
 const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
-/// The field of faults that are in no one variable.
-const WHOLE: &str = "vars";
-const ROUTE_FIELDS: &[&str] = &[
-    "path",
-    "access",
-    "methods",
-    "scopes",
-    "subjects",
-    "origin",
-    "origin_authorization",
-    "origin_signature",
-    "cache",
-];
 const PLAN_FIELDS: &[&str] = &["limiter", "period"];
-
+/// The field of errors that are in no one variable.
+const WHOLE: &str = "vars";
 /// Reads the variables.
-pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
-    let mut faults = Faults::default();
-    let policy = parse_object(json, &mut faults).and_then(|vars| {
-        let mut reader = Reader { vars: &vars, faults: &mut faults };
+pub(super) fn read(json: &str) -> Result<Policy, PolicyErrors> {
+    let mut errors = ErrorCollector::default();
+    let policy = parse_object(json, &mut errors).and_then(|vars| {
+        let mut reader = Reader { vars: &vars, errors: &mut errors };
         reader.policy()
     });
-    faults.or(policy)
+    errors.or(policy)
 }
 
 /// The variables as they are set, and the defaults of the others.
-fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Vec<(Cow<'j, str>, Value<'j>)>> {
+fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values<'j>> {
     if json.len() > POLICY_MAX_BYTES {
-        faults.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
+        errors.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
         return None;
     }
-    let mut vars = match Value::parse(json) {
-        Ok(Value::Object(vars)) => vars,
-        Ok(other) => {
-            faults.add(WHOLE, format_args!("are {}, not a JSON object", other.kind()));
-            return None;
-        }
-        Err(fault) => {
-            faults.add(WHOLE, format_args!("are not a JSON object: {fault}"));
+    if !json_error::begins_with(json, '{') {
+        errors.add(WHOLE, "are not a JSON object");
+        return None;
+    }
+    let mut vars = match serde_json::from_str::<UniqueMap<&RawValue>>(json) {
+        Ok(vars) => vars.0,
+        Err(error) => {
+            errors.add(WHOLE, format_args!("are not a JSON object: {}", json_error::problem(&error)));
             return None;
         }
     };
-    for (name, _) in &vars {
-        if !VARIABLES.iter().any(|variable| variable.name == *name) {
+    for name in vars.keys() {
+        if !VARIABLES.iter().any(|variable| variable.name == name) {
             let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
             // Its value is not shown: it may be a secret under a misspelt name.
             let problem = format_args!("is not a variable; there are {}", names.join(", "));
-            faults.add(&shown_text(name), problem);
+            errors.add(&shown_text(name), problem);
         }
     }
     for variable in VARIABLES {
-        if get(&vars, variable.name).is_none() {
-            match Value::parse(variable.default) {
-                Ok(default) => vars.push((variable.name.into(), default)),
+        if !vars.contains_key(variable.name) {
+            match serde_json::from_str(variable.default) {
+                Ok(default) => {
+                    vars.insert(variable.name.into(), default);
+                }
                 // `required` is no JSON.
-                Err(_) => faults.add(variable.name, format_args!("is not set; it is {}", variable.form)),
+                Err(_) => errors.add(variable.name, format_args!("is not set; it is {}", variable.form)),
             }
         }
     }
     Some(vars)
 }
 
-/// A text of a list, and its place: `METHODS[2]`.
-type Element<'v> = (String, &'v str);
+/// A string of an array, and its place: `METHODS[2]`.
+pub(super) type Element = (String, String);
 
-struct Reader<'v, 'f> {
-    vars: &'v Table<'v>,
-    faults: &'f mut Faults,
+pub(super) struct Reader<'v, 'f> {
+    vars: &'f Values<'v>,
+    pub(super) errors: &'f mut ErrorCollector,
 }
 
-// Where a value is wrong, the fault is noted and something stands in for it, so that the rest can be checked.
+// Where a value is wrong, the error is noted and something stands in for it, so that the rest can be checked.
 impl<'v> Reader<'v, '_> {
     fn policy(&mut self) -> Option<Policy> {
         let allow_http = self.boolean("ALLOW_HTTP");
@@ -128,63 +120,64 @@ impl<'v> Reader<'v, '_> {
             access_log_sample: self.share("ACCESS_LOG_SAMPLE"),
             rejection_logs_per_minute: self.integer("REJECTION_LOGS_PER_MINUTE", &(1..=100_000)),
             plans: self.plans(),
-            // Last, so that one that is wrong hides no other fault.
+            // Last, so that one that is wrong hides no other error.
             origin: origin?,
             key_prefix: key_prefix?,
         })
     }
 
-    fn var(&self, name: &str) -> Option<&'v Value<'v>> {
-        get(self.vars, name)
+    pub(super) fn var(&self, name: &str) -> Option<&'v RawValue> {
+        self.vars.get(name).copied()
     }
 
     fn boolean(&mut self, name: &str) -> bool {
-        let read = self.var(name).and_then(|value| self.faults.boolean(name, value));
+        let read = self.var(name).and_then(|value| self.errors.boolean(name, value));
         read.unwrap_or_default()
     }
 
     fn integer(&mut self, name: &str, range: &RangeInclusive<u32>) -> u32 {
-        let read = self.var(name).and_then(|value| self.faults.integer(name, value, range));
+        let read = self.var(name).and_then(|value| self.errors.integer(name, value, range));
         read.unwrap_or_default()
     }
 
     fn share(&mut self, name: &str) -> f64 {
-        let read = self.var(name).and_then(|value| self.faults.share(name, value));
+        let read = self.var(name).and_then(|value| self.errors.share(name, value));
         read.unwrap_or_default()
     }
 
     /// The texts of a list that must not be empty.
-    fn filled(&mut self, field: &str, value: &'v Value<'v>, of: &str) -> Vec<Element<'v>> {
-        if matches!(value, Value::Array(list) if list.is_empty()) {
-            self.faults.add(field, format_args!("is empty; name {of}, or leave it out"));
+    pub(super) fn filled(&mut self, field: &str, value: &'v RawValue, of: &str) -> Vec<Element> {
+        if serde_json::from_str::<Vec<IgnoredAny>>(value.get()).is_ok_and(|list| list.is_empty()) {
+            self.errors.add(field, format_args!("is empty; name {of}, or leave it out"));
         }
-        self.faults.texts(field, value, LIST_MAX, of)
+        self.errors.texts(field, value, LIST_MAX, of)
     }
 
-    fn origin(&mut self, field: &str, value: &Value<'_>, allow_http: bool) -> Option<Origin> {
-        let text = self.faults.text(field, value, OriginFault::FORMS)?;
-        match Origin::parse(text, allow_http) {
+    pub(super) fn origin(&mut self, field: &str, value: &RawValue, allow_http: bool) -> Option<Origin> {
+        let text = self.errors.text(field, value, OriginError::FORMS)?;
+        match Origin::parse(&text, allow_http) {
             Ok(origin) => return Some(origin),
             // The value is not shown: it holds a credential.
-            Err(OriginFault::UserInfo) => self.faults.add(field, OriginFault::UserInfo),
-            Err(fault) => self.faults.add_text(field, text, fault),
+            Err(OriginError::UserInfo) => self.errors.add(field, OriginError::UserInfo),
+            Err(error) => self.errors.add_text(field, &text, error),
         }
         None
     }
 
     fn key_prefix(&mut self) -> Option<KeyPrefix> {
-        let text = self.faults.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
-        let parsed = KeyPrefix::parse(text);
-        parsed.map_err(|fault| self.faults.add("KEY_PREFIX", fault)).ok()
+        let text = self.errors.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
+        let parsed = text.parse::<KeyPrefix>();
+        parsed.map_err(|error| self.errors.add("KEY_PREFIX", error)).ok()
     }
 
     fn realm(&mut self) -> Box<str> {
         let allowed = "1 to 64 printable ASCII characters without `\"` and `\\`";
         let value = self.var("REALM");
-        let text = value.and_then(|value| self.faults.text("REALM", value, allowed)).unwrap_or("api");
+        let text =
+            value.and_then(|value| self.errors.text("REALM", value, allowed)).unwrap_or_else(|| "api".into());
         let printable = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
         if !(1..=64).contains(&text.len()) || !text.bytes().all(printable) {
-            self.faults.add_text("REALM", text, format_args!("is not {allowed}"));
+            self.errors.add_text("REALM", &text, format_args!("is not {allowed}"));
         }
         text.into()
     }
@@ -195,8 +188,8 @@ impl<'v> Reader<'v, '_> {
         for (field, text) in
             value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "places for credentials"))
         {
-            if let Err(fault) = places.add(text) {
-                self.faults.add_text(&field, text, fault);
+            if let Err(error) = places.add(&text) {
+                self.errors.add_text(&field, &text, error);
             }
         }
         places
@@ -206,11 +199,11 @@ impl<'v> Reader<'v, '_> {
         let mut filter = HeaderFilter::new(places.header_names());
         let value = self.var("FORWARD_HEADERS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.faults.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
+            self.errors.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
         });
         for (field, name) in list {
-            if let Err(error) = filter.allow(name) {
-                self.faults.add_text(&field, name, error);
+            if let Err(error) = filter.allow(&name) {
+                self.errors.add_text(&field, &name, error);
             }
         }
         filter
@@ -220,12 +213,12 @@ impl<'v> Reader<'v, '_> {
         let mut methods = Methods::default();
         let value = self.var("METHODS");
         for (field, name) in value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods")) {
-            if let Err(fault) = methods.add(name) {
-                self.faults.add_text(&field, name, fault);
+            if let Err(error) = methods.add(&name) {
+                self.errors.add_text(&field, &name, error);
             }
         }
         if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
-            self.faults.add("METHODS", "has `HEAD` without `GET`; what holds for GET holds for HEAD");
+            self.errors.add("METHODS", "has `HEAD` without `GET`; what holds for GET holds for HEAD");
         }
         methods
     }
@@ -233,220 +226,77 @@ impl<'v> Reader<'v, '_> {
     fn cors(&mut self, methods: &Methods) -> Cors {
         let value = self.var("CORS_ORIGINS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.faults.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
+            self.errors.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
         });
-        let origins = if let [(_, "*")] = list.as_slice() {
+        let origins = if matches!(list.as_slice(), [(_, text)] if text == "*") {
             WebOrigins::Any
         } else {
             let mut names: Vec<Box<str>> = Vec::new();
             for (field, text) in &list {
                 match parse_web_origin(text) {
-                    Ok(name) if names.contains(&name) => self.faults.add_text(field, text, TWICE),
+                    Ok(name) if names.contains(&name) => self.errors.add_text(field, text, TWICE),
                     Ok(name) => names.push(name),
-                    Err(fault) => self.faults.add_text(field, text, fault),
+                    Err(error) => self.errors.add_text(field, text, error),
                 }
             }
             WebOrigins::Named(names)
         };
         let allowed = "`answer` or `forward`";
         let value = self.var("PREFLIGHT");
-        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed)) {
+        let preflight = match value.and_then(|value| self.errors.text("PREFLIGHT", value, allowed)).as_deref()
+        {
             Some("forward") => Preflight::Forward,
             Some("answer") | None => Preflight::Answer,
             Some(other) => {
-                self.faults.add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
+                self.errors.add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
                 Preflight::Answer
             }
         };
         Cors::new(origins, preflight, methods)
     }
 
-    fn plans(&mut self) -> Vec<(Box<str>, Limiter)> {
-        let table = self.var("PLANS").and_then(|value| self.faults.table("PLANS", value, "plans"));
-        let mut plans: Vec<(Box<str>, Limiter)> = Vec::new();
-        for (name, value) in table.unwrap_or_default() {
-            let field = alloc::format!("PLANS.{}", shown_text(name));
-            if let Err(fault) = Plan::parse(name) {
-                self.faults.add(&field, fault);
+    fn plans(&mut self) -> BTreeMap<String, Limiter> {
+        let value = self.var("PLANS");
+        let written = value.and_then(|value| self.errors.object("PLANS", value, "plans"));
+        let mut plans = BTreeMap::new();
+        for (name, value) in written.unwrap_or_default() {
+            let field = alloc::format!("PLANS.{}", shown_text(&name));
+            if let Err(error) = name.parse::<Plan>() {
+                self.errors.add(&field, error);
             }
             if let Some(limiter) = self.limiter(&field, value) {
-                let at = plans.partition_point(|(other, _)| **other < **name);
-                plans.insert(at, ((&**name).into(), limiter));
+                plans.insert(name, limiter);
             }
         }
         if plans.len() > PLANS_MAX {
-            self.faults
+            self.errors
                 .add("PLANS", format_args!("has {} plans; at most {PLANS_MAX} are allowed", plans.len()));
         }
         plans
     }
 
-    fn limiter(&mut self, field: &str, value: &Value<'_>) -> Option<Limiter> {
-        let table = self.faults.table(field, value, "limiter and period")?;
-        self.faults.unknown_fields(field, table, PLAN_FIELDS);
+    fn limiter(&mut self, field: &str, value: &RawValue) -> Option<Limiter> {
+        let plan = self.errors.object(field, value, "limiter and period")?;
+        self.errors.unknown_fields(field, &plan, PLAN_FIELDS);
         let allowed = "the name of a rate limiter's binding";
-        let limiter = self.faults.field(field, table, "limiter");
+        let limiter = self.errors.required(field, &plan, "limiter");
         let binding = limiter.and_then(|(field, value)| {
-            let text = self.faults.text(&field, value, allowed)?;
-            if !is_binding_name(text) {
-                self.faults.add_text(&field, text, format_args!("is not {allowed}"));
+            let text = self.errors.text(&field, value, allowed)?;
+            if !is_binding_name(&text) {
+                self.errors.add_text(&field, &text, format_args!("is not {allowed}"));
             }
             Some(text.into())
         });
-        let period = self.faults.field(field, table, "period");
+        let period = self.errors.required(field, &plan, "period");
         let period_secs = period.and_then(|(field, value)| {
-            let period = value.as_u64().and_then(|period| u32::try_from(period).ok());
-            let period = period.filter(|period| matches!(period, 10 | 60));
+            let period = serde_json::from_str(value.get()).ok().filter(|period| matches!(period, 10 | 60));
             if period.is_none() {
-                self.faults.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
+                self.errors.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
             }
             period
         });
         Some(Limiter { binding: binding?, period_secs: period_secs? })
     }
-
-    fn routes(&mut self, methods: &Methods, rules: PathRules, allow_http: bool) -> RouteTable {
-        let Some(value) = self.var("ROUTES") else {
-            return RouteTable::default();
-        };
-        let mut routes = Vec::new();
-        // Faulty routes are left out, so the place in `routes` is not the place in the list.
-        let mut fields = Vec::new();
-        for (field, value) in self.faults.list("ROUTES", value, ROUTES_MAX, "routes") {
-            if let Some(route) = self.route(&field, value, methods, rules, allow_http) {
-                routes.push(route);
-                fields.push(field);
-            }
-        }
-        let (table, unreachable) = RouteTable::compile(routes, rules);
-        for field in unreachable.into_iter().filter_map(|at| fields.get(at)) {
-            self.faults.add(
-                field,
-                "is never reached: earlier routes match all that it matches; move it up, or take it out",
-            );
-        }
-        table
-    }
-
-    fn route(
-        &mut self,
-        field: &str,
-        value: &'v Value<'v>,
-        methods: &Methods,
-        rules: PathRules,
-        allow_http: bool,
-    ) -> Option<Route> {
-        let table = self.faults.table(field, value, "route fields")?;
-        self.faults.unknown_fields(field, table, ROUTE_FIELDS);
-        let place = |name: &str| get(table, name).map(|value| (alloc::format!("{field}.{name}"), value));
-
-        let path = self.faults.field(field, table, "path");
-        let pattern = path.and_then(|(field, value)| self.pattern(&field, value, rules));
-        let access = place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
-        let methods = place("methods")
-            .map_or(methods.all(), |(field, value)| self.route_methods(&field, value, methods));
-        let scopes = place("scopes")
-            .map_or_else(Vec::new, |(field, value)| self.tokens(&field, value, Scope::ALLOWED, Scope::parse));
-        let subjects = place("subjects").map_or_else(Vec::new, |(field, value)| {
-            self.tokens(&field, value, Subject::ALLOWED, Subject::parse)
-        });
-        let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
-        let mut boolean =
-            |name: &str| place(name).and_then(|(field, value)| self.faults.boolean(&field, value));
-        let origin_authorization = boolean("origin_authorization");
-        let origin_signature = boolean("origin_signature");
-        let cache = boolean("cache");
-
-        let (idle, kind): (&[&str], &str) = match access {
-            Access::Key => (&[], "key"),
-            Access::Public => (&["scopes", "subjects", "origin_authorization"], "public"),
-            Access::Deny => (
-                &["scopes", "subjects", "origin", "origin_authorization", "origin_signature", "cache"],
-                "deny",
-            ),
-        };
-        for (field, _) in idle.iter().filter_map(|name| place(name)) {
-            let problem = format_args!("means nothing on a route with access = \"{kind}\"; take it out");
-            self.faults.add(&field, problem);
-        }
-        if methods.is_empty() {
-            // Wrong already; it is not to be called unreachable too.
-            return None;
-        }
-        Some(Route {
-            pattern: pattern?,
-            access,
-            methods,
-            scopes: scopes.into(),
-            subjects: subjects.into(),
-            origin,
-            origin_authorization,
-            origin_signature,
-            cache: cache.unwrap_or(false),
-        })
-    }
-
-    fn pattern(&mut self, field: &str, value: &Value<'_>, rules: PathRules) -> Option<Pattern> {
-        let text = self.faults.text(field, value, "a path pattern such as /v1/reports/*")?;
-        if rules.case_insensitive && !text.is_ascii() {
-            let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
-            self.faults.add_text(field, text, problem);
-        }
-        let parsed = Pattern::parse(text);
-        parsed.map_err(|fault| self.faults.add_text(field, text, fault)).ok()
-    }
-
-    fn access(&mut self, field: &str, value: &Value<'_>) -> Access {
-        match value.as_str() {
-            Some("public") => Access::Public,
-            Some("key") => Access::Key,
-            Some("deny") => Access::Deny,
-            _ => {
-                self.faults.add_value(field, value, "is not `public`, `key` or `deny`");
-                Access::Key
-            }
-        }
-    }
-
-    fn route_methods(&mut self, field: &str, value: &'v Value<'v>, methods: &Methods) -> MethodSet {
-        let list = self.filled(field, value, "methods");
-        let mut set = MethodSet::default();
-        for (field, name) in &list {
-            match methods.meant_by(name) {
-                Some(_) if *name == "HEAD" && !list.iter().any(|(_, name)| *name == "GET") => {
-                    self.faults.add_text(
-                        field,
-                        name,
-                        "stands without `GET`; what holds for GET holds for HEAD",
-                    );
-                }
-                Some(meant) => set = set.union(meant),
-                None => {
-                    let allowed = methods.allow_header(methods.all());
-                    self.faults.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));
-                }
-            }
-        }
-        set
-    }
-
-    fn tokens<T: PartialEq, E: core::fmt::Display>(
-        &mut self,
-        field: &str,
-        value: &'v Value<'v>,
-        allowed: &str,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Vec<T> {
-        let mut tokens = Vec::new();
-        for (field, text) in self.filled(field, value, allowed) {
-            match parse(text) {
-                Ok(token) if tokens.contains(&token) => self.faults.add_text(&field, text, TWICE),
-                Ok(token) => tokens.push(token),
-                Err(fault) => self.faults.add(&field, fault),
-            }
-        }
-        tokens
-    }
 }
 
-const TWICE: &str = "is in the list twice";
+pub(super) const TWICE: &str = "is in the list twice";

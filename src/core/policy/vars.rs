@@ -107,7 +107,7 @@ mod tests {
         ),
         (
             "IMPORTED_KEYS",
-            "Whether keys that another system issued are looked up; an unknown one costs a read, and a second credential that could be one is refused.",
+            "Whether keys that another system issued are looked up; an unknown one costs a read, and a second credential in CREDENTIALS that could be one is refused.",
         ),
         (
             "CORS_ORIGINS",

@@ -11,7 +11,7 @@ const LEAST: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","state":"acti
     "digest":"hs256.1a2b3c4d.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
 
 fn id(text: &str) -> KeyId {
-    KeyId::parse(text).unwrap()
+    text.parse::<KeyId>().unwrap()
 }
 
 /// The frozen records: the text, and the field that is wrong.
@@ -81,7 +81,9 @@ fn what_the_fields_types_do_not_hold_is_not_written() {
 #[test]
 fn lists_and_notes_are_bounded() {
     assert_eq!(Bounded::try_from(vec![0; 64]).unwrap().as_slice().len(), 64);
-    assert!(Bounded::try_from(vec![0; 65]).unwrap_err().starts_with("65 elements; at most 64"));
+    assert!(
+        Bounded::try_from(vec![0; 65]).unwrap_err().to_string().starts_with("has 65 elements; at most 64")
+    );
     let notes = |count: usize, name: usize, value: usize| {
         let note = |n: usize| (format!("{n:0name$}"), "x".repeat(value));
         Meta::try_from((0..count).map(note).collect::<BTreeMap<_, _>>())
@@ -105,7 +107,7 @@ fn times_end_with_the_year_9999() {
 #[test]
 fn a_state_reads_as_it_is_written() {
     for state in [State::Active, State::Disabled, State::Revoked] {
-        assert_eq!(State::parse(state.as_str()), Ok(state));
+        assert_eq!(state.as_str().parse(), Ok(state));
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
     }
 }
@@ -142,4 +144,65 @@ fn notes_are_taken_out_as_they_were_read() {
     let json = LEAST.replace("\"state\"", "\"meta\":{\"team\":\"billing\"},\"state\"");
     let notes = BTreeMap::from(Record::parse(&json).unwrap().meta);
     assert_eq!(notes.get("team").map(String::as_str), Some("billing"));
+}
+
+#[test]
+fn string_of_the_wrong_kind_is_not_repeated() {
+    let canary = "\"canary, expected ` \\u001b\\n\\\" a string at line 1\"";
+    let names =
+        ["v", "digest", "state", "created", "not_before", "not_after", "scopes", "ips", "meta", "replaces"];
+    for name in names {
+        let fault = Record::parse(&LEAST.replacen('{', &format!("{{\"{name}\":{canary},"), 1)).unwrap_err();
+        assert!(
+            !fault.to_string().contains("canary") || fault.problem().contains("twice"),
+            "{name}: {fault}"
+        );
+    }
+    for text in [canary.to_string(), format!("[{canary}]"), format!("[{LEAST},{canary}]")] {
+        for fault in [Record::parse(&text).unwrap_err(), Record::parse_list(&text).unwrap_err()] {
+            assert!(!fault.to_string().contains("canary"), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn name_of_an_unknown_field_is_escaped_and_bounded() {
+    let name = "x\\u001b[31m\\n".to_string() + &"y".repeat(1000);
+    let fault = Record::parse(&LEAST.replacen('{', &format!("{{\"{name}\":1,"), 1)).unwrap_err();
+    assert!(fault.field().starts_with("x\\u{1b}[31m\\nyy"), "{fault}");
+    assert!(
+        fault.to_string().chars().count() < 700 && !fault.to_string().contains(char::is_control),
+        "{fault}"
+    );
+}
+
+#[test]
+fn other_forms_that_serde_takes_are_no_record() {
+    let values = r#"[1,"4fTz0Qw9Lr2K","acme",null,"hs256.1a2b3c4d.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","active",
+        1764000000,null,null,null,null,null,null,null,null]"#;
+    assert_eq!(Record::parse(values).unwrap_err().field(), ".");
+    assert_eq!(Record::parse_list(&format!("[{values}]")).unwrap_err().field(), "[0]");
+    let state = LEAST.replace("\"active\"", "{\"active\":null}");
+    assert_eq!(Record::parse(&state).unwrap_err().field(), "state");
+}
+
+#[test]
+fn name_that_is_there_twice_is_rejected() {
+    for (twice, field) in [
+        ("\"not_after\":1800000000,\"not_after\":null", "."),
+        ("\"state\":\"active\"", "."),
+        ("\"\\u0073tate\":\"revoked\"", "."),
+        ("\"v\":1", "."),
+        ("\"meta\":{\"a\":\"1\",\"b\":\"2\",\"\\u0061\":\"3\"}", "meta"),
+    ] {
+        let fault = Record::parse(&LEAST.replacen('{', &format!("{{{twice},"), 1)).unwrap_err();
+        assert_eq!(fault.field(), field, "{fault}");
+    }
+}
+
+#[test]
+fn another_version_is_named_before_its_unknown_fields() {
+    for text in [r#"{"new_rule":true,"v":2}"#, r#"{"new_rule":true}"#, r#"{"new_rule":true,"v":null}"#] {
+        assert_eq!(Record::parse(text).unwrap_err().field(), "v", "{text}");
+    }
 }

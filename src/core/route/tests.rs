@@ -22,7 +22,7 @@ fn route(path: &str, names: &[&str]) -> Route {
     let methods = methods();
     let set = names.iter().map(|name| methods.meant_by(name).unwrap()).reduce(MethodSet::union);
     Route {
-        pattern: Pattern::parse(path).unwrap(),
+        pattern: path.parse::<Pattern>().unwrap(),
         access: Access::Key,
         methods: set.unwrap_or(methods.all()),
         scopes: [].into(),
@@ -262,6 +262,6 @@ proptest! {
 
     #[test]
     fn no_pattern_makes_it_panic(text in any::<String>()) {
-        let _ = Pattern::parse(&text);
+        let _ = text.parse::<Pattern>();
     }
 }

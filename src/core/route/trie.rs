@@ -1,11 +1,11 @@
 //! The trie of segments that routes are found in.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::method::{MethodIndex, MethodSet};
 use crate::pattern::Segment;
-use crate::text::cut;
 
 /// Whether `;` and what follows it belong to a segment.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ pub(super) struct Node {
     /// The first route in this node or below it.
     first: RouteIndex,
     /// Nodes after a segment that is spelled out.
-    literals: Literals,
+    literals: BTreeMap<Box<str>, Self>,
     /// The node after any one segment.
     any: Option<Box<Self>>,
     /// The routes whose pattern ends here, in order.
@@ -84,41 +84,11 @@ pub(super) struct Node {
     rest: Vec<Rule>,
 }
 
-/// Nodes by segment, sorted. Not a `BTreeMap`, whose code is 2 KB of the gate's wasm; the table is built once.
-#[derive(Clone, Debug, Default)]
-struct Literals(Vec<(Box<str>, Node)>);
-
-impl Literals {
-    fn find(&self, segment: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| (**other).cmp(segment))
-    }
-
-    fn get(&self, segment: &str) -> Option<&Node> {
-        self.0.get(self.find(segment).ok()?).map(|(_, node)| node)
-    }
-
-    fn insert(&mut self, text: &str, rest: &[Segment], route: RouteIndex, methods: MethodSet) {
-        match self.find(text) {
-            Ok(at) => {
-                // INVARIANT: what was found is there.
-                if let Some((_, node)) = self.0.get_mut(at) {
-                    node.insert(rest, route, methods);
-                }
-            }
-            Err(at) => {
-                let mut node = Node::default();
-                node.insert(rest, route, methods);
-                self.0.insert(at, (text.into(), node));
-            }
-        }
-    }
-}
-
 impl Default for Node {
     fn default() -> Self {
         Self {
             first: RouteIndex::LAST,
-            literals: Literals::default(),
+            literals: BTreeMap::new(),
             any: None,
             exact: Vec::new(),
             rest: Vec::new(),
@@ -133,7 +103,9 @@ impl Node {
             [] => push_rule(&mut self.exact, route, methods),
             [Segment::Any] => push_rule(&mut self.rest, route, methods),
             [Segment::Any, rest @ ..] => self.any.get_or_insert_default().insert(rest, route, methods),
-            [Segment::Literal(text), rest @ ..] => self.literals.insert(text, rest, route, methods),
+            [Segment::Literal(text), rest @ ..] => {
+                self.literals.entry(text.clone()).or_default().insert(rest, route, methods);
+            }
         }
     }
 
@@ -161,7 +133,7 @@ impl Node {
         let Some(path) = path else {
             return matches.add(&self.exact);
         };
-        let (segment, path) = match cut(path, b'/') {
+        let (segment, path) = match path.split_once('/') {
             // A trailing slash is no segment.
             Some((segment, "")) => (segment, None),
             Some((segment, path)) => (segment, Some(path)),

@@ -72,7 +72,7 @@ fn vectors() -> Vectors {
 }
 
 fn key() -> SigningKey {
-    SigningKey::parse(&vectors().cases[0].keys).unwrap()
+    vectors().cases[0].keys.parse::<SigningKey>().unwrap()
 }
 
 const NOW: UnixSeconds = UnixSeconds::MAX;
@@ -88,7 +88,7 @@ const PUBLIC: Sent<'static> = Sent {
 #[test]
 fn the_example_of_the_rfc() {
     let Example { secret, base, signature } = vectors().rfc;
-    let key = SigningKey::parse(&format!("test-shared-secret:{secret}")).unwrap();
+    let key = format!("test-shared-secret:{secret}").parse::<SigningKey>().unwrap();
     let mut built = Base::default();
     built.field("date", "Tue, 20 Apr 2021 02:07:55 GMT").unwrap();
     built.derived("@authority", "example.com", "").unwrap();
@@ -105,7 +105,7 @@ fn the_example_of_the_rfc() {
 #[test]
 fn frozen_vectors() {
     for case in vectors().cases {
-        let key = SigningKey::parse(&case.keys).unwrap();
+        let key = case.keys.parse::<SigningKey>().unwrap();
         let created = UnixSeconds::new(case.created).unwrap();
         let signed = key.sign(&case.sent(), created, &case.nonce()).unwrap();
         assert_eq!(signed.input, case.signature_input, "{}", case.name);
@@ -117,7 +117,7 @@ fn frozen_vectors() {
 #[test]
 fn frozen_keys() {
     for case in vectors().keys {
-        let fault = SigningKey::parse(&case.text).err();
+        let fault = case.text.parse::<SigningKey>().err();
         assert_eq!(fault.map(|fault| format!("{fault:?}")), case.fault, "{}", case.name);
         // What is long enough to be a secret is in no message.
         let said = fault.map(|fault| fault.to_string()).unwrap_or_default();
@@ -200,7 +200,7 @@ fn a_digest_that_cannot_be_signed_is_none() {
 #[test]
 fn debug_output_holds_no_key() {
     let keys = vectors().cases[0].keys.clone();
-    let debug = format!("{:?}", SigningKey::parse(&keys).unwrap());
+    let debug = format!("{:?}", keys.parse::<SigningKey>().unwrap());
     assert!(debug.contains("2026-11") && !debug.contains(keys.split_once(':').unwrap().1), "{debug}");
 }
 
@@ -276,7 +276,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_parser_panic(text in any::<String>(), id in "[a-z:]{0,3}", base64 in "[A-Za-z0-9+/=]{0,100}") {
-        let _ = SigningKey::parse(&text);
-        let _ = SigningKey::parse(&format!("{id}:{base64} {text}"));
+        let _ = text.parse::<SigningKey>();
+        let _ = format!("{id}:{base64} {text}").parse::<SigningKey>();
     }
 }

@@ -27,9 +27,9 @@ pub(super) struct KeyMaker {
 impl KeyMaker {
     pub(super) fn new() -> Result<Self, Failure> {
         let broken = |problem: String| Failure::new(problem, "repair the constants of the bench");
-        let pepper = |text| Pepper::parse(text).map_err(|fault| broken(fault.to_string()));
+        let pepper = |text: &str| text.parse::<Pepper>().map_err(|fault| broken(fault.to_string()));
         Ok(Self {
-            prefix: KeyPrefix::parse(PREFIX).map_err(|fault| broken(fault.to_string()))?,
+            prefix: PREFIX.parse::<KeyPrefix>().map_err(|fault| broken(fault.to_string()))?,
             pepper: pepper(PEPPER)?,
             forger: pepper(&PEPPER.replace("bench", "forge"))?,
             seed: 0x6b65_7967_6174_6531,

@@ -26,7 +26,7 @@ pub(super) fn write(workspace: &Workspace, target: Target, folder: &Path) -> Res
         Target::Key => keys(&vectors("key")?),
         Target::Credential => cases(&vectors("credential")?).map(credential).collect(),
         Target::Route => cases(&vectors("path")?).map(route).collect(),
-        Target::Json | Target::Record => records(&vectors("record")?),
+        Target::Record => records(&vectors("record")?),
         Target::Policy => cases(&vectors("policy")?).map(|case| text(case, "vars")).collect(),
         Target::Secrets => records(&vectors("record")?).iter().map(|record| secrets(record)).collect(),
         Target::Gate => {

@@ -86,8 +86,8 @@ pub(super) struct Ring {
 impl Ring {
     pub(super) fn make(seed: u64) -> Result<Self, Failure> {
         let broken = |problem: String| Failure::new(problem, "repair the constants of the driver");
-        let prefix = |text| KeyPrefix::parse(text).map_err(|fault| broken(fault.to_string()));
-        let pepper = |text: &str| Pepper::parse(text).map_err(|fault| broken(fault.to_string()));
+        let prefix = |text: &str| text.parse::<KeyPrefix>().map_err(|fault| broken(fault.to_string()));
+        let pepper = |text: &str| text.parse::<Pepper>().map_err(|fault| broken(fault.to_string()));
         let (ours, theirs) = (prefix(PREFIX)?, prefix("acme_test")?);
         let (right, wrong) = (pepper(PEPPER)?, pepper(&PEPPER.replace("random", "forged"))?);
         // No request has this number.

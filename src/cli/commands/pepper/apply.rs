@@ -56,7 +56,9 @@ pub(super) fn run(context: &Context, args: &PepperApplyArgs) -> Outcome<()> {
         pepper: pepper.id().to_string(),
         written: upgrades.iter().map(|upgrade| upgrade.record.id.to_string()).collect(),
     };
-    context.out.result(&applied, applied.written.join("\n"))?;
+    if context.out.is_json() || !applied.written.is_empty() {
+        context.out.result(&applied, applied.written.join("\n"))?;
+    }
     let count = upgrades.len();
     context.out.note(if args.dry_run {
         format!("{count} records would get a digest with pepper {}; nothing was written", applied.pepper)

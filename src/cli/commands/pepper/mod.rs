@@ -53,7 +53,7 @@ fn make() -> Outcome<(Zeroizing<String>, Pepper)> {
     let mut bytes = Zeroizing::new([0; 32]);
     entropy(bytes.as_mut_slice())?;
     let text = Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()));
-    let pepper = Pepper::parse(&text).map_err(|e| {
+    let pepper = text.parse::<Pepper>().map_err(|e| {
         // 32 random bytes with fewer than 10 different characters do not happen; a broken generator might.
         Fault::failed(
             format!("the pepper {e}"),

@@ -147,7 +147,7 @@ fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
         let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|e| {
             Fault::failed(format!("cannot read {}: {e}", path.display()), "name another file")
         })?;
-        return Pepper::parse(&text).map_err(|e| {
+        return text.parse::<Pepper>().map_err(|e| {
             Fault::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet")
         });
     }

@@ -1,5 +1,6 @@
 //! Lines for the operator's shell that take a pepper from where it was found.
 
+use crate::output::quoted;
 use crate::places::PlaceUri;
 use crate::secrets::Source;
 
@@ -67,11 +68,6 @@ fn printing(source: &Source) -> String {
         PlaceUri::File { path } => format!("cat {}", quoted(&path.display().to_string())),
         PlaceUri::Env { name } => format!("printf %s \"${name}\""),
     }
-}
-
-/// The text as one word of the shell's.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

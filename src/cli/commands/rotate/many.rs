@@ -210,9 +210,9 @@ mod tests {
 
     fn record(id: &str, change: impl FnOnce(&mut Record)) -> Record {
         let digest =
-            keygate_core::digest::Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap();
-        let subject = Subject::parse("acme").unwrap();
-        let mut record = Record::new(KeyId::parse(id).unwrap(), subject, digest, at(NOW - 1000));
+            format!("hs256.01234567.{}", "A".repeat(43)).parse::<keygate_core::digest::Digest>().unwrap();
+        let subject = "acme".parse::<Subject>().unwrap();
+        let mut record = Record::new(id.parse::<KeyId>().unwrap(), subject, digest, at(NOW - 1000));
         change(&mut record);
         record
     }
@@ -235,9 +235,9 @@ mod tests {
             record("000000000004", |r| r.state = State::Disabled),
             record("000000000005", |r| r.not_after = Some(at(NOW))),
             record("000000000006", |r| r.replaced_by = Some(r.id)),
-            record("000000000007", |r| r.subject = Subject::parse("other").unwrap()),
+            record("000000000007", |r| r.subject = "other".parse::<Subject>().unwrap()),
             record("000000000008", |r| {
-                r.scopes = Bounded::try_from(vec![Scope::parse("read").unwrap()]).unwrap();
+                r.scopes = Bounded::try_from(vec!["read".parse::<Scope>().unwrap()]).unwrap();
             }),
         ];
         for record in &records {

@@ -139,15 +139,15 @@ mod tests {
     }
 
     fn id(text: &str) -> KeyId {
-        KeyId::parse(text).unwrap()
+        text.parse::<KeyId>().unwrap()
     }
 
     fn digest() -> Digest {
-        Digest::parse(&format!("hs256.01234567.{}", "A".repeat(43))).unwrap()
+        format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap()
     }
 
     fn old() -> Record {
-        let subject = Subject::parse("acme").unwrap();
+        let subject = "acme".parse::<Subject>().unwrap();
         Record::new(id(OLD), subject, digest(), at(NOW - 500))
     }
 

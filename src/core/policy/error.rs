@@ -1,0 +1,241 @@
+//! What is wrong with a policy; and reading typed values, so that all of it is found at once.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::RangeInclusive;
+
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::json_error;
+use crate::message::{VALUE_MAX_CHARS, escape_for_message};
+use crate::unique_map::UniqueMap;
+
+/// Nobody tells errors past this number apart.
+const ERRORS_MAX: usize = 100;
+
+/// What is wrong with one variable, or with a field of one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field}: {problem}")]
+pub struct PolicyError {
+    field: String,
+    problem: String,
+}
+
+impl PolicyError {
+    /// Where: `ROUTES[2].methods[0]`.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What: the value, and what is allowed.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
+/// All that is wrong with the variables; at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.lines())]
+pub struct PolicyErrors(Vec<PolicyError>);
+
+impl PolicyErrors {
+    /// The errors, in the order of the variables.
+    pub fn iter(&self) -> impl Iterator<Item = &PolicyError> {
+        self.0.iter()
+    }
+
+    /// One line for each error.
+    fn lines(&self) -> String {
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The values of an object by name, each still to be read.
+///
+/// Not a derived type: that would end at the first field that is wrong, and read null as absent.
+pub(super) type Values<'v> = BTreeMap<String, &'v RawValue>;
+
+/// Collects errors while the rest is read on.
+#[derive(Default)]
+pub(super) struct ErrorCollector(Vec<PolicyError>);
+
+impl ErrorCollector {
+    /// Notes what is wrong with a field.
+    pub(super) fn add(&mut self, field: &str, problem: impl fmt::Display) {
+        if self.0.len() < ERRORS_MAX {
+            self.0.push(PolicyError { field: field.to_owned(), problem: problem.to_string() });
+        }
+    }
+
+    /// Notes that a value is not what is allowed: `` `value` problem ``.
+    pub(super) fn add_value(&mut self, field: &str, value: &RawValue, problem: impl fmt::Display) {
+        self.add(field, format_args!("`{}` {problem}", shown(value)));
+    }
+
+    /// Notes that a string is not what is allowed.
+    pub(super) fn add_text(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
+        self.add(field, format_args!("`{}` {problem}", shown_text(text)));
+    }
+
+    /// The value, if nothing was wrong.
+    pub(super) fn or<T>(self, value: Option<T>) -> Result<T, PolicyErrors> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(PolicyErrors(self.0)),
+        }
+    }
+
+    /// Reads a string.
+    pub(super) fn text(&mut self, field: &str, value: &RawValue, allowed: &str) -> Option<String> {
+        let text = string(value);
+        if text.is_none() {
+            self.add_value(field, value, format_args!("is not {allowed}"));
+        }
+        text
+    }
+
+    /// Reads `true` or `false`, also as a string: the dashboard and `--var` make only strings.
+    pub(super) fn boolean(&mut self, field: &str, value: &RawValue) -> Option<bool> {
+        let read = scalar(value).parse().ok();
+        if read.is_none() {
+            self.add_value(field, value, "is not true or false");
+        }
+        read
+    }
+
+    /// Reads a whole number, also as a string.
+    pub(super) fn integer(
+        &mut self,
+        field: &str,
+        value: &RawValue,
+        range: &RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let read = whole_number(&scalar(value)).filter(|number| range.contains(number));
+        if read.is_none() {
+            let problem = format_args!("is not a whole number from {} to {}", range.start(), range.end());
+            self.add_value(field, value, problem);
+        }
+        read
+    }
+
+    /// Reads a share from 0 to 1, also as a string.
+    pub(super) fn share(&mut self, field: &str, value: &RawValue) -> Option<f64> {
+        let read = share(&scalar(value));
+        if read.is_none() {
+            self.add_value(field, value, "is not a number from 0.0 to 1.0 with at most 6 decimals");
+        }
+        read
+    }
+
+    /// Reads an array, with each element's field name.
+    pub(super) fn list<'v>(
+        &mut self,
+        field: &str,
+        value: &'v RawValue,
+        max: usize,
+        of: &str,
+    ) -> Vec<(String, &'v RawValue)> {
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+            self.add_value(field, value, format_args!("is not an array of {of}"));
+            return Vec::new();
+        };
+        if list.len() > max {
+            self.add(field, format_args!("has {} elements; at most {max} are allowed", list.len()));
+        }
+        let named = |(at, element)| (alloc::format!("{field}[{at}]"), element);
+        list.into_iter().take(max).enumerate().map(named).collect()
+    }
+
+    /// Reads an array of strings.
+    pub(super) fn texts(
+        &mut self,
+        field: &str,
+        value: &RawValue,
+        max: usize,
+        of: &str,
+    ) -> Vec<(String, String)> {
+        let mut texts = Vec::new();
+        for (field, value) in self.list(field, value, max, of) {
+            if let Some(text) = self.text(&field, value, "a string") {
+                texts.push((field, text));
+            }
+        }
+        texts
+    }
+
+    /// Reads an object, its values still to be read.
+    pub(super) fn object<'v>(&mut self, field: &str, value: &'v RawValue, of: &str) -> Option<Values<'v>> {
+        if !value.get().starts_with('{') {
+            self.add_value(field, value, format_args!("is not an object of {of}"));
+            return None;
+        }
+        let read = serde_json::from_str::<UniqueMap<_>>(value.get());
+        read.map_err(|error| self.add(field, json_error::problem(&error))).ok().map(|values| values.0)
+    }
+
+    /// Notes the fields of an object that nothing reads.
+    pub(super) fn unknown_fields(&mut self, field: &str, values: &Values<'_>, known: &[&str]) {
+        for name in values.keys().filter(|name| !known.contains(&&***name)) {
+            let field = alloc::format!("{field}.{}", shown_text(name));
+            self.add(&field, format_args!("is not a field; there are {}", known.join(", ")));
+        }
+    }
+
+    /// A field that an object must have, and its place.
+    pub(super) fn required<'v>(
+        &mut self,
+        field: &str,
+        values: &Values<'v>,
+        name: &str,
+    ) -> Option<(String, &'v RawValue)> {
+        let place = alloc::format!("{field}.{name}");
+        let value = values.get(name).copied();
+        if value.is_none() {
+            self.add(&place, "is not set");
+        }
+        value.map(|value| (place, value))
+    }
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// What a string holds, and any other value as it is written.
+fn scalar(value: &RawValue) -> String {
+    string(value).unwrap_or_else(|| value.get().to_owned())
+}
+
+/// The number that decimal digits spell, and nothing else: `parse` takes `+8` too.
+fn whole_number(text: &str) -> Option<u32> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Reads `0`, `1`, `0.25`. Not all that `parse` takes: no sign, no exponent, no `inf`, and digits on both sides of the point.
+fn share(text: &str) -> Option<f64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_plain =
+        [whole, decimals].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.filter(|_| is_plain && decimals.len() <= 6)
+}
+
+/// A value as an error shows it.
+fn shown(value: &RawValue) -> String {
+    match value.get().as_bytes().first() {
+        Some(b'[') => "an array".to_owned(),
+        Some(b'{') => "an object".to_owned(),
+        _ => shown_text(&scalar(value)),
+    }
+}
+
+/// A string as an error shows it: on one line, and bounded.
+pub(super) fn shown_text(text: &str) -> String {
+    escape_for_message(text, VALUE_MAX_CHARS)
+}

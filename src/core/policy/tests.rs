@@ -1,0 +1,258 @@
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use proptest::prelude::{any, prop_assert, proptest};
+use proptest::strategy::{Just, Strategy};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{PlanLimit, Policy, VARIABLES};
+use crate::credential::Presented;
+use crate::path::CanonicalPath;
+use crate::route::{Access, Found};
+use crate::token::Plan;
+
+#[derive(Deserialize)]
+struct Vectors {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    vars: Value,
+    /// How the lines of the faults begin.
+    faults: Vec<String>,
+}
+
+fn policy(vars: &Value) -> Policy {
+    Policy::from_json(&vars.to_string()).unwrap()
+}
+
+fn least() -> Value {
+    json!({"ORIGIN": "https://api.example.com", "KEY_PREFIX": "acme_live"})
+}
+
+fn least_and(name: &str, value: Value) -> Value {
+    let mut vars = least();
+    vars[name] = value;
+    vars
+}
+
+#[test]
+fn frozen_vectors() {
+    let vectors: Vectors = serde_json::from_str(include_str!("../../../tests/vectors/policy.json")).unwrap();
+    for case in vectors.cases {
+        let faults = Policy::from_json(&case.vars.to_string()).err();
+        let text = faults.as_ref().map(ToString::to_string).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(faults.is_some(), !case.faults.is_empty(), "{}: {text}", case.name);
+        assert_eq!(lines.len(), case.faults.len(), "{}: {text}", case.name);
+        for fault in &case.faults {
+            assert!(
+                lines.iter().any(|line| line.starts_with(fault.as_str())),
+                "{}: {fault}\n{text}",
+                case.name
+            );
+        }
+        assert!(!text.contains("canary-secret"), "{}", case.name);
+        assert_eq!(faults.map_or(0, |faults| faults.iter().count()), lines.len(), "{}", case.name);
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_table() {
+    let policy = std::format!("{:?}", policy(&least()));
+    for variable in VARIABLES {
+        if variable.default != "required" {
+            let vars = least_and(variable.name, serde_json::from_str(variable.default).unwrap());
+            assert_eq!(std::format!("{:?}", self::policy(&vars)), policy, "{}", variable.name);
+        }
+    }
+}
+
+#[test]
+fn every_variable_of_the_table_is_read() {
+    for variable in VARIABLES {
+        let vars = least_and(variable.name, json!([{"no": "such value"}]));
+        let faults = Policy::from_json(&vars.to_string()).unwrap_err();
+        assert!(faults.iter().all(|fault| fault.field().starts_with(variable.name)), "{faults}");
+    }
+}
+
+#[test]
+fn bounds_of_the_table_are_those_of_the_parser() {
+    for variable in VARIABLES {
+        let bounds: Option<Vec<i64>> = variable.form.split(" to ").map(|bound| bound.parse().ok()).collect();
+        let Some(&[low, high]) = bounds.as_deref() else {
+            continue;
+        };
+        let reads =
+            |value: i64| Policy::from_json(&least_and(variable.name, value.into()).to_string()).is_ok();
+        assert!(reads(low) && reads(high), "{}", variable.name);
+        assert!(!reads(low - 1) && !reads(high + 1), "{}", variable.name);
+    }
+}
+
+#[test]
+fn what_is_set_is_what_is_read() {
+    let policy = policy(&json!({
+        "ORIGIN": "https://api.example.com/base", "KEY_PREFIX": "acme_test", "REALM": "Acme", "IMPORTED_KEYS": "true",
+        "KV_CACHE_TTL_SECONDS": "60", "KV_TIMEOUT_MS": 500, "CACHE_ENTRIES": 5, "CACHE_SECONDS": 6, "STALE_SECONDS": 7,
+        "ORIGIN_TIMEOUT_SECONDS": 8, "ACCESS_LOG_SAMPLE": "0.5", "REJECTION_LOGS_PER_MINUTE": 9, "ALLOW_HTTP": true,
+        "ALLOW_ENCODED_SLASH": true, "CORS_ORIGINS": ["*"],
+        "PLANS": {"free": {"limiter": "FREE", "period": 10}},
+        "ROUTES": [
+            {"path": "/healthz", "access": "public"},
+            {"path": "/closed/*", "access": "deny"},
+            {"path": "/v1/*", "methods": ["GET"], "scopes": ["a"], "subjects": ["acme"], "origin": "zone", "cache": true},
+        ],
+    }));
+    assert_eq!(policy.key_prefix().as_str(), "acme_test");
+    assert_eq!((policy.realm(), policy.imported_keys(), policy.allow_http()), ("Acme", true, true));
+    assert_eq!((policy.kv_cache_ttl_secs(), policy.kv_timeout_ms()), (60, 500));
+    assert_eq!((policy.cache_entries(), policy.cache_secs(), policy.stale_secs()), (5, 6, 7));
+    assert_eq!((policy.origin_timeout_secs(), policy.rejection_logs_per_minute()), (8, 9));
+    assert!((policy.access_log_sample() - 0.5).abs() < f64::EPSILON);
+    assert!(policy.path_rules().allow_encoded_slash && !policy.path_rules().case_insensitive);
+    assert_eq!(policy.cors().allowed("https://a.example"), Some("*"));
+    assert!(policy.places().bearer() && !policy.places().basic());
+    let path = CanonicalPath::parse("/v1/x", policy.path_rules()).unwrap();
+    let get = policy.methods().index_of("GET").unwrap();
+    let Found::Route(route) = policy.routes().find(&path, get) else { panic!("no route") };
+    assert_eq!((route.path(), route.access(), route.cache()), ("/v1/*", Access::Key, true));
+    assert_eq!((route.scopes()[0].as_str(), route.subjects()[0].as_str()), ("a", "acme"));
+    assert_eq!(policy.methods().allow_header(route.methods()), "GET, HEAD");
+    assert_eq!(policy.routes().as_slice()[1].access(), Access::Deny);
+    let plan = |name: &str| policy.plan(&name.parse::<Plan>().unwrap());
+    assert_eq!(plan("free"), PlanLimit::Limiter { binding: "FREE", period_secs: 10 });
+    assert_eq!(plan("paid"), PlanLimit::Unknown);
+    assert_eq!(self::policy(&least()).plan(&"paid".parse::<Plan>().unwrap()), PlanLimit::Unlimited);
+}
+
+#[test]
+fn the_bindings_that_a_policy_needs_are_named() {
+    let policy = policy(&json!({
+        "ORIGIN": "service:API", "KEY_PREFIX": "acme_live",
+        "ROUTES": [
+            {"path": "/a", "origin": "service:OTHER"}, {"path": "/b", "origin": "zone"},
+            {"path": "/c", "origin": "https://c.example"}, {"path": "/d"},
+        ],
+        "PLANS": {"free": {"limiter": "FREE", "period": 10}, "paid": {"limiter": "PAID", "period": 60}},
+    }));
+    assert_eq!(policy.services().collect::<Vec<_>>(), ["API", "OTHER"]);
+    assert_eq!(policy.limiters().collect::<Vec<_>>(), ["FREE", "PAID"]);
+    let none = self::policy(&least());
+    assert_eq!((none.services().count(), none.limiters().count()), (0, 0));
+}
+
+#[test]
+fn name_that_is_there_twice_is_rejected() {
+    let least = r#""ORIGIN": "https://api.example.com", "KEY_PREFIX": "acme_live""#;
+    for (twice, field) in [
+        (r#""KEY_PREFIX": "acme_test""#, "vars"),
+        (r#""\u004fRIGIN": "zone""#, "vars"),
+        (r#""ROUTES": [{"path": "/a", "access": "deny", "\u0061ccess": "public"}]"#, "ROUTES[0]"),
+        (
+            r#""PLANS": {"free": {"limiter": "A", "period": 10}, "free": {"limiter": "B", "period": 10}}"#,
+            "PLANS",
+        ),
+        (r#""PLANS": {"free": {"limiter": "A", "period": 10, "period": 60}}"#, "PLANS.free"),
+    ] {
+        let faults = Policy::from_json(&std::format!("{{{least}, {twice}}}")).unwrap_err();
+        let fields: Vec<_> = faults.iter().map(super::PolicyError::field).collect();
+        assert_eq!(fields, [field], "{faults}");
+    }
+}
+
+#[test]
+fn null_is_not_an_absent_field() {
+    for name in ["path", "access", "methods", "scopes", "subjects", "origin", "origin_signature", "cache"] {
+        let mut route = json!({"path": "/a"});
+        route[name] = Value::Null;
+        let faults = Policy::from_json(&least_and("ROUTES", json!([route])).to_string()).unwrap_err();
+        assert!(
+            faults.to_string().starts_with(&std::format!("ROUTES[0].{name}: `null` is not ")),
+            "{faults}"
+        );
+    }
+    for variable in VARIABLES {
+        let faults =
+            Policy::from_json(&least_and(variable.name, Value::Null).to_string()).unwrap_err().to_string();
+        assert!(faults.starts_with(&std::format!("{}: `null` is not ", variable.name)), "{faults}");
+    }
+}
+
+#[test]
+fn other_forms_that_serde_takes_are_rejected() {
+    let route = json!([["/a", "public", null, null, null, null, null, null, null]]);
+    let plan = json!({"free": ["L", 10]});
+    let share = |text: &str| least_and("ACCESS_LOG_SAMPLE", text.into());
+    for vars in [
+        least_and("ROUTES", route),
+        least_and("ROUTES", json!([{"path": "/a", "access": {"public": null}}])),
+        least_and("PREFLIGHT", json!({"answer": null})),
+        least_and("PLANS", plan),
+        least_and("PLANS", json!({"free": {"limiter": "L", "period": "10"}})),
+        share("1e-1"),
+        share("+0.5"),
+        share(".5"),
+        share("0."),
+        share(" 0.5"),
+        share("0.0000001"),
+        share("-0"),
+        least_and("ACCESS_LOG_SAMPLE", json!(1e-7)),
+        least_and("CACHE_SECONDS", json!("3e1")),
+        least_and("CACHE_SECONDS", json!(" 30")),
+        least_and("CACHE_SECONDS", json!(30.0)),
+        least_and("ALLOW_HTTP", json!("True")),
+    ] {
+        assert!(Policy::from_json(&vars.to_string()).is_err(), "{vars}");
+    }
+}
+
+#[test]
+fn a_long_list_of_faults_is_cut() {
+    let faults = Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string()).unwrap_err();
+    assert_eq!(faults.iter().count(), 100);
+    let long = std::format!("{{\"REALM\": \"{}\"}}", "a".repeat(256 * 1024));
+    assert_eq!(Policy::from_json(&long).unwrap_err().to_string(), "vars: are longer than 262144 bytes");
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = proptest::prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "(/a|GET|\\*|key|zone|https://a|query:k|10)".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        let name = "(path|access|methods|scopes|origin|limiter|period|\\PC{0,4})";
+        proptest::prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::btree_map(name, inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_json_makes_it_panic(text in any::<String>(), at in 0..VARIABLES.len(), value in value()) {
+        let _ = Policy::from_json(&text);
+        let vars = least_and(VARIABLES[at].name, value);
+        match Policy::from_json(&vars.to_string()) {
+            Ok(policy) => {
+                let headers = std::vec![Some("x"); policy.places().header_names().len()];
+                let presented = Presented { headers: &headers, ..Presented::default() };
+                let _ = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
+            }
+            Err(faults) => {
+                prop_assert!(faults.iter().count() > 0);
+                prop_assert!(faults.to_string().lines().count() == faults.iter().count());
+            }
+        }
+    }
+}
