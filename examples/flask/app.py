@@ -1,7 +1,7 @@
-"""A small API for reports, as one writes it before anybody asks for keys.
+"""A small reports API without any code for API keys.
 
-There is no @require_api_key in here and nothing about keys: the gate in front of it lets only their holders through.
-Let nobody reach this server but the gate. It listens on loopback; PORT says where (default 5000).
+The gate in front of it lets only key holders through. Only the gate may reach this server.
+It listens on loopback, on the port in PORT (default 5000).
 """
 
 import os
@@ -18,7 +18,7 @@ USERS = [{"id": 1, "name": "admin"}]
 
 
 def caller():
-    """Who holds the key of this request; the gate says so, and it removes what a client sends under this name."""
+    """The subject of the request's key. The gate sets this header, and strips it from what a client sends."""
     return request.headers.get("X-Keygate-Subject")
 
 

@@ -1,12 +1,12 @@
-"""Lists the reports of an API that stands behind the gate, or adds one.
+"""Lists the reports of an API behind the gate, or adds one.
 
-    export API_KEY=...                        # what `keygate issue` printed
+    export API_KEY=...                        # the key that `keygate issue` printed
     python client.py                          # lists
     python client.py "Sales, March"           # adds a report with this title
     python client.py --path /admin/users      # asks for another resource
 
-API_URL says where the API is (default http://127.0.0.1:8787, where `wrangler dev` listens).
-The key stands in the environment, not in this file and not on the command line, where `ps` would show it.
+API_URL is the URL of the API (default http://127.0.0.1:8787, where `wrangler dev` listens).
+The key is in the environment, not in this file, and not on the command line, where `ps` would show it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 
 import requests
 
-# Seconds until a connection stands, and between two pieces of an answer. Without them requests waits for ever.
+# Seconds to connect, and between two reads of the response. Without timeouts `requests` waits forever.
 TIMEOUTS = (5, 30)
 
 
@@ -25,7 +25,7 @@ def main():
     if not key:
         return fail(2, "API_KEY is not set; put your key there: export API_KEY=<the key that you were given>")
     if not key.isascii() or any(c.isspace() or not c.isprintable() for c in key):
-        # Checked here, because an error of the HTTP library would show the key.
+        # Checked here, because the HTTP library's error message would contain the key.
         return fail(2, "API_KEY holds a character that no key has; copy the key again, whole and alone")
     url = os.environ.get("API_URL", "http://127.0.0.1:8787").rstrip("/") + arguments.path
     try:
@@ -33,7 +33,7 @@ def main():
     except requests.Timeout:
         return fail(1, f"{url} did not answer in time; try again later")
     except requests.RequestException as error:
-        # Only the kind of error: its text may hold what was sent.
+        # Only the type of the error: its message may contain what was sent.
         return fail(1, f"cannot reach {url} ({type(error).__name__}); is API_URL right, and the API running?")
     if answer.ok:
         print(answer.text.strip())
@@ -50,9 +50,9 @@ def parse_arguments():
 
 def ask(url, key, title):
     with requests.Session() as session:
-        # A session's own authorization, because requests lets ~/.netrc override a plain header.
+        # `session.auth` and not a plain header, because `requests` lets ~/.netrc override a plain header.
         session.auth = BearerKey(key)
-        # A redirect could lead the key to another host.
+        # A redirect could send the key to another host.
         if title is None:
             return session.get(url, timeout=TIMEOUTS, allow_redirects=False)
         return session.post(url, json={"title": title}, timeout=TIMEOUTS, allow_redirects=False)
@@ -70,7 +70,7 @@ class BearerKey(requests.auth.AuthBase):
 
 
 def explain(answer):
-    """What went wrong, from the gate's problem details (RFC 9457) when there are any."""
+    """Describes the error, from the gate's problem details (RFC 9457) if the response has them."""
     try:
         problem = answer.json()
     except ValueError:

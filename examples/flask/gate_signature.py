@@ -1,13 +1,13 @@
-"""Lets only requests through that the gate has signed (RFC 9421), whoever else can reach this server.
+"""WSGI middleware that accepts only requests that the gate has signed (RFC 9421).
 
-    export KEYGATE_SIGNING_KEY=...     # the same text as the gate's secret ORIGIN_SIGNING_KEY
-    python gate_signature.py           # app.py, behind this check
+    export KEYGATE_SIGNING_KEY=...     # the same string as the gate's secret ORIGIN_SIGNING_KEY
+    python gate_signature.py           # serves app.py behind this check
 
-In an application of your own it is one line, and works with every WSGI framework:
+In your own application it is one line, and works with every WSGI framework:
 
     app.wsgi_app = GateSignature(app.wsgi_app, os.environ["KEYGATE_SIGNING_KEY"])
 
-An application that is mounted below a path says where: GateSignature(app.wsgi_app, keys, mount="/api").
+An application that is mounted below a path passes it: GateSignature(app.wsgi_app, keys, mount="/api").
 """
 
 import base64
@@ -29,22 +29,22 @@ from http_message_signatures import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_input_stream
 
-# A signature is good for a minute, and the two clocks may differ by some seconds of it.
+# A signature is valid for a minute, which includes a few seconds of clock skew.
 LIFETIME = timedelta(seconds=60)
 CLOCK_SKEW = timedelta(seconds=5)
 
-# Every signature covers these. The others it covers where the request has them.
+# Every signature must cover these components. It must cover the headers below if the request has them.
 ALWAYS_COVERED = ("@method", "@authority", "@path", "@query")
 COVERED_IF_PRESENT = ("content-digest", "x-keygate-")
 
-# A body is read ahead only to be compared with its Content-Digest.
+# The largest body that is read into memory, to compare it with its Content-Digest.
 MAX_DIGESTED_BYTES = 16 * 1024 * 1024
 
 log = logging.getLogger("gate_signature")
 
 
 class GateSignature:
-    """Answers 403 to what the gate has not signed; the application is not called."""
+    """Answers 403 to requests that the gate has not signed, without calling the application."""
 
     def __init__(self, app, keys, mount=""):
         self._app = app
@@ -60,7 +60,7 @@ class GateSignature:
         try:
             self._verify(environ)
         except HTTPMessageSignaturesException as fault:
-            # To the log alone: a caller who came past the gate is not told what is missing.
+            # Only to the log: a caller who bypassed the gate is not told what is missing.
             log.warning("refused a request that is not signed by the gate: %s", fault)
             start_response("403 Forbidden", [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
             return [b'{"error": "only the gate may call this server"}\n']
@@ -70,7 +70,7 @@ class GateSignature:
 
     def _verify(self, environ):
         request = SignedRequest(environ, self._mount)
-        # A header that is there and not covered was added on the way.
+        # A header that is present but not covered was added on the way.
         present = [name for name in request.headers if name.startswith(COVERED_IF_PRESENT)]
         results = self._verifier.verify(
             request,
@@ -85,15 +85,15 @@ class GateSignature:
 
 
 class SignedRequest:
-    """What is verified: the very values that the application reads."""
+    """The signed components of a request, taken from the values that the application reads."""
 
     def __init__(self, environ, mount):
-        # The path as it came, not decoded: Werkzeug, uWSGI and mod_wsgi have it under the one name, gunicorn under the other.
+        # The raw path, not decoded. Werkzeug, uWSGI and mod_wsgi call it REQUEST_URI, gunicorn RAW_URI.
         target = environ.get("REQUEST_URI") or environ.get("RAW_URI", "")
         self.path, mark, query = target.partition("?")
         if not self.path.startswith("/") or query != environ.get("QUERY_STRING", ""):
             raise InvalidSignature("the request target is not a path and a query")
-        # The application is routed by these two, and gunicorn lets a header named SCRIPT_NAME move the border between them.
+        # These two route the application. With gunicorn, a header named SCRIPT_NAME can change where one ends and the other begins.
         script_name = environ.get("SCRIPT_NAME", "")
         if script_name != mount:
             raise InvalidSignature("the request names another mount than the application's")
@@ -107,7 +107,7 @@ class SignedRequest:
             for name, value in environ.items()
             if name.startswith("HTTP_")
         }
-        # The library wants a whole URL, and a stricter one than browsers send (`?filter[name]=x`); Components has the parts.
+        # The library needs a full URL, and a stricter one than browsers send (`?filter[name]=x`). Components returns the real parts.
         self.url = "http://origin/"
 
 
@@ -123,14 +123,14 @@ class Components(HTTPSignatureComponentResolver):
 
 
 def read_keys(text):
-    """One or two `<id>:<base64>`; either is good, so that the gate can go from one to the other."""
+    """Parses one or two `<id>:<base64>`. Both are accepted, so that the signing key can be rotated."""
     keys = {}
     for entry in text.split():
         key_id, _, encoded = entry.partition(":")
         try:
             keys[key_id] = base64.b64decode(encoded, validate=True)
         except ValueError:
-            # Not the error itself, which may quote the key.
+            # Without the original error, which may quote the key.
             raise ValueError(f"the signing key {len(keys) + 1} is not <id>:<base64>") from None
         if len(keys[key_id]) < 32:
             raise ValueError(f"the signing key {len(keys)} has fewer than 32 bytes")
@@ -145,7 +145,7 @@ def main():
     try:
         app.wsgi_app = GateSignature(app.wsgi_app, os.environ.get("KEYGATE_SIGNING_KEY", ""))
     except ValueError as fault:
-        # Not without the check: an unset variable must not open the server.
+        # Never serve without the check: an unset variable must not open the server.
         return f"gate_signature.py: KEYGATE_SIGNING_KEY: {fault}; set it to the gate's ORIGIN_SIGNING_KEY"
     app.run(host="127.0.0.1", port=int(os.environ.get("PORT", "5000")))
 

@@ -71,71 +71,74 @@ mod tests {
     use std::format;
     use std::vec::Vec;
 
-    /// What each variable decides. Only the README says it: in the table above it would be in the gate's wasm.
+    /// The meaning of each variable. It is here and not in `VARIABLES`, because that array is part of the gate's wasm.
     const MEANINGS: &[(&str, &str)] = &[
         (
             "ORIGIN",
-            "Where requests go: a URL (`http://` only to loopback or with ALLOW_HTTP), the zone's own origin, or a service binding.",
+            "Where requests are forwarded: a URL (`http://` only to loopback or with ALLOW_HTTP), the zone's own origin, or a service binding.",
         ),
-        ("KEY_PREFIX", "What every key of this environment begins with."),
-        ("CREDENTIALS", "Where a request may carry its key; none of it reaches the origin."),
+        ("KEY_PREFIX", "The prefix of every key of this environment."),
+        (
+            "CREDENTIALS",
+            "The credential sources: where a request may carry its key. The gate strips them all before it forwards.",
+        ),
         (
             "ROUTES",
-            "What holds where; the first that matches path and method decides, and what none matches needs any valid key.",
+            "Access rules. The first rule that matches path and method applies; a request that matches none needs any valid key.",
         ),
-        ("METHODS", "The methods that are let through at all."),
-        ("REALM", "The realm that a 401 names."),
+        ("METHODS", "The methods that the gate accepts."),
+        ("REALM", "The realm in the `WWW-Authenticate` header of a 401."),
         (
             "ALLOW_HTTP",
-            "Whether plain HTTP is taken from loopback and spoken to any origin; for development.",
+            "Whether the gate accepts plain HTTP from loopback and forwards over plain HTTP to any origin; for development.",
         ),
         (
             "ALLOW_ENCODED_SLASH",
-            "Whether `%2F` in a path is an ordinary character of its segment; else it is refused. [Not for WSGI servers](docs/origins.md), which decode it.",
+            "Whether `%2F` is an ordinary character of a path segment; otherwise the path is refused. [Not for WSGI servers](docs/origins.md), which decode it.",
         ),
-        (
-            "CASE_INSENSITIVE_PATHS",
-            "Whether routes match whatever the case, for origins that do not care about it.",
-        ),
+        ("CASE_INSENSITIVE_PATHS", "Whether routes match regardless of case, for origins that ignore case."),
         (
             "FORMAT_EXTENSIONS",
-            "Whether the origin serves `/x.json` as `/x`; a path for which another rule holds without its extension is then refused.",
+            "Whether the origin serves `/x.json` as `/x`; the gate then refuses a path if another rule applies to it without its extension.",
         ),
         (
             "FORWARD_HEADERS",
-            "Headers that go to the origin although the gate [drops](docs/headers.md) them by default.",
+            "Headers that the gate forwards although it [strips](docs/headers.md) them by default.",
         ),
         (
             "IMPORTED_KEYS",
-            "Whether keys that another system issued are looked up; an unknown one costs a read, and a second credential in CREDENTIALS that could be one is refused.",
+            "Whether the gate looks up keys that another system issued. An unknown one costs a KV read; a second credential in CREDENTIALS that could be one is refused.",
         ),
         (
             "CORS_ORIGINS",
-            "Whose pages may read answers; the gate then answers preflights and adds the CORS headers that the origin does not.",
+            "The sites whose pages may read responses; the gate then answers preflights and adds the CORS headers that the origin does not set.",
         ),
         (
             "PREFLIGHT",
-            "Whether the gate answers preflights for CORS_ORIGINS, or the origin gets all preflights, without key, body and cookies.",
+            "Whether the gate answers preflights for CORS_ORIGINS, or forwards all preflights to the origin, without key, body and cookies.",
         ),
-        ("KV_CACHE_TTL_SECONDS", "How long an edge location may serve its copy of a record."),
-        ("KV_TIMEOUT_MS", "How long a read of KV may take before it counts as failed."),
-        ("CACHE_ENTRIES", "How many records an isolate keeps; 0 turns its cache off."),
-        ("CACHE_SECONDS", "How long an isolate serves a record without asking KV; 0 turns its cache off."),
-        ("STALE_SECONDS", "How long past CACHE_SECONDS a kept record still serves while KV fails."),
-        ("ORIGIN_TIMEOUT_SECONDS", "How long the origin may take until its response headers."),
+        ("KV_CACHE_TTL_SECONDS", "How long an edge location may serve its cached copy of a record."),
+        ("KV_TIMEOUT_MS", "How long a KV read may take before it counts as failed."),
+        ("CACHE_ENTRIES", "How many records an isolate caches; 0 turns the cache off."),
+        (
+            "CACHE_SECONDS",
+            "How long an isolate serves a cached record without reading KV; 0 turns the cache off.",
+        ),
+        (
+            "STALE_SECONDS",
+            "How long after CACHE_SECONDS an isolate still serves a cached record while KV fails.",
+        ),
+        ("ORIGIN_TIMEOUT_SECONDS", "How long the origin may take to send its response headers."),
         (
             "MAX_CONNECTION_SECONDS",
-            "How long a WebSocket, or a response without `Content-Length`, may last once a key has opened it; 0: no limit.",
+            "How long a WebSocket, or a response without `Content-Length`, may stay open after a key has opened it; 0 means no limit.",
         ),
         (
             "ACCESS_LOG_SAMPLE",
-            "Which share of accepted requests is logged as a line where no USAGE dataset is bound.",
+            "The share of accepted requests that are logged as a line where no USAGE dataset is bound.",
         ),
-        (
-            "REJECTION_LOGS_PER_MINUTE",
-            "How many rejections an isolate logs in a minute; the rest is counted.",
-        ),
-        ("PLANS", "The rate limiter of each plan; where there are any, a key with another plan is refused."),
+        ("REJECTION_LOGS_PER_MINUTE", "How many rejections an isolate logs per minute; it counts the rest."),
+        ("PLANS", "The rate limiter of each plan. If there are any, a key with another plan is refused."),
     ];
 
     #[test]
