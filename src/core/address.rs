@@ -18,7 +18,7 @@ pub struct Network(IpNet); // INVARIANT: no bit set after the prefix, no IPv4-ma
 
 /// Why a text is not a network; the text as messages show it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NetworkFault {
+pub enum NetworkError {
     /// Neither a network nor an address.
     #[error("`{0}` is not a network such as 203.0.113.0/24 or 2001:db8::/32, nor an address")]
     Form(String),
@@ -39,22 +39,22 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = NetworkFault;
+    type Err = NetworkError;
 
     /// Reads `203.0.113.0/24`, `2001:db8::/32` or a single address.
     ///
     /// # Errors
-    /// Every variant of [`NetworkFault`].
+    /// Every variant of [`NetworkError`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address),
-            Err(_) => text.parse().map_err(|_| NetworkFault::Form(escape_for_message(text, 64)))?,
+            Err(_) => text.parse().map_err(|_| NetworkError::Form(escape_for_message(text, 64)))?,
         };
         if network.trunc() != network {
-            return Err(NetworkFault::HostBits(network));
+            return Err(NetworkError::HostBits(network));
         }
         match network {
-            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(NetworkFault::Mapped(v6)),
+            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(NetworkError::Mapped(v6)),
             IpNet::V4(_) | IpNet::V6(_) => Ok(Self(network)),
         }
     }

@@ -19,7 +19,7 @@ use crate::address::client_address;
 use crate::credential::{AuthorizationFate, CredentialText, Presented};
 use crate::denial::{Cause, Denial};
 use crate::digest::ImportedKey;
-use crate::key::{Key, KeyFault, KeyId};
+use crate::key::{Key, KeyError, KeyId};
 use crate::method::MethodSet;
 use crate::overrides::{Rules, check_destination, check_method};
 use crate::path::CanonicalPath;
@@ -292,10 +292,10 @@ impl Gate {
                 let id = key.id();
                 Ok(PresentedKey::Issued { text, id })
             }
-            Ok(_) => Err(Cause::Key(KeyFault::Tag)),
-            Err(KeyFault::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
+            Ok(_) => Err(Cause::Key(KeyError::Tag)),
+            Err(KeyError::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
                 Some(key) => Ok(PresentedKey::Imported(key)),
-                None => Err(Cause::Key(KeyFault::Character)),
+                None => Err(Cause::Key(KeyError::Character)),
             },
             Err(fault) => Err(Cause::Key(fault)),
         }

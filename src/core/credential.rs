@@ -113,7 +113,7 @@ pub enum AuthorizationFate {
 /// Why a request does not hold one credential or none; the caller only ever reads `credential_ambiguous`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.as_str())]
-pub enum CredentialFault {
+pub enum CredentialError {
     /// A header of ours came in two lines, or two values in one.
     RepeatedHeader,
     /// So did a bearer `Authorization`.
@@ -126,7 +126,7 @@ pub enum CredentialFault {
     KeyInForeignAuthorization,
 }
 
-impl CredentialFault {
+impl CredentialError {
     /// The reason as it stands in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -174,13 +174,13 @@ impl Places {
     /// `imported_keys`: whether a credential without our prefix could be one. Then a foreign one that could be a key counts.
     ///
     /// # Errors
-    /// Every variant of [`CredentialFault`].
+    /// Every variant of [`CredentialError`].
     pub fn extract<'a>(
         &self,
         prefix: &KeyPrefix,
         presented: &Presented<'a>,
         imported_keys: bool,
-    ) -> Result<Extracted<'a>, CredentialFault> {
+    ) -> Result<Extracted<'a>, CredentialError> {
         self.settle(prefix, presented, imported_keys).map(|settled| settled.extracted)
     }
 
@@ -228,7 +228,7 @@ impl Places {
         prefix: &KeyPrefix,
         presented: &Presented<'a>,
         imported_keys: bool,
-    ) -> Result<Settled<'a>, CredentialFault> {
+    ) -> Result<Settled<'a>, CredentialError> {
         let other = one(self.in_headers(presented)?, self.in_query(presented)?)?;
         let query = self.without_credential(presented.query);
         let (credential, authorization, is_foreign) = match self.in_authorization(prefix, presented)? {
@@ -239,13 +239,13 @@ impl Places {
                     (Some(key), AuthorizationFate::Strip, false)
                 }
                 (Some(key), _) if holds_text(value, key.expose()) => {
-                    return Err(CredentialFault::KeyInForeignAuthorization);
+                    return Err(CredentialError::KeyInForeignAuthorization);
                 }
                 // It could be a second valid key, and the origin would get it.
                 (Some(_), Some(candidate))
                     if imported_keys && ImportedKey::parse(candidate.expose()).is_some() =>
                 {
-                    return Err(CredentialFault::Different);
+                    return Err(CredentialError::Different);
                 }
                 (Some(key), _) => (Some(key), AuthorizationFate::Keep, true),
                 (None, Some(candidate)) => (Some(candidate), AuthorizationFate::Strip, true),
@@ -258,21 +258,21 @@ impl Places {
     fn in_headers<'a>(
         &self,
         presented: &Presented<'a>,
-    ) -> Result<Option<CredentialText<'a>>, CredentialFault> {
+    ) -> Result<Option<CredentialText<'a>>, CredentialError> {
         let mut found = None;
         for value in presented.headers.iter().take(self.headers.len()) {
             let Some(value) = value.and_then(not_blank) else {
                 continue;
             };
             if value.len() <= CREDENTIAL_MAX_LEN && holds_comma(value) {
-                return Err(CredentialFault::RepeatedHeader);
+                return Err(CredentialError::RepeatedHeader);
             }
             found = one(found, Some(CredentialText(Text::Borrowed(value))))?;
         }
         Ok(found)
     }
 
-    fn in_query<'a>(&self, presented: &Presented<'a>) -> Result<Option<CredentialText<'a>>, CredentialFault> {
+    fn in_query<'a>(&self, presented: &Presented<'a>) -> Result<Option<CredentialText<'a>>, CredentialError> {
         let (Some(_), Some(query)) = (&self.query, presented.query) else {
             return Ok(None);
         };
@@ -281,7 +281,7 @@ impl Places {
             return Ok(None);
         };
         if values.next().is_some() {
-            return Err(CredentialFault::RepeatedParameter);
+            return Err(CredentialError::RepeatedParameter);
         }
         // Three bytes may spell one; what is longer than that is too long however it is decoded.
         let text = if value.len() <= CREDENTIAL_MAX_LEN * 3 && value.contains(['%', '+']) {
@@ -309,7 +309,7 @@ impl Places {
         &self,
         prefix: &KeyPrefix,
         presented: &Presented<'a>,
-    ) -> Result<InAuthorization<'a>, CredentialFault> {
+    ) -> Result<InAuthorization<'a>, CredentialError> {
         let Some(value) = presented.authorization.and_then(not_blank) else {
             return Ok(InAuthorization::Nothing);
         };
@@ -321,7 +321,7 @@ impl Places {
                 return Ok(InAuthorization::Nothing);
             }
             if holds_comma(text) {
-                return Err(CredentialFault::RepeatedAuthorization);
+                return Err(CredentialError::RepeatedAuthorization);
             }
             Some(CredentialText(Text::Borrowed(text)))
         } else if self.basic && scheme.eq_ignore_ascii_case("basic") {
@@ -334,7 +334,7 @@ impl Places {
         };
         match candidate {
             Some(text) if prefix.strip(text.expose()).is_some() => Ok(InAuthorization::Ours(text)),
-            _ if holds_prefix(value, prefix) => Err(CredentialFault::KeyInForeignAuthorization),
+            _ if holds_prefix(value, prefix) => Err(CredentialError::KeyInForeignAuthorization),
             candidate => Ok(InAuthorization::Foreign { value, candidate }),
         }
     }
@@ -360,9 +360,9 @@ enum InAuthorization<'a> {
 fn one<'a>(
     first: Option<CredentialText<'a>>,
     second: Option<CredentialText<'a>>,
-) -> Result<Option<CredentialText<'a>>, CredentialFault> {
+) -> Result<Option<CredentialText<'a>>, CredentialError> {
     match (first, second) {
-        (Some(first), Some(second)) if !first.is_same(&second) => Err(CredentialFault::Different),
+        (Some(first), Some(second)) if !first.is_same(&second) => Err(CredentialError::Different),
         (first, second) => Ok(first.or(second)),
     }
 }

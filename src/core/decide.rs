@@ -11,7 +11,7 @@ use crate::key::{Key, KeyId};
 use crate::origin::{Origin, OriginUrl};
 use crate::pepper::DigestMatch;
 use crate::policy::PlanLimit;
-use crate::record::{Record, RecordFault, State, UnixSeconds};
+use crate::record::{Record, RecordError, State, UnixSeconds};
 use crate::route::Route;
 use crate::signature::SigningKey;
 use crate::token::{Scope, joined};
@@ -30,7 +30,7 @@ pub enum Lookup<'a> {
     /// KV did not answer in time, and no copy was kept.
     TimedOut,
     /// There is an entry, but no record can be read from it.
-    Invalid(RecordFault),
+    Invalid(RecordError),
 }
 
 /// The right to forward one request.

@@ -8,12 +8,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::credential::CredentialFault;
+use crate::credential::CredentialError;
 use crate::event::EventKind;
-use crate::key::{KeyFault, KeyId};
-use crate::path::PathFault;
+use crate::key::{KeyError, KeyId};
+use crate::path::PathError;
 use crate::pepper::PepperId;
-use crate::record::{RecordFault, UnixSeconds};
+use crate::record::{RecordError, UnixSeconds};
 use crate::token::{Plan, Scope, Subject, joined};
 
 /// The exact reason; it goes to the log and nowhere else.
@@ -27,7 +27,7 @@ pub enum Cause {
         allow: String,
     },
     /// The path has more than one reading.
-    Path(PathFault),
+    Path(PathError),
     /// The query or a header names another method, for which another rule holds.
     MethodOverride,
     /// `Destination` leads to where another rule holds.
@@ -37,9 +37,9 @@ pub enum Cause {
     /// No configured place holds a credential.
     CredentialMissing,
     /// More than one credential, or one that cannot be told apart.
-    Credential(CredentialFault),
+    Credential(CredentialError),
     /// The text is no key of this gate: no I/O was done for it.
-    Key(KeyFault),
+    Key(KeyError),
     /// No record has this id.
     KeyUnknown,
     /// The record's digest is another key's.
@@ -83,7 +83,7 @@ pub enum Cause {
     /// The limiter's binding failed.
     LimiterFailed(String),
     /// The record cannot be read.
-    Record(RecordFault),
+    Record(RecordError),
     /// The record's digest was made with a pepper that this gate does not have.
     PepperUnknown(PepperId),
     /// The gate's own variables, secrets or bindings are wrong.

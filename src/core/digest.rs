@@ -44,7 +44,7 @@ pub enum Digest {
     "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
      `hsha256.<8 hex digits>.<43 base64url characters>` or `sha256.<43 base64url characters>`"
 )]
-pub struct DigestFault;
+pub struct DigestError;
 
 impl Digest {
     /// The pepper that the digest was made with, if it was made with one.
@@ -67,7 +67,7 @@ impl Digest {
 }
 
 impl FromStr for Digest {
-    type Err = DigestFault;
+    type Err = DigestError;
 
     /// Reads a stored digest.
     ///
@@ -77,22 +77,22 @@ impl FromStr for Digest {
         let mut parts = text.split('.');
         let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some("hs256"), Some(pepper), Some(mac), None) => {
-                Self::Keyed { pepper: pepper.parse().map_err(|_| DigestFault)?, mac: decode(mac)? }
+                Self::Keyed { pepper: pepper.parse().map_err(|_| DigestError)?, mac: decode(mac)? }
             }
             (Some("hsha256"), Some(pepper), Some(mac), None) => {
-                Self::Imported { pepper: pepper.parse().map_err(|_| DigestFault)?, mac: decode(mac)? }
+                Self::Imported { pepper: pepper.parse().map_err(|_| DigestError)?, mac: decode(mac)? }
             }
             (Some("sha256"), Some(hash), None, None) => Self::ImportedBare(decode(hash)?),
-            _ => return Err(DigestFault),
+            _ => return Err(DigestError),
         };
         Ok(digest)
     }
 }
 
-fn decode(text: &str) -> Result<[u8; 32], DigestFault> {
+fn decode(text: &str) -> Result<[u8; 32], DigestError> {
     let mut bytes = [0; 32];
-    let decoded = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| DigestFault)?;
-    if decoded.len() == 32 { Ok(bytes) } else { Err(DigestFault) }
+    let decoded = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| DigestError)?;
+    if decoded.len() == 32 { Ok(bytes) } else { Err(DigestError) }
 }
 
 impl fmt::Display for Digest {

@@ -43,7 +43,7 @@ pub struct KeyPrefix(Box<str>);
 /// Why a text is not a key prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is not {allowed}", allowed = KeyPrefix::ALLOWED)]
-pub struct KeyPrefixFault(Box<str>);
+pub struct KeyPrefixError(Box<str>);
 
 impl KeyPrefix {
     /// What a prefix may be, in words, for error messages.
@@ -77,7 +77,7 @@ impl KeyPrefix {
 }
 
 impl FromStr for KeyPrefix {
-    type Err = KeyPrefixFault;
+    type Err = KeyPrefixError;
 
     /// Reads `[a-z][a-z0-9]*(_[a-z0-9]+)*`, 2 to 24 characters.
     ///
@@ -91,7 +91,7 @@ impl FromStr for KeyPrefix {
         if fits {
             Ok(Self(text.into()))
         } else {
-            Err(KeyPrefixFault(escape_for_message(text, VALUE_MAX_CHARS).into()))
+            Err(KeyPrefixError(escape_for_message(text, VALUE_MAX_CHARS).into()))
         }
     }
 }
@@ -103,7 +103,7 @@ pub struct KeyId([u8; ID_LEN]); // INVARIANT: base62 digits
 
 /// Why a text is not a key id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum KeyIdFault {
+pub enum KeyIdError {
     /// Shorter than an id, or as long with a character that is not base62; the text as messages show it.
     #[error("`{0}` is not a key id: {ID_LEN} characters of 0-9, A-Z and a-z")]
     Form(Box<str>),
@@ -143,7 +143,7 @@ impl KeyId {
 }
 
 impl FromStr for KeyId {
-    type Err = KeyIdFault;
+    type Err = KeyIdError;
 
     /// Reads 12 base62 characters.
     ///
@@ -152,8 +152,8 @@ impl FromStr for KeyId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match <[u8; ID_LEN]>::try_from(text.as_bytes()) {
             Ok(id) if id.iter().all(u8::is_ascii_alphanumeric) => Ok(Self(id)),
-            _ if text.len() > ID_LEN => Err(KeyIdFault::TooLong),
-            _ => Err(KeyIdFault::Form(escape_for_message(text, ID_LEN).into())),
+            _ if text.len() > ID_LEN => Err(KeyIdError::TooLong),
+            _ => Err(KeyIdError::Form(escape_for_message(text, ID_LEN).into())),
         }
     }
 }
@@ -184,7 +184,7 @@ impl From<KeyId> for String {
 /// Why a text is not a key of this gate; the caller only ever reads `key_invalid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.as_str())]
-pub enum KeyFault {
+pub enum KeyError {
     /// It does not begin with the configured prefix and `_`.
     Prefix,
     /// Something other than 50 characters follows the prefix.
@@ -195,7 +195,7 @@ pub enum KeyFault {
     Tag,
 }
 
-impl KeyFault {
+impl KeyError {
     /// The reason, as it stands in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -226,16 +226,16 @@ impl<'a> Key<'a> {
     /// Reads a presented key: prefix, length, characters. Costs no hash.
     ///
     /// # Errors
-    /// [`KeyFault::Prefix`], [`KeyFault::Length`] or [`KeyFault::Character`].
-    pub fn parse(text: &'a str, prefix: &KeyPrefix) -> Result<Self, KeyFault> {
-        let body = prefix.strip(text).ok_or(KeyFault::Prefix)?.as_bytes();
+    /// [`KeyError::Prefix`], [`KeyError::Length`] or [`KeyError::Character`].
+    pub fn parse(text: &'a str, prefix: &KeyPrefix) -> Result<Self, KeyError> {
+        let body = prefix.strip(text).ok_or(KeyError::Prefix)?.as_bytes();
         if body.len() != BODY_LEN {
-            return Err(KeyFault::Length);
+            return Err(KeyError::Length);
         }
         if !body.iter().all(u8::is_ascii_alphanumeric) {
-            return Err(KeyFault::Character);
+            return Err(KeyError::Character);
         }
-        let id = body.first_chunk::<ID_LEN>().ok_or(KeyFault::Length)?;
+        let id = body.first_chunk::<ID_LEN>().ok_or(KeyError::Length)?;
         Ok(Self { text, id: KeyId(*id) })
     }
 
@@ -355,7 +355,7 @@ fn base62_digit(value: u128) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE62, KEY_MAX_LEN, Key, KeyFault, KeyId, KeyPrefix, NewKey};
+    use super::{BASE62, KEY_MAX_LEN, Key, KeyError, KeyId, KeyPrefix, NewKey};
     use crate::digest::{Digest, ImportedKey};
     use crate::pepper::{DigestMatch, Pepper, Peppers};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
@@ -385,10 +385,10 @@ mod tests {
         for case in vectors["cases"].as_array().unwrap() {
             let outcome = match Key::parse(text(case, "key"), &prefix) {
                 Ok(key) if peppers.tag_matches(&key) => "ok",
-                Ok(_) | Err(KeyFault::Tag) => "tag",
-                Err(KeyFault::Prefix) => "prefix",
-                Err(KeyFault::Length) => "length",
-                Err(KeyFault::Character) => "character",
+                Ok(_) | Err(KeyError::Tag) => "tag",
+                Err(KeyError::Prefix) => "prefix",
+                Err(KeyError::Length) => "length",
+                Err(KeyError::Character) => "character",
             };
             assert_eq!(outcome, text(case, "outcome"), "{}", text(case, "name"));
         }
@@ -594,10 +594,10 @@ mod tests {
         });
         assert_eq!(std::format!("{:?}", new.unwrap()), "NewKey(777777777777, ..)");
         for (fault, part) in [
-            (KeyFault::Prefix, "prefix"),
-            (KeyFault::Length, "length"),
-            (KeyFault::Character, "not base62"),
-            (KeyFault::Tag, "tag"),
+            (KeyError::Prefix, "prefix"),
+            (KeyError::Length, "length"),
+            (KeyError::Character, "not base62"),
+            (KeyError::Tag, "tag"),
         ] {
             assert!(fault.as_str().contains(part), "{fault:?}");
         }

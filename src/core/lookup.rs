@@ -10,7 +10,7 @@ use core::ops::Deref;
 use crate::cache::{Cached, RecordCache};
 use crate::decide::Lookup;
 use crate::key::KeyId;
-use crate::record::{Record, RecordFault};
+use crate::record::{Record, RecordError};
 use crate::secrets::Secrets;
 
 /// What is needed next.
@@ -45,7 +45,7 @@ pub enum LookupError {
     /// KV did not answer in time, and neither the cache nor `STATIC_KEYS` has one.
     TimedOut,
     /// There is an entry, but no record can be read from it.
-    Invalid(RecordFault),
+    Invalid(RecordError),
 }
 
 impl From<LookupError> for Lookup<'_> {

@@ -110,7 +110,7 @@ pub struct Methods {
 
 /// Why a name cannot be one of the allowed methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum MethodFault {
+pub(crate) enum MethodError {
     /// Not A-Z, 0-9, `-` and `_`, or too long.
     #[error(
         "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
@@ -131,20 +131,20 @@ impl Methods {
     /// Adds a method to the list.
     ///
     /// # Errors
-    /// Every variant of [`MethodFault`].
-    pub(crate) fn add(&mut self, name: &str) -> Result<(), MethodFault> {
+    /// Every variant of [`MethodError`].
+    pub(crate) fn add(&mut self, name: &str) -> Result<(), MethodError> {
         let upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if name.len() > METHOD_MAX_LEN
             || !name.starts_with(|c: char| c.is_ascii_uppercase())
             || !name.bytes().all(upper)
         {
-            Err(MethodFault::Name)
+            Err(MethodError::Name)
         } else if REFUSED.contains(&name) {
-            Err(MethodFault::Refused)
+            Err(MethodError::Refused)
         } else if self.index_of(name).is_some() {
-            Err(MethodFault::Twice)
+            Err(MethodError::Twice)
         } else if self.names.len() >= METHODS_MAX {
-            Err(MethodFault::TooMany)
+            Err(MethodError::TooMany)
         } else {
             self.names.push(name.into());
             Ok(())
@@ -188,7 +188,7 @@ impl Methods {
 
 #[cfg(test)]
 mod tests {
-    use super::{MethodFault, Methods};
+    use super::{MethodError, Methods};
 
     fn methods(names: &[&str]) -> Methods {
         let mut methods = Methods::default();
@@ -220,23 +220,23 @@ mod tests {
     #[test]
     fn names_that_cannot_be_allowed() {
         let mut methods = methods(&["GET"]);
-        for (name, fault) in [
-            ("", MethodFault::Name),
-            ("get", MethodFault::Name),
-            ("-A", MethodFault::Name),
-            ("GET\r\nX:", MethodFault::Name),
-            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", MethodFault::Name),
-            ("CONNECT", MethodFault::Refused),
-            ("TRACE", MethodFault::Refused),
-            ("TRACK", MethodFault::Refused),
-            ("GET", MethodFault::Twice),
+        for (name, error) in [
+            ("", MethodError::Name),
+            ("get", MethodError::Name),
+            ("-A", MethodError::Name),
+            ("GET\r\nX:", MethodError::Name),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", MethodError::Name),
+            ("CONNECT", MethodError::Refused),
+            ("TRACE", MethodError::Refused),
+            ("TRACK", MethodError::Refused),
+            ("GET", MethodError::Twice),
         ] {
-            assert_eq!(methods.add(name), Err(fault), "{name:?}");
+            assert_eq!(methods.add(name), Err(error), "{name:?}");
         }
         for n in 1..32 {
             methods.add(&alloc::format!("M{n}")).unwrap();
         }
-        assert_eq!(methods.add("M32"), Err(MethodFault::TooMany));
+        assert_eq!(methods.add("M32"), Err(MethodError::TooMany));
         assert!(methods.all().contains(methods.index_of("M31").unwrap()));
         assert!(methods.all().is_subset_of(methods.all()) && !methods.all().is_empty());
     }

@@ -29,7 +29,7 @@ pub struct OriginUrl {
 
 /// Why a text is not an origin. It does not hold the text: a URL may have a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum OriginFault {
+pub enum OriginError {
     /// None of the three forms.
     #[error("is not {}", Self::FORMS)]
     Form,
@@ -62,7 +62,7 @@ pub enum OriginFault {
     Binding,
 }
 
-impl OriginFault {
+impl OriginError {
     /// What an origin may be, in words.
     pub(crate) const FORMS: &'static str =
         "an origin: `https://host[:port][/base]`, `zone` or `service:BINDING`";
@@ -72,8 +72,8 @@ impl Origin {
     /// Reads one of the three forms.
     ///
     /// # Errors
-    /// Every variant of [`OriginFault`].
-    pub fn parse(text: &str, allow_http: bool) -> Result<Self, OriginFault> {
+    /// Every variant of [`OriginError`].
+    pub fn parse(text: &str, allow_http: bool) -> Result<Self, OriginError> {
         if text == "zone" {
             return Ok(Self::Zone);
         }
@@ -81,7 +81,7 @@ impl Origin {
             return if is_binding_name(name) {
                 Ok(Self::Service(name.into()))
             } else {
-                Err(OriginFault::Binding)
+                Err(OriginError::Binding)
             };
         }
         OriginUrl::parse(text, allow_http).map(Self::Url)
@@ -96,26 +96,26 @@ pub(crate) fn is_binding_name(text: &str) -> bool {
 }
 
 impl OriginUrl {
-    fn parse(text: &str, allow_http: bool) -> Result<Self, OriginFault> {
-        let (scheme, rest) = text.split_once("://").ok_or(OriginFault::Form)?;
+    fn parse(text: &str, allow_http: bool) -> Result<Self, OriginError> {
+        let (scheme, rest) = text.split_once("://").ok_or(OriginError::Form)?;
         let default_port = match scheme {
             "https" => 443,
             "http" => 80,
-            _ => return Err(OriginFault::Form),
+            _ => return Err(OriginError::Form),
         };
         let (authority, path) = match rest.find(['/', '?', '#', '\\']) {
-            Some(end) => rest.split_at_checked(end).ok_or(OriginFault::Form)?,
+            Some(end) => rest.split_at_checked(end).ok_or(OriginError::Form)?,
             None => (rest, ""),
         };
         if authority.contains('@') {
-            return Err(OriginFault::UserInfo);
+            return Err(OriginError::UserInfo);
         }
         if path.contains(['?', '#']) {
-            return Err(OriginFault::Query);
+            return Err(OriginError::Query);
         }
         let authority = Authority::parse(authority)?;
         if scheme == "http" && !allow_http && !authority.host.is_loopback() {
-            return Err(OriginFault::Http);
+            return Err(OriginError::Http);
         }
         let base = match authority.port {
             Some(port) if port != default_port => {
@@ -155,13 +155,13 @@ impl OriginUrl {
 }
 
 /// The base path without its trailing slash.
-fn base_path(path: &str) -> Result<&str, OriginFault> {
+fn base_path(path: &str) -> Result<&str, OriginError> {
     if path.is_empty() {
         return Ok("");
     }
     let pchar = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
     if !path.bytes().all(pchar) || CanonicalPath::parse(path, PathRules::default()).is_err() {
-        return Err(OriginFault::Path);
+        return Err(OriginError::Path);
     }
     Ok(path.strip_suffix('/').unwrap_or(path))
 }
@@ -176,15 +176,15 @@ impl Authority {
     /// Reads `host[:port]`.
     ///
     /// # Errors
-    /// [`OriginFault::Host`] and [`OriginFault::Port`].
-    pub(crate) fn parse(text: &str) -> Result<Self, OriginFault> {
+    /// [`OriginError::Host`] and [`OriginError::Port`].
+    pub(crate) fn parse(text: &str) -> Result<Self, OriginError> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
-                let (address, port) = rest.split_once(']').ok_or(OriginFault::Host)?;
-                let address = address.parse().map_err(|_| OriginFault::Host)?;
+                let (address, port) = rest.split_once(']').ok_or(OriginError::Host)?;
+                let address = address.parse().map_err(|_| OriginError::Host)?;
                 let port = match port.strip_prefix(':') {
                     None if port.is_empty() => None,
-                    None => return Err(OriginFault::Host),
+                    None => return Err(OriginError::Host),
                     Some(port) => Some(port),
                 };
                 (Host::V6(address), port)
@@ -199,12 +199,12 @@ impl Authority {
     }
 }
 
-fn parse_port(text: &str) -> Result<u16, OriginFault> {
+fn parse_port(text: &str) -> Result<u16, OriginError> {
     // Not `0080`, and not 0; `parse` takes `+80`.
     if text.starts_with(['0', '+']) {
-        return Err(OriginFault::Port);
+        return Err(OriginError::Port);
     }
-    text.parse().map_err(|_| OriginFault::Port)
+    text.parse().map_err(|_| OriginError::Port)
 }
 
 /// The host of a URL.
@@ -216,7 +216,7 @@ pub(crate) enum Host {
 }
 
 impl Host {
-    fn parse(text: &str) -> Result<Self, OriginFault> {
+    fn parse(text: &str) -> Result<Self, OriginError> {
         let label = |label: &str| {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
@@ -224,7 +224,7 @@ impl Host {
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
         if text.len() > 253 || !text.split('.').all(label) {
-            return Err(OriginFault::Host);
+            return Err(OriginError::Host);
         }
         let last = text.rsplit('.').next().unwrap_or_default();
         let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -232,7 +232,7 @@ impl Host {
         if last.bytes().all(|b| b.is_ascii_digit())
             || hex.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
         {
-            return text.parse().map(Self::V4).map_err(|_| OriginFault::Host);
+            return text.parse().map(Self::V4).map_err(|_| OriginError::Host);
         }
         Ok(Self::Name(text.to_ascii_lowercase().into()))
     }
@@ -262,7 +262,7 @@ mod tests {
 
     use proptest::prelude::{any, proptest};
 
-    use super::{Origin, OriginFault};
+    use super::{Origin, OriginError};
 
     #[test]
     fn urls_are_read_in_one_way() {
@@ -288,75 +288,75 @@ mod tests {
 
     #[test]
     fn what_is_no_origin() {
-        for (text, fault) in [
-            ("", OriginFault::Form),
-            ("api.example.com", OriginFault::Form),
-            ("ftp://example.com", OriginFault::Form),
-            ("HTTPS://example.com", OriginFault::Form),
-            ("//example.com", OriginFault::Form),
-            ("Zone", OriginFault::Form),
-            ("service", OriginFault::Form),
-            ("http://example.com", OriginFault::Http),
-            ("http://127.0.0.1.example.com", OriginFault::Http),
-            ("http://localhost.example.com", OriginFault::Http),
-            ("http://128.0.0.1", OriginFault::Http),
-            ("http://[::ffff:127.0.0.1]", OriginFault::Http),
-            ("https://user@example.com", OriginFault::UserInfo),
-            ("https://user:password@example.com", OriginFault::UserInfo),
-            ("https://@example.com", OriginFault::UserInfo),
-            ("https://example.com?x", OriginFault::Query),
-            ("https://example.com/v1?x", OriginFault::Query),
-            ("https://example.com/v1#x", OriginFault::Query),
-            ("https://example.com#", OriginFault::Query),
-            ("https://", OriginFault::Host),
-            ("https:///v1", OriginFault::Host),
-            ("https://:443", OriginFault::Host),
-            ("https://.example.com", OriginFault::Host),
-            ("https://example.com.", OriginFault::Host),
-            ("https://a..b", OriginFault::Host),
-            ("https://-a.example", OriginFault::Host),
-            ("https://a-.example", OriginFault::Host),
-            ("https://a b.example", OriginFault::Host),
-            ("https://a%2eb", OriginFault::Host),
-            ("https://café.example", OriginFault::Host),
-            ("https://exam\nple.com", OriginFault::Host),
-            ("https://*.example.com", OriginFault::Host),
-            ("https://127.1", OriginFault::Host),
-            ("https://2130706433", OriginFault::Host),
-            ("https://0x7f.0.0.1", OriginFault::Host),
-            ("https://0x7f000001", OriginFault::Host),
-            ("https://0x", OriginFault::Host),
-            ("https://127.0.0.01", OriginFault::Host),
-            ("https://256.0.0.1", OriginFault::Host),
-            ("https://example.1", OriginFault::Host),
-            ("https://::1", OriginFault::Host),
-            ("https://[::1", OriginFault::Host),
-            ("https://[::1]x", OriginFault::Host),
-            ("https://[fe80::1%25eth0]", OriginFault::Host),
-            ("https://[127.0.0.1]", OriginFault::Host),
-            ("https://example.com:", OriginFault::Port),
-            ("https://example.com:0", OriginFault::Port),
-            ("https://example.com:0443", OriginFault::Port),
-            ("https://example.com:+443", OriginFault::Port),
-            ("https://example.com:65536", OriginFault::Port),
-            ("https://example.com:x", OriginFault::Port),
-            ("https://[::1]:", OriginFault::Port),
-            ("https://example.com\\v1", OriginFault::Path),
-            ("https://example.com//v1", OriginFault::Path),
-            ("https://example.com/v1//", OriginFault::Path),
-            ("https://example.com/../v1", OriginFault::Path),
-            ("https://example.com/v1/.", OriginFault::Path),
-            ("https://example.com/a%20b", OriginFault::Path),
-            ("https://example.com/a;b", OriginFault::Path),
-            ("https://example.com/a b", OriginFault::Path),
-            ("https://example.com/é", OriginFault::Path),
-            ("https://example.com/a\"b", OriginFault::Path),
-            ("service:", OriginFault::Binding),
-            ("service:1", OriginFault::Binding),
-            ("service:a-b", OriginFault::Binding),
-            ("service:a.b", OriginFault::Binding),
+        for (text, error) in [
+            ("", OriginError::Form),
+            ("api.example.com", OriginError::Form),
+            ("ftp://example.com", OriginError::Form),
+            ("HTTPS://example.com", OriginError::Form),
+            ("//example.com", OriginError::Form),
+            ("Zone", OriginError::Form),
+            ("service", OriginError::Form),
+            ("http://example.com", OriginError::Http),
+            ("http://127.0.0.1.example.com", OriginError::Http),
+            ("http://localhost.example.com", OriginError::Http),
+            ("http://128.0.0.1", OriginError::Http),
+            ("http://[::ffff:127.0.0.1]", OriginError::Http),
+            ("https://user@example.com", OriginError::UserInfo),
+            ("https://user:password@example.com", OriginError::UserInfo),
+            ("https://@example.com", OriginError::UserInfo),
+            ("https://example.com?x", OriginError::Query),
+            ("https://example.com/v1?x", OriginError::Query),
+            ("https://example.com/v1#x", OriginError::Query),
+            ("https://example.com#", OriginError::Query),
+            ("https://", OriginError::Host),
+            ("https:///v1", OriginError::Host),
+            ("https://:443", OriginError::Host),
+            ("https://.example.com", OriginError::Host),
+            ("https://example.com.", OriginError::Host),
+            ("https://a..b", OriginError::Host),
+            ("https://-a.example", OriginError::Host),
+            ("https://a-.example", OriginError::Host),
+            ("https://a b.example", OriginError::Host),
+            ("https://a%2eb", OriginError::Host),
+            ("https://café.example", OriginError::Host),
+            ("https://exam\nple.com", OriginError::Host),
+            ("https://*.example.com", OriginError::Host),
+            ("https://127.1", OriginError::Host),
+            ("https://2130706433", OriginError::Host),
+            ("https://0x7f.0.0.1", OriginError::Host),
+            ("https://0x7f000001", OriginError::Host),
+            ("https://0x", OriginError::Host),
+            ("https://127.0.0.01", OriginError::Host),
+            ("https://256.0.0.1", OriginError::Host),
+            ("https://example.1", OriginError::Host),
+            ("https://::1", OriginError::Host),
+            ("https://[::1", OriginError::Host),
+            ("https://[::1]x", OriginError::Host),
+            ("https://[fe80::1%25eth0]", OriginError::Host),
+            ("https://[127.0.0.1]", OriginError::Host),
+            ("https://example.com:", OriginError::Port),
+            ("https://example.com:0", OriginError::Port),
+            ("https://example.com:0443", OriginError::Port),
+            ("https://example.com:+443", OriginError::Port),
+            ("https://example.com:65536", OriginError::Port),
+            ("https://example.com:x", OriginError::Port),
+            ("https://[::1]:", OriginError::Port),
+            ("https://example.com\\v1", OriginError::Path),
+            ("https://example.com//v1", OriginError::Path),
+            ("https://example.com/v1//", OriginError::Path),
+            ("https://example.com/../v1", OriginError::Path),
+            ("https://example.com/v1/.", OriginError::Path),
+            ("https://example.com/a%20b", OriginError::Path),
+            ("https://example.com/a;b", OriginError::Path),
+            ("https://example.com/a b", OriginError::Path),
+            ("https://example.com/é", OriginError::Path),
+            ("https://example.com/a\"b", OriginError::Path),
+            ("service:", OriginError::Binding),
+            ("service:1", OriginError::Binding),
+            ("service:a-b", OriginError::Binding),
+            ("service:a.b", OriginError::Binding),
         ] {
-            assert_eq!(Origin::parse(text, false), Err(fault), "{text}");
+            assert_eq!(Origin::parse(text, false), Err(error), "{text}");
         }
         assert!(Origin::parse(&std::format!("https://{}", "a".repeat(64)), false).is_err());
         assert!(Origin::parse(&std::format!("https://{}com", "abcdefg.".repeat(32)), false).is_err());

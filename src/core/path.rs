@@ -34,7 +34,7 @@ pub struct CanonicalPath<'a> {
 /// Why a path has more than one reading; the caller only ever reads `path_ambiguous`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.as_str())]
-pub enum PathFault {
+pub enum PathError {
     /// Longer than 16 KiB.
     TooLong,
     /// It does not begin with `/`.
@@ -63,7 +63,7 @@ pub enum PathFault {
     Extension,
 }
 
-impl PathFault {
+impl PathError {
     /// The reason as it stands in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -89,13 +89,13 @@ impl<'a> CanonicalPath<'a> {
     /// Reads the path of a request URL, without query; no allocation unless there is something to decode or to fold.
     ///
     /// # Errors
-    /// Every variant of [`PathFault`].
-    pub fn parse(raw: &'a str, rules: PathRules) -> Result<Self, PathFault> {
+    /// Every variant of [`PathError`].
+    pub fn parse(raw: &'a str, rules: PathRules) -> Result<Self, PathError> {
         if raw.len() > PATH_MAX_LEN {
-            return Err(PathFault::TooLong);
+            return Err(PathError::TooLong);
         }
         let Some(after_slash) = raw.strip_prefix('/') else {
-            return Err(PathFault::NotAbsolute);
+            return Err(PathError::NotAbsolute);
         };
         let mut walk = Walk::default();
         for byte in after_slash.bytes() {
@@ -111,7 +111,7 @@ impl<'a> CanonicalPath<'a> {
         })
     }
 
-    fn decode(raw: &'a str, after_slash: &str, rules: PathRules) -> Result<Self, PathFault> {
+    fn decode(raw: &'a str, after_slash: &str, rules: PathRules) -> Result<Self, PathError> {
         let mut walk = Walk::default();
         let mut judged: Vec<u8> = Vec::with_capacity(raw.len());
         let mut forwarded = String::with_capacity(raw.len());
@@ -126,9 +126,9 @@ impl<'a> CanonicalPath<'a> {
                 continue;
             }
             let (Some(high), Some(low)) = (bytes.next(), bytes.next()) else {
-                return Err(PathFault::MalformedEscape);
+                return Err(PathError::MalformedEscape);
             };
-            let byte = hex_byte(high, low).ok_or(PathFault::MalformedEscape)?;
+            let byte = hex_byte(high, low).ok_or(PathError::MalformedEscape)?;
             walk.decoded(byte, rules)?;
             if is_unreserved(byte) {
                 forwarded.push(char::from(byte));
@@ -143,10 +143,10 @@ impl<'a> CanonicalPath<'a> {
             }
         }
         let has_parameters = walk.finish()?;
-        let judged = String::from_utf8(judged).map_err(|_| PathFault::InvalidUtf8)?;
+        let judged = String::from_utf8(judged).map_err(|_| PathError::InvalidUtf8)?;
         // ASCII was checked on the way; this is for U+0080 to U+009F.
         if !judged.is_ascii() && judged.chars().any(char::is_control) {
-            return Err(PathFault::Control);
+            return Err(PathError::Control);
         }
         Ok(Self {
             forwarded: Cow::Owned(forwarded),
@@ -197,11 +197,11 @@ struct Walk {
 
 impl Walk {
     /// A byte that stood in the path as it is.
-    fn literal(&mut self, byte: u8) -> Result<(), PathFault> {
+    fn literal(&mut self, byte: u8) -> Result<(), PathError> {
         match byte {
             b'/' => {
                 if matches!(self.seen, Seen::Nothing) || self.is_bare {
-                    return Err(PathFault::EmptySegment);
+                    return Err(PathError::EmptySegment);
                 }
                 self.refuse_dots()?;
                 self.seen = Seen::Nothing;
@@ -219,39 +219,39 @@ impl Walk {
                 self.has_parameters = true;
                 self.seen = Seen::Text;
             }
-            b'\\' => return Err(PathFault::Backslash),
-            b'?' | b'#' => return Err(PathFault::Delimiter),
-            0..=0x1f | 0x7f => return Err(PathFault::Control),
-            b' ' | 0x80.. => return Err(PathFault::Unencoded),
+            b'\\' => return Err(PathError::Backslash),
+            b'?' | b'#' => return Err(PathError::Delimiter),
+            0..=0x1f | 0x7f => return Err(PathError::Control),
+            b' ' | 0x80.. => return Err(PathError::Unencoded),
             _ => self.seen = Seen::Text,
         }
         Ok(())
     }
 
     /// A byte that was percent-encoded.
-    fn decoded(&mut self, byte: u8, rules: PathRules) -> Result<(), PathFault> {
+    fn decoded(&mut self, byte: u8, rules: PathRules) -> Result<(), PathError> {
         match byte {
             b'/' if rules.allow_encoded_slash => {
                 // An origin that decodes before it resolves dots must not find any to resolve.
                 self.refuse_dots()?;
                 self.seen = Seen::Slash;
             }
-            b'/' => return Err(PathFault::EncodedSlash),
+            b'/' => return Err(PathError::EncodedSlash),
             b'?' | b'#' | b' ' | 0x80.. => self.seen = Seen::Text,
             _ => return self.literal(byte),
         }
         Ok(())
     }
 
-    fn refuse_dots(&self) -> Result<(), PathFault> {
+    fn refuse_dots(&self) -> Result<(), PathError> {
         match self.seen {
-            Seen::Dot | Seen::DotDot => Err(PathFault::DotSegment),
+            Seen::Dot | Seen::DotDot => Err(PathError::DotSegment),
             Seen::Nothing | Seen::Slash | Seen::Text => Ok(()),
         }
     }
 
     /// Ends the path; whether it has parameters.
-    fn finish(self) -> Result<bool, PathFault> {
+    fn finish(self) -> Result<bool, PathError> {
         self.refuse_dots()?;
         Ok(self.has_parameters)
     }
@@ -306,7 +306,7 @@ mod tests {
     use proptest::strategy::{Just, Strategy};
     use serde::Deserialize;
 
-    use super::{CanonicalPath, PathFault, PathRules, folded};
+    use super::{CanonicalPath, PathError, PathRules, folded};
 
     #[derive(Deserialize)]
     struct Vectors {
@@ -349,19 +349,19 @@ mod tests {
     #[test]
     fn every_fault_has_a_reason_of_its_own() {
         let faults = [
-            PathFault::TooLong,
-            PathFault::NotAbsolute,
-            PathFault::Delimiter,
-            PathFault::Unencoded,
-            PathFault::MalformedEscape,
-            PathFault::InvalidUtf8,
-            PathFault::Control,
-            PathFault::EncodedSlash,
-            PathFault::Backslash,
-            PathFault::EmptySegment,
-            PathFault::DotSegment,
-            PathFault::Parameters,
-            PathFault::Extension,
+            PathError::TooLong,
+            PathError::NotAbsolute,
+            PathError::Delimiter,
+            PathError::Unencoded,
+            PathError::MalformedEscape,
+            PathError::InvalidUtf8,
+            PathError::Control,
+            PathError::EncodedSlash,
+            PathError::Backslash,
+            PathError::EmptySegment,
+            PathError::DotSegment,
+            PathError::Parameters,
+            PathError::Extension,
         ];
         let mut reasons: Vec<&str> = faults.iter().map(|fault| fault.as_str()).collect();
         reasons.sort_unstable();
@@ -375,7 +375,7 @@ mod tests {
         let mut path = std::format!("/{}", "a".repeat(16 * 1024 - 1));
         assert!(CanonicalPath::parse(&path, PathRules::default()).is_ok());
         path.push('%');
-        assert_eq!(CanonicalPath::parse(&path, PathRules::default()), Err(PathFault::TooLong));
+        assert_eq!(CanonicalPath::parse(&path, PathRules::default()), Err(PathError::TooLong));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Pattern {
 
 /// Why a text is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum PatternFault {
+pub(crate) enum PatternError {
     /// Over 1,024 bytes or over 32 segments.
     #[error("is too long: at most {PATTERN_MAX_LEN} bytes and {PATTERN_MAX_SEGMENTS} segments")]
     TooLong,
@@ -73,37 +73,37 @@ impl Pattern {
 }
 
 impl FromStr for Pattern {
-    type Err = PatternFault;
+    type Err = PatternError;
 
     /// Reads `/`-separated segments; `*` as a whole segment matches one, at the end any number.
     ///
     /// # Errors
-    /// Every variant of [`PatternFault`].
+    /// Every variant of [`PatternError`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > PATTERN_MAX_LEN {
-            return Err(PatternFault::TooLong);
+            return Err(PatternError::TooLong);
         }
-        let path = text.strip_prefix('/').ok_or(PatternFault::NotAbsolute)?;
+        let path = text.strip_prefix('/').ok_or(PatternError::NotAbsolute)?;
         if text.contains(|c: char| c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\')) {
-            return Err(PatternFault::Character);
+            return Err(PatternError::Character);
         }
         let mut segments = Vec::new();
         if !path.is_empty() {
             if text.as_bytes().windows(2).any(|pair| pair == b"//") {
-                return Err(PatternFault::EmptySegment);
+                return Err(PatternError::EmptySegment);
             }
             for segment in path.split('/') {
                 segments.push(match segment {
-                    "" => return Err(PatternFault::TrailingSlash),
-                    "." | ".." => return Err(PatternFault::DotSegment),
+                    "" => return Err(PatternError::TrailingSlash),
+                    "." | ".." => return Err(PatternError::DotSegment),
                     "*" => Segment::Any,
-                    partial if partial.contains('*') => return Err(PatternFault::PartialWildcard),
+                    partial if partial.contains('*') => return Err(PatternError::PartialWildcard),
                     literal => Segment::Literal(literal.into()),
                 });
             }
         }
         if segments.len() > PATTERN_MAX_SEGMENTS {
-            return Err(PatternFault::TooLong);
+            return Err(PatternError::TooLong);
         }
         Ok(Self { text: text.into(), segments })
     }
@@ -111,7 +111,7 @@ impl FromStr for Pattern {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pattern, PatternFault};
+    use super::{Pattern, PatternError};
 
     #[test]
     fn a_pattern_is_a_decoded_path_of_whole_segments() {
@@ -132,28 +132,28 @@ mod tests {
         ] {
             assert!(good.parse::<Pattern>().is_ok(), "{good}");
         }
-        for (bad, fault) in [
-            ("", PatternFault::NotAbsolute),
-            ("a", PatternFault::NotAbsolute),
-            ("*", PatternFault::NotAbsolute),
-            ("/a%20b", PatternFault::Character),
-            ("/a?b", PatternFault::Character),
-            ("/a#b", PatternFault::Character),
-            ("/a;b", PatternFault::Character),
-            ("/a\\b", PatternFault::Character),
-            ("/a\nb", PatternFault::Character),
-            ("//", PatternFault::EmptySegment),
-            ("/a//b", PatternFault::EmptySegment),
-            ("/a/", PatternFault::TrailingSlash),
-            ("/a/*/", PatternFault::TrailingSlash),
-            ("/./a", PatternFault::DotSegment),
-            ("/a/..", PatternFault::DotSegment),
-            ("/a*", PatternFault::PartialWildcard),
-            ("/**", PatternFault::PartialWildcard),
-            (&"/a".repeat(33), PatternFault::TooLong),
-            (&std::format!("/{}", "a".repeat(1024)), PatternFault::TooLong),
+        for (bad, error) in [
+            ("", PatternError::NotAbsolute),
+            ("a", PatternError::NotAbsolute),
+            ("*", PatternError::NotAbsolute),
+            ("/a%20b", PatternError::Character),
+            ("/a?b", PatternError::Character),
+            ("/a#b", PatternError::Character),
+            ("/a;b", PatternError::Character),
+            ("/a\\b", PatternError::Character),
+            ("/a\nb", PatternError::Character),
+            ("//", PatternError::EmptySegment),
+            ("/a//b", PatternError::EmptySegment),
+            ("/a/", PatternError::TrailingSlash),
+            ("/a/*/", PatternError::TrailingSlash),
+            ("/./a", PatternError::DotSegment),
+            ("/a/..", PatternError::DotSegment),
+            ("/a*", PatternError::PartialWildcard),
+            ("/**", PatternError::PartialWildcard),
+            (&"/a".repeat(33), PatternError::TooLong),
+            (&std::format!("/{}", "a".repeat(1024)), PatternError::TooLong),
         ] {
-            assert_eq!(bad.parse::<Pattern>(), Err(fault), "{bad}");
+            assert_eq!(bad.parse::<Pattern>(), Err(error), "{bad}");
         }
     }
 }

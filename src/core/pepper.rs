@@ -36,16 +36,16 @@ impl PepperId {
 /// A text is not a pepper's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is not a pepper's id: 8 lower-case hex digits")]
-pub struct PepperIdFault;
+pub struct PepperIdError;
 
 impl FromStr for PepperId {
-    type Err = PepperIdFault;
+    type Err = PepperIdError;
 
     /// Reads 8 lower-case hex digits.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match <[u8; 8]>::try_from(text.as_bytes()) {
             Ok(id) if id.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => Ok(Self(id)),
-            _ => Err(PepperIdFault),
+            _ => Err(PepperIdError),
         }
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Debug for PepperId {
 
 /// Why a text is not a pepper. It never holds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum PepperFault {
+pub enum PepperError {
     /// Shorter than 43 or longer than 512 characters.
     #[error("has not {PEPPER_MIN} to {PEPPER_MAX} characters; make one with `keygate pepper`")]
     Length,
@@ -125,7 +125,7 @@ impl Pepper {
 }
 
 impl FromStr for Pepper {
-    type Err = PepperFault;
+    type Err = PepperError;
 
     /// Reads a pepper from its text, such as `keygate pepper` or `openssl rand -base64 32` prints.
     ///
@@ -133,18 +133,18 @@ impl FromStr for Pepper {
     /// White space around it (the newline that a file ends with) is no part of it.
     ///
     /// # Errors
-    /// See [`PepperFault`].
+    /// See [`PepperError`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim_ascii();
         if !(PEPPER_MIN..=PEPPER_MAX).contains(&text.len()) {
-            return Err(PepperFault::Length);
+            return Err(PepperError::Length);
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(PepperFault::Character);
+            return Err(PepperError::Character);
         }
         let distinct = (0..=u8::MAX).filter(|b| text.as_bytes().contains(b));
         if distinct.count() < PEPPER_MIN_DISTINCT {
-            return Err(PepperFault::Repetitive);
+            return Err(PepperError::Repetitive);
         }
         Ok(Self {
             id: pepper_id(text),
@@ -225,10 +225,10 @@ impl Peppers {
     }
 }
 
-fn derive(pepper: &str, label: &[u8]) -> Result<HmacSha256, PepperFault> {
-    let root = HmacSha256::new_from_slice(pepper.as_bytes()).map_err(|_| PepperFault::Length)?;
+fn derive(pepper: &str, label: &[u8]) -> Result<HmacSha256, PepperError> {
+    let root = HmacSha256::new_from_slice(pepper.as_bytes()).map_err(|_| PepperError::Length)?;
     let key = Zeroizing::new(mac(&root, label));
-    HmacSha256::new_from_slice(key.as_slice()).map_err(|_| PepperFault::Length)
+    HmacSha256::new_from_slice(key.as_slice()).map_err(|_| PepperError::Length)
 }
 
 fn mac(state: &HmacSha256, message: &[u8]) -> [u8; 32] {

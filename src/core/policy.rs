@@ -2,7 +2,7 @@
 //!
 //! One parser serves the gate, `keygate check` and the tests.
 
-mod fault;
+mod error;
 mod read;
 mod routes;
 mod vars;
@@ -21,7 +21,7 @@ use crate::path::PathRules;
 use crate::route::{Route, RouteTable};
 use crate::token::Plan;
 
-pub use fault::{PolicyFault, PolicyFaults};
+pub use error::{PolicyError, PolicyErrors};
 pub use vars::{VARIABLES, Variable};
 
 /// The variables, checked and compiled.
@@ -77,7 +77,7 @@ impl Policy {
     ///
     /// # Errors
     /// Everything that is wrong, each with its field, the value and what is allowed.
-    pub fn from_json(json: &str) -> Result<Self, PolicyFaults> {
+    pub fn from_json(json: &str) -> Result<Self, PolicyErrors> {
         read::read(json)
     }
 

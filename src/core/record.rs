@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::key::KeyId;
 use crate::token::{Plan, Scope, Subject};
 
-pub use error::RecordFault;
+pub use error::RecordError;
 use fields::Version;
 pub use fields::{Bounded, BoundedError, Meta, MetaError, Name, NameError, State, StateError};
 pub use time::{UnixSeconds, UnixSecondsError};
@@ -87,7 +87,7 @@ impl Record {
     ///
     /// # Errors
     /// The record breaks a rule that its fields' types do not hold; it would not be read again.
-    pub fn to_json(&self) -> Result<String, RecordFault> {
+    pub fn to_json(&self) -> Result<String, RecordError> {
         let json = serde_json::to_string(self)?;
         Self::parse(&json).map(|_| json)
     }

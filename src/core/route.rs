@@ -14,7 +14,7 @@ use trie::{Matches, Node, Parameters, RouteIndex};
 
 use crate::method::{MethodIndex, MethodSet};
 use crate::origin::Origin;
-use crate::path::{CanonicalPath, PathFault, PathRules};
+use crate::path::{CanonicalPath, PathError, PathRules};
 use crate::pattern::Pattern;
 use crate::token::{Scope, Subject};
 
@@ -112,7 +112,7 @@ pub enum Found<'t> {
     /// Routes name the path, but none for the method; these are the methods that they are for.
     MethodNotAllowed(MethodSet),
     /// The path has a second reading, and another rule holds for that.
-    Ambiguous(PathFault),
+    Ambiguous(PathError),
 }
 
 impl Found<'_> {
@@ -170,13 +170,13 @@ impl RouteTable {
     pub fn find(&self, path: &CanonicalPath<'_>, method: MethodIndex) -> Found<'_> {
         let plain = self.search(path.judged(), method, Parameters::Kept);
         if path.has_parameters() && plain != self.search(path.judged(), method, Parameters::Cut) {
-            return Found::Ambiguous(PathFault::Parameters);
+            return Found::Ambiguous(PathError::Parameters);
         }
         if self.format_extensions
             && without_extension(path.judged())
                 .any(|path| plain != self.search(path, method, Parameters::Cut))
         {
-            return Found::Ambiguous(PathFault::Extension);
+            return Found::Ambiguous(PathError::Extension);
         }
         match plain.first.and_then(|index| self.routes.get(index.get())) {
             Some(route) => Found::Route(route),

@@ -48,12 +48,12 @@ pub struct Secrets {
 /// What is wrong with one secret binding. It never holds the value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("secret {binding} {problem}")]
-pub struct SecretFault {
+pub struct SecretError {
     binding: &'static str,
     problem: String,
 }
 
-impl SecretFault {
+impl SecretError {
     fn new(binding: &'static str, problem: impl fmt::Display) -> Self {
         Self { binding, problem: problem.to_string() }
     }
@@ -64,40 +64,40 @@ impl Secrets {
     ///
     /// # Errors
     /// Every binding that is missing though required, or cannot be read.
-    pub fn parse(texts: &SecretTexts<'_>) -> Result<Self, Vec<SecretFault>> {
-        let mut faults = Vec::new();
+    pub fn parse(texts: &SecretTexts<'_>) -> Result<Self, Vec<SecretError>> {
+        let mut errors = Vec::new();
         let current = match texts.pepper.filter(|text| !text.trim_ascii().is_empty()) {
             None => {
                 let problem =
                     "is missing or empty; set it with `wrangler secret put PEPPER`, or in .dev.vars";
-                faults.push(SecretFault::new("PEPPER", problem));
+                errors.push(SecretError::new("PEPPER", problem));
                 None
             }
-            Some(text) => keep(text.parse::<Pepper>(), "PEPPER", &mut faults),
+            Some(text) => keep(text.parse::<Pepper>(), "PEPPER", &mut errors),
         };
         let previous = set(texts.pepper_previous)
-            .and_then(|text| keep(text.parse::<Pepper>(), "PEPPER_PREVIOUS", &mut faults));
+            .and_then(|text| keep(text.parse::<Pepper>(), "PEPPER_PREVIOUS", &mut errors));
         let static_keys = set(texts.static_keys)
-            .and_then(|text| keep(static_keys(text), "STATIC_KEYS", &mut faults))
+            .and_then(|text| keep(static_keys(text), "STATIC_KEYS", &mut errors))
             .unwrap_or_default();
         let denied_ids = set(texts.denied_ids)
-            .and_then(|text| keep(denied_ids(text), "DENIED_IDS", &mut faults))
+            .and_then(|text| keep(denied_ids(text), "DENIED_IDS", &mut errors))
             .unwrap_or_default();
         let origin_authorization = texts
             .origin_authorization
-            .and_then(|text| keep(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut faults));
+            .and_then(|text| keep(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut errors));
         let origin_signing_key = texts
             .origin_signing_key
-            .and_then(|text| keep(text.parse::<SigningKey>(), "ORIGIN_SIGNING_KEY", &mut faults));
+            .and_then(|text| keep(text.parse::<SigningKey>(), "ORIGIN_SIGNING_KEY", &mut errors));
         match current {
-            Some(current) if faults.is_empty() => Ok(Self {
+            Some(current) if errors.is_empty() => Ok(Self {
                 peppers: Peppers { current, previous },
                 static_keys,
                 denied_ids,
                 origin_authorization,
                 origin_signing_key,
             }),
-            _ => Err(faults),
+            _ => Err(errors),
         }
     }
 
@@ -138,9 +138,9 @@ fn set(text: Option<&str>) -> Option<&str> {
 fn keep<T, E: fmt::Display>(
     read: Result<T, E>,
     binding: &'static str,
-    faults: &mut Vec<SecretFault>,
+    errors: &mut Vec<SecretError>,
 ) -> Option<T> {
-    read.map_err(|fault| faults.push(SecretFault::new(binding, fault))).ok()
+    read.map_err(|error| errors.push(SecretError::new(binding, error))).ok()
 }
 
 fn static_keys(text: &str) -> Result<Vec<Rc<Record>>, String> {
@@ -199,7 +199,7 @@ mod tests {
 
     const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
-    fn faults(texts: SecretTexts<'_>) -> Vec<String> {
+    fn errors(texts: SecretTexts<'_>) -> Vec<String> {
         Secrets::parse(&texts).err().unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
@@ -213,8 +213,8 @@ mod tests {
             origin_authorization: Some(" "),
             origin_signing_key: Some("canary:canary"),
         };
-        let faults = faults(texts);
-        let named: Vec<_> = faults.iter().map(|f| f.split(' ').nth(1).unwrap()).collect();
+        let errors = errors(texts);
+        let named: Vec<_> = errors.iter().map(|f| f.split(' ').nth(1).unwrap()).collect();
         let bindings = [
             "PEPPER",
             "PEPPER_PREVIOUS",
@@ -224,13 +224,13 @@ mod tests {
             "ORIGIN_SIGNING_KEY",
         ];
         assert_eq!(named, bindings);
-        assert!([0, 1, 5].iter().all(|at| !faults[*at].contains("canary")), "{faults:?}");
+        assert!([0, 1, 5].iter().all(|at| !errors[*at].contains("canary")), "{errors:?}");
     }
 
     #[test]
     fn a_pepper_is_required_and_empty_optional_secrets_count_as_unset() {
         for pepper in [None, Some(""), Some(" \n")] {
-            assert_eq!(faults(SecretTexts { pepper, ..SecretTexts::default() }).len(), 1);
+            assert_eq!(errors(SecretTexts { pepper, ..SecretTexts::default() }).len(), 1);
         }
         let texts = SecretTexts {
             pepper: Some(PEPPER),
@@ -239,7 +239,7 @@ mod tests {
             denied_ids: Some("\n"),
             ..SecretTexts::default()
         };
-        assert!(faults(texts).is_empty());
+        assert!(errors(texts).is_empty());
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
         ] {
             let texts =
                 SecretTexts { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretTexts::default() };
-            assert_eq!(faults(texts).len(), 1, "{text}");
+            assert_eq!(errors(texts).len(), 1, "{text}");
         }
         for text in
             ["acme_live_canarycanary", "[\"acme_live_canarycanary\"]", "[[\"acme_live_canarycanary\"]]"]
@@ -283,8 +283,8 @@ mod tests {
                 static_keys: Some(text),
                 ..SecretTexts::default()
             };
-            let faults = faults(texts);
-            assert!(faults.len() == 2 && !faults.concat().contains("canary"), "{faults:?}");
+            let errors = errors(texts);
+            assert!(errors.len() == 2 && !errors.concat().contains("canary"), "{errors:?}");
         }
     }
 

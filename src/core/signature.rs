@@ -52,7 +52,7 @@ impl fmt::Debug for SigningKey {
 
 /// Why a text is not `ORIGIN_SIGNING_KEY`. It never holds the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum SigningKeyFault {
+pub enum SigningKeyError {
     /// There is no key in it.
     #[error("is empty; set it to `<id>:<base64 of 32 random bytes>`, or remove it")]
     Empty,
@@ -86,21 +86,21 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn parse(text: &'a str) -> Result<Self, SigningKeyFault> {
-        let (id, key) = text.split_once(':').ok_or(SigningKeyFault::Form)?;
+    fn parse(text: &'a str) -> Result<Self, SigningKeyError> {
+        let (id, key) = text.split_once(':').ok_or(SigningKeyError::Form)?;
         // Nothing that would have to be escaped within quotes.
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if !(1..=KEY_ID_MAX_LEN).contains(&id.len()) || !id.bytes().all(plain) {
-            return Err(SigningKeyFault::Id);
+            return Err(SigningKeyError::Id);
         }
-        let bytes = Zeroizing::new(Base64::decode_vec(key).map_err(|_| SigningKeyFault::Base64)?);
+        let bytes = Zeroizing::new(Base64::decode_vec(key).map_err(|_| SigningKeyError::Base64)?);
         if !(KEY_MIN_BYTES..=KEY_MAX_BYTES).contains(&bytes.len()) {
-            return Err(SigningKeyFault::Length);
+            return Err(SigningKeyError::Length);
         }
         if (0..=u8::MAX).filter(|b| bytes.contains(b)).count() < KEY_MIN_DISTINCT {
-            return Err(SigningKeyFault::Repetitive);
+            return Err(SigningKeyError::Repetitive);
         }
-        let state = HmacSha256::new_from_slice(&bytes).map_err(|_| SigningKeyFault::Length)?;
+        let state = HmacSha256::new_from_slice(&bytes).map_err(|_| SigningKeyError::Length)?;
         let parameters = [";keyid=\"", id, "\";alg=\"hmac-sha256\""].concat().into();
         Ok(Self { id, key: SigningKey { parameters, state } })
     }
@@ -151,23 +151,23 @@ impl SigningKey {
 }
 
 impl FromStr for SigningKey {
-    type Err = SigningKeyFault;
+    type Err = SigningKeyError;
 
     /// Reads one or two `<id>:<base64>`, separated by white space; the first signs.
     ///
     /// The second is for the origin, which may be given the same text and takes either. Here it is checked and dropped.
     ///
     /// # Errors
-    /// Every variant of [`SigningKeyFault`].
+    /// Every variant of [`SigningKeyError`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut entries = text.split_ascii_whitespace();
-        let first = Entry::parse(entries.next().ok_or(SigningKeyFault::Empty)?)?;
+        let first = Entry::parse(entries.next().ok_or(SigningKeyError::Empty)?)?;
         for (at, other) in (1..).zip(entries) {
             if at >= KEYS_MAX {
-                return Err(SigningKeyFault::TooMany);
+                return Err(SigningKeyError::TooMany);
             }
             if Entry::parse(other)?.id == first.id {
-                return Err(SigningKeyFault::SameId);
+                return Err(SigningKeyError::SameId);
             }
         }
         Ok(first.key)

@@ -14,7 +14,7 @@ use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 /// Why a text is not the name that it should be; the problem first, then what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{found}` is not {allowed}")]
-pub struct TokenFault {
+pub struct TokenError {
     found: Box<str>,
     allowed: &'static str,
 }
@@ -44,7 +44,7 @@ macro_rules! token {
         }
 
         impl FromStr for $name {
-            type Err = TokenFault;
+            type Err = TokenError;
 
             /// Reads one from its text.
             ///
@@ -54,7 +54,7 @@ macro_rules! token {
                 if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(TokenFault {
+                    Err(TokenError {
                         found: escape_for_message(text, VALUE_MAX_CHARS).into(),
                         allowed: Self::ALLOWED,
                     })
@@ -125,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_names_the_value_and_what_is_allowed() {
-        let fault = "a\r\nX-Admin: 1".parse::<Subject>().unwrap_err().to_string();
+    fn an_error_names_the_value_and_what_is_allowed() {
+        let error = "a\r\nX-Admin: 1".parse::<Subject>().unwrap_err().to_string();
         assert_eq!(
-            fault,
+            error,
             "`a\\r\\nX-Admin: 1` is not a subject: 1 to 128 visible ASCII characters without `\"`, `\\` and `,`"
         );
     }

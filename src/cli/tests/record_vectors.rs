@@ -2,7 +2,7 @@
 //! Schema to the same cases.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use keygate_core::record::{Record, RecordFault};
+use keygate_core::record::{Record, RecordError};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn every_case_is_read_or_refused_at_the_field_that_is_wrong() {
             _ => panic!("{}: not exactly one of `record` and `json`", case.name),
         };
         let parsed = Record::parse(&text);
-        let field = parsed.as_ref().err().map(RecordFault::field);
+        let field = parsed.as_ref().err().map(RecordError::field);
         if (parsed.is_ok(), field) != (case.ok, case.field.as_deref()) {
             wrong.push(format!("{}: {:?}", case.name, parsed.err()));
         }

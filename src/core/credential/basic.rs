@@ -5,14 +5,14 @@ use alloc::string::String;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use super::{CREDENTIAL_MAX_LEN, CredentialFault, CredentialText, Text, not_blank};
+use super::{CREDENTIAL_MAX_LEN, CredentialError, CredentialText, Text, not_blank};
 use crate::key::KeyPrefix;
 
 /// The credential in `user:password` (RFC 7617): the password, or the user name where there is no password.
 pub(super) fn in_basic(
     prefix: &KeyPrefix,
     text: &str,
-) -> Result<Option<CredentialText<'static>>, CredentialFault> {
+) -> Result<Option<CredentialText<'static>>, CredentialError> {
     if text.len() > CREDENTIAL_MAX_LEN * 4 {
         return Ok(None);
     }
@@ -23,7 +23,7 @@ pub(super) fn in_basic(
     let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
     let key = if password.is_empty() { user } else { password };
     if key != user && prefix.strip(key).is_some() && prefix.strip(user).is_some() {
-        return Err(CredentialFault::Different);
+        return Err(CredentialError::Different);
     }
     let owned = || CredentialText(Text::Decoded(Zeroizing::new(key.into())));
     Ok(not_blank(key).map(|_| owned()))

@@ -10,7 +10,7 @@ const NAME_MAX_LEN: usize = 64;
 
 /// Why a text is not a place for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum PlaceFault {
+pub(crate) enum PlaceError {
     /// None of the four forms.
     #[error("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`")]
     Form,
@@ -79,25 +79,25 @@ impl Places {
     /// Adds `bearer`, `basic`, `header:<name>` or `query:<name>`.
     ///
     /// # Errors
-    /// Every variant of [`PlaceFault`].
-    pub(crate) fn add(&mut self, text: &str) -> Result<(), PlaceFault> {
+    /// Every variant of [`PlaceError`].
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), PlaceError> {
         let count = usize::from(self.bearer)
             + usize::from(self.basic)
             + usize::from(self.query.is_some())
             + self.headers.len();
         if count >= PLACES_MAX {
-            return Err(PlaceFault::TooMany);
+            return Err(PlaceError::TooMany);
         }
         match text.split_once(':') {
             None if text == "bearer" => set_once(&mut self.bearer),
             None if text == "basic" => set_once(&mut self.basic),
             Some(("header", name)) => self.add_header(name),
             Some(("query", name)) => self.add_query(name),
-            _ => Err(PlaceFault::Form),
+            _ => Err(PlaceError::Form),
         }
     }
 
-    fn add_header(&mut self, name: &str) -> Result<(), PlaceFault> {
+    fn add_header(&mut self, name: &str) -> Result<(), PlaceError> {
         let name = name.to_ascii_lowercase();
         // Narrower than HTTP's names: others are spelled in several ways on their way to an application.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
@@ -105,29 +105,29 @@ impl Places {
             || !name.starts_with(|c: char| c.is_ascii_lowercase())
             || !name.bytes().all(plain)
         {
-            return Err(PlaceFault::HeaderName);
+            return Err(PlaceError::HeaderName);
         }
         if TAKEN.contains(&&*name)
             || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || header_filter::is_override(&name)
         {
-            return Err(PlaceFault::HeaderTaken);
+            return Err(PlaceError::HeaderTaken);
         }
         if self.headers.iter().any(|header| **header == *name) {
-            return Err(PlaceFault::Twice);
+            return Err(PlaceError::Twice);
         }
         self.headers.push(name.into());
         Ok(())
     }
 
-    fn add_query(&mut self, name: &str) -> Result<(), PlaceFault> {
+    fn add_query(&mut self, name: &str) -> Result<(), PlaceError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         if !(1..=NAME_MAX_LEN).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(PlaceFault::QueryName);
+            return Err(PlaceError::QueryName);
         }
         match self.query.as_deref() {
-            Some(first) if first == name => Err(PlaceFault::Twice),
-            Some(_) => Err(PlaceFault::SecondQuery),
+            Some(first) if first == name => Err(PlaceError::Twice),
+            Some(_) => Err(PlaceError::SecondQuery),
             None => {
                 self.query = Some(name.into());
                 Ok(())
@@ -136,9 +136,9 @@ impl Places {
     }
 }
 
-fn set_once(flag: &mut bool) -> Result<(), PlaceFault> {
+fn set_once(flag: &mut bool) -> Result<(), PlaceError> {
     if core::mem::replace(flag, true) {
-        return Err(PlaceFault::Twice);
+        return Err(PlaceError::Twice);
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 use serde::Deserialize;
 
-use super::places::PlaceFault;
-use super::{AuthorizationFate, CredentialFault, CredentialText, Places, Presented};
+use super::places::PlaceError;
+use super::{AuthorizationFate, CredentialError, CredentialText, Places, Presented};
 use crate::key::KeyPrefix;
 
 #[derive(Deserialize)]
@@ -136,7 +136,7 @@ fn a_second_credential_that_could_be_an_imported_key_is_refused() {
         let presented =
             Presented { authorization: Some(authorization), headers: &headers, ..Presented::default() };
         let found = places.extract(&prefix(), &presented, imported_keys);
-        assert_eq!(found.err(), refused.then_some(CredentialFault::Different), "{authorization}");
+        assert_eq!(found.err(), refused.then_some(CredentialError::Different), "{authorization}");
         let released = places.release(&prefix(), &presented, imported_keys);
         assert_eq!(released.authorization == AuthorizationFate::Strip, refused, "{authorization}");
     }
@@ -184,8 +184,8 @@ fn places_that_cannot_be() {
         }
     }
     let mut query = places(&["query:k"]);
-    assert_eq!(query.add("query:k"), Err(PlaceFault::Twice));
-    assert_eq!(query.add("query:other"), Err(PlaceFault::SecondQuery));
+    assert_eq!(query.add("query:k"), Err(PlaceError::Twice));
+    assert_eq!(query.add("query:other"), Err(PlaceError::SecondQuery));
     let mut twice = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
     for place in ["bearer", "basic", "header:X-API-Key", "query:k", "query:other"] {
         assert!(twice.add(place).is_err(), "{place:?}");
@@ -219,13 +219,13 @@ fn what_a_client_sent_is_not_shown_and_a_fault_has_a_reason_of_its_own() {
     let found = places(&["header:x-api-key"]).extract(&prefix(), &presented, false).unwrap();
     assert_eq!(std::format!("{:?}", found.credential), "Some(CredentialText(..))");
     let mut reasons = [
-        CredentialFault::RepeatedHeader,
-        CredentialFault::RepeatedAuthorization,
-        CredentialFault::RepeatedParameter,
-        CredentialFault::Different,
-        CredentialFault::KeyInForeignAuthorization,
+        CredentialError::RepeatedHeader,
+        CredentialError::RepeatedAuthorization,
+        CredentialError::RepeatedParameter,
+        CredentialError::Different,
+        CredentialError::KeyInForeignAuthorization,
     ]
-    .map(CredentialFault::as_str);
+    .map(CredentialError::as_str);
     reasons.sort_unstable();
     assert!(
         reasons.windows(2).all(|pair| pair[0] != pair[1])
@@ -247,7 +247,7 @@ fn what_is_no_text_in_the_query_is_the_same_as_nothing_else() {
         let found = places.extract(&prefix(), &presented, false).map(|found| found.credential.is_some());
         assert_eq!(
             found,
-            if is_one { Ok(true) } else { Err(CredentialFault::Different) },
+            if is_one { Ok(true) } else { Err(CredentialError::Different) },
             "{query} {header}"
         );
     }
@@ -297,7 +297,7 @@ fn a_key_in_base64_of_either_alphabet_is_found_whatever_stands_before_it() {
                 ..Presented::default()
             };
             let found = places.extract(&prefix(), &presented, false).map(|_| ());
-            assert_eq!(found, Err(CredentialFault::KeyInForeignAuthorization), "{written}");
+            assert_eq!(found, Err(CredentialError::KeyInForeignAuthorization), "{written}");
         }
     }
 }
@@ -313,7 +313,7 @@ fn four_joined_basic_values_are_read_and_a_fifth_is_taken_to_hide_a_key() {
             ..Presented::default()
         };
         let found = places.extract(&prefix(), &presented, false).map(|found| found.authorization);
-        let refused = Err(CredentialFault::KeyInForeignAuthorization);
+        let refused = Err(CredentialError::KeyInForeignAuthorization);
         assert_eq!(found, if is_read { Ok(AuthorizationFate::Keep) } else { refused }, "{count}");
     }
 }
@@ -371,7 +371,7 @@ proptest! {
             let headers = [Some(header.as_str())];
             let presented = Presented { authorization: Some(authorization), headers: &headers, query: Some(&query) };
             let found = places.extract(&prefix(), &presented, false);
-            prop_assert!(found.is_ok() || found.is_err_and(|fault: CredentialFault| !fault.as_str().is_empty()));
+            prop_assert!(found.is_ok() || found.is_err_and(|fault: CredentialError| !fault.as_str().is_empty()));
             let _ = places.release(&prefix(), &presented, true);
         }
         let _ = Places::default().add(&name);

@@ -4,10 +4,10 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{Cause, Code, Denial};
-use crate::credential::CredentialFault;
+use crate::credential::CredentialError;
 use crate::event::EventKind;
-use crate::key::{KeyFault, KeyId};
-use crate::path::PathFault;
+use crate::key::{KeyError, KeyId};
+use crate::path::PathError;
 use crate::pepper::PepperId;
 use crate::record::{Record, UnixSeconds};
 use crate::token::{Plan, Scope};
@@ -21,13 +21,13 @@ fn causes() -> Vec<(Cause, Code)> {
     vec![
         (Cause::PlainHttp, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
-        (Cause::Path(PathFault::DotSegment), Code::PathAmbiguous),
+        (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
         (Cause::MethodOverride, Code::MethodAmbiguous),
         (Cause::Destination, Code::DestinationNotAllowed),
         (Cause::RouteDenied, Code::RouteDenied),
         (Cause::CredentialMissing, Code::CredentialMissing),
-        (Cause::Credential(CredentialFault::Different), Code::CredentialAmbiguous),
-        (Cause::Key(KeyFault::Tag), Code::KeyInvalid),
+        (Cause::Credential(CredentialError::Different), Code::CredentialAmbiguous),
+        (Cause::Key(KeyError::Tag), Code::KeyInvalid),
         (Cause::KeyUnknown, Code::KeyInvalid),
         (Cause::DigestMismatch, Code::KeyInvalid),
         (Cause::KeyDenied, Code::KeyRevoked),
@@ -146,11 +146,11 @@ fn every_answer_keeps_the_contract() {
 fn until_the_digest_has_matched_there_is_one_answer() {
     let id = "4fTz0Qw9Lr2K".parse::<KeyId>().ok();
     let answer = |cause, key_id| Denial { cause, key_id, subject: None }.answer("api");
-    let first = answer(Cause::Key(KeyFault::Prefix), None);
+    let first = answer(Cause::Key(KeyError::Prefix), None);
     for other in [
-        answer(Cause::Key(KeyFault::Length), None),
-        answer(Cause::Key(KeyFault::Character), None),
-        answer(Cause::Key(KeyFault::Tag), None),
+        answer(Cause::Key(KeyError::Length), None),
+        answer(Cause::Key(KeyError::Character), None),
+        answer(Cause::Key(KeyError::Tag), None),
         answer(Cause::KeyUnknown, id),
         answer(Cause::DigestMismatch, id),
     ] {

@@ -1,7 +1,7 @@
 use std::format;
 use std::string::{String, ToString};
 
-use super::{Digest, DigestFault, ImportedKey};
+use super::{Digest, DigestError, ImportedKey};
 use crate::pepper::{DigestMatch, Pepper, PepperId, Peppers};
 
 const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
@@ -70,9 +70,9 @@ fn a_digest_has_one_length() {
     assert!(format!("sha256.{whole}").parse::<Digest>().is_ok());
     // 32 bytes are 43 digits; 42 and 4 digits are well-formed, and hold fewer.
     for text in ["", "AAAA", &whole[..42], &format!("{whole}A"), &format!("{whole}=")] {
-        assert_eq!(format!("sha256.{text}").parse::<Digest>().err(), Some(DigestFault), "{text}");
-        assert_eq!(format!("hs256.1a2b3c4d.{text}").parse::<Digest>().err(), Some(DigestFault), "{text}");
-        assert_eq!(format!("hsha256.1a2b3c4d.{text}").parse::<Digest>().err(), Some(DigestFault), "{text}");
+        assert_eq!(format!("sha256.{text}").parse::<Digest>().err(), Some(DigestError), "{text}");
+        assert_eq!(format!("hs256.1a2b3c4d.{text}").parse::<Digest>().err(), Some(DigestError), "{text}");
+        assert_eq!(format!("hsha256.1a2b3c4d.{text}").parse::<Digest>().err(), Some(DigestError), "{text}");
     }
 }
 
@@ -86,5 +86,5 @@ fn what_is_shown_is_the_kind_alone() {
     let keyed = format!("hs256.1a2b3c4d.{}", "A".repeat(43)).parse::<Digest>().unwrap();
     assert_eq!(format!("{keyed:?}"), "Digest(hs256.1a2b3c4d, ..)");
     assert_eq!(String::from(keyed.clone()), keyed.to_string());
-    assert!(DigestFault.to_string().starts_with("not a digest: `hs256."));
+    assert!(DigestError.to_string().starts_with("not a digest: `hs256."));
 }

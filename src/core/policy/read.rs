@@ -9,15 +9,15 @@ use core::ops::RangeInclusive;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::fault::{Faults, Values, shown_text};
-use super::{Limiter, Policy, PolicyFaults, VARIABLES};
+use super::error::{ErrorCollector, Values, shown_text};
+use super::{Limiter, Policy, PolicyErrors, VARIABLES};
 use crate::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::credential::Places;
 use crate::header_filter::HeaderFilter;
 use crate::json_error;
 use crate::key::KeyPrefix;
 use crate::method::Methods;
-use crate::origin::{Origin, OriginFault, is_binding_name};
+use crate::origin::{Origin, OriginError, is_binding_name};
 use crate::path::PathRules;
 use crate::token::Plan;
 use crate::unique_map::UniqueMap;
@@ -27,32 +27,32 @@ const POLICY_MAX_BYTES: usize = 256 * 1024;
 const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
 const PLAN_FIELDS: &[&str] = &["limiter", "period"];
-/// The field of faults that are in no one variable.
+/// The field of errors that are in no one variable.
 const WHOLE: &str = "vars";
 /// Reads the variables.
-pub(super) fn read(json: &str) -> Result<Policy, PolicyFaults> {
-    let mut faults = Faults::default();
-    let policy = parse_object(json, &mut faults).and_then(|vars| {
-        let mut reader = Reader { vars: &vars, faults: &mut faults };
+pub(super) fn read(json: &str) -> Result<Policy, PolicyErrors> {
+    let mut errors = ErrorCollector::default();
+    let policy = parse_object(json, &mut errors).and_then(|vars| {
+        let mut reader = Reader { vars: &vars, errors: &mut errors };
         reader.policy()
     });
-    faults.or(policy)
+    errors.or(policy)
 }
 
 /// The variables as they are set, and the defaults of the others.
-fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Values<'j>> {
+fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values<'j>> {
     if json.len() > POLICY_MAX_BYTES {
-        faults.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
+        errors.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
         return None;
     }
     if !json_error::begins_with(json, '{') {
-        faults.add(WHOLE, "are not a JSON object");
+        errors.add(WHOLE, "are not a JSON object");
         return None;
     }
     let mut vars = match serde_json::from_str::<UniqueMap<&RawValue>>(json) {
         Ok(vars) => vars.0,
         Err(error) => {
-            faults.add(WHOLE, format_args!("are not a JSON object: {}", json_error::problem(&error)));
+            errors.add(WHOLE, format_args!("are not a JSON object: {}", json_error::problem(&error)));
             return None;
         }
     };
@@ -61,7 +61,7 @@ fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Values<'j>> {
             let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
             // Its value is not shown: it may be a secret under a misspelt name.
             let problem = format_args!("is not a variable; there are {}", names.join(", "));
-            faults.add(&shown_text(name), problem);
+            errors.add(&shown_text(name), problem);
         }
     }
     for variable in VARIABLES {
@@ -71,7 +71,7 @@ fn parse_object<'j>(json: &'j str, faults: &mut Faults) -> Option<Values<'j>> {
                     vars.insert(variable.name.into(), default);
                 }
                 // `required` is no JSON.
-                Err(_) => faults.add(variable.name, format_args!("is not set; it is {}", variable.form)),
+                Err(_) => errors.add(variable.name, format_args!("is not set; it is {}", variable.form)),
             }
         }
     }
@@ -83,10 +83,10 @@ pub(super) type Element = (String, String);
 
 pub(super) struct Reader<'v, 'f> {
     vars: &'f Values<'v>,
-    pub(super) faults: &'f mut Faults,
+    pub(super) errors: &'f mut ErrorCollector,
 }
 
-// Where a value is wrong, the fault is noted and something stands in for it, so that the rest can be checked.
+// Where a value is wrong, the error is noted and something stands in for it, so that the rest can be checked.
 impl<'v> Reader<'v, '_> {
     fn policy(&mut self) -> Option<Policy> {
         let allow_http = self.boolean("ALLOW_HTTP");
@@ -120,7 +120,7 @@ impl<'v> Reader<'v, '_> {
             access_log_sample: self.share("ACCESS_LOG_SAMPLE"),
             rejection_logs_per_minute: self.integer("REJECTION_LOGS_PER_MINUTE", &(1..=100_000)),
             plans: self.plans(),
-            // Last, so that one that is wrong hides no other fault.
+            // Last, so that one that is wrong hides no other error.
             origin: origin?,
             key_prefix: key_prefix?,
         })
@@ -131,53 +131,53 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn boolean(&mut self, name: &str) -> bool {
-        let read = self.var(name).and_then(|value| self.faults.boolean(name, value));
+        let read = self.var(name).and_then(|value| self.errors.boolean(name, value));
         read.unwrap_or_default()
     }
 
     fn integer(&mut self, name: &str, range: &RangeInclusive<u32>) -> u32 {
-        let read = self.var(name).and_then(|value| self.faults.integer(name, value, range));
+        let read = self.var(name).and_then(|value| self.errors.integer(name, value, range));
         read.unwrap_or_default()
     }
 
     fn share(&mut self, name: &str) -> f64 {
-        let read = self.var(name).and_then(|value| self.faults.share(name, value));
+        let read = self.var(name).and_then(|value| self.errors.share(name, value));
         read.unwrap_or_default()
     }
 
     /// The texts of a list that must not be empty.
     pub(super) fn filled(&mut self, field: &str, value: &'v RawValue, of: &str) -> Vec<Element> {
         if serde_json::from_str::<Vec<IgnoredAny>>(value.get()).is_ok_and(|list| list.is_empty()) {
-            self.faults.add(field, format_args!("is empty; name {of}, or leave it out"));
+            self.errors.add(field, format_args!("is empty; name {of}, or leave it out"));
         }
-        self.faults.texts(field, value, LIST_MAX, of)
+        self.errors.texts(field, value, LIST_MAX, of)
     }
 
     pub(super) fn origin(&mut self, field: &str, value: &RawValue, allow_http: bool) -> Option<Origin> {
-        let text = self.faults.text(field, value, OriginFault::FORMS)?;
+        let text = self.errors.text(field, value, OriginError::FORMS)?;
         match Origin::parse(&text, allow_http) {
             Ok(origin) => return Some(origin),
             // The value is not shown: it holds a credential.
-            Err(OriginFault::UserInfo) => self.faults.add(field, OriginFault::UserInfo),
-            Err(fault) => self.faults.add_text(field, &text, fault),
+            Err(OriginError::UserInfo) => self.errors.add(field, OriginError::UserInfo),
+            Err(error) => self.errors.add_text(field, &text, error),
         }
         None
     }
 
     fn key_prefix(&mut self) -> Option<KeyPrefix> {
-        let text = self.faults.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
+        let text = self.errors.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
         let parsed = text.parse::<KeyPrefix>();
-        parsed.map_err(|fault| self.faults.add("KEY_PREFIX", fault)).ok()
+        parsed.map_err(|error| self.errors.add("KEY_PREFIX", error)).ok()
     }
 
     fn realm(&mut self) -> Box<str> {
         let allowed = "1 to 64 printable ASCII characters without `\"` and `\\`";
         let value = self.var("REALM");
         let text =
-            value.and_then(|value| self.faults.text("REALM", value, allowed)).unwrap_or_else(|| "api".into());
+            value.and_then(|value| self.errors.text("REALM", value, allowed)).unwrap_or_else(|| "api".into());
         let printable = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
         if !(1..=64).contains(&text.len()) || !text.bytes().all(printable) {
-            self.faults.add_text("REALM", &text, format_args!("is not {allowed}"));
+            self.errors.add_text("REALM", &text, format_args!("is not {allowed}"));
         }
         text.into()
     }
@@ -188,8 +188,8 @@ impl<'v> Reader<'v, '_> {
         for (field, text) in
             value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "places for credentials"))
         {
-            if let Err(fault) = places.add(&text) {
-                self.faults.add_text(&field, &text, fault);
+            if let Err(error) = places.add(&text) {
+                self.errors.add_text(&field, &text, error);
             }
         }
         places
@@ -199,11 +199,11 @@ impl<'v> Reader<'v, '_> {
         let mut filter = HeaderFilter::new(places.header_names());
         let value = self.var("FORWARD_HEADERS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.faults.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
+            self.errors.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
         });
         for (field, name) in list {
             if let Err(error) = filter.allow(&name) {
-                self.faults.add_text(&field, &name, error);
+                self.errors.add_text(&field, &name, error);
             }
         }
         filter
@@ -213,12 +213,12 @@ impl<'v> Reader<'v, '_> {
         let mut methods = Methods::default();
         let value = self.var("METHODS");
         for (field, name) in value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods")) {
-            if let Err(fault) = methods.add(&name) {
-                self.faults.add_text(&field, &name, fault);
+            if let Err(error) = methods.add(&name) {
+                self.errors.add_text(&field, &name, error);
             }
         }
         if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
-            self.faults.add("METHODS", "has `HEAD` without `GET`; what holds for GET holds for HEAD");
+            self.errors.add("METHODS", "has `HEAD` without `GET`; what holds for GET holds for HEAD");
         }
         methods
     }
@@ -226,7 +226,7 @@ impl<'v> Reader<'v, '_> {
     fn cors(&mut self, methods: &Methods) -> Cors {
         let value = self.var("CORS_ORIGINS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.faults.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
+            self.errors.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
         });
         let origins = if matches!(list.as_slice(), [(_, text)] if text == "*") {
             WebOrigins::Any
@@ -234,21 +234,21 @@ impl<'v> Reader<'v, '_> {
             let mut names: Vec<Box<str>> = Vec::new();
             for (field, text) in &list {
                 match parse_web_origin(text) {
-                    Ok(name) if names.contains(&name) => self.faults.add_text(field, text, TWICE),
+                    Ok(name) if names.contains(&name) => self.errors.add_text(field, text, TWICE),
                     Ok(name) => names.push(name),
-                    Err(fault) => self.faults.add_text(field, text, fault),
+                    Err(error) => self.errors.add_text(field, text, error),
                 }
             }
             WebOrigins::Named(names)
         };
         let allowed = "`answer` or `forward`";
         let value = self.var("PREFLIGHT");
-        let preflight = match value.and_then(|value| self.faults.text("PREFLIGHT", value, allowed)).as_deref()
+        let preflight = match value.and_then(|value| self.errors.text("PREFLIGHT", value, allowed)).as_deref()
         {
             Some("forward") => Preflight::Forward,
             Some("answer") | None => Preflight::Answer,
             Some(other) => {
-                self.faults.add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
+                self.errors.add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
                 Preflight::Answer
             }
         };
@@ -257,41 +257,41 @@ impl<'v> Reader<'v, '_> {
 
     fn plans(&mut self) -> BTreeMap<String, Limiter> {
         let value = self.var("PLANS");
-        let written = value.and_then(|value| self.faults.object("PLANS", value, "plans"));
+        let written = value.and_then(|value| self.errors.object("PLANS", value, "plans"));
         let mut plans = BTreeMap::new();
         for (name, value) in written.unwrap_or_default() {
             let field = alloc::format!("PLANS.{}", shown_text(&name));
-            if let Err(fault) = name.parse::<Plan>() {
-                self.faults.add(&field, fault);
+            if let Err(error) = name.parse::<Plan>() {
+                self.errors.add(&field, error);
             }
             if let Some(limiter) = self.limiter(&field, value) {
                 plans.insert(name, limiter);
             }
         }
         if plans.len() > PLANS_MAX {
-            self.faults
+            self.errors
                 .add("PLANS", format_args!("has {} plans; at most {PLANS_MAX} are allowed", plans.len()));
         }
         plans
     }
 
     fn limiter(&mut self, field: &str, value: &RawValue) -> Option<Limiter> {
-        let plan = self.faults.object(field, value, "limiter and period")?;
-        self.faults.unknown_fields(field, &plan, PLAN_FIELDS);
+        let plan = self.errors.object(field, value, "limiter and period")?;
+        self.errors.unknown_fields(field, &plan, PLAN_FIELDS);
         let allowed = "the name of a rate limiter's binding";
-        let limiter = self.faults.required(field, &plan, "limiter");
+        let limiter = self.errors.required(field, &plan, "limiter");
         let binding = limiter.and_then(|(field, value)| {
-            let text = self.faults.text(&field, value, allowed)?;
+            let text = self.errors.text(&field, value, allowed)?;
             if !is_binding_name(&text) {
-                self.faults.add_text(&field, &text, format_args!("is not {allowed}"));
+                self.errors.add_text(&field, &text, format_args!("is not {allowed}"));
             }
             Some(text.into())
         });
-        let period = self.faults.required(field, &plan, "period");
+        let period = self.errors.required(field, &plan, "period");
         let period_secs = period.and_then(|(field, value)| {
             let period = serde_json::from_str(value.get()).ok().filter(|period| matches!(period, 10 | 60));
             if period.is_none() {
-                self.faults.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
+                self.errors.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
             }
             period
         });

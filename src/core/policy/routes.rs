@@ -37,7 +37,7 @@ impl<'v> Reader<'v, '_> {
         let mut routes = Vec::new();
         // Faulty routes are left out, so the place in `routes` is not the place in the list.
         let mut fields = Vec::new();
-        for (field, value) in self.faults.list("ROUTES", value, ROUTES_MAX, "routes") {
+        for (field, value) in self.errors.list("ROUTES", value, ROUTES_MAX, "routes") {
             if let Some(route) = self.route(&field, value, methods, rules, allow_http) {
                 routes.push(route);
                 fields.push(field);
@@ -45,7 +45,7 @@ impl<'v> Reader<'v, '_> {
         }
         let (table, unreachable) = RouteTable::compile(routes, rules);
         for field in unreachable.into_iter().filter_map(|at| fields.get(at)) {
-            self.faults.add(
+            self.errors.add(
                 field,
                 "is never reached: earlier routes match all that it matches; move it up, or take it out",
             );
@@ -61,11 +61,11 @@ impl<'v> Reader<'v, '_> {
         rules: PathRules,
         allow_http: bool,
     ) -> Option<Route> {
-        let fields = self.faults.object(field, value, "route fields")?;
-        self.faults.unknown_fields(field, &fields, ROUTE_FIELDS);
+        let fields = self.errors.object(field, value, "route fields")?;
+        self.errors.unknown_fields(field, &fields, ROUTE_FIELDS);
         let place = |name: &str| fields.get(name).map(|value| (alloc::format!("{field}.{name}"), *value));
 
-        let path = self.faults.required(field, &fields, "path");
+        let path = self.errors.required(field, &fields, "path");
         let pattern = path.and_then(|(field, value)| self.pattern(&field, value, rules));
         let access = place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
         let methods = place("methods")
@@ -78,7 +78,7 @@ impl<'v> Reader<'v, '_> {
         });
         let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
         let mut boolean =
-            |name: &str| place(name).and_then(|(field, value)| self.faults.boolean(&field, value));
+            |name: &str| place(name).and_then(|(field, value)| self.errors.boolean(&field, value));
         let origin_authorization = boolean("origin_authorization");
         let origin_signature = boolean("origin_signature");
         let cache = boolean("cache");
@@ -90,7 +90,7 @@ impl<'v> Reader<'v, '_> {
         };
         for (field, _) in unused.iter().filter_map(|name| place(name)) {
             let problem = format_args!("means nothing on a route with access = \"{kind}\"; take it out");
-            self.faults.add(&field, problem);
+            self.errors.add(&field, problem);
         }
         if methods.is_empty() {
             // Wrong already; it is not to be called unreachable too.
@@ -110,18 +110,18 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn pattern(&mut self, field: &str, value: &RawValue, rules: PathRules) -> Option<Pattern> {
-        let text = self.faults.text(field, value, "a path pattern such as /v1/reports/*")?;
+        let text = self.errors.text(field, value, "a path pattern such as /v1/reports/*")?;
         if rules.case_insensitive && !text.is_ascii() {
             let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
-            self.faults.add_text(field, &text, problem);
+            self.errors.add_text(field, &text, problem);
         }
         let parsed = text.parse::<Pattern>();
-        parsed.map_err(|fault| self.faults.add_text(field, &text, fault)).ok()
+        parsed.map_err(|error| self.errors.add_text(field, &text, error)).ok()
     }
 
     fn access(&mut self, field: &str, value: &RawValue) -> Access {
         let allowed = "`public`, `key` or `deny`";
-        let Some(text) = self.faults.text(field, value, allowed) else {
+        let Some(text) = self.errors.text(field, value, allowed) else {
             return Access::Key;
         };
         match &*text {
@@ -129,7 +129,7 @@ impl<'v> Reader<'v, '_> {
             "key" => Access::Key,
             "deny" => Access::Deny,
             other => {
-                self.faults.add_text(field, other, format_args!("is not {allowed}"));
+                self.errors.add_text(field, other, format_args!("is not {allowed}"));
                 Access::Key
             }
         }
@@ -141,7 +141,7 @@ impl<'v> Reader<'v, '_> {
         for (field, name) in &list {
             match methods.meant_by(name) {
                 Some(_) if name == "HEAD" && !list.iter().any(|(_, name)| name == "GET") => {
-                    self.faults.add_text(
+                    self.errors.add_text(
                         field,
                         name,
                         "stands without `GET`; what holds for GET holds for HEAD",
@@ -150,7 +150,7 @@ impl<'v> Reader<'v, '_> {
                 Some(meant) => set = set.union(meant),
                 None => {
                     let allowed = methods.allow_header(methods.all());
-                    self.faults.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));
+                    self.errors.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));
                 }
             }
         }
@@ -167,9 +167,9 @@ impl<'v> Reader<'v, '_> {
         let mut tokens = Vec::new();
         for (field, text) in self.filled(field, value, allowed) {
             match parse(&text) {
-                Ok(token) if tokens.contains(&token) => self.faults.add_text(&field, &text, TWICE),
+                Ok(token) if tokens.contains(&token) => self.errors.add_text(&field, &text, TWICE),
                 Ok(token) => tokens.push(token),
-                Err(fault) => self.faults.add(&field, fault),
+                Err(error) => self.errors.add(&field, error),
             }
         }
         tokens

@@ -160,7 +160,7 @@ fn name_that_is_there_twice_is_rejected() {
         (r#""PLANS": {"free": {"limiter": "A", "period": 10, "period": 60}}"#, "PLANS.free"),
     ] {
         let faults = Policy::from_json(&std::format!("{{{least}, {twice}}}")).unwrap_err();
-        let fields: Vec<_> = faults.iter().map(super::PolicyFault::field).collect();
+        let fields: Vec<_> = faults.iter().map(super::PolicyError::field).collect();
         assert_eq!(fields, [field], "{faults}");
     }
 }

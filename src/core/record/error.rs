@@ -14,12 +14,12 @@ const WHOLE: &str = ".";
 /// Why a text is not a record: where, and what is wrong there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}{problem}", self.place())]
-pub struct RecordFault {
+pub struct RecordError {
     field: String,
     problem: String,
 }
 
-impl RecordFault {
+impl RecordError {
     /// The path of the field that is wrong, such as `scopes[2]`; `.` is the whole.
     #[must_use]
     pub fn field(&self) -> &str {
@@ -51,14 +51,14 @@ impl RecordFault {
     }
 }
 
-impl From<serde_path_to_error::Error<serde_json::Error>> for RecordFault {
+impl From<serde_path_to_error::Error<serde_json::Error>> for RecordError {
     fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let field = json_error::path(error.path());
         Self::new(if field.is_empty() { WHOLE } else { &field }, json_error::problem(error.inner()))
     }
 }
 
-impl From<serde_json::Error> for RecordFault {
+impl From<serde_json::Error> for RecordError {
     fn from(error: serde_json::Error) -> Self {
         Self::of_whole(json_error::problem(&error))
     }

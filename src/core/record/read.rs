@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fields::{Bounded, Meta, Name, State, Version};
-use super::{RECORD_MAX_BYTES, Record, RecordFault, STATIC_KEYS_MAX_BYTES, UnixSeconds};
+use super::{RECORD_MAX_BYTES, Record, RecordError, STATIC_KEYS_MAX_BYTES, UnixSeconds};
 use crate::address::Network;
 use crate::digest::Digest;
 use crate::json_error::begins_with;
@@ -48,12 +48,12 @@ impl Record {
     /// # Errors
     /// It is too long, not JSON, has an unknown field, a wrong type or value, another version,
     /// or is the record of another key. Nothing is skipped: a restriction that this code does not know refuses the key.
-    pub fn parse_entry(id: KeyId, json: &str) -> Result<Self, RecordFault> {
+    pub fn parse_entry(id: KeyId, json: &str) -> Result<Self, RecordError> {
         let record = Self::parse(json)?;
         if record.id == id {
             Ok(record)
         } else {
-            Err(RecordFault::new("id", format_args!("`{}` stands in the entry of `{id}`", record.id)))
+            Err(RecordError::new("id", format_args!("`{}` stands in the entry of `{id}`", record.id)))
         }
     }
 
@@ -61,7 +61,7 @@ impl Record {
     ///
     /// # Errors
     /// As [`Record::parse_entry`].
-    pub fn parse(json: &str) -> Result<Self, RecordFault> {
+    pub fn parse(json: &str) -> Result<Self, RecordError> {
         check_len(json, RECORD_MAX_BYTES)?;
         read_record(json)
     }
@@ -70,19 +70,19 @@ impl Record {
     ///
     /// # Errors
     /// As [`Record::parse`], the field's path beginning with the index; or one id twice.
-    pub fn parse_list(json: &str) -> Result<Vec<Self>, RecordFault> {
+    pub fn parse_list(json: &str) -> Result<Vec<Self>, RecordError> {
         check_len(json, STATIC_KEYS_MAX_BYTES)?;
         // What was put here instead may be a key; `serde_json` would repeat it.
         if !begins_with(json, '[') {
-            return Err(RecordFault::of_whole("does not begin with `[`"));
+            return Err(RecordError::of_whole("does not begin with `[`"));
         }
         let elements: Vec<&RawValue> = serde_json::from_str(json)?;
         let mut records: Vec<Self> = Vec::with_capacity(elements.len());
         for (at, element) in elements.into_iter().enumerate() {
-            let record = read_record(element.get()).map_err(|fault| fault.in_element(at))?;
+            let record = read_record(element.get()).map_err(|error| error.in_element(at))?;
             if let Some(first) = records.iter().position(|other| other.id == record.id) {
                 let problem = format_args!("`{}` is the id of [{first}] too", record.id);
-                return Err(RecordFault::new("id", problem).in_element(at));
+                return Err(RecordError::new("id", problem).in_element(at));
             }
             records.push(record);
         }
@@ -90,26 +90,26 @@ impl Record {
     }
 }
 
-fn check_len(json: &str, max: usize) -> Result<(), RecordFault> {
+fn check_len(json: &str, max: usize) -> Result<(), RecordError> {
     if json.len() <= max {
         return Ok(());
     }
-    Err(RecordFault::of_whole(format_args!("is {} bytes long; at most {max} are read", json.len())))
+    Err(RecordError::of_whole(format_args!("is {} bytes long; at most {max} are read", json.len())))
 }
 
-fn read_record(json: &str) -> Result<Record, RecordFault> {
+fn read_record(json: &str) -> Result<Record, RecordError> {
     // `serde` reads a struct from an array too, and repeats a string.
     if !begins_with(json, '{') {
-        return Err(RecordFault::of_whole("is not a JSON object"));
+        return Err(RecordError::of_whole("is not a JSON object"));
     }
     // First, because another version has other fields.
     if read::<AnyVersion>(json)?.v.is_none() {
-        return Err(RecordFault::new("v", NOT_SET));
+        return Err(RecordError::new("v", NOT_SET));
     }
     read::<Fields>(json)?.into_record()
 }
 
-fn read<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, RecordFault> {
+fn read<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, RecordError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -117,18 +117,18 @@ fn read<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, RecordFault> {
 }
 
 impl Fields {
-    fn into_record(self) -> Result<Record, RecordFault> {
+    fn into_record(self) -> Result<Record, RecordError> {
         let id = required("id", self.id)?;
         let digest = required("digest", self.digest)?;
         if let Digest::ImportedBare(hash) = &digest
             && KeyId::of_imported(hash) != id
         {
             let problem = format_args!("`{id}` is not the id that follows from the digest");
-            return Err(RecordFault::new("id", problem));
+            return Err(RecordError::new("id", problem));
         }
         if self.not_before.zip(self.not_after).is_some_and(|(from, to)| from >= to) {
             let problem = "is not after `not_before`; the key would never be valid";
-            return Err(RecordFault::new("not_after", problem));
+            return Err(RecordError::new("not_after", problem));
         }
         Ok(Record {
             v: required("v", self.v)?,
@@ -150,6 +150,6 @@ impl Fields {
     }
 }
 
-fn required<T>(name: &str, value: Option<T>) -> Result<T, RecordFault> {
-    value.ok_or_else(|| RecordFault::new(name, NOT_SET))
+fn required<T>(name: &str, value: Option<T>) -> Result<T, RecordError> {
+    value.ok_or_else(|| RecordError::new(name, NOT_SET))
 }

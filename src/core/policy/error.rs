@@ -14,18 +14,18 @@ use crate::json_error;
 use crate::message::{VALUE_MAX_CHARS, escape_for_message};
 use crate::unique_map::UniqueMap;
 
-/// Faults past this number are not told apart by anybody.
-const FAULTS_MAX: usize = 100;
+/// Nobody tells errors past this number apart.
+const ERRORS_MAX: usize = 100;
 
 /// What is wrong with one variable, or with a field of one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{field}: {problem}")]
-pub struct PolicyFault {
+pub struct PolicyError {
     field: String,
     problem: String,
 }
 
-impl PolicyFault {
+impl PolicyError {
     /// Where: `ROUTES[2].methods[0]`.
     #[must_use]
     pub fn field(&self) -> &str {
@@ -42,15 +42,15 @@ impl PolicyFault {
 /// All that is wrong with the variables; at least one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.lines())]
-pub struct PolicyFaults(Vec<PolicyFault>);
+pub struct PolicyErrors(Vec<PolicyError>);
 
-impl PolicyFaults {
-    /// The faults, in the order of the variables.
-    pub fn iter(&self) -> impl Iterator<Item = &PolicyFault> {
+impl PolicyErrors {
+    /// The errors, in the order of the variables.
+    pub fn iter(&self) -> impl Iterator<Item = &PolicyError> {
         self.0.iter()
     }
 
-    /// One line for each fault.
+    /// One line for each error.
     fn lines(&self) -> String {
         self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
@@ -61,15 +61,15 @@ impl PolicyFaults {
 /// Not a derived type: that would end at the first field that is wrong, and read null as absent.
 pub(super) type Values<'v> = BTreeMap<String, &'v RawValue>;
 
-/// Collects faults while the rest is read on.
+/// Collects errors while the rest is read on.
 #[derive(Default)]
-pub(super) struct Faults(Vec<PolicyFault>);
+pub(super) struct ErrorCollector(Vec<PolicyError>);
 
-impl Faults {
+impl ErrorCollector {
     /// Notes what is wrong with a field.
     pub(super) fn add(&mut self, field: &str, problem: impl fmt::Display) {
-        if self.0.len() < FAULTS_MAX {
-            self.0.push(PolicyFault { field: field.to_owned(), problem: problem.to_string() });
+        if self.0.len() < ERRORS_MAX {
+            self.0.push(PolicyError { field: field.to_owned(), problem: problem.to_string() });
         }
     }
 
@@ -84,10 +84,10 @@ impl Faults {
     }
 
     /// The value, if nothing was wrong.
-    pub(super) fn or<T>(self, value: Option<T>) -> Result<T, PolicyFaults> {
+    pub(super) fn or<T>(self, value: Option<T>) -> Result<T, PolicyErrors> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
-            _ => Err(PolicyFaults(self.0)),
+            _ => Err(PolicyErrors(self.0)),
         }
     }
 
