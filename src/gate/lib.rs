@@ -1,7 +1,7 @@
 //! The gate: a Cloudflare Worker that lets holders of a key through to an origin.
 //!
 //! Everything that decides is in `keygate-core`; here are bindings, KV, `fetch` and the log. Request and response stay the
-//! runtime's own objects: bodies stream past, and WebSockets pass.
+//! runtime's own objects: bodies stream past, and web sockets pass.
 //!
 //! There is no code that writes KV, and [`origin::forward`] takes a `Permit`, which only `decide` can make.
 
