@@ -8,15 +8,16 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use js_sys::{JSON, Object, Reflect};
-use keygate_core::admission::{Admission, Gate, Head, UrlParts};
-use keygate_core::cache::{Cached, RecordCache};
-use keygate_core::decide::{Destination, Lookup, Permit, Verdict, decide};
-use keygate_core::denial::{Cause, Denial};
-use keygate_core::event::{Event, Scene};
-use keygate_core::log_budget::{Allowance, LogBudget};
+use keygate_core::auth::admission::{Admission, Gate, Head, UrlParts};
+use keygate_core::auth::cache::{Cached, RecordCache};
+use keygate_core::auth::decide::{Destination, Lookup, Permit, Verdict, decide};
+use keygate_core::response::denial::{Cause, Denial};
+use keygate_core::telemetry::event::{Event, Scene};
+use keygate_core::telemetry::log_budget::{Allowance, LogBudget};
 use keygate_core::policy::Policy;
-use keygate_core::record::{Record, UnixSeconds};
-use keygate_core::secrets::{SecretTexts, Secrets};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use wasm_bindgen::JsValue;
 use worker::{
     CacheMode, Context, Date, Env, Error, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,

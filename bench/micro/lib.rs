@@ -6,18 +6,20 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use keygate_core::admission::{Admission, Gate, RequestHead};
-use keygate_core::cache::RecordCache;
-use keygate_core::decide::{Lookup, Verdict, decide};
-use keygate_core::denial::{Cause, Denial};
-use keygate_core::event::{Event, Scene};
+use keygate_core::auth::admission::{Admission, Gate};
+use keygate_core::request::head::RequestHead;
+use keygate_core::auth::cache::RecordCache;
+use keygate_core::auth::decide::{Lookup, Verdict, decide};
+use keygate_core::response::denial::{Cause, Denial};
+use keygate_core::telemetry::event::{Event, Scene};
 use keygate_core::key::{Key, KeyPrefix, NewKey};
-use keygate_core::lookup::{LookupStep, before_store};
-use keygate_core::path::CanonicalPath;
-use keygate_core::pepper::Pepper;
+use keygate_core::auth::lookup::{LookupStep, before_store};
+use keygate_core::request::path::CanonicalPath;
+use keygate_core::key::pepper::Pepper;
 use keygate_core::policy::Policy;
-use keygate_core::record::{Record, UnixSeconds};
-use keygate_core::secrets::{SecretTexts, Secrets};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 
 const PEPPER: &str = "bench-only-3vJ0mB8nXqT5wYc7RzK1pLd9GhFs2aUe6iOx4N";
 const PREFIX: &str = "acme_live";
@@ -119,7 +121,7 @@ impl Fixture {
                 .is_ok_and(|key| self.gate.secrets.peppers().tag_matches(&key)),
             Step::DigestAndCompare => Key::parse(black_box(&self.key), &self.prefix).is_ok_and(|key| {
                 let matched = self.gate.secrets.peppers().digest_matches(&key, &self.record.digest);
-                matches!(matched, keygate_core::pepper::DigestMatch::Yes)
+                matches!(matched, keygate_core::key::pepper::DigestMatch::Yes)
             }),
             Step::OneRoute => finds_route(&self.gate),
             Step::ManyRoutes => finds_route(&self.many),
@@ -201,7 +203,7 @@ fn finds_route(gate: &Gate) -> bool {
     let Some(method) = policy.methods().index_of("GET") else {
         return false;
     };
-    matches!(policy.routes().find(&path, method), keygate_core::route::Found::Route(_))
+    matches!(policy.routes().find(&path, method), keygate_core::policy::route::Found::Route(_))
 }
 
 /// What `run.mjs` calls.

@@ -6,8 +6,8 @@
 use std::sync::LazyLock;
 
 use base64ct::{Base64, Encoding};
-use keygate_core::credential::{AuthorizationFate, Places, Presented};
-use keygate_core::header_filter::HopHeaders;
+use keygate_core::request::credential::{AuthorizationFate, Places, Presented};
+use keygate_core::request::header_filter::HopHeaders;
 use keygate_core::policy::Policy;
 use keygate_fuzz::{PREFIX, form_decoded, text};
 use libfuzzer_sys::fuzz_target;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use keygate_core::key::KeyId;
-use keygate_core::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_fuzz::{PEPPER, text};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

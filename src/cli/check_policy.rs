@@ -1,9 +1,9 @@
 //! The check of one gate's wrangler.toml: its policy, and that what the policy names is bound.
 
-use keygate_core::origin::Origin;
+use keygate_core::policy::origin::Origin;
+use keygate_core::policy::route::Route;
 use keygate_core::policy::{PlanLimit, Policy};
-use keygate_core::route::Route;
-use keygate_core::token::Plan;
+use keygate_core::record::token::Plan;
 use serde_json::Value;
 
 use crate::findings::{Findings, Level};

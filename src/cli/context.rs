@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use keygate_core::record::UnixSeconds;
+use keygate_core::time::UnixSeconds;
 
 use crate::args::{GateArgs, StoreArgs};
 use crate::cloudflare::{self, Api, RemoteKv};

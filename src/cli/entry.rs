@@ -1,7 +1,8 @@
 //! One KV entry, as it is written: name, value and metadata, in the form of wrangler's bulk files.
 
 use keygate_core::key::KeyId;
-use keygate_core::record::{Record, State, UnixSeconds};
+use keygate_core::record::{Record, State};
+use keygate_core::time::UnixSeconds;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -148,10 +149,11 @@ pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
 mod tests {
     use super::{Entry, METADATA_MAX_BYTES, Metadata};
     use crate::revision::Revision;
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Bounded, Record, State, UnixSeconds};
-    use keygate_core::token::{Scope, Subject};
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::token::{Scope, Subject};
+    use keygate_core::record::{Bounded, Record, State};
+    use keygate_core::time::UnixSeconds;
 
     fn longest(name: &str) -> Record {
         let mut record = Record::new(

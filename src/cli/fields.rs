@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use keygate_core::address::Network;
 use keygate_core::key::KeyId;
-use keygate_core::record::{Bounded, Meta, Name, Record, UnixSeconds};
-use keygate_core::token::{Plan, Scope, Subject};
+use keygate_core::record::token::{Plan, Scope, Subject};
+use keygate_core::record::{Bounded, Meta, Name, Record};
+use keygate_core::time::UnixSeconds;
 
 use crate::args::FieldArgs;
 use crate::fault::{Fault, Outcome};
@@ -105,7 +106,8 @@ fn wrong(option: &str, problem: impl Display) -> Fault {
 mod tests {
     use super::{end, id, meta};
     use crate::time::When;
-    use keygate_core::record::{Meta, UnixSeconds};
+    use keygate_core::record::Meta;
+    use keygate_core::time::UnixSeconds;
 
     #[test]
     fn a_whole_key_given_for_an_id_is_not_repeated() {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::io::Read;
 
-use keygate_core::digest::ImportedKey;
 use keygate_core::key::KeyPrefix;
+use keygate_core::key::digest::ImportedKey;
 use zeroize::Zeroizing;
 use zxcvbn::zxcvbn;
 

@@ -1,7 +1,7 @@
 //! Where new keys come from: the operating system's generator.
 
+use keygate_core::key::pepper::Pepper;
 use keygate_core::key::{KeyPrefix, NewKey};
-use keygate_core::pepper::Pepper;
 
 use crate::fault::{Fault, Outcome};
 

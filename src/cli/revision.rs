@@ -159,10 +159,11 @@ mod tests {
     use crate::entry::Entry;
     use crate::store::fake::FakeStore;
     use crate::store::{Store as _, Stored};
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Record, State, UnixSeconds};
-    use keygate_core::token::Subject;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::token::Subject;
+    use keygate_core::record::{Record, State};
+    use keygate_core::time::UnixSeconds;
 
     const NAME: &str = "key/4fTz0Qw9Lr2K";
 

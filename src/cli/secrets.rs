@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use keygate_core::pepper::{Pepper, Peppers};
+use keygate_core::key::pepper::{Pepper, Peppers};
 use zeroize::Zeroizing;
 
 use crate::args::PepperArgs;

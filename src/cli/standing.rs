@@ -1,7 +1,8 @@
 //! What a record amounts to at one moment.
 
 use clap::ValueEnum;
-use keygate_core::record::{State, UnixSeconds};
+use keygate_core::record::State;
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 /// Whether the gate takes a key now, and why not.
@@ -51,7 +52,8 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::Standing;
-    use keygate_core::record::{State, UnixSeconds};
+    use keygate_core::record::State;
+    use keygate_core::time::UnixSeconds;
 
     #[test]
     fn a_key_is_good_from_its_first_second_to_the_one_before_its_end() {

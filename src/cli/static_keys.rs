@@ -3,7 +3,8 @@
 //! What is written to KV does not change them: a key that is revoked there is still served by its static record.
 
 use keygate_core::key::KeyId;
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 
 use crate::dev_vars::DevVars;
 use crate::fault::{Fault, Outcome};
@@ -115,10 +116,11 @@ pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
 
 #[cfg(test)]
 mod tests {
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Record, State, UnixSeconds};
-    use keygate_core::token::Subject;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::token::Subject;
+    use keygate_core::record::{Record, State};
+    use keygate_core::time::UnixSeconds;
 
     use super::StaticKeys;
     use crate::wrangler_toml::WranglerToml;

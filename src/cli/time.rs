@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use keygate_core::record::UnixSeconds;
+use keygate_core::time::UnixSeconds;
 
 use crate::fault::{Fault, Outcome};
 
@@ -172,7 +172,7 @@ pub(crate) fn in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Span, When, in_words, utc};
-    use keygate_core::record::UnixSeconds;
+    use keygate_core::time::UnixSeconds;
     use proptest::prelude::{prop_assert_eq, proptest};
 
     fn at(seconds: u64) -> When {

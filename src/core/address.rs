@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv6Net};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::message::escape_for_message;
+use crate::text::message::escape_for_message;
 
 /// A network in CIDR form, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,7 +66,7 @@ impl fmt::Display for Network {
     }
 }
 
-crate::from_str::deserialize_from_str!(Network);
+crate::text::from_str::deserialize_from_str!(Network);
 
 impl From<Network> for String {
     fn from(network: Network) -> Self {

@@ -2,8 +2,12 @@
 //!
 //! One parser serves the gate, `keygate check` and the tests.
 
+pub mod cors;
 mod error;
+pub mod origin;
+pub(crate) mod pattern;
 mod read;
+pub mod route;
 mod routes;
 mod vars;
 
@@ -11,15 +15,15 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-use crate::cors::Cors;
-use crate::credential::Places;
-use crate::header_filter::HeaderFilter;
 use crate::key::KeyPrefix;
-use crate::method::Methods;
-use crate::origin::Origin;
-use crate::path::PathRules;
-use crate::route::{Route, RouteTable};
-use crate::token::Plan;
+use crate::policy::cors::Cors;
+use crate::policy::origin::Origin;
+use crate::policy::route::{Route, RouteTable};
+use crate::record::token::Plan;
+use crate::request::credential::Places;
+use crate::request::header_filter::HeaderFilter;
+use crate::request::method::Methods;
+use crate::request::path::PathRules;
 
 pub use error::{PolicyError, PolicyErrors};
 pub use vars::{VARIABLES, Variable};

@@ -3,21 +3,21 @@
 mod error;
 mod fields;
 mod read;
-mod time;
+pub mod token;
 
 use alloc::string::String;
 
 use serde::Serialize;
 
 use crate::address::Network;
-use crate::digest::Digest;
 use crate::key::KeyId;
-use crate::token::{Plan, Scope, Subject};
+use crate::key::digest::Digest;
+use crate::time::UnixSeconds;
+use token::{Plan, Scope, Subject};
 
 pub use error::RecordError;
 use fields::Version;
 pub use fields::{Bounded, BoundedError, Meta, MetaError, Name, NameError, State, StateError};
-pub use time::{UnixSeconds, UnixSecondsError};
 
 /// The one version of the record that this code reads and writes.
 pub const RECORD_VERSION: u64 = 1;

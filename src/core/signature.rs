@@ -16,8 +16,8 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::admission::UrlParts;
-use crate::record::UnixSeconds;
+use crate::request::url::UrlParts;
+use crate::time::UnixSeconds;
 
 type HmacSha256 = Hmac<Sha256>;
 

@@ -1,6 +1,54 @@
 //! Moments, as arguments: nothing here reads a clock.
 
-use crate::record::UnixSeconds;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A moment in seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "u64")]
+pub struct UnixSeconds(u64);
+
+impl UnixSeconds {
+    /// 9999-12-31T23:59:59Z. Milliseconds read as seconds are far past it, and so refused.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// The moment, if it is before the year 10000.
+    #[must_use]
+    pub fn new(seconds: u64) -> Option<Self> {
+        (seconds <= Self::MAX.0).then_some(Self(seconds))
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// This moment and `seconds` more, at most [`UnixSeconds::MAX`].
+    #[must_use]
+    pub fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds).min(Self::MAX.0))
+    }
+}
+
+impl From<UnixSeconds> for u64 {
+    fn from(time: UnixSeconds) -> Self {
+        time.0
+    }
+}
+
+/// A number of seconds is past the year 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is not a time: whole Unix seconds before the year 10000 (not milliseconds)")]
+pub struct UnixSecondsError(u64);
+
+impl TryFrom<u64> for UnixSeconds {
+    type Error = UnixSecondsError;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        Self::new(seconds).ok_or(UnixSecondsError(seconds))
+    }
+}
 
 /// Milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,10 +4,10 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use js_sys::{Array, JSON, Object, Reflect};
-use keygate_core::admission::Gate;
-use keygate_core::cache::RecordCache;
+use keygate_core::auth::admission::Gate;
+use keygate_core::auth::cache::RecordCache;
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::secrets::{SecretTexts, Secrets};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
 use worker::{Env, SecretStore};

@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 
 use js_sys::Array;
-use keygate_core::admission::RequestHead;
-use keygate_core::event::request_id_of_ray;
 use keygate_core::policy::{Policy, reads_header_without_policy};
+use keygate_core::request::head::RequestHead;
+use keygate_core::telemetry::event::request_id_of_ray;
 use web_sys::{Headers, Request};
 use zeroize::Zeroizing;
 

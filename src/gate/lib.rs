@@ -17,9 +17,10 @@ mod telemetry;
 
 use std::task::{Context, Poll, Waker};
 
-use keygate_core::admission::{Admission, RequestHead};
-use keygate_core::decide::{Lookup, Verdict, decide};
-use keygate_core::denial::{Cause, Denial};
+use keygate_core::auth::admission::Admission;
+use keygate_core::auth::decide::{Lookup, Verdict, decide};
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::denial::{Cause, Denial};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;

@@ -1,7 +1,7 @@
 //! Rate limits: one more request is counted by the binding of the holder's plan.
 
 use js_sys::{Object, Promise, Reflect};
-use keygate_core::decide::LimiterAnswer;
+use keygate_core::auth::decide::LimiterAnswer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::Env;

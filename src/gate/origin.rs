@@ -1,10 +1,10 @@
 //! Step 10: the request goes to the origin, with what the permit says and nothing else changed.
 
 use js_sys::{Promise, Reflect};
-use keygate_core::admission::RequestHead;
-use keygate_core::cors::AnswerCors;
-use keygate_core::decide::{Authorization, Destination, Permit};
-use keygate_core::denial::{Cause, Denial};
+use keygate_core::auth::decide::{Authorization, Destination, Permit};
+use keygate_core::policy::cors::AnswerCors;
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::denial::{Cause, Denial};
 use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent, Signature, SigningKey};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, Url};

@@ -1,9 +1,9 @@
-//! Step 8: the record of an id, as `keygate_core::lookup` finds it.
+//! Step 8: the record of an id, as `keygate_core::auth::lookup` finds it.
 
 use std::rc::Rc;
 
+use keygate_core::auth::lookup::{LookupError, LookupStep, StoreReply, after_store, before_store};
 use keygate_core::key::KeyId;
-use keygate_core::lookup::{LookupError, LookupStep, StoreReply, after_store, before_store};
 use keygate_core::record::Record;
 use worker::kv::KvError;
 

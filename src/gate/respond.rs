@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use keygate_core::admission::RequestHead;
-use keygate_core::cors::Header;
-use keygate_core::denial::Denial;
 use keygate_core::policy::Policy;
+use keygate_core::policy::cors::Header;
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::denial::Denial;
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, Response, ResponseInit};
 

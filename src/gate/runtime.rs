@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use js_sys::{Array, Date, Object, Promise, Reflect};
-use keygate_core::event::without_urls;
+use keygate_core::telemetry::event::without_urls;
 use keygate_core::time::UnixMillis;
 use wasm_bindgen::{JsCast, JsValue, intern};
 use wasm_bindgen_futures::JsFuture;

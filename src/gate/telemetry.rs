@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::panic;
 
-use keygate_core::admission::RequestHead;
-use keygate_core::decide::Permit;
-use keygate_core::denial::Denial;
-use keygate_core::event::{Event, Scene};
-use keygate_core::log_budget::{Allowance, LogBudget};
+use keygate_core::auth::decide::Permit;
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::denial::Denial;
+use keygate_core::telemetry::event::{Event, Scene};
+use keygate_core::telemetry::log_budget::{Allowance, LogBudget};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::console;
 use worker::{AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env};

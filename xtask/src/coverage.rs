@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 /// In percent, of the core as a whole.
 const LINES_MIN: f64 = 96.0;
 /// Where every branch has to be taken.
-const DECISION: &str = "src/core/decide.rs";
+const DECISION: &str = "src/core/auth/decide.rs";
 /// What the tools that read the compiler's counts come with.
 const COMPONENT: &str = "llvm-tools";
 

@@ -13,22 +13,22 @@ use crate::workspace::Workspace;
 
 /// What decides: who gets in, by which key, on which path.
 const FILES: [&str; 16] = [
-    "src/core/admission.rs",
-    "src/core/credential.rs",
-    "src/core/credential/basic.rs",
-    "src/core/credential/places.rs",
-    "src/core/decide.rs",
-    "src/core/digest.rs",
-    "src/core/header_filter.rs",
-    "src/core/key.rs",
-    "src/core/lookup.rs",
-    "src/core/overrides.rs",
-    "src/core/path.rs",
-    "src/core/pattern.rs",
-    "src/core/pepper.rs",
-    "src/core/record.rs",
-    "src/core/route.rs",
-    "src/core/route/trie.rs",
+    "src/core/auth/admission.rs",
+    "src/core/request/credential.rs",
+    "src/core/request/credential/basic.rs",
+    "src/core/request/credential/places.rs",
+    "src/core/auth/decide.rs",
+    "src/core/key/digest.rs",
+    "src/core/request/header_filter.rs",
+    "src/core/key/format.rs",
+    "src/core/auth/lookup.rs",
+    "src/core/request/overrides.rs",
+    "src/core/request/path.rs",
+    "src/core/policy/pattern.rs",
+    "src/core/key/pepper.rs",
+    "src/core/record/read.rs",
+    "src/core/policy/route.rs",
+    "src/core/policy/route/trie.rs",
 ];
 /// The tests take a few seconds; a mutant that takes this long loops.
 const TIMEOUT_SECS: u32 = 90;
@@ -42,7 +42,7 @@ const SOME_TIMED_OUT: i32 = 3;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only this file, such as src/core/decide.rs; every file that decides without
+    /// Only this file, such as src/core/auth/decide.rs; every file that decides without
     #[arg(long)]
     file: Vec<String>,
     /// How many mutants are tried at once

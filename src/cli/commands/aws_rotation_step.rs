@@ -5,10 +5,11 @@
 
 use std::slice;
 
-use keygate_core::digest::{Digest, ImportedKey};
+use keygate_core::key::digest::{Digest, ImportedKey};
+use keygate_core::key::pepper::{DigestMatch, Peppers};
 use keygate_core::key::{Key, KeyId, KeyPrefix};
-use keygate_core::pepper::{DigestMatch, Peppers};
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 use zeroize::Zeroizing;
 

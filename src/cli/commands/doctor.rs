@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use keygate_core::pepper::Pepper;
+use keygate_core::key::pepper::Pepper;
 
 use crate::args::{DoctorArgs, PepperArgs};
 use crate::check_policy::check_policy;

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use keygate_core::digest::ImportedKey;
+use keygate_core::key::digest::ImportedKey;
 use keygate_core::record::Record;
-use keygate_core::token::Subject;
+use keygate_core::record::token::Subject;
 use serde::Serialize;
 
 use crate::args::IssueArgs;

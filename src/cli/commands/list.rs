@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use keygate_core::key::KV_NAME_PREFIX;
-use keygate_core::record::UnixSeconds;
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -150,7 +150,8 @@ mod tests {
     use crate::entry::Metadata;
     use crate::store::Listed;
     use clap::Parser as _;
-    use keygate_core::record::{State, UnixSeconds};
+    use keygate_core::record::State;
+    use keygate_core::time::UnixSeconds;
 
     fn listed(id: &str, metadata: Option<Metadata>) -> Listed {
         Listed { name: format!("key/{id}"), metadata }

@@ -2,8 +2,9 @@
 
 use std::fmt::{Display, Write as _};
 
-use keygate_core::digest::Digest;
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::key::digest::Digest;
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::ShowArgs;

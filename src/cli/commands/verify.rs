@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding as _};
-use keygate_core::admission::{Admission, Gate, RequestHead};
-use keygate_core::cache::RecordCache;
-use keygate_core::credential::Places;
-use keygate_core::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
-use keygate_core::denial::{Cause, Denial};
-use keygate_core::lookup::{StoreReply, after_store};
+use keygate_core::auth::admission::{Admission, Gate};
+use keygate_core::auth::cache::RecordCache;
+use keygate_core::auth::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
+use keygate_core::auth::lookup::{StoreReply, after_store};
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::secrets::{SecretTexts, Secrets};
+use keygate_core::request::credential::Places;
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::denial::{Cause, Denial};
 use serde::Serialize;
 use zeroize::Zeroizing;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 
 use crate::fault::Outcome;
 use crate::findings::{Findings, Level};
@@ -161,10 +162,11 @@ mod tests {
     use crate::static_keys::StaticKeys;
     use crate::store::Store as _;
     use crate::store::fake::FakeStore;
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Record, State, UnixSeconds};
-    use keygate_core::token::Subject;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::token::Subject;
+    use keygate_core::record::{Record, State};
+    use keygate_core::time::UnixSeconds;
 
     const NOW: u64 = 1000 * DAY_SECS;
 

@@ -1,6 +1,6 @@
 //! wrangler.toml beyond the policy: what makes a deployment leak, drift, or fail late.
 
-use keygate_core::record::UnixSeconds;
+use keygate_core::time::UnixSeconds;
 use serde_json::Value;
 
 use crate::findings::{Findings, Level};

@@ -175,8 +175,8 @@ mod tests {
     use crate::fault::Outcome;
     use crate::import::{Each, Rules};
     use keygate_core::key::KeyPrefix;
-    use keygate_core::pepper::Pepper;
-    use keygate_core::record::UnixSeconds;
+    use keygate_core::key::pepper::Pepper;
+    use keygate_core::time::UnixSeconds;
     use proptest::prelude::proptest;
 
     /// Line, subject, scopes, end of each key; or the problem.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
 use keygate_core::address::Network;
-use keygate_core::digest::ImportedKey;
-use keygate_core::record::{Bounded, Meta, Record, UnixSeconds};
-use keygate_core::token::{Plan, Scope, Subject};
+use keygate_core::key::digest::ImportedKey;
+use keygate_core::record::token::{Plan, Scope, Subject};
+use keygate_core::record::{Bounded, Meta, Record};
+use keygate_core::time::UnixSeconds;
 use zeroize::Zeroizing;
 
 use crate::entry;
@@ -208,10 +209,10 @@ mod tests {
     use super::{Foreign, Rules, sha256, time};
     use crate::time::When;
     use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding as _};
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyPrefix;
-    use keygate_core::pepper::Pepper;
-    use keygate_core::record::UnixSeconds;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::key::pepper::Pepper;
+    use keygate_core::time::UnixSeconds;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn rules() -> Rules {

@@ -9,8 +9,9 @@ mod lines;
 use std::io::BufRead;
 
 use keygate_core::key::KeyPrefix;
-use keygate_core::pepper::Pepper;
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::key::pepper::Pepper;
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 
 use crate::args::ImportFormat;
 use crate::fault::Outcome;

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use keygate_core::key::KeyId;
-use keygate_core::record::UnixSeconds;
+use keygate_core::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use crate::beside::beside;

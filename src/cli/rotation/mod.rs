@@ -48,9 +48,10 @@ pub(crate) use journal::{GateRef, Journal, Notes, StoreRef, folder, unfinished};
 pub(crate) use succession::{Succession, check_in_use, lifetime};
 pub(crate) use targets::Targets;
 
+use keygate_core::key::pepper::Peppers;
 use keygate_core::key::{KeyId, KeyPrefix};
-use keygate_core::pepper::Peppers;
-use keygate_core::record::{Record, State, UnixSeconds};
+use keygate_core::record::{Record, State};
+use keygate_core::time::UnixSeconds;
 use zeroize::Zeroizing;
 
 use crate::entry::{self, Entry};

@@ -1,8 +1,9 @@
 //! What a rotation makes of the two records.
 
-use keygate_core::digest::Digest;
 use keygate_core::key::KeyId;
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::key::digest::Digest;
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 
 use crate::fault::{Fault, Outcome};
 use crate::fields;

@@ -1,8 +1,8 @@
 //! The places of one rotation, and whose key each of them holds.
 
-use keygate_core::digest::ImportedKey;
+use keygate_core::key::digest::ImportedKey;
+use keygate_core::key::pepper::{DigestMatch, Peppers};
 use keygate_core::key::{Key, KeyId, KeyPrefix};
-use keygate_core::pepper::{DigestMatch, Peppers};
 use keygate_core::record::Record;
 use zeroize::Zeroizing;
 

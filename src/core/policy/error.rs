@@ -10,9 +10,9 @@ use core::ops::RangeInclusive;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::json_error;
-use crate::message::{VALUE_MAX_CHARS, escape_for_message};
-use crate::unique_map::UniqueMap;
+use crate::text::json_error;
+use crate::text::message::{VALUE_MAX_CHARS, escape_for_message};
+use crate::text::unique_map::UniqueMap;
 
 /// Nobody tells errors past this number apart.
 const ERRORS_MAX: usize = 100;

@@ -11,16 +11,16 @@ use serde_json::value::RawValue;
 
 use super::error::{ErrorCollector, Values, shown_text};
 use super::{Limiter, Policy, PolicyErrors, VARIABLES};
-use crate::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
-use crate::credential::Places;
-use crate::header_filter::HeaderFilter;
-use crate::json_error;
 use crate::key::KeyPrefix;
-use crate::method::Methods;
-use crate::origin::{Origin, OriginError, is_binding_name};
-use crate::path::PathRules;
-use crate::token::Plan;
-use crate::unique_map::UniqueMap;
+use crate::policy::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
+use crate::policy::origin::{Origin, OriginError, is_binding_name};
+use crate::record::token::Plan;
+use crate::request::credential::Places;
+use crate::request::header_filter::HeaderFilter;
+use crate::request::method::Methods;
+use crate::request::path::PathRules;
+use crate::text::json_error;
+use crate::text::unique_map::UniqueMap;
 
 /// Far above what the platform takes; it only keeps a local file sane.
 const POLICY_MAX_BYTES: usize = 256 * 1024;

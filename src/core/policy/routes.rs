@@ -6,11 +6,11 @@ use core::fmt;
 use serde_json::value::RawValue;
 
 use super::read::{Reader, TWICE};
-use crate::method::{MethodSet, Methods};
-use crate::path::PathRules;
-use crate::pattern::Pattern;
-use crate::route::{Access, ROUTES_MAX, Route, RouteTable};
-use crate::token::{Scope, Subject};
+use crate::policy::pattern::Pattern;
+use crate::policy::route::{Access, ROUTES_MAX, Route, RouteTable};
+use crate::record::token::{Scope, Subject};
+use crate::request::method::{MethodSet, Methods};
+use crate::request::path::PathRules;
 
 const ROUTE_FIELDS: &[&str] = &[
     "path",

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{PlanLimit, Policy, VARIABLES};
-use crate::credential::Presented;
-use crate::path::CanonicalPath;
-use crate::route::{Access, Found};
-use crate::token::Plan;
+use crate::policy::route::{Access, Found};
+use crate::record::token::Plan;
+use crate::request::credential::Presented;
+use crate::request::path::CanonicalPath;
 
 #[derive(Deserialize)]
 struct Vectors {

@@ -6,7 +6,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::json_error;
+use crate::text::json_error;
 
 /// The path of the whole.
 const WHOLE: &str = ".";

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use super::RECORD_VERSION;
-use crate::from_str::deserialize_from_str;
-use crate::unique_map::UniqueMap;
+use crate::text::from_str::deserialize_from_str;
+use crate::text::unique_map::UniqueMap;
 
 /// The most scopes, and the most networks.
 const LIST_MAX: usize = 64;

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::fields::{Bounded, Meta, Name, State, Version};
 use super::{RECORD_MAX_BYTES, Record, RecordError, STATIC_KEYS_MAX_BYTES, UnixSeconds};
 use crate::address::Network;
-use crate::digest::Digest;
-use crate::json_error::begins_with;
 use crate::key::KeyId;
-use crate::token::{Plan, Scope, Subject};
+use crate::key::digest::Digest;
+use crate::record::token::{Plan, Scope, Subject};
+use crate::text::json_error::begins_with;
 
 const NOT_SET: &str = "is not set";
 

@@ -8,8 +8,8 @@ use proptest::strategy::{Just, Strategy};
 use serde::Deserialize;
 
 use super::{Base, ContentDigest, Sent, SigningKey, Unsignable};
-use crate::path::hex_byte;
-use crate::record::UnixSeconds;
+use crate::request::path::hex_byte;
+use crate::time::UnixSeconds;
 
 #[derive(Deserialize)]
 struct Vectors {

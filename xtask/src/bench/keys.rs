@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use keygate_core::digest::{Digest, ImportedKey};
+use keygate_core::key::digest::{Digest, ImportedKey};
+use keygate_core::key::pepper::Pepper;
 use keygate_core::key::{KeyPrefix, NewKey};
-use keygate_core::pepper::Pepper;
 use serde_json::json;
 
 use crate::failure::Failure;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 
+use keygate_core::key::pepper::Pepper;
 use keygate_core::key::{KeyPrefix, NewKey};
-use keygate_core::pepper::Pepper;
 use serde_json::{Value, json};
 
 use super::chance::Chance;

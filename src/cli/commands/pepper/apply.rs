@@ -1,7 +1,7 @@
 //! `keygate pepper apply`: imported keys whose digests an earlier version stored without a pepper get keyed ones.
 
-use keygate_core::digest::{Digest, ImportedKey};
 use keygate_core::key::KV_NAME_PREFIX;
+use keygate_core::key::digest::{Digest, ImportedKey};
 use keygate_core::record::Record;
 use serde::Serialize;
 

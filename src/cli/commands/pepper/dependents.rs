@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use keygate_core::key::KV_NAME_PREFIX;
-use keygate_core::record::{Record, State, UnixSeconds};
+use keygate_core::record::{Record, State};
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::entry;
@@ -110,10 +111,11 @@ pub(super) fn stage(current: &str, previous: Option<&str>, found: &BTreeMap<Stri
 
 #[cfg(test)]
 mod tests {
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Record, State, UnixSeconds};
-    use keygate_core::token::Subject;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::token::Subject;
+    use keygate_core::record::{Record, State};
+    use keygate_core::time::UnixSeconds;
 
     use super::{Stage, dependents, stage};
     use crate::store::fake::FakeStore;

@@ -9,7 +9,7 @@ mod status;
 use std::process::ExitCode;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use keygate_core::pepper::Pepper;
+use keygate_core::key::pepper::Pepper;
 use serde::Serialize;
 use zeroize::Zeroizing;
 

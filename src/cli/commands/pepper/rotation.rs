@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use keygate_core::pepper::Pepper;
+use keygate_core::key::pepper::Pepper;
 use zeroize::Zeroizing;
 
 use crate::args::PepperRotateArgs;

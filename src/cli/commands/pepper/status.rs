@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use keygate_core::pepper::Peppers;
-use keygate_core::record::UnixSeconds;
+use keygate_core::key::pepper::Peppers;
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::{PepperArgs, PepperStatusArgs, StoreArgs};

@@ -1,7 +1,7 @@
 //! The gate of a rotation with delivery: from the options, or from the journal of an earlier run.
 
 use keygate_core::key::KeyPrefix;
-use keygate_core::pepper::Peppers;
+use keygate_core::key::pepper::Peppers;
 use keygate_core::record::Record;
 
 use crate::args::{PepperArgs, StoreArgs};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use keygate_core::key::KV_NAME_PREFIX;
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::RotateArgs;
@@ -192,8 +193,9 @@ fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
 mod tests {
     use clap::Parser as _;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Bounded, Record, State, UnixSeconds};
-    use keygate_core::token::{Scope, Subject};
+    use keygate_core::record::token::{Scope, Subject};
+    use keygate_core::record::{Bounded, Record, State};
+    use keygate_core::time::UnixSeconds;
 
     use super::{jobs, wanted};
     use crate::args::{Cli, Command, RotateArgs};
@@ -209,8 +211,9 @@ mod tests {
     }
 
     fn record(id: &str, change: impl FnOnce(&mut Record)) -> Record {
-        let digest =
-            format!("hs256.01234567.{}", "A".repeat(43)).parse::<keygate_core::digest::Digest>().unwrap();
+        let digest = format!("hs256.01234567.{}", "A".repeat(43))
+            .parse::<keygate_core::key::digest::Digest>()
+            .unwrap();
         let subject = "acme".parse::<Subject>().unwrap();
         let mut record = Record::new(id.parse::<KeyId>().unwrap(), subject, digest, at(NOW - 1000));
         change(&mut record);

@@ -5,7 +5,8 @@ mod gate;
 mod many;
 mod plain;
 
-use keygate_core::record::{Record, UnixSeconds};
+use keygate_core::record::Record;
+use keygate_core::time::UnixSeconds;
 
 use crate::args::RotateArgs;
 use crate::context::Context;

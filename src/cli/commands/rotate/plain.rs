@@ -118,10 +118,11 @@ mod tests {
     use std::slice;
 
     use clap::Parser as _;
-    use keygate_core::digest::Digest;
     use keygate_core::key::KeyId;
-    use keygate_core::record::{Record, State, UnixSeconds};
-    use keygate_core::token::Subject;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::token::Subject;
+    use keygate_core::record::{Record, State};
+    use keygate_core::time::UnixSeconds;
 
     use super::Succession;
     use crate::args::{Cli, Command, RotateArgs};

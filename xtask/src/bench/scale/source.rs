@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keygate_core::digest::{Digest, ImportedKey};
+use keygate_core::key::digest::{Digest, ImportedKey};
 use serde_json::json;
 
 use crate::bench::keys::KeyMaker;

@@ -1,0 +1,239 @@
+//! Steps 2 to 7 of the gate: all that can be said of a request before its record is looked at.
+//!
+//! | step | looks at | refuses with |
+//! |---|---|---|
+//! | 2 | scheme | `https_required` |
+//! | 3 | method | `method_not_allowed` |
+//! | 4 | path | `path_ambiguous` |
+//! | 5 | route | `route_denied`, `method_not_allowed`, `path_ambiguous`, `method_ambiguous`, `destination_not_allowed` |
+//! | 6 | credential | `credential_missing`, `credential_ambiguous` |
+//! | 7 | shape and tag of the key | `key_invalid` |
+//!
+//! A request that ends here has cost no I/O.
+
+use alloc::borrow::Cow;
+use core::net::IpAddr;
+
+use crate::address::client_address;
+use crate::auth::secrets::Secrets;
+use crate::key::digest::ImportedKey;
+use crate::key::{Key, KeyError, KeyId};
+use crate::policy::Policy;
+use crate::policy::route::{Access, Found, Route};
+use crate::request::credential::{AuthorizationFate, CredentialText, Presented, SOURCES_MAX};
+use crate::request::head::RequestHead;
+use crate::request::header_filter::METHOD_HEADERS;
+use crate::request::method::MethodSet;
+use crate::request::overrides::{Rules, check_destination, check_method};
+use crate::request::path::CanonicalPath;
+use crate::request::url::UrlParts;
+use crate::response::denial::{Cause, Denial};
+
+/// Everything that stays the same from request to request.
+#[derive(Debug)]
+pub struct Gate {
+    /// The variables.
+    pub policy: Policy,
+    /// The secret bindings.
+    pub secrets: Secrets,
+}
+
+/// A key whose shape (and, for keys of our own, whose tag) is right. Its digest is not checked yet.
+#[derive(Debug)]
+pub enum PresentedKey<'a> {
+    /// A key that `keygate` issued.
+    Issued {
+        /// The key's text.
+        text: CredentialText<'a>,
+        /// Its public half.
+        id: KeyId,
+    },
+    /// A key that another system issued.
+    Imported(ImportedKey),
+}
+
+impl PresentedKey<'_> {
+    /// The id that names its record.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        match self {
+            Self::Issued { id, .. } => *id,
+            Self::Imported(key) => key.id(),
+        }
+    }
+}
+
+/// Why a request may go on.
+#[derive(Debug)]
+pub(crate) enum Claim<'a> {
+    /// None is needed: the route is public, or this is a preflight that the origin answers.
+    None,
+    /// A key, to be checked against its record.
+    Key(PresentedKey<'a>),
+}
+
+/// A request that has passed steps 2 to 7.
+// INVARIANT: only `Gate::admit` makes one.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    pub(crate) claim: Claim<'a>,
+    /// `None`: no route named the path; any key will do.
+    pub(crate) route: Option<&'a Route>,
+    pub(crate) url: UrlParts<'a>,
+    pub(crate) path: CanonicalPath<'a>,
+    /// The query without the credential.
+    pub(crate) query: Option<Cow<'a, str>>,
+    pub(crate) authorization: AuthorizationFate,
+    /// A CORS preflight, which the origin answers.
+    pub(crate) is_preflight: bool,
+    pub(crate) client_ip: Option<&'a str>,
+}
+
+/// What is to be done with a request that was not turned away.
+#[derive(Debug)]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(
+        clippy::large_enum_variant,
+        reason = "made once a request and taken apart at once; a box would cost each request an allocation"
+    )
+)]
+pub enum Admission<'a> {
+    /// Look the key up, if there is one, and decide.
+    Proceed(Admitted<'a>),
+    /// Answer a CORS preflight; the origin is not asked.
+    AnswerPreflight,
+}
+
+impl Admitted<'_> {
+    /// The id whose record is to be looked up; none where no key is needed.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        match &self.claim {
+            Claim::Key(key) => Some(key.id()),
+            Claim::None => None,
+        }
+    }
+
+    pub(crate) fn client_address(&self) -> Option<IpAddr> {
+        client_address(self.client_ip?)
+    }
+}
+
+impl Gate {
+    /// Takes a request through steps 2 to 7.
+    ///
+    /// # Errors
+    /// The first step that refuses; see the table above.
+    pub fn admit<'a>(&'a self, head: &RequestHead<'a>) -> Result<Admission<'a>, Denial> {
+        let policy = &self.policy;
+        let url = UrlParts::of(head.url);
+
+        // 2
+        if url.scheme != "https" && !(policy.allow_http() && url.is_loopback()) {
+            return Err(Cause::PlainHttp.into());
+        }
+
+        // 3
+        let cors = policy.cors();
+        let preflight_method = head.header("access-control-request-method");
+        let preflight = cors.is_preflight(head.method, head.origin(), preflight_method);
+        // A preflight asks on behalf of a later request; what holds for that one's method holds for it.
+        let method = match preflight_method {
+            Some(method) if preflight => method,
+            _ => head.method,
+        };
+        let Some(method) = policy.methods().index_of(method) else {
+            return Err(self.method_not_allowed(policy.methods().all()));
+        };
+
+        // 4
+        let path = CanonicalPath::parse(url.path, policy.path_rules()).map_err(Cause::Path)?;
+
+        // 5
+        if preflight && !cors.forwards_preflight() {
+            return Ok(Admission::AnswerPreflight);
+        }
+        let route = match policy.routes().find(&path, method) {
+            Found::Route(route) => Some(route),
+            Found::Default => None,
+            Found::MethodNotAllowed(methods) => return Err(self.method_not_allowed(methods)),
+            Found::Ambiguous(fault) => return Err(Cause::Path(fault).into()),
+        };
+        let access = route.map_or(Access::Key, Route::access);
+        if access == Access::Deny {
+            return Err(Cause::RouteDenied.into());
+        }
+        let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
+        let method_headers = METHOD_HEADERS.map(|name| head.header(name));
+        check_method(rules, &path, method, preflight, url.query, &method_headers)?;
+        if let (Some(destination), "MOVE" | "COPY") = (head.header("destination"), head.method) {
+            let origin = route.and_then(Route::origin).unwrap_or_else(|| policy.origin());
+            check_destination(rules, &url, &path, method, destination, origin)?;
+        }
+
+        // 6
+        let mut headers = [None; SOURCES_MAX];
+        for (value, name) in headers.iter_mut().zip(policy.places().header_names()) {
+            *value = head.header(name);
+        }
+        let presented =
+            Presented { authorization: head.header("authorization"), headers: &headers, query: url.query };
+        if preflight || access == Access::Public {
+            // A credential is not judged here, but it is not handed on either.
+            let places = policy.places();
+            let released = places.release(policy.key_prefix(), &presented, policy.imported_keys());
+            // A preflight has no credentials (Fetch standard, "CORS-preflight fetch").
+            let authorization = if preflight { AuthorizationFate::Strip } else { released.authorization };
+            return Ok(Admission::Proceed(Admitted {
+                claim: Claim::None,
+                route,
+                url,
+                path,
+                query: released.query,
+                authorization,
+                is_preflight: preflight,
+                client_ip: head.client_ip(),
+            }));
+        }
+        let extracted = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
+        let extracted = extracted.map_err(Cause::Credential)?;
+        let text = extracted.credential.ok_or(Cause::CredentialMissing)?;
+
+        // 7
+        let key = self.recognise(text)?;
+        Ok(Admission::Proceed(Admitted {
+            claim: Claim::Key(key),
+            route,
+            url,
+            path,
+            query: extracted.query,
+            authorization: extracted.authorization,
+            is_preflight: false,
+            client_ip: head.client_ip(),
+        }))
+    }
+
+    fn recognise<'a>(&self, text: CredentialText<'a>) -> Result<PresentedKey<'a>, Cause> {
+        match Key::parse(text.expose(), self.policy.key_prefix()) {
+            Ok(key) if self.secrets.peppers().tag_matches(&key) => {
+                let id = key.id();
+                Ok(PresentedKey::Issued { text, id })
+            }
+            Ok(_) => Err(Cause::Key(KeyError::Tag)),
+            Err(KeyError::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
+                Some(key) => Ok(PresentedKey::Imported(key)),
+                None => Err(Cause::Key(KeyError::Character)),
+            },
+            Err(fault) => Err(Cause::Key(fault)),
+        }
+    }
+
+    fn method_not_allowed(&self, allowed: MethodSet) -> Denial {
+        let allow = self.policy.methods().allow_header(allowed);
+        Cause::Method { allow }.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

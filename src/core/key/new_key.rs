@@ -1,0 +1,85 @@
+//! Making a key.
+
+use alloc::string::String;
+use core::fmt;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::format::{ID_LEN, KEY_MAX_LEN, Key, KeyId, KeyPrefix, SECRET_LEN, base62_digit};
+use super::pepper::Pepper;
+
+/// A key that was just made; it is shown once and zeroized when dropped.
+// Absent on purpose: Clone, Display, Serialize, PartialEq.
+pub struct NewKey {
+    text: Zeroizing<String>,
+    id: KeyId,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewKey({}, ..)", self.id)
+    }
+}
+
+impl NewKey {
+    /// Makes a key from random bytes, which `fill` writes; called until enough were usable.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn from_entropy<E>(
+        prefix: &KeyPrefix,
+        pepper: &Pepper,
+        mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        // Reserved whole, so that no reallocation leaves a copy of the secret behind.
+        let mut text = Zeroizing::new(String::with_capacity(KEY_MAX_LEN));
+        text.push_str(prefix.as_str());
+        text.push('_');
+        let mut id = [0; ID_LEN];
+        fill_base62(&mut id, &mut fill)?;
+        let mut secret = Zeroizing::new([0; SECRET_LEN]);
+        fill_base62(secret.as_mut_slice(), &mut fill)?;
+        text.extend(id.iter().chain(secret.iter()).map(|b| char::from(*b)));
+        let tag = pepper.tag(text.as_bytes());
+        text.extend(tag.iter().map(|b| char::from(*b)));
+        Ok(Self { text, id: KeyId(id) })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The whole key. To be printed once, delivered, or digested; never logged.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// The same key as the gate would read it.
+    #[must_use]
+    pub fn as_presented(&self) -> Key<'_> {
+        Key { text: &self.text, id: self.id }
+    }
+}
+
+/// Fills `digits` with uniform base62 digits: bytes from 248 up are thrown away (248 = 4 × 62).
+fn fill_base62<E>(digits: &mut [u8], fill: &mut impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<(), E> {
+    let mut random = [0_u8; 64];
+    let mut usable = 0..0;
+    for digit in digits {
+        *digit = loop {
+            let Some(byte) = usable.next().and_then(|at: usize| random.get(at)) else {
+                fill(&mut random)?;
+                usable = 0..random.len();
+                continue;
+            };
+            if *byte < 248 {
+                break base62_digit(u128::from(*byte) % 62);
+            }
+        };
+    }
+    random.zeroize();
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! The gate's own answers.
+
+pub mod denial;

@@ -1,0 +1,187 @@
+use alloc::collections::BTreeSet;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use super::{Cause, Code, Denial};
+use crate::key::PepperId;
+use crate::key::{KeyError, KeyId};
+use crate::record::Record;
+use crate::record::token::{Plan, Scope};
+use crate::request::credential::CredentialError;
+use crate::request::path::PathError;
+use crate::telemetry::event_kind::EventKind;
+use crate::time::UnixSeconds;
+
+const TIME: UnixSeconds = UnixSeconds::MAX;
+
+/// One cause of each kind, and what the caller is told.
+fn causes() -> Vec<(Cause, Code)> {
+    let record = Record::parse("{}").unwrap_err();
+    let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
+    vec![
+        (Cause::PlainHttp, Code::HttpsRequired),
+        (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
+        (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
+        (Cause::GateFailed("RuntimeError: unreachable".into()), Code::GateFailed),
+        (Cause::MethodOverride, Code::MethodAmbiguous),
+        (Cause::Destination, Code::DestinationNotAllowed),
+        (Cause::RouteDenied, Code::RouteDenied),
+        (Cause::CredentialMissing, Code::CredentialMissing),
+        (Cause::Credential(CredentialError::Different), Code::CredentialAmbiguous),
+        (Cause::Key(KeyError::Tag), Code::KeyInvalid),
+        (Cause::KeyUnknown, Code::KeyInvalid),
+        (Cause::DigestMismatch, Code::KeyInvalid),
+        (Cause::KeyDenied, Code::KeyRevoked),
+        (Cause::KeyRevoked, Code::KeyRevoked),
+        (Cause::KeyDisabled, Code::KeyDisabled),
+        (Cause::KeyExpired { not_after: TIME }, Code::KeyExpired),
+        (Cause::KeyNotYetValid { not_before: TIME }, Code::KeyNotYetValid),
+        (Cause::Address, Code::IpNotAllowed),
+        (Cause::SubjectNotAllowed, Code::SubjectNotAllowed),
+        (Cause::ScopeMissing { required }, Code::ScopeMissing),
+        (Cause::RateLimited { retry_after_secs: 60 }, Code::RateLimited),
+        (Cause::PlanUnknown("paid".parse::<Plan>().unwrap()), Code::KeyRecordInvalid),
+        (Cause::StoreFailed("canary".into()), Code::KeyStoreUnavailable),
+        (Cause::StoreTimeout, Code::KeyStoreUnavailable),
+        (Cause::LimiterFailed("canary".into()), Code::GateMisconfigured),
+        (Cause::Record(record), Code::KeyRecordInvalid),
+        (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), Code::KeyRecordInvalid),
+        (Cause::Misconfigured("canary".into()), Code::GateMisconfigured),
+        (Cause::OriginUnreachable("canary".into()), Code::OriginUnreachable),
+        (Cause::OriginTimeout, Code::OriginTimeout),
+    ]
+}
+
+fn header(denial: &Denial, name: &str) -> Option<String> {
+    let answer = denial.answer("api");
+    let mut values = answer.headers.iter().filter(|(other, _)| *other == name);
+    let value = values.next().map(|(_, value)| value.to_string());
+    assert_eq!(values.count(), 0, "{name} stands twice");
+    value
+}
+
+#[test]
+fn every_cause_has_its_code_and_a_reason_of_its_own() {
+    let mut reasons = BTreeSet::new();
+    for (cause, code) in causes() {
+        assert_eq!(cause.code(), code, "{cause:?}");
+        assert!(!cause.reason().is_empty() && reasons.insert(cause.reason().into_owned()), "{cause:?}");
+    }
+    assert_eq!(
+        causes().iter().map(|(_, code)| code.row().code).collect::<BTreeSet<_>>().len(),
+        Code::ALL.len()
+    );
+}
+
+#[test]
+fn reasons_say_what_the_operator_has_to_know() {
+    for (cause, part) in [
+        (Cause::KeyExpired { not_after: TIME }, "253402300799"),
+        (Cause::KeyNotYetValid { not_before: TIME }, "253402300799"),
+        (Cause::ScopeMissing { required: vec!["admin".parse::<Scope>().unwrap()] }, "`admin`"),
+        (Cause::PlanUnknown("paid".parse::<Plan>().unwrap()), "`paid`"),
+        (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), "1a2b3c4d"),
+        (Cause::StoreFailed("error 500".into()), "error 500"),
+        (Cause::LimiterFailed("no binding".into()), "no binding"),
+        (Cause::OriginUnreachable("reset".into()), "reset"),
+        (Cause::Misconfigured("KEYS is missing".into()), "KEYS is missing"),
+    ] {
+        assert!(cause.reason().contains(part), "{cause:?}");
+    }
+}
+
+#[test]
+fn answers_of_one_kind_are_the_same() {
+    let mut seen = std::collections::BTreeMap::new();
+    for (cause, code) in causes() {
+        let denial = Denial::from(cause);
+        let answer = denial.answer("api");
+        let varies = matches!(code, Code::MethodNotAllowed | Code::ScopeMissing | Code::RateLimited);
+        assert_eq!(denial.kind().is_none(), varies, "{code:?}");
+        if let Some(kind) = denial.kind() {
+            assert!(kind < 31);
+            assert_eq!(seen.entry(kind).or_insert_with(|| answer.clone()), &answer, "{code:?}");
+        }
+    }
+    assert_eq!(seen.len(), Code::ALL.len() - 3);
+}
+
+#[test]
+fn every_answer_keeps_the_contract() {
+    for (cause, code) in causes() {
+        let row = code.row();
+        let denial = Denial::from(cause);
+        let answer = denial.answer("api");
+        assert_eq!(answer.status, row.status);
+        assert_eq!(header(&denial, "content-type").as_deref(), Some("application/problem+json"));
+        assert_eq!(header(&denial, "cache-control").as_deref(), Some("no-store"));
+        assert_eq!(header(&denial, "x-content-type-options").as_deref(), Some("nosniff"));
+        assert_eq!(header(&denial, "allow").is_some(), row.status == 405);
+        assert_eq!(header(&denial, "retry-after").is_some(), row.status == 429 || row.status == 503);
+
+        let body: serde_json::Value = serde_json::from_str(&answer.body("r-1")).unwrap();
+        assert_eq!(body["type"], std::format!("urn:problem-type:keygate:{}", row.code));
+        assert_eq!((&body["title"], &body["detail"]), (&row.title.into(), &row.detail.into()));
+        assert_eq!((&body["status"], &body["code"]), (&row.status.into(), &row.code.into()));
+        assert_eq!(body["request_id"], "r-1");
+        assert_eq!(body.get("error").is_some(), row.status == 401);
+        // What the log is told, the caller is not.
+        assert!(!answer.body("r-1").contains("canary"), "{}", answer.body("r-1"));
+
+        let challenge = header(&denial, "www-authenticate");
+        let expected = match code {
+            Code::CredentialMissing => Some("Bearer realm=\"api\"".to_string()),
+            Code::ScopeMissing => {
+                Some("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"admin audit\"".to_string())
+            }
+            _ if row.status == 401 => Some("Bearer realm=\"api\", error=\"invalid_token\"".to_string()),
+            _ => None,
+        };
+        assert_eq!(challenge, expected, "{code:?}");
+    }
+    let limited = Denial::from(Cause::RateLimited { retry_after_secs: 60 });
+    assert_eq!(header(&limited, "retry-after").as_deref(), Some("60"));
+}
+
+#[test]
+fn until_the_digest_has_matched_there_is_one_answer() {
+    let id = "4fTz0Qw9Lr2K".parse::<KeyId>().ok();
+    let answer = |cause, key_id| Denial { cause, key_id, subject: None }.answer("api");
+    let first = answer(Cause::Key(KeyError::Prefix), None);
+    for other in [
+        answer(Cause::Key(KeyError::Length), None),
+        answer(Cause::Key(KeyError::Character), None),
+        answer(Cause::Key(KeyError::Tag), None),
+        answer(Cause::KeyUnknown, id),
+        answer(Cause::DigestMismatch, id),
+    ] {
+        assert_eq!(other, first);
+    }
+}
+
+#[test]
+fn events_are_named_and_levelled_by_kind() {
+    let named: Vec<_> = causes()
+        .iter()
+        .map(|(_, code)| code.row().event)
+        .chain([EventKind::Access, EventKind::Panic, EventKind::Suppressed])
+        .map(|kind| (kind.as_str(), kind.level()))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("authn_login_fail", "warn"),
+            ("authn_login_success", "info"),
+            ("authz_fail", "warn"),
+            ("excess_rate_limit_exceeded", "warn"),
+            ("input_validation_fail", "warn"),
+            ("sys_crash", "error"),
+            ("sys_gate_fail", "error"),
+            ("sys_log_suppressed", "warn"),
+            ("sys_origin_fail", "error"),
+        ]
+    );
+}

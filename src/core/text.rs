@@ -1,0 +1,6 @@
+//! Texts that are read and shown, for all of the core.
+
+pub(crate) mod from_str;
+pub(crate) mod json_error;
+pub(crate) mod message;
+pub(crate) mod unique_map;
