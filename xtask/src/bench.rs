@@ -13,10 +13,8 @@ mod machine;
 mod memory;
 pub(crate) mod micro;
 mod origin;
-mod parts;
 mod picture;
 mod process;
-mod profile;
 mod report;
 mod rounds;
 mod scale;
@@ -79,10 +77,6 @@ enum Other {
     Memory(memory::Options),
     /// Starts contenders again and again and times their first answer
     ColdStart(cold_start::Options),
-    /// Measures parts of the job, and the gate, in one process
-    Parts(parts::Options),
-    /// Says where a request's time goes, by Linux's `perf`
-    Profile(profile::Options),
     /// Times the steps of a decision by themselves, natively and in wasm
     Micro,
     /// Has the command line import, list and export many keys, and prints time, memory and calls
@@ -94,8 +88,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         None => run_scenarios(workspace, options),
         Some(Other::Memory(options)) => memory::run(workspace, options),
         Some(Other::ColdStart(options)) => cold_start::run(workspace, options),
-        Some(Other::Parts(options)) => parts::run(workspace, options),
-        Some(Other::Profile(options)) => profile::run(workspace, options),
         Some(Other::Micro) => micro::run(workspace),
         Some(Other::Scale(options)) => scale::run(workspace, options),
     }

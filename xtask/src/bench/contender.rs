@@ -12,7 +12,6 @@ use crate::bundle;
 use crate::failure::Failure;
 use crate::loopback::listen;
 use crate::program;
-use crate::setup::WASM_TARGET;
 use crate::workerd;
 use crate::workspace::Workspace;
 
@@ -26,22 +25,12 @@ pub(super) enum Contender {
     Handwritten,
     Minimal,
     Hono,
-    Idiomatic,
     Gate,
-    /// Parts of the others, in one process; no contender of a scenario.
-    Parts,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Forward,
-        Self::Refuse,
-        Self::Handwritten,
-        Self::Minimal,
-        Self::Hono,
-        Self::Idiomatic,
-        Self::Gate,
-    ];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Forward, Self::Refuse, Self::Handwritten, Self::Minimal, Self::Hono, Self::Gate];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -50,9 +39,7 @@ impl Contender {
             Self::Handwritten => "handwritten",
             Self::Minimal => "minimal",
             Self::Hono => "hono",
-            Self::Idiomatic => "idiomatic",
             Self::Gate => "gate",
-            Self::Parts => "parts",
         }
     }
 
@@ -63,9 +50,7 @@ impl Contender {
             Self::Handwritten => "JavaScript, the gate's whole job",
             Self::Minimal => "JavaScript, SHA-256 and two headers",
             Self::Hono => "the same in Hono, with its bearer-auth",
-            Self::Idiomatic => "Keygate's core with the types of the worker crate",
             Self::Gate => "Keygate",
-            Self::Parts => "parts of the others",
         }
     }
 
@@ -76,17 +61,14 @@ impl Contender {
             Self::Handwritten => "bench/contenders/handwritten.js",
             Self::Minimal => "bench/contenders/minimal.js",
             Self::Hono => "bench/contenders/hono.js",
-            Self::Idiomatic => "bench/idiomatic/entry.js",
             Self::Gate => "build/entry.js",
-            Self::Parts => "bench/parts.js",
         }
     }
 
     /// The wasm that its module imports.
     fn wasm(self) -> Option<&'static str> {
         match self {
-            Self::Gate | Self::Parts => Some("keygate_bg.wasm"),
-            Self::Idiomatic => Some("idiomatic_bg.wasm"),
+            Self::Gate => Some("keygate_bg.wasm"),
             _ => None,
         }
     }
@@ -121,11 +103,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Self, Failure> {
         bundle::build(workspace)?;
         for contender in contenders {
-            let built = match contender {
-                Contender::Idiomatic => build_idiomatic(workspace, place)?,
-                _ => workspace.bundle(),
-            };
-            bundle_module(workspace, *contender, &built, place)?;
+            bundle_module(workspace, *contender, place)?;
         }
         Ok(Self {
             place,
@@ -145,19 +123,9 @@ impl<'a> Stage<'a> {
 
     /// Starts a runtime of its own for one contender.
     pub(super) fn start(&self, contender: Contender, settings: &Settings) -> Result<Worker, Failure> {
-        self.start_with(contender, settings, &[])
-    }
-
-    /// The same, with flags of V8's.
-    pub(super) fn start_with(
-        &self,
-        contender: Contender,
-        settings: &Settings,
-        v8_flags: &[&str],
-    ) -> Result<Worker, Failure> {
         let place = self.place.join(contender.name());
         let config = place.join("config.capnp");
-        fs::write(&config, self.config(contender, settings, v8_flags))
+        fs::write(&config, self.config(contender, settings))
             .map_err(|error| super::not_written(&config, &error))?;
         let log = place.join("log");
         let log_file = fs::File::create(&log).map_err(|error| super::not_written(&log, &error))?;
@@ -165,12 +133,11 @@ impl<'a> Stage<'a> {
         let printed = fs::File::open(&log).map_err(|error| super::not_written(&log, &error))?;
         let (listener, address) = listen()?;
         let mut command = workerd::serve(&self.workerd, &config, listener);
-        // V8 may write a log of its own where it stands.
-        command.current_dir(&place).stdout(log_file).stderr(errors);
+        command.stdout(log_file).stderr(errors);
         Ok(Worker { contender, address, log, printed, process: Running::start(&mut command)? })
     }
 
-    fn config(&self, contender: Contender, settings: &Settings, v8_flags: &[&str]) -> String {
+    fn config(&self, contender: Contender, settings: &Settings) -> String {
         let wasm = contender.wasm();
         let wasm =
             wasm.map(|file| format!("(name = \"{file}\", wasm = embed \"{file}\"),")).unwrap_or_default();
@@ -193,7 +160,7 @@ impl<'a> Stage<'a> {
         ]
         .join("\n            ");
         let modules = format!("(name = \"worker.js\", esModule = embed \"worker.js\"), {wasm}");
-        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv, v8_flags)
+        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv)
     }
 }
 
@@ -231,57 +198,23 @@ impl Worker {
     }
 }
 
-/// Makes one module of a contender's, as wrangler would, in its folder in `place`; `built` holds its wasm, if it has any.
-fn bundle_module(
-    workspace: &Workspace,
-    contender: Contender,
-    built: &Path,
-    place: &Path,
-) -> Result<(), Failure> {
+/// Makes one module of a contender's, as wrangler would, in its folder in `place`.
+fn bundle_module(workspace: &Workspace, contender: Contender, place: &Path) -> Result<(), Failure> {
     let folder = place.join(contender.name());
     fs::create_dir_all(&folder).map_err(|error| super::not_written(&folder, &error))?;
-    let source = match contender {
-        Contender::Idiomatic => built.join("entry.js"),
-        _ => workspace.root().join(contender.source()),
-    };
     program::run(
         workspace
             // It comes with wrangler, which calls it with the same format and conditions.
             .command("esbuild")
             .args(["--bundle", "--format=esm", "--target=es2024", "--conditions=workerd,worker,browser"])
             .args(["--external:*.wasm", "--external:cloudflare:*", "--log-level=error"])
-            .arg(source)
+            .arg(contender.source())
             .arg(format!("--outfile={}", folder.join("worker.js").display())),
         "run `cargo xtask setup`, then the bench again",
     )?;
     if let Some(file) = contender.wasm() {
         let copy = folder.join(file);
-        fs::copy(built.join(file), &copy).map_err(|error| super::not_written(&copy, &error))?;
+        fs::copy(workspace.bundle().join(file), &copy).map_err(|error| super::not_written(&copy, &error))?;
     }
     Ok(())
-}
-
-/// Builds bench/idiomatic as `cargo xtask build` builds the gate, into a folder that is returned.
-fn build_idiomatic(workspace: &Workspace, place: &Path) -> Result<PathBuf, Failure> {
-    let target = workspace.target().join("bench");
-    eprintln!("bench: the idiomatic contender; the first time this takes a minute or two");
-    program::run(
-        workspace
-            .command("cargo")
-            .args(["build", "--quiet", "--release", "--locked", "--target", WASM_TARGET])
-            .args(["--manifest-path", "bench/idiomatic/Cargo.toml", "--target-dir"])
-            .arg(&target),
-        "see the compiler's errors above",
-    )?;
-    let built = place.join("idiomatic-build");
-    bundle::bind(&target.join(WASM_TARGET).join("release/idiomatic.wasm"), "idiomatic", &built)?;
-    let wasm = built.join("idiomatic_bg.wasm");
-    program::run(
-        workspace.command("wasm-opt").args(["-O3", "--all-features"]).arg(&wasm).arg("-o").arg(&wasm),
-        "run `cargo xtask setup`, then the bench again",
-    )?;
-    let entry = built.join("entry.js");
-    fs::copy(workspace.root().join(Contender::Idiomatic.source()), &entry)
-        .map_err(|error| super::not_written(&entry, &error))?;
-    Ok(built)
 }

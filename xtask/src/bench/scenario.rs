@@ -17,8 +17,6 @@ pub(super) struct Scenario {
     /// What a filter answers; the contender that only forwards answers 200 to everything.
     pub(super) status: u16,
     credential: Credential,
-    /// The part of bench/parts.js that answers: the first segment of the path.
-    part: Option<&'static str>,
     path: &'static str,
     headers: usize,
     /// Whether the requests take turns with every key there is, not with ten.
@@ -64,7 +62,6 @@ const ACCEPTED: Scenario = Scenario {
     title: "accepted, record cached",
     status: 200,
     credential: Credential::Issued,
-    part: None,
     path: PATH,
     headers: HEADERS,
     all_keys: false,
@@ -162,17 +159,11 @@ pub(super) fn all_keys_in_a_small_cache() -> Scenario {
 }
 
 impl Scenario {
-    /// The same, answered by a part of bench/parts.js; there is no route, which the path would not match.
-    pub(super) fn of_part(self, part: &'static str) -> Self {
-        Self { part: Some(part), settings: Settings { routes: || json!([]), ..self.settings }, ..self }
-    }
-
     pub(super) fn contenders(&self) -> impl Iterator<Item = Contender> {
         Contender::ALL.into_iter().filter(|contender| match contender {
             Contender::Refuse => self.is_refusal(),
             Contender::Minimal | Contender::Hono => !self.needs_policy,
-            Contender::Parts => false,
-            Contender::Forward | Contender::Handwritten | Contender::Idiomatic | Contender::Gate => true,
+            Contender::Forward | Contender::Handwritten | Contender::Gate => true,
         })
     }
 
@@ -209,9 +200,8 @@ impl Scenario {
             Credential::Guessed => texts(&maker.forge(UNKNOWN_KEYS)),
             Credential::Unknown => texts(&maker.make(UNKNOWN_KEYS)),
         };
-        let part = self.part.map(|part| format!("/{part}")).unwrap_or_default();
         let mut head = format!(
-            "GET {part}{} HTTP/1.1\r\nHost: api.example.com\r\nAccept: application/json\r\nAccept-Encoding: gzip, br\r\n\
+            "GET {} HTTP/1.1\r\nHost: api.example.com\r\nAccept: application/json\r\nAccept-Encoding: gzip, br\r\n\
              User-Agent: reports-client/2.7.1 (linux; x86_64)\r\nCF-Connecting-IP: 203.0.113.7\r\n\
              CF-Ray: 8f2d3c4b5a697887-FRA\r\nCF-IPCountry: DE\r\nCF-Visitor: {{\"scheme\":\"https\"}}\r\n\
              X-Forwarded-Proto: https\r\n",
