@@ -8,6 +8,7 @@ mod cold_start;
 mod contender;
 mod keys;
 mod kv;
+mod latency;
 mod load;
 mod machine;
 mod memory;
@@ -20,6 +21,7 @@ mod rounds;
 mod scale;
 mod scenario;
 mod server;
+mod verify;
 
 use std::env;
 use std::fs;
@@ -35,10 +37,12 @@ use crate::workspace::Workspace;
 use contender::{Contender, Stage};
 use keys::KeyMaker;
 use kv::KvBackend;
+use latency::Latencies;
 use machine::Machine;
 use origin::Origin;
 use report::Row;
 use rounds::{Bench, Effort};
+use verify::VerifyApi;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -51,7 +55,7 @@ pub(crate) struct Options {
     /// How many rounds
     #[arg(long, value_name = "NUMBER")]
     rounds: Option<usize>,
-    /// Only this scenario or contender; may be given more than once
+    /// Only this scenario or contender, or `latency`; may be given more than once
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Also writes the results as JSON
@@ -104,20 +108,35 @@ fn run_scenarios(workspace: &Workspace, options: &Options) -> Result<(), Failure
     let machine = Machine::describe(workspace, bench.stage.version()?, bench.origin.version.clone())?;
     report::print_head(&machine, &effort);
     let mut rows = Vec::new();
-    for scenario in scenario::ALL.into_iter().filter(|one| chosen.scenarios.includes(one.name)) {
+    for scenario in scenario::ALL.into_iter().filter(|one| chosen.measured.includes(one.name)) {
         let measured = bench.run(&scenario, |one| contenders.contains(&one))?;
         let row = Row { scenario, measured };
         row.print();
         rows.push(row);
         // After each: what a run of an hour has measured is not lost when it is stopped.
-        write(options, &machine, &effort, &rows)?;
+        write(options, &machine, &effort, &rows, None)?;
+    }
+    if !rows.is_empty() {
+        report::print_table(&rows);
+    }
+    if chosen.measured.includes(latency::NAME) {
+        let seconds = if options.quick { 5 } else { 20 };
+        let latencies = latency::run(&mut bench, seconds, &contenders)?;
+        latencies.print();
+        write(options, &machine, &effort, &rows, Some(&latencies))?;
     }
     report::print_bars(&rows)
 }
 
-fn write(options: &Options, machine: &Machine, effort: &Effort, rows: &[Row]) -> Result<(), Failure> {
+fn write(
+    options: &Options,
+    machine: &Machine,
+    effort: &Effort,
+    rows: &[Row],
+    latencies: Option<&Latencies>,
+) -> Result<(), Failure> {
     if let Some(file) = &options.json {
-        let json = report::to_json(machine, effort, rows);
+        let json = report::to_json(machine, effort, rows, latencies);
         fs::write(file, format!("{json:#}\n")).map_err(|error| not_written(file, &error))?;
     }
     if let Some(file) = &options.svg {
@@ -128,7 +147,8 @@ fn write(options: &Options, machine: &Machine, effort: &Effort, rows: &[Row]) ->
 
 /// What `--only` leaves.
 struct Chosen {
-    scenarios: Names,
+    /// Scenarios, and the latency.
+    measured: Names,
     contenders: Names,
 }
 
@@ -143,16 +163,16 @@ impl Names {
 
 impl Chosen {
     fn by(only: &[String]) -> Result<Self, Failure> {
-        let scenarios: Vec<&str> = scenario::ALL.iter().map(|one| one.name).collect();
+        let measured: Vec<&str> = scenario::ALL.iter().map(|one| one.name).chain([latency::NAME]).collect();
         let contenders = Contender::ALL.map(Contender::name);
-        let known = |name: &String| scenarios.contains(&name.as_str()) || contenders.contains(&name.as_str());
+        let known = |name: &String| measured.contains(&name.as_str()) || contenders.contains(&name.as_str());
         if let Some(unknown) = only.iter().find(|name| !known(name)) {
-            let names = [scenarios.join(", "), contenders.join(", ")].join("; or ");
+            let names = [measured.join(", "), contenders.join(", ")].join("; or ");
             return Err(Failure::new(format!("there is no `{unknown}`"), format!("choose from {names}")));
         }
         let among =
             |all: &[&str]| Names(only.iter().filter(|name| all.contains(&name.as_str())).cloned().collect());
-        Ok(Self { scenarios: among(&scenarios), contenders: among(&contenders) })
+        Ok(Self { measured: among(&measured), contenders: among(&contenders) })
     }
 }
 
@@ -166,8 +186,9 @@ fn set_up<'a>(
     let issued = maker.make(effort.keys);
     let kv = KvBackend::start(maker.entries(&issued))?;
     let origin = Origin::start(&place.0)?;
-    let stage = Stage::set(workspace, &place.0, contenders, origin.address, kv.address)?;
-    Ok(Bench { stage, kv, origin, maker, issued, effort })
+    let verify_api = VerifyApi::start(&issued)?;
+    let stage = Stage::set(workspace, &place.0, contenders, origin.address, kv.address, verify_api.address)?;
+    Ok(Bench { stage, kv, verify_api, origin, maker, issued, effort })
 }
 
 /// A folder of the run's own; it goes with the value.

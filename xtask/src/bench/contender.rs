@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keygate_core::header_filter::TABLE;
 use serde_json::{Value, json};
 
 use crate::bundle;
@@ -25,12 +26,20 @@ pub(super) enum Contender {
     Handwritten,
     Minimal,
     Hono,
+    VerifyApi,
     Gate,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Forward, Self::Refuse, Self::Handwritten, Self::Minimal, Self::Hono, Self::Gate];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Forward,
+        Self::Refuse,
+        Self::Handwritten,
+        Self::Minimal,
+        Self::Hono,
+        Self::VerifyApi,
+        Self::Gate,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -39,6 +48,7 @@ impl Contender {
             Self::Handwritten => "handwritten",
             Self::Minimal => "minimal",
             Self::Hono => "hono",
+            Self::VerifyApi => "verify-api",
             Self::Gate => "gate",
         }
     }
@@ -50,6 +60,7 @@ impl Contender {
             Self::Handwritten => "JavaScript, the gate's whole job",
             Self::Minimal => "JavaScript, SHA-256 and two headers",
             Self::Hono => "the same in Hono, with its bearer-auth",
+            Self::VerifyApi => "JavaScript, asks a verify API about each request",
             Self::Gate => "Keygate",
         }
     }
@@ -61,6 +72,7 @@ impl Contender {
             Self::Handwritten => "bench/contenders/handwritten.js",
             Self::Minimal => "bench/contenders/minimal.js",
             Self::Hono => "bench/contenders/hono.js",
+            Self::VerifyApi => "bench/contenders/verify_api.js",
             Self::Gate => "build/entry.js",
         }
     }
@@ -74,12 +86,13 @@ impl Contender {
     }
 }
 
-/// What the contenders are configured with; each gets all of it, and reads what it knows.
+/// What the contenders are configured with; each gets all of it, and reads what it knows. What is not here has its default.
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
     pub(super) cache_secs: u32,
     pub(super) cache_entries: u32,
-    pub(super) rejection_logs_per_minute: u32,
+    /// `None`: the default.
+    pub(super) rejection_logs_per_minute: Option<u32>,
     pub(super) routes: fn() -> Value,
 }
 
@@ -88,6 +101,7 @@ pub(super) struct Stage<'a> {
     pub(super) place: &'a Path,
     pub(super) origin: SocketAddr,
     pub(super) kv: SocketAddr,
+    pub(super) verify_api: SocketAddr,
     workerd: PathBuf,
     compatibility_date: String,
 }
@@ -100,6 +114,7 @@ impl<'a> Stage<'a> {
         contenders: &[Contender],
         origin: SocketAddr,
         kv: SocketAddr,
+        verify_api: SocketAddr,
     ) -> Result<Self, Failure> {
         bundle::build(workspace)?;
         for contender in contenders {
@@ -109,6 +124,7 @@ impl<'a> Stage<'a> {
             place,
             origin,
             kv,
+            verify_api,
             workerd: workerd::program(workspace)?,
             compatibility_date: workerd::compatibility_date(workspace)?,
         })
@@ -128,7 +144,13 @@ impl<'a> Stage<'a> {
         fs::write(&config, self.config(contender, settings))
             .map_err(|error| super::not_written(&config, &error))?;
         let log = place.join("log");
-        let log_file = fs::File::create(&log).map_err(|error| super::not_written(&log, &error))?;
+        let log_file = fs::File::options()
+            // So that it can be emptied on the way.
+            .append(true)
+            .create(true)
+            .open(&log)
+            .map_err(|error| super::not_written(&log, &error))?;
+        log_file.set_len(0).map_err(|error| super::not_written(&log, &error))?;
         let errors = log_file.try_clone().map_err(|error| super::not_written(&log, &error))?;
         let printed = fs::File::open(&log).map_err(|error| super::not_written(&log, &error))?;
         let (listener, address) = listen()?;
@@ -154,9 +176,14 @@ impl<'a> Stage<'a> {
             json("CREDENTIALS", &json!(["bearer", "header:x-api-key"])),
             json("CACHE_SECONDS", &json!(settings.cache_secs)),
             json("CACHE_ENTRIES", &json!(settings.cache_entries)),
-            json("REJECTION_LOGS_PER_MINUTE", &json!(settings.rejection_logs_per_minute)),
-            // No contender logs what it lets through.
-            json("ACCESS_LOG_SAMPLE", &json!(0)),
+            settings
+                .rejection_logs_per_minute
+                .map(|lines| json("REJECTION_LOGS_PER_MINUTE", &json!(lines)))
+                .unwrap_or_default(),
+            match contender {
+                Contender::VerifyApi => text("VERIFY_URL", &format!("http://{}/verify", self.verify_api)),
+                _ => String::new(),
+            },
         ]
         .join("\n            ");
         let modules = format!("(name = \"worker.js\", esModule = embed \"worker.js\"), {wasm}");
@@ -185,6 +212,12 @@ impl Worker {
         Ok(text.iter().fold(0, |lines, byte| lines + u64::from(*byte == b'\n')))
     }
 
+    /// Empties the file of what it printed: a million requests log some 300 MB.
+    pub(super) fn empty_log(&self) -> Result<(), Failure> {
+        let emptied = fs::File::options().write(true).open(&self.log).and_then(|log| log.set_len(0));
+        emptied.map_err(|error| super::not_written(&self.log, &error))
+    }
+
     /// Why a load on it stopped, with the end of what it printed.
     pub(super) fn stopped(&self, failure: &Failure) -> Failure {
         Failure::new(failure.to_string(), format!("its last lines were:\n{}", self.last_words()))
@@ -208,6 +241,7 @@ fn bundle_module(workspace: &Workspace, contender: Contender, place: &Path) -> R
             .command("esbuild")
             .args(["--bundle", "--format=esm", "--target=es2024", "--conditions=workerd,worker,browser"])
             .args(["--external:*.wasm", "--external:cloudflare:*", "--log-level=error"])
+            .arg(format!("--define:STRIPPED_HEADERS={}", stripped_headers()))
             .arg(contender.source())
             .arg(format!("--outfile={}", folder.join("worker.js").display())),
         "run `cargo xtask setup`, then the bench again",
@@ -217,4 +251,9 @@ fn bundle_module(workspace: &Workspace, contender: Contender, place: &Path) -> R
         fs::copy(workspace.bundle().join(file), &copy).map_err(|error| super::not_written(&copy, &error))?;
     }
     Ok(())
+}
+
+/// The headers that the gate does not forward, for contenders that do the same: names, and prefixes with a final `*`.
+fn stripped_headers() -> Value {
+    TABLE.iter().map(|row| format!("{}{}", row.name(), if row.is_prefix() { "*" } else { "" })).collect()
 }

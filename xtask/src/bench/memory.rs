@@ -42,6 +42,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         let answered = client.send(&traffic, sent..until, scenario.status_of(Contender::Gate));
         answered.map_err(|failure| worker.stopped(&failure))?;
         sent = until;
+        worker.empty_log()?;
         println!("  {:>10}  {:>12}  {:>10}", sent, worker.process.resident_kib()? / 1024, bench.kv.reads());
     }
     Ok(())
