@@ -55,6 +55,9 @@ pub(crate) struct Options {
     /// How many rounds
     #[arg(long, value_name = "NUMBER")]
     rounds: Option<usize>,
+    /// How often the contenders are started anew in these rounds
+    #[arg(long, value_name = "NUMBER")]
+    starts: Option<usize>,
     /// Only this scenario or contender, or `latency`; may be given more than once
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -71,7 +74,7 @@ impl Options {
     pub(crate) fn for_ci() -> Self {
         let only =
             ["accepted", "accepted-kv", "no-key", "forged", "unknown", "scope"].map(str::to_owned).into();
-        Self { other: None, quick: true, rounds: Some(1), only, json: None, svg: None }
+        Self { other: None, quick: true, rounds: Some(1), starts: None, only, json: None, svg: None }
     }
 }
 
@@ -101,12 +104,13 @@ fn run_scenarios(workspace: &Workspace, options: &Options) -> Result<(), Failure
     let chosen = Chosen::by(&options.only)?;
     let mut effort = if options.quick { rounds::QUICK } else { rounds::FULL };
     effort.rounds = options.rounds.unwrap_or(effort.rounds);
+    effort.starts = options.starts.unwrap_or(effort.starts).clamp(1, effort.rounds.max(1));
     let place = Place::make()?;
     let contenders: Vec<Contender> =
         Contender::ALL.into_iter().filter(|one| chosen.contenders.includes(one.name())).collect();
     let mut bench = set_up(workspace, &place, effort, &contenders)?;
     let machine = Machine::describe(workspace, bench.stage.version()?, bench.origin.version.clone())?;
-    report::print_head(&machine, &effort);
+    report::print_head(&machine, &effort, &contenders);
     let mut rows = Vec::new();
     for scenario in scenario::ALL.into_iter().filter(|one| chosen.measured.includes(one.name)) {
         let measured = bench.run(&scenario, |one| contenders.contains(&one))?;

@@ -93,7 +93,7 @@ impl Row {
     }
 }
 
-pub(super) fn print_head(machine: &Machine, effort: &Effort) {
+pub(super) fn print_head(machine: &Machine, effort: &Effort, contenders: &[Contender]) {
     println!("{}", machine.line());
     println!(
         "CPU time of the contender's workerd process for one request, user and system: the median of {} rounds of {}\n\
@@ -102,7 +102,7 @@ pub(super) fn print_head(machine: &Machine, effort: &Effort) {
          request. All but `forward` and `refuse` log each accepted request, and at most 600 refusals a minute, into a file.",
         effort.rounds, effort.requests, effort.starts
     );
-    for contender in Contender::ALL {
+    for contender in contenders {
         println!("  {:<12} {}", contender.name(), contender.description());
     }
 }
