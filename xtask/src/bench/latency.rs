@@ -32,8 +32,9 @@ pub(super) struct Latencies {
     each: Vec<Latency>,
 }
 
-/// Measures accepted requests whose record is cached, for `seconds` with each contender.
-pub(super) fn run(bench: &mut Bench<'_>, seconds: u32, chosen: &[Contender]) -> Result<Latencies, Failure> {
+/// Measures accepted requests whose record is cached.
+pub(super) fn run(bench: &mut Bench<'_>, chosen: &[Contender]) -> Result<Latencies, Failure> {
+    let seconds = bench.effort.latency_secs;
     let scenario = scenario::accepted();
     let traffic = scenario.traffic(&bench.issued, &mut bench.maker);
     let mut running = Vec::new();

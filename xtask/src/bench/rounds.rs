@@ -28,12 +28,17 @@ pub(super) struct Effort {
     pub(super) warm_up: usize,
     /// How many keys there are.
     pub(super) keys: usize,
+    /// How long each contender is sent requests at a fixed rate.
+    pub(super) latency_secs: u32,
 }
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
 pub(super) const FULL: Effort =
-    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 30_000, keys: 100_000 };
-pub(super) const QUICK: Effort = Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000 };
+    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 30_000, keys: 100_000, latency_secs: 20 };
+pub(super) const QUICK: Effort =
+    Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000, latency_secs: 5 };
+pub(super) const BRIEF: Effort =
+    Effort { rounds: 1, starts: 1, requests: 250, warm_up: 250, keys: 1000, latency_secs: 1 };
 
 pub(super) struct Measured {
     pub(super) contender: Contender,
