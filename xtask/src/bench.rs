@@ -130,7 +130,7 @@ fn run_scenarios(workspace: &Workspace, options: &Options, effort: Effort) -> Re
         latencies.print();
         write(options, &machine, &effort, &rows, Some(&latencies))?;
     }
-    report::print_bars(&rows)
+    report::print_bars(&rows, &effort)
 }
 
 fn write(

@@ -168,8 +168,10 @@ impl Bar {
 }
 
 /// Prints the bars; what is counted does not depend on the machine, so a count that is too high is a failure.
-pub(super) fn print_bars(rows: &[Row]) -> Result<(), Failure> {
-    let bars = bars(rows);
+pub(super) fn print_bars(rows: &[Row], effort: &Effort) -> Result<(), Failure> {
+    let mut bars = bars(rows);
+    // One round is no measurement.
+    bars.retain(|bar| effort.rounds > 1 || bar.what.ends_with(COUNTED));
     if !bars.is_empty() {
         println!("\nbars");
     }
