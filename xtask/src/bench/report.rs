@@ -129,23 +129,24 @@ pub(super) fn to_json(
     })
 }
 
-/// The table of PERFORMANCE.md.
+/// The table of PERFORMANCE.md, with a column for each contender that took part.
 pub(super) fn print_table(rows: &[Row]) {
-    let names = Contender::ALL.map(Contender::name).join(" | ");
+    let contenders: Vec<Contender> =
+        Contender::ALL.into_iter().filter(|one| rows.iter().any(|row| row.of(*one).is_some())).collect();
+    let names: Vec<&str> = contenders.iter().map(|one| one.name()).collect();
+    let names = names.join(" | ");
+    let lines = "|---".repeat(contenders.len() + 2);
     println!(
-        "\n| CPU µs for one request | {names} | gate ÷ handwritten | $ per million, gate |\n|---{}|",
-        "|---".repeat(Contender::ALL.len() + 2)
+        "\n| CPU µs for one request | {names} | gate ÷ handwritten | $ per million, gate |\n|---{lines}|"
     );
     for row in rows {
-        let figures =
-            Contender::ALL.map(|one| row.of(one).map_or(String::new(), |one| format!("{:.0}", one.median())));
-        println!(
-            "| {} | {} | **{}** | {} |",
-            row.scenario.title,
-            figures.join(" | "),
-            cell(row.ratio(Contender::Gate, Contender::Handwritten)),
-            cell(row.dollars_per_million(Contender::Gate)),
-        );
+        let figure =
+            |one: &Contender| row.of(*one).map_or(String::new(), |one| format!("{:.0}", one.median()));
+        let figures = contenders.iter().map(figure).collect::<Vec<_>>().join(" | ");
+        let ratio = cell(row.ratio(Contender::Gate, Contender::Handwritten));
+        let dollars = row.dollars_per_million(Contender::Gate);
+        let dollars = dollars.map_or(String::new(), |dollars| format!("{dollars:.3}"));
+        println!("| {} | {figures} | **{ratio}** | {dollars} |", row.scenario.title);
     }
 }
 
