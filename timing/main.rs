@@ -14,8 +14,8 @@ use dudect_bencher::ctbench::{BenchMetadata, BenchName, BenchOpts, run_benches_c
 use dudect_bencher::rand::RngExt;
 use dudect_bencher::{BenchRng, Class, CtRunner};
 use keygate_core::key::digest::{Digest, ImportedKey};
-use keygate_core::key::{Key, KeyPrefix, NewKey};
 use keygate_core::key::pepper::{Pepper, Peppers};
+use keygate_core::key::{Key, KeyPrefix, NewKey};
 
 const PEPPER: &str = "Zk9wVGVzdFBlcHBlck5vdEZvclVzZTAxMjM0NTY3ODkrLw";
 const PEPPER_PREVIOUS: &str = "T2xkUGVwcGVyRm9yVGVzdHNPbmx5QWJjZGVmZ2hpamtsbW4";

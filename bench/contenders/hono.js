@@ -1,7 +1,8 @@
-// The minimal filter once more, with a framework's router and its bearer-auth middleware.
+// The minimal filter once more, with a framework's router and its bearer-auth middleware, and the gate's log lines.
 
 import { Hono } from "hono";
 import { bearerAuth } from "hono/bearer-auth";
+import { logAccepted, logRefused, requestIdOf } from "./lib/log.js";
 
 const encoder = new TextEncoder();
 const records = new Map();
@@ -26,6 +27,7 @@ app.use(
         records.set(id, record);
         if (records.size > CACHE_ENTRIES) records.delete(records.keys().next().value);
       }
+      c.set("id", id);
       c.set("subject", record.subject);
       return crypto.subtle.timingSafeEqual(await hash, record.hash);
     },
@@ -37,6 +39,7 @@ app.all("*", (c) => {
   const headers = new Headers(request.headers);
   headers.delete("authorization");
   headers.set("x-keygate-subject", c.get("subject"));
+  logAccepted(request, c.get("id"), c.get("subject"));
   const url = request.url;
   const target = c.env.ORIGIN + url.slice(url.indexOf("/", 8));
   return fetch(target, { method: request.method, headers, body: request.body, redirect: "manual" });
@@ -44,10 +47,10 @@ app.all("*", (c) => {
 
 app.onError((error, c) => {
   const response = error.getResponse?.() ?? new Response(null, { status: 500 });
-  // Where the budget is one line a minute the bench asks for a flood without a log.
-  if (c.env.REJECTION_LOGS_PER_MINUTE > 1) {
-    console.log(JSON.stringify({ event: "refused", status: response.status, method: c.req.method, url: c.req.url }));
-  }
+  const request = c.req.raw;
+  const { status } = response;
+  const requestId = requestIdOf(request);
+  logRefused(request, { event: "authn_login_fail", code: "key_invalid", reason: "", status, requestId });
   return response;
 });
 

@@ -7,19 +7,19 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use keygate_core::auth::admission::{Admission, Gate};
-use keygate_core::request::head::RequestHead;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Lookup, Verdict, decide};
-use keygate_core::response::denial::{Cause, Denial};
-use keygate_core::telemetry::event::{Event, Scene};
-use keygate_core::key::{Key, KeyPrefix, NewKey};
 use keygate_core::auth::lookup::{LookupStep, before_store};
-use keygate_core::request::path::CanonicalPath;
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::key::pepper::Pepper;
+use keygate_core::key::{Key, KeyPrefix, NewKey};
 use keygate_core::policy::Policy;
 use keygate_core::record::Record;
+use keygate_core::request::head::RequestHead;
+use keygate_core::request::path::CanonicalPath;
+use keygate_core::response::denial::{Cause, Denial};
+use keygate_core::telemetry::event::{Event, Scene};
 use keygate_core::time::UnixSeconds;
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
 
 const PEPPER: &str = "bench-only-3vJ0mB8nXqT5wYc7RzK1pLd9GhFs2aUe6iOx4N";
 const PREFIX: &str = "acme_live";

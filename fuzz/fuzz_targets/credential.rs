@@ -6,9 +6,9 @@
 use std::sync::LazyLock;
 
 use base64ct::{Base64, Encoding};
+use keygate_core::policy::Policy;
 use keygate_core::request::credential::{AuthorizationFate, Places, Presented};
 use keygate_core::request::header_filter::HopHeaders;
-use keygate_core::policy::Policy;
 use keygate_fuzz::{PREFIX, form_decoded, text};
 use libfuzzer_sys::fuzz_target;
 
@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     stripped(policy, &input);
 });
 
-fn extracted(policy: &Policy, presented: &Presented<'_>) {
+fn extracted(policy: &Policy, presented: &Presented<'_, '_>) {
     let places = policy.places();
     let Ok(found) = places.extract(policy.key_prefix(), presented, false) else { return };
     without_the_key(places, presented.query, found.query.as_deref());
@@ -67,7 +67,7 @@ fn extracted(policy: &Policy, presented: &Presented<'_>) {
     }
 }
 
-fn released(policy: &Policy, presented: &Presented<'_>) {
+fn released(policy: &Policy, presented: &Presented<'_, '_>) {
     let places = policy.places();
     for imported_keys in [false, true] {
         let released = places.release(policy.key_prefix(), presented, imported_keys);
@@ -83,7 +83,7 @@ fn released(policy: &Policy, presented: &Presented<'_>) {
 }
 
 /// What stands in places other than `Authorization`.
-fn elsewhere(places: &Places, presented: &Presented<'_>) -> Vec<String> {
+fn elsewhere(places: &Places, presented: &Presented<'_, '_>) -> Vec<String> {
     let mut texts: Vec<String> =
         presented.headers.iter().flatten().map(|value| trimmed(value).into()).collect();
     if places.query_name().is_some() {

@@ -7,14 +7,16 @@
 use std::sync::LazyLock;
 
 use keygate_core::auth::admission::{Admission, Gate};
-use keygate_core::request::head::RequestHead;
-use keygate_core::auth::decide::{Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
-use keygate_core::key::{Key, KeyPrefix};
+use keygate_core::auth::decide::{
+    Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide,
+};
+use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::key::pepper::Pepper;
+use keygate_core::key::{Key, KeyPrefix};
 use keygate_core::policy::Policy;
 use keygate_core::record::Record;
+use keygate_core::request::head::RequestHead;
 use keygate_core::time::UnixSeconds;
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_fuzz::{PEPPER, PREFIX, form_decoded, percent_decoded, text};
 use libfuzzer_sys::fuzz_target;
 

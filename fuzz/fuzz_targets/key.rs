@@ -6,8 +6,8 @@
 use std::sync::LazyLock;
 
 use keygate_core::key::digest::{Digest, ImportedKey};
-use keygate_core::key::{Key, KeyId, KeyPrefix, NewKey};
 use keygate_core::key::pepper::{DigestMatch, Pepper, Peppers};
+use keygate_core::key::{Key, KeyId, KeyPrefix, NewKey};
 use keygate_fuzz::{PEPPER, PEPPER_PREVIOUS, PREFIX, tag, text};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,13 +2,13 @@
 #![no_main]
 
 use keygate_core::auth::admission::{Admission, Gate};
-use keygate_core::request::head::RequestHead;
 use keygate_core::auth::decide::{Lookup, Verdict, decide};
-use keygate_core::policy::origin::Origin;
-use keygate_core::policy::Policy;
-use keygate_core::time::UnixSeconds;
-use keygate_core::policy::route::Access;
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::policy::Policy;
+use keygate_core::policy::origin::Origin;
+use keygate_core::policy::route::Access;
+use keygate_core::request::head::RequestHead;
+use keygate_core::time::UnixSeconds;
 use keygate_fuzz::{PEPPER, text};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

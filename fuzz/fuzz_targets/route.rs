@@ -3,9 +3,9 @@
 //! Line 1: a byte of flags; line 2: the path; then routes, one a line: a letter for the access, methods, a pattern.
 #![no_main]
 
-use keygate_core::request::path::{CanonicalPath, PathRules};
 use keygate_core::policy::Policy;
 use keygate_core::policy::route::{Access, Found};
+use keygate_core::request::path::{CanonicalPath, PathRules};
 use keygate_fuzz::{percent_decoded, text};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;

@@ -3,8 +3,8 @@
 //! The six texts are divided by NUL; an absent one is a binding that is not set.
 #![no_main]
 
-use keygate_core::key::KeyId;
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::key::KeyId;
 use keygate_fuzz::{PEPPER, text};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -62,7 +62,8 @@ fn read(texts: &SecretTexts<'_>, secrets: &Secrets) {
     let list: Vec<Value> =
         texts.static_keys.map(|text| serde_json::from_str(text).unwrap_or_default()).unwrap_or_default();
     for record in &list {
-        let id = record["id"].as_str().and_then(|id| id.parse::<KeyId>().ok()).expect("every record has an id");
+        let id =
+            record["id"].as_str().and_then(|id| id.parse::<KeyId>().ok()).expect("every record has an id");
         assert_eq!(secrets.static_key(&id).expect("it is in the list").id, id);
     }
     let is_listed = list.iter().any(|record| record["id"] == stranger.as_str());

@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
+use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Date, Object, Promise, Reflect};
 use keygate_core::telemetry::event::without_urls;
 use keygate_core::time::UnixMillis;
@@ -55,8 +56,6 @@ pub(crate) async fn settled_within(ms: u32, promise: &Promise) -> Option<Result<
 }
 
 /// Comes to undefined after `ms` milliseconds. It ends with the request, so nothing clears it.
-///
-/// Not `worker::Delay`: it keeps the waker of its first poll, which here is that of the synchronous one in `fetch`.
 fn timer(ms: u32) -> Promise {
     Promise::new(&mut |resolve, _| {
         // A delay that a `setTimeout` does not take is over at once.
@@ -66,8 +65,11 @@ fn timer(ms: u32) -> Promise {
 }
 
 /// Waits for at most `ms` milliseconds; `None`: the time is over. What was waited for goes on, and nobody hears of it.
+///
+/// Not `worker::Delay`: it keeps the waker of its first poll, which here is that of the synchronous one in `fetch`. Not a `JsFuture`
+/// of `timer`: one whose promise never settles is never freed.
 pub(crate) async fn within<F: Future>(ms: u32, future: F) -> Option<F::Output> {
-    match select(pin!(future), JsFuture::from(timer(ms))).await {
+    match select(pin!(future), TimeoutFuture::new(ms)).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
     }

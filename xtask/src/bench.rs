@@ -8,20 +8,20 @@ mod cold_start;
 mod contender;
 mod keys;
 mod kv;
+mod latency;
 mod load;
 mod machine;
 mod memory;
 pub(crate) mod micro;
 mod origin;
-mod parts;
 mod picture;
 mod process;
-mod profile;
 mod report;
 mod rounds;
 mod scale;
 mod scenario;
 mod server;
+mod verify;
 
 use std::env;
 use std::fs;
@@ -37,12 +37,14 @@ use crate::workspace::Workspace;
 use contender::{Contender, Stage};
 use keys::KeyMaker;
 use kv::KvBackend;
+use latency::Latencies;
 use machine::Machine;
 use origin::Origin;
 use report::Row;
 use rounds::{Bench, Effort};
+use verify::VerifyApi;
 
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -53,7 +55,10 @@ pub(crate) struct Options {
     /// How many rounds
     #[arg(long, value_name = "NUMBER")]
     rounds: Option<usize>,
-    /// Only this scenario or contender; may be given more than once
+    /// How often the contenders are started anew in these rounds
+    #[arg(long, value_name = "NUMBER")]
+    starts: Option<usize>,
+    /// Only this scenario or contender, or `latency`; may be given more than once
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Also writes the results as JSON
@@ -64,25 +69,12 @@ pub(crate) struct Options {
     svg: Option<PathBuf>,
 }
 
-impl Options {
-    /// Whether every contender still answers every kind of request as it must, and reads KV as often as it may.
-    pub(crate) fn for_ci() -> Self {
-        let only =
-            ["accepted", "accepted-kv", "no-key", "forged", "unknown", "scope"].map(str::to_owned).into();
-        Self { other: None, quick: true, rounds: Some(1), only, json: None, svg: None }
-    }
-}
-
 #[derive(Subcommand)]
 enum Other {
     /// Sends many keys through the gate and prints its resident memory
     Memory(memory::Options),
     /// Starts contenders again and again and times their first answer
     ColdStart(cold_start::Options),
-    /// Measures parts of the job, and the gate, in one process
-    Parts(parts::Options),
-    /// Says where a request's time goes, by Linux's `perf`
-    Profile(profile::Options),
     /// Times the steps of a decision by themselves, natively and in wasm
     Micro,
     /// Has the command line import, list and export many keys, and prints time, memory and calls
@@ -91,41 +83,65 @@ enum Other {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     match &options.other {
-        None => run_scenarios(workspace, options),
+        None => run_scenarios(workspace, options, effort(options)),
         Some(Other::Memory(options)) => memory::run(workspace, options),
         Some(Other::ColdStart(options)) => cold_start::run(workspace, options),
-        Some(Other::Parts(options)) => parts::run(workspace, options),
-        Some(Other::Profile(options)) => profile::run(workspace, options),
         Some(Other::Micro) => micro::run(workspace),
         Some(Other::Scale(options)) => scale::run(workspace, options),
     }
 }
 
-fn run_scenarios(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
+/// For `cargo xtask ci`: whether every contender still answers every kind of request as it must, and reads KV and logs as often
+/// as it may. Its figures say nothing.
+pub(crate) fn check(workspace: &Workspace) -> Result<(), Failure> {
+    let only = ["accepted", "accepted-kv", "no-key-logged", "forged", "unknown", "scope", latency::NAME]
+        .map(str::to_owned);
+    run_scenarios(workspace, &Options { only: only.into(), ..Options::default() }, rounds::BRIEF)
+}
+
+fn effort(options: &Options) -> Effort {
+    let preset = if options.quick { rounds::QUICK } else { rounds::FULL };
+    let rounds = options.rounds.unwrap_or(preset.rounds);
+    Effort { rounds, starts: options.starts.unwrap_or(preset.starts).clamp(1, rounds.max(1)), ..preset }
+}
+
+fn run_scenarios(workspace: &Workspace, options: &Options, effort: Effort) -> Result<(), Failure> {
     let chosen = Chosen::by(&options.only)?;
-    let mut effort = if options.quick { rounds::QUICK } else { rounds::FULL };
-    effort.rounds = options.rounds.unwrap_or(effort.rounds);
     let place = Place::make()?;
     let contenders: Vec<Contender> =
         Contender::ALL.into_iter().filter(|one| chosen.contenders.includes(one.name())).collect();
     let mut bench = set_up(workspace, &place, effort, &contenders)?;
     let machine = Machine::describe(workspace, bench.stage.version()?, bench.origin.version.clone())?;
-    report::print_head(&machine, &effort);
+    report::print_head(&machine, &effort, &contenders);
     let mut rows = Vec::new();
-    for scenario in scenario::ALL.into_iter().filter(|one| chosen.scenarios.includes(one.name)) {
+    for scenario in scenario::ALL.into_iter().filter(|one| chosen.measured.includes(one.name)) {
         let measured = bench.run(&scenario, |one| contenders.contains(&one))?;
         let row = Row { scenario, measured };
         row.print();
         rows.push(row);
         // After each: what a run of an hour has measured is not lost when it is stopped.
-        write(options, &machine, &effort, &rows)?;
+        write(options, &machine, &effort, &rows, None)?;
     }
-    report::print_bars(&rows)
+    if !rows.is_empty() {
+        report::print_table(&rows);
+    }
+    if chosen.measured.includes(latency::NAME) {
+        let latencies = latency::run(&mut bench, &contenders)?;
+        latencies.print();
+        write(options, &machine, &effort, &rows, Some(&latencies))?;
+    }
+    report::print_bars(&rows, &effort)
 }
 
-fn write(options: &Options, machine: &Machine, effort: &Effort, rows: &[Row]) -> Result<(), Failure> {
+fn write(
+    options: &Options,
+    machine: &Machine,
+    effort: &Effort,
+    rows: &[Row],
+    latencies: Option<&Latencies>,
+) -> Result<(), Failure> {
     if let Some(file) = &options.json {
-        let json = report::to_json(machine, effort, rows);
+        let json = report::to_json(machine, effort, rows, latencies);
         fs::write(file, format!("{json:#}\n")).map_err(|error| not_written(file, &error))?;
     }
     if let Some(file) = &options.svg {
@@ -136,7 +152,8 @@ fn write(options: &Options, machine: &Machine, effort: &Effort, rows: &[Row]) ->
 
 /// What `--only` leaves.
 struct Chosen {
-    scenarios: Names,
+    /// Scenarios, and the latency.
+    measured: Names,
     contenders: Names,
 }
 
@@ -151,16 +168,16 @@ impl Names {
 
 impl Chosen {
     fn by(only: &[String]) -> Result<Self, Failure> {
-        let scenarios: Vec<&str> = scenario::ALL.iter().map(|one| one.name).collect();
+        let measured: Vec<&str> = scenario::ALL.iter().map(|one| one.name).chain([latency::NAME]).collect();
         let contenders = Contender::ALL.map(Contender::name);
-        let known = |name: &String| scenarios.contains(&name.as_str()) || contenders.contains(&name.as_str());
+        let known = |name: &String| measured.contains(&name.as_str()) || contenders.contains(&name.as_str());
         if let Some(unknown) = only.iter().find(|name| !known(name)) {
-            let names = [scenarios.join(", "), contenders.join(", ")].join("; or ");
+            let names = [measured.join(", "), contenders.join(", ")].join("; or ");
             return Err(Failure::new(format!("there is no `{unknown}`"), format!("choose from {names}")));
         }
         let among =
             |all: &[&str]| Names(only.iter().filter(|name| all.contains(&name.as_str())).cloned().collect());
-        Ok(Self { scenarios: among(&scenarios), contenders: among(&contenders) })
+        Ok(Self { measured: among(&measured), contenders: among(&contenders) })
     }
 }
 
@@ -174,8 +191,9 @@ fn set_up<'a>(
     let issued = maker.make(effort.keys);
     let kv = KvBackend::start(maker.entries(&issued))?;
     let origin = Origin::start(&place.0)?;
-    let stage = Stage::set(workspace, &place.0, contenders, origin.address, kv.address)?;
-    Ok(Bench { stage, kv, origin, maker, issued, effort })
+    let verify_api = VerifyApi::start(&issued)?;
+    let stage = Stage::set(workspace, &place.0, contenders, origin.address, kv.address, verify_api.address)?;
+    Ok(Bench { stage, kv, verify_api, origin, maker, issued, effort })
 }
 
 /// A folder of the run's own; it goes with the value.

@@ -95,7 +95,7 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
     // Behind a dot, so that it is not taken for a part of the bundle.
     let modules = staging.join(".modules");
     fs::create_dir_all(&modules).map_err(|error| not_written(&modules, &error))?;
-    bind(wasm, "keygate", &modules)?;
+    bind(wasm, &modules)?;
     program::run(
         workspace
             .command("wasm-opt")
@@ -139,11 +139,11 @@ fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the JavaScript that joins the wasm to the runtime. The library does it, so its version is the lock file's.
-pub(crate) fn bind(wasm: &Path, name: &str, modules: &Path) -> Result<(), Failure> {
+fn bind(wasm: &Path, modules: &Path) -> Result<(), Failure> {
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(wasm)
-        .out_name(name)
+        .out_name("keygate")
         .typescript(false)
         .remove_producers_section(true)
         // A fresh instance takes the place of one that has trapped.

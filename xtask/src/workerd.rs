@@ -29,12 +29,11 @@ pub(crate) fn compatibility_date(workspace: &Workspace) -> Result<String, Failur
 }
 
 /// One Worker on the socket `http`, with the KV namespace `KEYS` behind `kv`. Modules and bindings are Cap'n Proto.
-pub(crate) fn config(modules: &str, bindings: &str, date: &str, kv: SocketAddr, v8_flags: &[&str]) -> String {
+pub(crate) fn config(modules: &str, bindings: &str, date: &str, kv: SocketAddr) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-    v8Flags = {v8_flags:?},
     services = [
         (name = "main", worker = (
             compatibilityDate = "{date}",

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keygate_core::request::header_filter::TABLE;
 use serde_json::{Value, json};
 
 use crate::bundle;
 use crate::failure::Failure;
 use crate::loopback::listen;
 use crate::program;
-use crate::setup::WASM_TARGET;
 use crate::workerd;
 use crate::workspace::Workspace;
 
@@ -26,10 +26,8 @@ pub(super) enum Contender {
     Handwritten,
     Minimal,
     Hono,
-    Idiomatic,
+    VerifyApi,
     Gate,
-    /// Parts of the others, in one process; no contender of a scenario.
-    Parts,
 }
 
 impl Contender {
@@ -39,7 +37,7 @@ impl Contender {
         Self::Handwritten,
         Self::Minimal,
         Self::Hono,
-        Self::Idiomatic,
+        Self::VerifyApi,
         Self::Gate,
     ];
 
@@ -50,9 +48,8 @@ impl Contender {
             Self::Handwritten => "handwritten",
             Self::Minimal => "minimal",
             Self::Hono => "hono",
-            Self::Idiomatic => "idiomatic",
+            Self::VerifyApi => "verify-api",
             Self::Gate => "gate",
-            Self::Parts => "parts",
         }
     }
 
@@ -63,9 +60,8 @@ impl Contender {
             Self::Handwritten => "JavaScript, the gate's whole job",
             Self::Minimal => "JavaScript, SHA-256 and two headers",
             Self::Hono => "the same in Hono, with its bearer-auth",
-            Self::Idiomatic => "Keygate's core with the types of the worker crate",
+            Self::VerifyApi => "JavaScript, asks a verify API about each request",
             Self::Gate => "Keygate",
-            Self::Parts => "parts of the others",
         }
     }
 
@@ -76,28 +72,27 @@ impl Contender {
             Self::Handwritten => "bench/contenders/handwritten.js",
             Self::Minimal => "bench/contenders/minimal.js",
             Self::Hono => "bench/contenders/hono.js",
-            Self::Idiomatic => "bench/idiomatic/entry.js",
+            Self::VerifyApi => "bench/contenders/verify_api.js",
             Self::Gate => "build/entry.js",
-            Self::Parts => "bench/parts.js",
         }
     }
 
     /// The wasm that its module imports.
     fn wasm(self) -> Option<&'static str> {
         match self {
-            Self::Gate | Self::Parts => Some("keygate_bg.wasm"),
-            Self::Idiomatic => Some("idiomatic_bg.wasm"),
+            Self::Gate => Some("keygate_bg.wasm"),
             _ => None,
         }
     }
 }
 
-/// What the contenders are configured with; each gets all of it, and reads what it knows.
+/// What the contenders are configured with; each gets all of it, and reads what it knows. What is not here has its default.
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
     pub(super) cache_secs: u32,
     pub(super) cache_entries: u32,
-    pub(super) rejection_logs_per_minute: u32,
+    /// `None`: the default.
+    pub(super) rejection_logs_per_minute: Option<u32>,
     pub(super) routes: fn() -> Value,
 }
 
@@ -106,6 +101,7 @@ pub(super) struct Stage<'a> {
     pub(super) place: &'a Path,
     pub(super) origin: SocketAddr,
     pub(super) kv: SocketAddr,
+    pub(super) verify_api: SocketAddr,
     workerd: PathBuf,
     compatibility_date: String,
 }
@@ -118,19 +114,17 @@ impl<'a> Stage<'a> {
         contenders: &[Contender],
         origin: SocketAddr,
         kv: SocketAddr,
+        verify_api: SocketAddr,
     ) -> Result<Self, Failure> {
         bundle::build(workspace)?;
         for contender in contenders {
-            let built = match contender {
-                Contender::Idiomatic => build_idiomatic(workspace, place)?,
-                _ => workspace.bundle(),
-            };
-            bundle_module(workspace, *contender, &built, place)?;
+            bundle_module(workspace, *contender, place)?;
         }
         Ok(Self {
             place,
             origin,
             kv,
+            verify_api,
             workerd: workerd::program(workspace)?,
             compatibility_date: workerd::compatibility_date(workspace)?,
         })
@@ -145,32 +139,27 @@ impl<'a> Stage<'a> {
 
     /// Starts a runtime of its own for one contender.
     pub(super) fn start(&self, contender: Contender, settings: &Settings) -> Result<Worker, Failure> {
-        self.start_with(contender, settings, &[])
-    }
-
-    /// The same, with flags of V8's.
-    pub(super) fn start_with(
-        &self,
-        contender: Contender,
-        settings: &Settings,
-        v8_flags: &[&str],
-    ) -> Result<Worker, Failure> {
         let place = self.place.join(contender.name());
         let config = place.join("config.capnp");
-        fs::write(&config, self.config(contender, settings, v8_flags))
+        fs::write(&config, self.config(contender, settings))
             .map_err(|error| super::not_written(&config, &error))?;
         let log = place.join("log");
-        let log_file = fs::File::create(&log).map_err(|error| super::not_written(&log, &error))?;
+        let log_file = fs::File::options()
+            // So that it can be emptied on the way.
+            .append(true)
+            .create(true)
+            .open(&log)
+            .map_err(|error| super::not_written(&log, &error))?;
+        log_file.set_len(0).map_err(|error| super::not_written(&log, &error))?;
         let errors = log_file.try_clone().map_err(|error| super::not_written(&log, &error))?;
         let printed = fs::File::open(&log).map_err(|error| super::not_written(&log, &error))?;
         let (listener, address) = listen()?;
         let mut command = workerd::serve(&self.workerd, &config, listener);
-        // V8 may write a log of its own where it stands.
-        command.current_dir(&place).stdout(log_file).stderr(errors);
+        command.stdout(log_file).stderr(errors);
         Ok(Worker { contender, address, log, printed, process: Running::start(&mut command)? })
     }
 
-    fn config(&self, contender: Contender, settings: &Settings, v8_flags: &[&str]) -> String {
+    fn config(&self, contender: Contender, settings: &Settings) -> String {
         let wasm = contender.wasm();
         let wasm =
             wasm.map(|file| format!("(name = \"{file}\", wasm = embed \"{file}\"),")).unwrap_or_default();
@@ -187,13 +176,18 @@ impl<'a> Stage<'a> {
             json("CREDENTIALS", &json!(["bearer", "header:x-api-key"])),
             json("CACHE_SECONDS", &json!(settings.cache_secs)),
             json("CACHE_ENTRIES", &json!(settings.cache_entries)),
-            json("REJECTION_LOGS_PER_MINUTE", &json!(settings.rejection_logs_per_minute)),
-            // No contender logs what it lets through.
-            json("ACCESS_LOG_SAMPLE", &json!(0)),
+            settings
+                .rejection_logs_per_minute
+                .map(|lines| json("REJECTION_LOGS_PER_MINUTE", &json!(lines)))
+                .unwrap_or_default(),
+            match contender {
+                Contender::VerifyApi => text("VERIFY_URL", &format!("http://{}/verify", self.verify_api)),
+                _ => String::new(),
+            },
         ]
         .join("\n            ");
         let modules = format!("(name = \"worker.js\", esModule = embed \"worker.js\"), {wasm}");
-        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv, v8_flags)
+        workerd::config(&modules, &bindings, &self.compatibility_date, self.kv)
     }
 }
 
@@ -218,6 +212,12 @@ impl Worker {
         Ok(text.iter().fold(0, |lines, byte| lines + u64::from(*byte == b'\n')))
     }
 
+    /// Empties the file of what it printed: a million requests log some 300 MB.
+    pub(super) fn empty_log(&self) -> Result<(), Failure> {
+        let emptied = fs::File::options().write(true).open(&self.log).and_then(|log| log.set_len(0));
+        emptied.map_err(|error| super::not_written(&self.log, &error))
+    }
+
     /// Why a load on it stopped, with the end of what it printed.
     pub(super) fn stopped(&self, failure: &Failure) -> Failure {
         Failure::new(failure.to_string(), format!("its last lines were:\n{}", self.last_words()))
@@ -231,57 +231,29 @@ impl Worker {
     }
 }
 
-/// Makes one module of a contender's, as wrangler would, in its folder in `place`; `built` holds its wasm, if it has any.
-fn bundle_module(
-    workspace: &Workspace,
-    contender: Contender,
-    built: &Path,
-    place: &Path,
-) -> Result<(), Failure> {
+/// Makes one module of a contender's, as wrangler would, in its folder in `place`.
+fn bundle_module(workspace: &Workspace, contender: Contender, place: &Path) -> Result<(), Failure> {
     let folder = place.join(contender.name());
     fs::create_dir_all(&folder).map_err(|error| super::not_written(&folder, &error))?;
-    let source = match contender {
-        Contender::Idiomatic => built.join("entry.js"),
-        _ => workspace.root().join(contender.source()),
-    };
     program::run(
         workspace
             // It comes with wrangler, which calls it with the same format and conditions.
             .command("esbuild")
             .args(["--bundle", "--format=esm", "--target=es2024", "--conditions=workerd,worker,browser"])
             .args(["--external:*.wasm", "--external:cloudflare:*", "--log-level=error"])
-            .arg(source)
+            .arg(format!("--define:STRIPPED_HEADERS={}", stripped_headers()))
+            .arg(contender.source())
             .arg(format!("--outfile={}", folder.join("worker.js").display())),
         "run `cargo xtask setup`, then the bench again",
     )?;
     if let Some(file) = contender.wasm() {
         let copy = folder.join(file);
-        fs::copy(built.join(file), &copy).map_err(|error| super::not_written(&copy, &error))?;
+        fs::copy(workspace.bundle().join(file), &copy).map_err(|error| super::not_written(&copy, &error))?;
     }
     Ok(())
 }
 
-/// Builds bench/idiomatic as `cargo xtask build` builds the gate, into a folder that is returned.
-fn build_idiomatic(workspace: &Workspace, place: &Path) -> Result<PathBuf, Failure> {
-    let target = workspace.target().join("bench");
-    eprintln!("bench: the idiomatic contender; the first time this takes a minute or two");
-    program::run(
-        workspace
-            .command("cargo")
-            .args(["build", "--quiet", "--release", "--locked", "--target", WASM_TARGET])
-            .args(["--manifest-path", "bench/idiomatic/Cargo.toml", "--target-dir"])
-            .arg(&target),
-        "see the compiler's errors above",
-    )?;
-    let built = place.join("idiomatic-build");
-    bundle::bind(&target.join(WASM_TARGET).join("release/idiomatic.wasm"), "idiomatic", &built)?;
-    let wasm = built.join("idiomatic_bg.wasm");
-    program::run(
-        workspace.command("wasm-opt").args(["-O3", "--all-features"]).arg(&wasm).arg("-o").arg(&wasm),
-        "run `cargo xtask setup`, then the bench again",
-    )?;
-    let entry = built.join("entry.js");
-    fs::copy(workspace.root().join(Contender::Idiomatic.source()), &entry)
-        .map_err(|error| super::not_written(&entry, &error))?;
-    Ok(built)
+/// The headers that the gate does not forward, for contenders that do the same: names, and prefixes with a final `*`.
+fn stripped_headers() -> Value {
+    TABLE.iter().map(|row| format!("{}{}", row.name(), if row.is_prefix() { "*" } else { "" })).collect()
 }

@@ -59,7 +59,7 @@ impl KeyMaker {
         let mut entries = HashMap::with_capacity(keys.len() * 2);
         for (number, key) in keys.iter().enumerate() {
             let id = key.id();
-            let subject = format!("customer-{number}");
+            let subject = subject(number);
             let digest = self.pepper.digest(&key.as_presented()).to_string();
             let record = json!({
                 "v": 1, "id": id.as_str(), "subject": subject, "name": "Made by the bench", "digest": digest,
@@ -74,6 +74,11 @@ impl KeyMaker {
         }
         entries
     }
+}
+
+/// Who holds the key of this number.
+pub(super) fn subject(number: usize) -> String {
+    format!("customer-{number}")
 }
 
 fn make(prefix: &KeyPrefix, pepper: &Pepper, seed: &mut u64) -> NewKey {

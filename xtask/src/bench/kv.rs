@@ -19,7 +19,7 @@ impl KvBackend {
     pub(super) fn start(entries: HashMap<String, Arc<[u8]>>) -> Result<Self, Failure> {
         let reads = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&reads);
-        let address = server::serve(move |target| {
+        let address = server::serve(move |target, _| {
             counter.fetch_add(1, Ordering::Relaxed);
             // `GET /<name>?urlencoded=true`; of the characters in our names only the slash is encoded.
             let path = target.split('?').next().unwrap_or_default();

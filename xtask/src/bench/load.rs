@@ -4,12 +4,12 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
 /// Enough to keep one runtime busy, few enough that none of them waits long.
-const CONNECTIONS: usize = 8;
+pub(super) const CONNECTIONS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The requests of a scenario, the same bytes for every contender.
@@ -57,42 +57,88 @@ impl Client {
         numbers: Range<usize>,
         status: u16,
     ) -> Result<(), Failure> {
-        let outcomes: Vec<io::Result<()>> = thread::scope(|scope| {
+        self.on_each(|lane, connection| {
+            let mut exchange = Exchange::new(connection, traffic, status);
+            let mut numbers = numbers.clone().skip(lane).step_by(CONNECTIONS);
+            numbers.try_for_each(|number| exchange.run(number))
+        })
+        .map(drop)
+    }
+
+    /// Sends `count` requests, one each `interval`, whether the ones before are answered or not, and says how long each took.
+    ///
+    /// A request whose connection is still busy is sent late; its time counts from when it was due.
+    pub(super) fn send_at(
+        &mut self,
+        traffic: &Traffic,
+        count: usize,
+        interval: Duration,
+        status: u16,
+    ) -> Result<Vec<Duration>, Failure> {
+        let start = Instant::now() + interval;
+        let lanes = self.on_each(|lane, connection| {
+            let mut exchange = Exchange::new(connection, traffic, status);
+            let mut took = Vec::new();
+            for number in (lane..count).step_by(CONNECTIONS) {
+                let due = start + interval * u32::try_from(number).map_err(io::Error::other)?;
+                let wait = due.saturating_duration_since(Instant::now());
+                thread::sleep(wait);
+                // That this thread wakes late is no delay of the contender's.
+                let began = if wait.is_zero() { due } else { Instant::now() };
+                exchange.run(number)?;
+                took.push(began.elapsed());
+            }
+            Ok(took)
+        })?;
+        Ok(lanes.concat())
+    }
+
+    /// Has a thread for each connection.
+    fn on_each<T: Send>(
+        &mut self,
+        lane: impl Fn(usize, &mut BufReader<TcpStream>) -> io::Result<T> + Sync,
+    ) -> Result<Vec<T>, Failure> {
+        let lane = &lane;
+        let outcomes: Vec<io::Result<T>> = thread::scope(|scope| {
             let threads: Vec<_> = self
                 .connections
                 .iter_mut()
                 .enumerate()
-                .map(|(lane, connection)| {
-                    let numbers = numbers.clone().skip(lane).step_by(CONNECTIONS);
-                    scope.spawn(move || converse(connection, traffic, numbers, status))
-                })
+                .map(|(number, connection)| scope.spawn(move || lane(number, connection)))
                 .collect();
             let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
             joined
                 .map(|outcome| outcome.unwrap_or_else(|_| Err(io::Error::other("a load thread panicked"))))
                 .collect()
         });
-        outcomes.into_iter().collect::<io::Result<()>>().map_err(|error| failed(&error))
+        outcomes.into_iter().collect::<io::Result<_>>().map_err(|error| failed(&error))
     }
 }
 
-fn converse(
-    connection: &mut BufReader<TcpStream>,
-    traffic: &Traffic,
-    numbers: impl Iterator<Item = usize>,
+/// Requests and answers on one connection, one after the other.
+struct Exchange<'a> {
+    connection: &'a mut BufReader<TcpStream>,
+    traffic: &'a Traffic,
     expected: u16,
-) -> io::Result<()> {
-    let mut request = Vec::new();
-    let mut line = String::new();
-    for number in numbers {
-        traffic.write(number, &mut request);
-        connection.get_mut().write_all(&request)?;
-        let status = read_response(connection, &mut line)?;
-        if status != expected {
-            return Err(io::Error::other(format!("a request was answered {status}, not {expected}")));
-        }
+    request: Vec<u8>,
+    line: String,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(connection: &'a mut BufReader<TcpStream>, traffic: &'a Traffic, expected: u16) -> Self {
+        Self { connection, traffic, expected, request: Vec::new(), line: String::new() }
     }
-    Ok(())
+
+    /// Sends the request of this number, and fails unless it is answered as expected.
+    fn run(&mut self, number: usize) -> io::Result<()> {
+        self.traffic.write(number, &mut self.request);
+        self.connection.get_mut().write_all(&self.request)?;
+        let status = read_response(self.connection, &mut self.line)?;
+        if status == self.expected {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("a request was answered {status}, not {}", self.expected)))
+    }
 }
 
 /// Reads one response and gives its status; its body is thrown away.

@@ -15,6 +15,8 @@ pub(super) struct Machine {
     pub(super) cpu: String,
     pub(super) cores: usize,
     kernel: String,
+    /// The load averages of the last 1, 5 and 15 minutes before the run.
+    load: String,
     /// Empty where none runs, as is the origin.
     pub(super) workerd: String,
     pub(super) origin: String,
@@ -40,6 +42,7 @@ impl Machine {
             cpu: cpu.map_or("unknown", |(_, model)| model).to_owned(),
             cores: thread::available_parallelism().map_or(1, usize::from),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            load: load(),
             workerd: String::new(),
             origin: String::new(),
             rustc: first_line("rustc", &["--version"])?,
@@ -49,7 +52,8 @@ impl Machine {
 
     pub(super) fn line(&self) -> String {
         let cores = format!("{} cores", self.cores);
-        let parts = [&self.date, &self.cpu, &cores, &self.workerd, &self.origin];
+        let load = format!("load {}", self.load);
+        let parts = [&self.date, &self.cpu, &cores, &self.workerd, &self.origin, &load];
         parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
@@ -59,12 +63,19 @@ impl Machine {
             "cpu": self.cpu,
             "cores": self.cores,
             "kernel": self.kernel,
+            "load": self.load,
             "workerd": self.workerd,
             "origin": self.origin,
             "rustc": self.rustc,
             "commit": self.commit,
         })
     }
+}
+
+/// The first three fields of `/proc/loadavg`.
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 /// The commit that was measured; nothing in a copy without history.

@@ -124,7 +124,7 @@ impl Origin {
         let counter = Arc::clone(&requests);
         let small: Arc<[u8]> = Arc::from(SMALL_BODY.as_bytes());
         let large: Arc<[u8]> = Arc::from(vec![b'x'; LARGE]);
-        let address = server::serve(move |target| {
+        let address = server::serve(move |target, _| {
             counter.fetch_add(1, Ordering::Relaxed);
             Some(Arc::clone(if target == LARGE_PATH { &large } else { &small }))
         })?;

@@ -25,10 +25,6 @@ impl Running {
         Ok(Self { child })
     }
 
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// CPU time so far, user and system, in nanoseconds.
     ///
     /// By thread, because `/proc/<pid>/stat` counts in hundredths of a second.

@@ -13,6 +13,7 @@ use super::kv::KvBackend;
 use super::load::{Client, Traffic};
 use super::origin::Origin;
 use super::scenario::Scenario;
+use super::verify::VerifyApi;
 
 /// How much is sent.
 #[derive(Clone, Copy)]
@@ -27,12 +28,17 @@ pub(super) struct Effort {
     pub(super) warm_up: usize,
     /// How many keys there are.
     pub(super) keys: usize,
+    /// How long each contender is sent requests at a fixed rate.
+    pub(super) latency_secs: u32,
 }
 
 /// Short rounds and many of them: what the neighbours do changes from second to second.
 pub(super) const FULL: Effort =
-    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 30_000, keys: 100_000 };
-pub(super) const QUICK: Effort = Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000 };
+    Effort { rounds: 120, starts: 3, requests: 250, warm_up: 30_000, keys: 100_000, latency_secs: 20 };
+pub(super) const QUICK: Effort =
+    Effort { rounds: 21, starts: 1, requests: 250, warm_up: 3000, keys: 10_000, latency_secs: 5 };
+pub(super) const BRIEF: Effort =
+    Effort { rounds: 1, starts: 1, requests: 250, warm_up: 250, keys: 1000, latency_secs: 1 };
 
 pub(super) struct Measured {
     pub(super) contender: Contender,
@@ -44,6 +50,7 @@ pub(super) struct Measured {
 /// What was seen at the backends and in the log, for one request.
 pub(super) struct Counters {
     pub(super) kv_reads: f64,
+    pub(super) verify_calls: f64,
     pub(super) origin_requests: f64,
     pub(super) log_lines: f64,
 }
@@ -54,14 +61,16 @@ impl Measured {
         self.cpu_us.extend(next.cpu_us);
         self.total.requests += next.total.requests;
         self.total.kv_reads += next.total.kv_reads;
+        self.total.verify_calls += next.total.verify_calls;
         self.total.origin_requests += next.total.origin_requests;
         self.total.log_lines += next.total.log_lines;
     }
 
     pub(super) fn counters(&self) -> Counters {
-        let Totals { requests, kv_reads, origin_requests, log_lines } = self.total;
+        let Totals { requests, kv_reads, verify_calls, origin_requests, log_lines } = self.total;
         Counters {
             kv_reads: per(kv_reads, requests),
+            verify_calls: per(verify_calls, requests),
             origin_requests: per(origin_requests, requests),
             log_lines: per(log_lines, requests),
         }
@@ -96,6 +105,7 @@ pub(super) fn quantile(mut figures: Vec<f64>, quarter: usize) -> f64 {
 pub(super) struct Bench<'a> {
     pub(super) stage: Stage<'a>,
     pub(super) kv: KvBackend,
+    pub(super) verify_api: VerifyApi,
     pub(super) origin: Origin,
     pub(super) maker: KeyMaker,
     pub(super) issued: Vec<NewKey>,
@@ -115,6 +125,7 @@ struct Totals {
     /// Only those of measured rounds, as everything here.
     requests: u64,
     kv_reads: u64,
+    verify_calls: u64,
     origin_requests: u64,
     log_lines: u64,
 }
@@ -182,7 +193,8 @@ impl Bench<'_> {
         runner.send(&mut client, scenario, traffic, requests / 10)?;
         rest();
         runner.worker.new_log_lines()?;
-        let (kv_reads, origin_requests) = (self.kv.reads(), self.origin.requests()?);
+        let (kv_reads, verify_calls) = (self.kv.reads(), self.verify_api.calls());
+        let origin_requests = self.origin.requests()?;
         let cpu_before = runner.worker.process.cpu_nanos()?;
         runner.send(&mut client, scenario, traffic, requests)?;
         rest();
@@ -190,6 +202,7 @@ impl Bench<'_> {
         runner.cpu_us.push(per(cpu_nanos, requests as u64) / 1000.0);
         runner.total.requests += requests as u64;
         runner.total.kv_reads += self.kv.reads() - kv_reads;
+        runner.total.verify_calls += self.verify_api.calls() - verify_calls;
         runner.total.origin_requests += self.origin.requests()? - origin_requests;
         runner.total.log_lines += runner.worker.new_log_lines()?;
         Ok(())

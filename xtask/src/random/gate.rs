@@ -159,7 +159,7 @@ fn config(modules: &[String], date: &str, ring: &Ring, kv: SocketAddr, origin: S
     ]
     .map(json);
     let bindings = [texts.join("\n            "), variables.join("\n            ")].join("\n            ");
-    workerd::config(&modules.join(" "), &bindings, date, kv, &[])
+    workerd::config(&modules.join(" "), &bindings, date, kv)
 }
 
 fn not_written(file: &Path, error: &io::Error) -> Failure {
