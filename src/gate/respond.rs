@@ -81,7 +81,7 @@ fn respond(body: Option<&str>, init: &ResponseInit) -> Response {
     Response::new_with_opt_str_and_init(body, init).unwrap_or_else(|_| Response::error())
 }
 
-/// The last resort's value where there is none.
+/// Whether JavaScript has no value here.
 pub(crate) fn is_nothing(value: &JsValue) -> bool {
     value.is_null() || value.is_undefined()
 }
