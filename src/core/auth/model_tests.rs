@@ -541,6 +541,8 @@ proptest! {
                     revoked_at.entry(*at).or_insert(world.now_ms);
                 }
             }
+            // Where KV has none, the static record serves: the revocation was deleted.
+            revoked_at.retain(|at, _| !world.statics.contains_key(at) || world.store.contains_key(at));
             let Step::Ask { key, path, sent, inside } = *step else { continue };
             let Some(at) = world.key(key) else { continue };
             let text = match sent {
@@ -561,8 +563,6 @@ proptest! {
                 let is_static = world.statics.contains_key(&at);
                 let (revoked, worst_case_secs) = match world.kv {
                     // A revocation holds for a static record too, as soon as KV can be asked.
-                    // Where KV has none, the static record serves.
-                    Kv::Good if is_static && !world.store.contains_key(&at) => continue,
                     Kv::Good if is_static => ((*revoked).max(good_since), CACHE_SECS),
                     Kv::Good => (*revoked, CACHE_SECS),
                     Kv::Failing | Kv::Hanging if is_static => continue,

@@ -82,10 +82,12 @@ const PREFLIGHT: &str = "OPTIONS";
 /// Whether a framework may take a method from a parameter of this name. PHP strips spaces at the beginning, writes `.` and space as
 /// `_`, and ends a name at NUL and `[`.
 fn names_a_method(name: &str) -> bool {
-    let decoded: Vec<u8> = form_decoded(name).take(LONGEST_NAME).collect();
-    let name = decoded.split(|b| matches!(b, 0 | b'[')).next().unwrap_or_default().trim_ascii_start();
-    let folded = |b: &u8| if matches!(b, b'.' | b' ') { b'_' } else { b.to_ascii_lowercase() };
-    METHOD_PARAMETERS.iter().any(|known| name.iter().map(folded).eq(known.bytes()))
+    let folded = |b: u8| if matches!(b, b'.' | b' ') { b'_' } else { b.to_ascii_lowercase() };
+    let read_by_php = || {
+        let name = form_decoded(name).take(LONGEST_NAME).take_while(|b| !matches!(b, 0 | b'['));
+        name.skip_while(u8::is_ascii_whitespace).map(folded)
+    };
+    METHOD_PARAMETERS.iter().any(|known| read_by_php().eq(known.bytes()))
 }
 
 /// Longer than any of [`METHOD_PARAMETERS`], with room for what PHP leaves out.
