@@ -64,7 +64,8 @@ before(async () => {
 after(async () => {
   await dev?.stop();
   await api?.stop();
-  if (home) await rm(home, { recursive: true });
+  // wrangler may still be writing its log.
+  if (home) await rm(home, { recursive: true, maxRetries: 10 });
 });
 
 test("every command of the README is run by this test, in its order", async () => {

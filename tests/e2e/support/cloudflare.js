@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 
 import { ACCOUNT, LIVE, TOKEN } from "./cli.js";
-import { Failing } from "./failing.js";
+import { Failing, readBody } from "./failing.js";
 
 const error = (status, code, message) => ({ status, errors: [{ code, message }] });
 
@@ -52,9 +52,8 @@ export class Cloudflare extends Failing {
   }
 
   async #answer(request, response) {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = Buffer.concat(chunks);
+    const body = await readBody(request);
+    if (!body) return undefined;
     const url = new URL(request.url, "http://api");
     const path = url.pathname.replace("/client/v4", "").replace(`/accounts/${ACCOUNT}/storage/kv/namespaces/${LIVE}`, "");
     const call = `${request.method} ${path}`;

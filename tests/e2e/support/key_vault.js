@@ -11,7 +11,7 @@ import path from "node:path";
 import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 
-import { Failing } from "./failing.js";
+import { Failing, readBody } from "./failing.js";
 import { run } from "./program.js";
 import { pythonWithFlask } from "./python.js";
 
@@ -90,8 +90,8 @@ export class KeyVault extends Failing {
   }
 
   async #answer(request, response) {
-    let body = "";
-    for await (const chunk of request.setEncoding("utf8")) body += chunk;
+    const body = (await readBody(request))?.toString();
+    if (body === undefined) return undefined;
     const { host } = request.headers;
     const url = new URL(request.url, `https://${host}`);
     const call = `${request.method} ${url.host}${url.pathname}`;

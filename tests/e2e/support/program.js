@@ -11,6 +11,8 @@ export function run(program, args, { input = "", ...options } = {}) {
       if (error && typeof error.code !== "number") reject(new Error(`${program}: ${error.message}\n${stderr}`));
       else resolve({ status: error?.code ?? 0, stdout, stderr });
     });
+    // A program may end without having read its input; its status says whether that was right.
+    child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
 }

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import http from "node:http";
 
-import { Failing } from "./failing.js";
+import { Failing, readBody } from "./failing.js";
 
 /**
  * Given a call (`METHOD /path`, and the AWS operation where it is one), `fail` may return { status, json } to answer it with, or
@@ -14,8 +14,8 @@ export class Relay extends Failing {
   static async start(to) {
     const relay = new Relay();
     relay.server = http.createServer(async (request, response) => {
-      const chunks = [];
-      for await (const chunk of request) chunks.push(chunk);
+      const body = await readBody(request);
+      if (!body) return;
       const operation = request.headers["x-amz-target"]?.split(".")[1];
       const told = await relay.fail(`${request.method} ${request.url}${operation ? ` ${operation}` : ""}`);
       if (told === "hang") return;
@@ -24,8 +24,13 @@ export class Relay extends Failing {
         return;
       }
       const asked = http.request(`${to}${request.url}`, { method: request.method, headers: request.headers });
-      asked.on("error", () => response.destroy()).end(Buffer.concat(chunks));
-      const [answer] = await once(asked, "response");
+      asked.end(body);
+      const [answer] = await once(asked, "response").catch(() => []);
+      if (!answer) {
+        response.destroy();
+        return;
+      }
+      asked.on("error", () => response.destroy());
       if (typeof told === "function") {
         answer.resume();
         told();
