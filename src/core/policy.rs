@@ -21,16 +21,16 @@ use crate::policy::origin::Origin;
 use crate::policy::route::{Route, RouteTable};
 use crate::record::token::Plan;
 use crate::request::credential::Places;
-use crate::request::header_filter::HeaderFilter;
+use crate::request::header_filter::{HeaderFilter, METHOD_HEADERS};
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
 
 pub use error::{PolicyError, PolicyErrors};
 pub use vars::{VARIABLES, Variable};
 
-/// The headers whose values the gate reads, besides those that hold a credential. `Content-Digest` is signed, `CF-Ray` and
-/// `User-Agent` are logged.
-const READ_HEADERS: [&str; 17] = [
+/// The headers whose values the gate reads, besides [`METHOD_HEADERS`] and those that hold a credential. `Content-Digest` is
+/// signed, `CF-Ray` and `User-Agent` are logged.
+const READ_HEADERS: [&str; 11] = [
     "access-control-request-headers",
     "access-control-request-method",
     "authorization",
@@ -42,18 +42,12 @@ const READ_HEADERS: [&str; 17] = [
     "origin",
     "upgrade",
     "user-agent",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-method",
-    "x-override-method",
-    "x-requested-method",
 ];
 
 /// Whether the shell has to read the value of a header although it has no policy: what an answer and its log line need.
 #[must_use]
 pub fn reads_header_without_policy(name: &str) -> bool {
-    READ_HEADERS.contains(&name)
+    READ_HEADERS.contains(&name) || METHOD_HEADERS.contains(&name)
 }
 
 /// The variables, checked and compiled.
@@ -134,12 +128,13 @@ impl Policy {
     /// Whether the shell has to read the value of a header, whose name is in lower case.
     #[must_use]
     pub fn reads_header(&self, name: &str) -> bool {
-        READ_HEADERS.contains(&name) || self.places.header_names().iter().any(|source| **source == *name)
+        reads_header_without_policy(name)
+            || self.places.header_names().iter().any(|source| **source == *name)
     }
 
     /// All headers whose values the shell reads.
     pub fn read_headers(&self) -> impl Iterator<Item = &str> {
-        READ_HEADERS.into_iter().chain(self.places.header_names().iter().map(|name| &**name))
+        READ_HEADERS.into_iter().chain(METHOD_HEADERS).chain(self.places.header_names().iter().map(|name| &**name))
     }
 
     /// Which of a request's headers are not forwarded.

@@ -256,10 +256,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn every_header_that_may_override_the_method_is_read() {
-    for name in crate::request::header_filter::METHOD_HEADERS {
-        assert!(super::reads_header_without_policy(name), "{name}");
-    }
-}
