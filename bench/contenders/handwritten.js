@@ -167,7 +167,7 @@ const BAD_TOKEN = { "www-authenticate": 'Bearer realm="api", error="invalid_toke
 const noLogin = (code, title, detail) => refusal(401, "authn_login_fail", code, title, detail, BAD_TOKEN);
 const KEY_EXPIRED = noLogin("key_expired", "API key expired", "The API key has expired. Ask for a new one.");
 const KEY_TOO_NEW = noLogin("key_not_yet_valid", "API key not valid yet", "Try again later.");
-const KEY_DISABLED = noLogin("key_disabled", "API key disabled", "The API key is disabled. Ask whoever issued it.");
+const KEY_DISABLED = noLogin("key_disabled", "API key disabled", "The API key is disabled. Ask its issuer.");
 const KEY_REVOKED = noLogin("key_revoked", "API key revoked", "Ask for a new one.");
 
 const forbidden = (code, title, detail, headers) => refusal(403, "authz_fail", code, title, detail, headers);
@@ -176,7 +176,7 @@ const scopeMissing = (scopes) =>
     "www-authenticate": `Bearer realm="api", error="insufficient_scope", scope="${scopes.join(" ")}"`,
   });
 const SUBJECT_NOT_ALLOWED = forbidden("subject_not_allowed", "Holder not allowed", "This resource is not for you.");
-const ROUTE_DENIED = forbidden("route_denied", "Closed", "This resource is closed to everybody.");
+const ROUTE_DENIED = forbidden("route_denied", "Route denied", "No API key gives access to this resource.");
 const HTTPS_REQUIRED = forbidden("https_required", "HTTPS required", "Use https.");
 
 const unclear = (status, code, title, detail, headers) =>
@@ -191,12 +191,12 @@ const PATH_AMBIGUOUS = unclear(
   400,
   "path_ambiguous",
   "Ambiguous path",
-  "The path has more than one reading. Send it in canonical form.",
+  "The path is ambiguous. Send it in canonical form.",
 );
 const METHOD_NOT_ALLOWED = unclear(
   405,
   "method_not_allowed",
   "Method not allowed",
-  "The methods that are allowed here stand in the Allow header.",
+  "The Allow header lists the allowed methods.",
   { allow: ALLOW },
 );

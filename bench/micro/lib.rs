@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
-use keygate_core::auth::decide::{Lookup, Verdict, decide};
+use keygate_core::auth::decide::{Decision, Lookup, decide};
 use keygate_core::auth::lookup::{LookupStep, before_store};
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::key::pepper::Pepper;
@@ -17,8 +17,8 @@ use keygate_core::policy::Policy;
 use keygate_core::record::Record;
 use keygate_core::request::head::RequestHead;
 use keygate_core::request::path::CanonicalPath;
-use keygate_core::response::denial::{Cause, Denial};
-use keygate_core::telemetry::event::{Event, Scene};
+use keygate_core::response::{Cause, Denial};
+use keygate_core::telemetry::event::{Event, RequestContext};
 use keygate_core::time::UnixSeconds;
 
 const PEPPER: &str = "bench-only-3vJ0mB8nXqT5wYc7RzK1pLd9GhFs2aUe6iOx4N";
@@ -96,7 +96,7 @@ impl Fixture {
         );
         let record = Rc::new(Record::parse_entry(id, &json).expect("a record"));
         let mut cache = RecordCache::new(10_000, 3600, 300);
-        cache.keep(&record, NOW_MS);
+        cache.insert(&record, NOW_MS);
         let key = new.reveal().to_owned();
         let mut forged = key.clone();
         let last = forged.pop();
@@ -132,7 +132,7 @@ impl Fixture {
                 self.gate.admit(&head(&headers)).is_err_and(|denial| denial.kind().is_some())
             }
             Step::LogLine => {
-                let scene = Scene {
+                let context = RequestContext {
                     request_id: "8f2c1d0e9b7a6543-FRA",
                     method: "GET",
                     path: "/v1/reports/42",
@@ -140,7 +140,7 @@ impl Fixture {
                     user_agent: Some("python-requests/2.32.3"),
                 };
                 let time = "2026-01-02T03:04:05.678Z";
-                let line = Event::denied(time, &self.denial, &scene, Some(&self.prefix)).to_line();
+                let line = Event::denied(time, &self.denial, &context, Some(&self.prefix)).to_line();
                 black_box(line).len() > 200
             }
         }
@@ -159,7 +159,7 @@ impl Fixture {
             return false;
         };
         match decide(&self.gate, &admitted, Lookup::Found(&record), now) {
-            Ok(Verdict::Permit(permit)) => black_box(permit.no_store()),
+            Ok(Decision::Permit(permit)) => black_box(permit.no_store()),
             _ => false,
         }
     }

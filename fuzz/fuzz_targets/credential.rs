@@ -1,24 +1,24 @@
-//! The places of a credential, and the headers that stay at the gate.
+//! The sources of a credential, and the headers that stay at the gate.
 //!
-//! Lines: which places are configured, `Authorization`, `X-API-Key`, `X-Key`, the query.
+//! Lines: which sources are configured, `Authorization`, `X-API-Key`, `X-Key`, the query.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use base64ct::{Base64, Encoding};
 use keygate_core::policy::Policy;
-use keygate_core::request::credential::{AuthorizationFate, Places, Presented};
+use keygate_core::request::credential::{AuthorizationHandling, CredentialSources, Presented};
 use keygate_core::request::header_filter::HopHeaders;
 use keygate_fuzz::{PREFIX, form_decoded, text};
 use libfuzzer_sys::fuzz_target;
 
-const PLACES: [&str; 5] = ["bearer", "basic", "header:x-api-key", "header:x-key", "query:api_key"];
-/// All places, for an input whose first line names none.
-const ALL: usize = (1 << PLACES.len()) - 1;
+const SOURCES: [&str; 5] = ["bearer", "basic", "header:x-api-key", "header:x-key", "query:api_key"];
+/// All sources, for an input whose first line names none.
+const ALL: usize = (1 << SOURCES.len()) - 1;
 
-/// A policy for each choice of places: bit 0 is the first.
+/// A policy for each choice of sources: bit 0 is the first.
 static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
-    let chosen = |mask: usize| (0..PLACES.len()).filter(move |at| mask >> at & 1 == 1).map(|at| PLACES[at]);
+    let chosen = |mask: usize| (0..SOURCES.len()).filter(move |at| mask >> at & 1 == 1).map(|at| SOURCES[at]);
     let vars = |mask| {
         serde_json::json!({
             "ORIGIN": "https://origin.example", "KEY_PREFIX": "acme_live",
@@ -35,58 +35,58 @@ fuzz_target!(|data: &[u8]| {
     let policy = &POLICIES[mask.max(1) - 1];
     let [authorization, x_api_key, x_key, query] = std::array::from_fn(|_| lines.next());
 
-    let places = policy.places();
+    let sources = policy.credential_sources();
     let header = |name: &str| if name == "x-api-key" { x_api_key } else { x_key };
-    let headers: Vec<Option<&str>> = places.header_names().iter().map(|name| header(name)).collect();
+    let headers: Vec<Option<&str>> = sources.header_names().iter().map(|name| header(name)).collect();
     let presented = Presented { authorization, headers: &headers, query };
     extracted(policy, &presented);
-    released(policy, &presented);
+    public_route(policy, &presented);
     stripped(policy, &input);
 });
 
 fn extracted(policy: &Policy, presented: &Presented<'_, '_>) {
-    let places = policy.places();
-    let Ok(found) = places.extract(policy.key_prefix(), presented, false) else { return };
-    without_the_key(places, presented.query, found.query.as_deref());
-    let elsewhere = elsewhere(places, presented);
+    let sources = policy.credential_sources();
+    let Ok(found) = sources.extract(policy.key_prefix(), presented, false) else { return };
+    without_the_key(sources, presented.query, found.query.as_deref());
+    let elsewhere = elsewhere(sources, presented);
     let Some(credential) = &found.credential else {
         assert!(elsewhere.is_empty(), "a credential was left unread");
         return;
     };
     assert_eq!(format!("{credential:?}"), "CredentialText(..)");
     let credential = credential.expose();
-    // Every place that holds anything holds the credential, or nothing of it is taken.
+    // Every source that holds anything holds the credential, or nothing of it is taken.
     assert!(elsewhere.iter().all(|text| text == credential), "two credentials became one");
     let authorization = presented.authorization.unwrap_or_default();
-    let is_in_authorization = in_authorization(places, authorization).iter().any(|text| text == credential);
+    let is_in_authorization = in_authorization(sources, authorization).iter().any(|text| text == credential);
     assert!(is_in_authorization || !elsewhere.is_empty(), "a credential that nobody sent");
-    if found.authorization == AuthorizationFate::Keep {
+    if found.authorization == AuthorizationHandling::Keep {
         assert!(!elsewhere.is_empty(), "the only credential goes to the origin");
         assert!(!authorization.contains(credential) || credential.len() > 512);
         holds_no_key(authorization);
     }
 }
 
-fn released(policy: &Policy, presented: &Presented<'_, '_>) {
-    let places = policy.places();
+fn public_route(policy: &Policy, presented: &Presented<'_, '_>) {
+    let sources = policy.credential_sources();
     for imported_keys in [false, true] {
-        let released = places.release(policy.key_prefix(), presented, imported_keys);
-        without_the_key(places, presented.query, released.query.as_deref());
+        let public = sources.for_public_route(policy.key_prefix(), presented, imported_keys);
+        without_the_key(sources, presented.query, public.query.as_deref());
         let authorization = presented.authorization.unwrap_or_default();
-        if released.authorization == AuthorizationFate::Keep {
+        if public.authorization == AuthorizationHandling::Keep {
             holds_no_key(authorization);
-            // Where a key of any form may be meant, it is only the origin's if the gate's came by another place.
-            let is_alone = elsewhere(places, presented).is_empty();
-            assert!(!imported_keys || !is_alone || in_authorization(places, authorization).is_empty());
+            // Where a key of any form may be meant, it is only the origin's if the gate's came by another source.
+            let is_alone = elsewhere(sources, presented).is_empty();
+            assert!(!imported_keys || !is_alone || in_authorization(sources, authorization).is_empty());
         }
     }
 }
 
-/// What stands in places other than `Authorization`.
-fn elsewhere(places: &Places, presented: &Presented<'_, '_>) -> Vec<String> {
+/// What stands in sources other than `Authorization`.
+fn elsewhere(sources: &CredentialSources, presented: &Presented<'_, '_>) -> Vec<String> {
     let mut texts: Vec<String> =
         presented.headers.iter().flatten().map(|value| trimmed(value).into()).collect();
-    if places.query_name().is_some() {
+    if sources.query_name().is_some() {
         for pair in presented.query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if form_decoded(name) != b"api_key" {
@@ -102,14 +102,14 @@ fn elsewhere(places: &Places, presented: &Presented<'_, '_>) -> Vec<String> {
 }
 
 /// What a bearer or basic `Authorization` could mean as a credential.
-fn in_authorization(places: &Places, value: &str) -> Vec<String> {
+fn in_authorization(sources: &CredentialSources, value: &str) -> Vec<String> {
     let (scheme, token) = trimmed(value).split_once([' ', '\t']).unwrap_or_default();
     let token = trimmed(token);
-    if places.bearer() && scheme.eq_ignore_ascii_case("bearer") {
+    if sources.bearer() && scheme.eq_ignore_ascii_case("bearer") {
         return vec![token.into()];
     }
     // Too long for any key: it is not decoded, and it is nobody's.
-    let basic = places.basic() && scheme.eq_ignore_ascii_case("basic") && token.len() <= 4 * 512;
+    let basic = sources.basic() && scheme.eq_ignore_ascii_case("basic") && token.len() <= 4 * 512;
     let pair = Base64::decode_vec(token).ok().filter(|_| basic).and_then(|pair| String::from_utf8(pair).ok());
     let Some(pair) = pair else { return Vec::new() };
     let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
@@ -137,9 +137,9 @@ fn holds_no_key(authorization: &str) {
 }
 
 /// The query that is left is the query without the pairs of ours, and not another byte is changed.
-fn without_the_key(places: &Places, query: Option<&str>, left: Option<&str>) {
+fn without_the_key(sources: &CredentialSources, query: Option<&str>, left: Option<&str>) {
     let is_ours = |pair: &str| {
-        places.query_name().is_some()
+        sources.query_name().is_some()
             && form_decoded(pair.split('=').next().unwrap_or_default()) == b"api_key"
     };
     let pairs: Vec<&str> = query.map(|query| query.split('&').collect()).unwrap_or_default();
@@ -160,8 +160,9 @@ fn stripped(policy: &Policy, names: &str) {
     }
     for name in names.split('\n').filter(|name| !["", "connection", "upgrade"].contains(name)) {
         let as_variable = name.replace('_', "-");
-        let is_place = policy.places().header_names().iter().any(|place| **place == *as_variable);
-        if as_variable.starts_with("x-keygate-") || is_place || name != as_variable {
+        let is_source =
+            policy.credential_sources().header_names().iter().any(|source| **source == *as_variable);
+        if as_variable.starts_with("x-keygate-") || is_source || name != as_variable {
             assert!(stripped.contains(&name), "{name}");
         }
     }

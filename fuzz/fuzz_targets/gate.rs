@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::decide::{
-    Authorization, Destination, LimiterAnswer, Lookup, Permit, Verdict, decide,
+    Authorization, Decision, Destination, LimiterAnswer, Lookup, Permit, decide,
 };
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::key::pepper::Pepper;
@@ -86,8 +86,8 @@ fn request(gate: &Gate, record: &Record, input: &str) {
     let now = UnixSeconds::new(NOW).expect("it is before the year 10000");
     let Ok(verdict) = decide(gate, &admitted, found, now) else { return };
     let permit = match verdict {
-        Verdict::Permit(permit) => permit,
-        Verdict::Limited(limited) => limited.settle(LimiterAnswer::Within).expect("it is within the limit"),
+        Decision::Permit(permit) => permit,
+        Decision::Limited(limited) => limited.settle(LimiterAnswer::Within).expect("it is within the limit"),
     };
     permitted(&permit, &head);
 }
@@ -123,7 +123,7 @@ fn permitted(permit: &Permit<'_>, head: &RequestHead<'_>) {
     }
 }
 
-/// The whole key stood in one of the places, in the clear or in a form that the place decodes.
+/// The whole key stood in one of the sources, in the clear or in a form that the source decodes.
 fn sent_the_key(head: &RequestHead<'_>) {
     let query = head.url.split('#').next().and_then(|url| Some(url.split_once('?')?.1));
     let query = String::from_utf8_lossy(&form_decoded(query.unwrap_or_default())).into_owned();

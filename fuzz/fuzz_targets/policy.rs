@@ -2,7 +2,7 @@
 #![no_main]
 
 use keygate_core::auth::admission::{Admission, Gate};
-use keygate_core::auth::decide::{Lookup, Verdict, decide};
+use keygate_core::auth::decide::{Decision, Lookup, decide};
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::policy::Policy;
 use keygate_core::policy::origin::Origin;
@@ -85,7 +85,7 @@ fn nobody_passes_without_a_key(policy: Policy) {
         assert!(admitted.key_id().is_none(), "a key was found where there is none");
         let verdict =
             decide(&gate, &admitted, Lookup::NotNeeded, UnixSeconds::MAX).expect("no key is needed");
-        let Verdict::Permit(permit) = verdict else { panic!("nobody's requests are counted") };
+        let Decision::Permit(permit) = verdict else { panic!("nobody's requests are counted") };
         assert!(permit.holder().is_none());
         let is_public = gate.policy.routes().as_slice().iter().any(|route| route.access() == Access::Public);
         assert!(is_public, "{path} needs a key");

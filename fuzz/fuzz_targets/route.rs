@@ -62,7 +62,7 @@ fuzz_target!(|data: &[u8]| {
         }
         Found::Ambiguous(_) => Outcome::Ambiguous,
     };
-    assert_eq!(found, reference(&routes, path.judged(), method, rules));
+    assert_eq!(found, reference(&routes, path.normalized(), method, rules));
 });
 
 /// The line of a route: `k13 /a/*` has access `key` and the methods 1 and 3.
@@ -83,26 +83,26 @@ fn written(line: &str) -> Option<Written<'_>> {
 
 fn one_reading(input: &str, path: &CanonicalPath<'_>, rules: PathRules) {
     let raw = input.split('\n').nth(1).unwrap_or("/");
-    let (forwarded, judged) = (path.forwarded(), path.judged());
-    assert!(judged.starts_with('/') && !judged.contains("//") && !judged.contains('\\'));
-    assert!(!judged.chars().any(char::is_control));
+    let (forwarded, normalized) = (path.forwarded(), path.normalized());
+    assert!(normalized.starts_with('/') && !normalized.contains("//") && !normalized.contains('\\'));
+    assert!(!normalized.chars().any(char::is_control));
     assert!(forwarded.is_ascii() && !forwarded.contains(['?', '#', '\\', ' ']));
     // Whatever an origin cuts or decodes once more than it should, it finds no dot segment.
     let slashes = if rules.case_insensitive { "%2f" } else { "%2F" };
-    for segment in judged.split('/').flat_map(|segment| segment.split(slashes)) {
+    for segment in normalized.split('/').flat_map(|segment| segment.split(slashes)) {
         let name = segment.split(';').next().unwrap_or_default();
-        assert!(name != "." && name != "..", "{judged}");
+        assert!(name != "." && name != "..", "{normalized}");
     }
     assert!(rules.allow_encoded_slash || !forwarded.to_ascii_lowercase().contains("%2f"));
-    // What is forwarded spells what came; and it is judged the same when it is read again.
+    // What is forwarded spells what came; and it is normalized the same when it is read again.
     assert_eq!(percent_decoded(forwarded), percent_decoded(raw));
     let again = CanonicalPath::parse(forwarded, rules).expect("what is forwarded is canonical");
-    assert_eq!((again.forwarded(), again.judged()), (forwarded, judged));
+    assert_eq!((again.forwarded(), again.normalized()), (forwarded, normalized));
     if !rules.case_insensitive && !rules.allow_encoded_slash {
-        assert_eq!(judged.as_bytes(), percent_decoded(forwarded));
+        assert_eq!(normalized.as_bytes(), percent_decoded(forwarded));
     }
     if rules.case_insensitive {
-        assert!(!judged.bytes().any(|b| b.is_ascii_uppercase()));
+        assert!(!normalized.bytes().any(|b| b.is_ascii_uppercase()));
     }
 }
 
@@ -116,17 +116,17 @@ enum Outcome {
 }
 
 /// The rule as it is documented, one route after the other.
-fn reference(routes: &[Written<'_>], judged: &str, method: &str, rules: PathRules) -> Outcome {
-    let plain = first(routes, &segments(judged, false), method, rules);
-    if judged.contains(';') && plain != first(routes, &segments(judged, true), method, rules) {
+fn reference(routes: &[Written<'_>], normalized: &str, method: &str, rules: PathRules) -> Outcome {
+    let plain = first(routes, &segments(normalized, false), method, rules);
+    if normalized.contains(';') && plain != first(routes, &segments(normalized, true), method, rules) {
         return Outcome::Ambiguous;
     }
     plain
 }
 
-fn segments(judged: &str, cut: bool) -> Vec<&str> {
+fn segments(normalized: &str, cut: bool) -> Vec<&str> {
     let text = |segment| if cut { str::split(segment, ';').next().unwrap_or_default() } else { segment };
-    let mut segments: Vec<&str> = judged[1..].split('/').map(text).collect();
+    let mut segments: Vec<&str> = normalized[1..].split('/').map(text).collect();
     if segments.last().is_some_and(|last| last.is_empty()) {
         segments.pop();
     }

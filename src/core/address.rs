@@ -1,4 +1,4 @@
-//! Client addresses, and the networks they may come from.
+//! Client addresses and networks.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -11,18 +11,18 @@ use thiserror::Error;
 
 use crate::text::message::escape_for_message;
 
-/// A network in CIDR form, or one address.
+/// A network in CIDR notation, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Network(IpNet); // INVARIANT: no bit set after the prefix, no IPv4-mapped IPv6
 
-/// Why a text is not a network; the text as messages show it.
+/// Why a string is not a network, with the escaped string.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NetworkError {
     /// Neither a network nor an address.
     #[error("`{0}` is not a network such as 203.0.113.0/24 or 2001:db8::/32, nor an address")]
     Form(String),
-    /// Bits are set to the right of the prefix: a slip of the pen, with two readings.
+    /// Bits are set after the prefix, so that the network is ambiguous.
     #[error("`{0}` has bits set after the prefix; the network is {network}", network = .0.trunc())]
     HostBits(IpNet),
     /// IPv4-mapped IPv6. Clients are compared in their IPv4 form, so it would never match.
@@ -31,7 +31,7 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Whether a client at `address` is inside; an IPv4-mapped IPv6 address counts as its IPv4 form.
+    /// Whether the network contains `address`; an IPv4-mapped IPv6 address counts as its IPv4 form.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
@@ -74,7 +74,7 @@ impl From<Network> for String {
     }
 }
 
-/// Reads the address of a client as the platform states it; anything else is no address.
+/// Reads the address of a client as the platform reports it; `None` if it is not an address.
 #[must_use]
 pub fn client_address(text: &str) -> Option<IpAddr> {
     text.parse().ok().map(|address: IpAddr| address.to_canonical())
@@ -89,7 +89,7 @@ mod tests {
     use std::string::ToString;
 
     fn network() -> impl Strategy<Value = IpNet> {
-        // Few bits, so that networks hold addresses, and end where addresses do.
+        // Few bits, so that networks contain addresses and share their edges.
         let v6 = (0_u128..4, 0_u32..128).prop_map(|(bits, shift)| IpAddr::V6((bits << shift).into()));
         let v4 = (0_u32..4, 0_u32..32).prop_map(|(bits, shift)| IpAddr::V4((bits << shift).into()));
         let address = prop_oneof![any::<IpAddr>(), v6, v4];
@@ -106,7 +106,7 @@ mod tests {
         }
 
         #[test]
-        fn network_is_written_as_it_is_read(network in network()) {
+        fn network_is_written_as_it_was_read(network in network()) {
             let Ok(network) = network.trunc().to_string().parse::<Network>() else { return Ok(()) };
             prop_assert_eq!(network.to_string().parse::<Network>().unwrap(), network);
         }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_of_a_network_are_inside_and_their_neighbours_are_not() {
+    fn network_contains_its_first_and_last_address_but_not_their_neighbours() {
         for (network, address, inside) in [
             ("203.0.113.0/24", "203.0.113.0", true),
             ("203.0.113.0/24", "203.0.113.255", true),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn network_with_two_readings_is_rejected() {
+    fn ambiguous_or_malformed_network_is_rejected() {
         for bad in [
             "",
             "203.0.113.9/24",

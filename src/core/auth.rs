@@ -1,4 +1,4 @@
-//! From a request to a decision: what can be said without a record, the record, and the decision.
+//! The decision on a request: the checks before its record, the record, and the decision itself.
 
 pub mod admission;
 pub mod cache;
@@ -6,4 +6,5 @@ pub mod decide;
 pub mod lookup;
 #[cfg(test)]
 mod model_tests;
+mod overrides;
 pub mod secrets;

@@ -1,4 +1,4 @@
-//! An API key, the pepper that marks it, and the digest that is stored for it.
+//! The API key, the pepper, and the digest that is stored in place of a key.
 
 pub mod digest;
 mod format;

@@ -1,4 +1,4 @@
-//! Everything in Keygate that decides. No I/O, no clock, no randomness: time and entropy are arguments.
+//! The decisions of Keygate. No I/O, no clock, no randomness: time and entropy are arguments.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

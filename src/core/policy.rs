@@ -1,4 +1,4 @@
-//! The policy: the Worker's variables, fully checked, compiled for the path of a request.
+//! The policy: the Worker's variables, checked, and compiled for matching requests.
 //!
 //! One parser serves the gate, `keygate check` and the tests.
 
@@ -20,7 +20,7 @@ use crate::policy::cors::Cors;
 use crate::policy::origin::Origin;
 use crate::policy::route::{Route, RouteTable};
 use crate::record::token::Plan;
-use crate::request::credential::Places;
+use crate::request::credential::CredentialSources;
 use crate::request::header_filter::{HeaderFilter, METHOD_HEADERS};
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
@@ -28,8 +28,8 @@ use crate::request::path::PathRules;
 pub use error::{PolicyError, PolicyErrors};
 pub use vars::{VARIABLES, Variable};
 
-/// The headers whose values the gate reads, besides [`METHOD_HEADERS`] and those that hold a credential. `Content-Digest` is
-/// signed, `CF-Ray` and `User-Agent` are logged.
+/// The headers whose values the gate reads, besides [`METHOD_HEADERS`] and the credential headers. `Content-Digest` is signed,
+/// `CF-Ray` and `User-Agent` are logged.
 const READ_HEADERS: [&str; 11] = [
     "access-control-request-headers",
     "access-control-request-method",
@@ -44,7 +44,7 @@ const READ_HEADERS: [&str; 11] = [
     "user-agent",
 ];
 
-/// Whether the shell has to read the value of a header although it has no policy: what an answer and its log line need.
+/// Whether the gate reads the value of a header, whose name is in lower case, whatever the policy says.
 #[must_use]
 pub fn reads_header_without_policy(name: &str) -> bool {
     READ_HEADERS.contains(&name) || METHOD_HEADERS.contains(&name)
@@ -55,7 +55,7 @@ pub fn reads_header_without_policy(name: &str) -> bool {
 pub struct Policy {
     origin: Origin,
     key_prefix: KeyPrefix,
-    places: Places,
+    credential_sources: CredentialSources,
     header_filter: HeaderFilter,
     routes: RouteTable,
     methods: Methods,
@@ -82,38 +82,38 @@ struct Limiter {
     period_secs: u32,
 }
 
-/// What holds for the keys of a plan.
+/// The rate limit of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanLimit<'p> {
-    /// No plan has limits here.
+    /// `PLANS` is empty: no plan has a limit.
     Unlimited,
-    /// Requests are counted.
+    /// A rate limiter counts the requests.
     Limiter {
         /// The limiter's binding.
         binding: &'p str,
         /// Its period: 10 or 60.
         period_secs: u32,
     },
-    /// Other plans have limits, and this one is not among them.
+    /// `PLANS` does not list this plan.
     Unknown,
 }
 
 impl Policy {
-    /// Reads the variables: one JSON object that holds all of them, and nothing else.
+    /// Reads the variables from a JSON object that contains them and nothing else.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its field, the value and what is allowed.
+    /// Every invalid field, with its value and what is allowed.
     pub fn from_json(json: &str) -> Result<Self, PolicyErrors> {
         read::read(json)
     }
 
-    /// Where requests go that no route sends elsewhere.
+    /// The origin of all routes that have none of their own.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// What every key begins with.
+    /// The prefix of every key.
     #[must_use]
     pub fn key_prefix(&self) -> &KeyPrefix {
         &self.key_prefix
@@ -121,20 +121,23 @@ impl Policy {
 
     /// Where a request may carry its key.
     #[must_use]
-    pub fn places(&self) -> &Places {
-        &self.places
+    pub fn credential_sources(&self) -> &CredentialSources {
+        &self.credential_sources
     }
 
-    /// Whether the shell has to read the value of a header, whose name is in lower case.
+    /// Whether the gate reads the value of a header, whose name is in lower case.
     #[must_use]
     pub fn reads_header(&self, name: &str) -> bool {
         reads_header_without_policy(name)
-            || self.places.header_names().iter().any(|source| **source == *name)
+            || self.credential_sources.header_names().iter().any(|source| **source == *name)
     }
 
-    /// All headers whose values the shell reads.
+    /// All headers whose values the gate reads.
     pub fn read_headers(&self) -> impl Iterator<Item = &str> {
-        READ_HEADERS.into_iter().chain(METHOD_HEADERS).chain(self.places.header_names().iter().map(|name| &**name))
+        READ_HEADERS
+            .into_iter()
+            .chain(METHOD_HEADERS)
+            .chain(self.credential_sources.header_names().iter().map(|name| &**name))
     }
 
     /// Which of a request's headers are not forwarded.
@@ -143,43 +146,43 @@ impl Policy {
         &self.header_filter
     }
 
-    /// What holds where.
+    /// The access rules.
     #[must_use]
     pub fn routes(&self) -> &RouteTable {
         &self.routes
     }
 
-    /// The methods that are let through at all.
+    /// The methods that the gate accepts.
     #[must_use]
     pub fn methods(&self) -> &Methods {
         &self.methods
     }
 
-    /// How the origin reads paths.
+    /// How the origin interprets paths.
     #[must_use]
     pub fn path_rules(&self) -> PathRules {
         self.path_rules
     }
 
-    /// Whether plain HTTP is taken from loopback.
+    /// Whether plain HTTP is accepted from loopback.
     #[must_use]
     pub fn allow_http(&self) -> bool {
         self.allow_http
     }
 
-    /// Whether keys without our prefix are looked up.
+    /// Whether keys that another system issued are looked up.
     #[must_use]
     pub fn imported_keys(&self) -> bool {
         self.imported_keys
     }
 
-    /// Cross-origin requests.
+    /// The rules for cross-origin requests.
     #[must_use]
     pub fn cors(&self) -> &Cors {
         &self.cors
     }
 
-    /// The realm that a 401 names; it stands between quotes as it is.
+    /// The realm in the challenge of a 401; it needs no escaping in a quoted string.
     #[must_use]
     pub fn realm(&self) -> &str {
         &self.realm
@@ -197,49 +200,49 @@ impl Policy {
         self.kv_timeout_ms
     }
 
-    /// How many records an isolate keeps; 0: none.
+    /// How many records an isolate caches; 0: none.
     #[must_use]
     pub fn cache_entries(&self) -> u32 {
         self.cache_entries
     }
 
-    /// How long an isolate serves a record it keeps; 0: not at all.
+    /// How long an isolate serves a cached record without reading KV; 0: it caches none.
     #[must_use]
     pub fn cache_secs(&self) -> u32 {
         self.cache_secs
     }
 
-    /// How much longer while KV fails.
+    /// How long after that it still serves the record while KV fails.
     #[must_use]
     pub fn stale_secs(&self) -> u32 {
         self.stale_secs
     }
 
-    /// How long the origin may take until its response headers.
+    /// How long the origin may take to send its response headers.
     #[must_use]
     pub fn origin_timeout_secs(&self) -> u32 {
         self.origin_timeout_secs
     }
 
-    /// How long a WebSocket or a response body of unstated length may last that a key opened; 0: as long as both ends like.
+    /// How long a WebSocket or a response body of unknown length may stay open after a key has opened it; 0: no limit.
     #[must_use]
     pub fn max_connection_secs(&self) -> u32 {
         self.max_connection_secs
     }
 
-    /// Which share of accepted requests is logged as a line, from 0 to 1.
+    /// The share of accepted requests that are logged as a line, from 0 to 1.
     #[must_use]
     pub fn access_log_sample(&self) -> f64 {
         self.access_log_sample
     }
 
-    /// How many rejections an isolate logs in a minute.
+    /// How many rejections an isolate logs per minute.
     #[must_use]
     pub fn rejection_logs_per_minute(&self) -> u32 {
         self.rejection_logs_per_minute
     }
 
-    /// The service bindings that the policy sends requests to.
+    /// The names of the service bindings that are origins.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         let routes = self.routes.as_slice().iter().filter_map(Route::origin);
         core::iter::once(&self.origin).chain(routes).filter_map(|origin| match origin {
@@ -248,12 +251,12 @@ impl Policy {
         })
     }
 
-    /// The rate limiters' bindings that the policy counts with.
+    /// The names of the rate limiter bindings of all plans.
     pub fn limiters(&self) -> impl Iterator<Item = &str> {
         self.plans.values().map(|limiter| &*limiter.binding)
     }
 
-    /// What holds for the keys of a plan.
+    /// The rate limit of the keys of a plan.
     #[must_use]
     pub fn plan(&self, plan: &Plan) -> PlanLimit<'_> {
         match self.plans.get(plan.as_str()) {

@@ -21,47 +21,47 @@ pub use fields::{Bounded, BoundedError, Meta, MetaError, Name, NameError, State,
 
 /// The one version of the record that this code reads and writes.
 pub const RECORD_VERSION: u64 = 1;
-/// Far above any honest record (64 scopes, 64 networks and 16 notes are under 12 KiB); reading stops here.
+/// The longest record that is read; the largest valid one (64 scopes, 64 networks and 16 notes) is under 12 KiB.
 pub const RECORD_MAX_BYTES: usize = 16 * 1024;
-/// `STATIC_KEYS` is a secret of at most 5 KB on the platform; the cap only keeps a local file sane.
+/// `STATIC_KEYS` is a secret of at most 5 KB on the platform; the limit bounds the work for a local file.
 pub const STATIC_KEYS_MAX_BYTES: usize = 64 * 1024;
 
-/// What is stored of a key, in the record's own field names.
+/// The record of a key, with the field names of its JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record {
     v: Version,
     /// The key's public half; the name of the entry is `key/<id>`.
     pub id: KeyId,
-    /// Who holds the key; the same across rotations.
+    /// The holder of the key; it does not change when the key is rotated.
     pub subject: Subject,
-    /// For people: what the key is for.
+    /// A description of the key for people.
     pub name: Name,
-    /// What a presented key is compared with.
+    /// The digest that a presented key must match.
     pub digest: Digest,
     /// Whether the key may be used.
     pub state: State,
     /// When the key was issued.
     pub created: UnixSeconds,
-    /// The first second at which the key is good.
+    /// The first second at which the key is valid.
     pub not_before: Option<UnixSeconds>,
-    /// The first second at which the key is no longer good.
+    /// The first second at which the key has expired.
     pub not_after: Option<UnixSeconds>,
-    /// What the key may do.
+    /// The scopes of the key.
     pub scopes: Bounded<Scope>,
-    /// Where it may be used from; none: from anywhere.
+    /// The networks from which it may be used; `None` or empty: any.
     pub ips: Option<Bounded<Network>>,
-    /// Which limits hold for it.
+    /// The plan, which determines its rate limit.
     pub plan: Option<Plan>,
-    /// The key that this one was made to replace.
+    /// The id of the key that this one replaces.
     pub replaces: Option<KeyId>,
-    /// The key that was made to replace this one.
+    /// The id of the key that replaces this one.
     pub replaced_by: Option<KeyId>,
-    /// Notes of the operator's; the gate does not look at them.
+    /// Notes of the operator; the gate ignores them.
     pub meta: Meta,
 }
 
 impl Record {
-    /// A new, active record with nothing granted and no end; the caller fills in the rest.
+    /// Creates an active record without scopes, restrictions and expiry; the caller sets the rest.
     #[must_use]
     pub fn new(id: KeyId, subject: Subject, digest: Digest, created: UnixSeconds) -> Self {
         Self {
@@ -83,10 +83,10 @@ impl Record {
         }
     }
 
-    /// The record as it is stored.
+    /// Serializes the record.
     ///
     /// # Errors
-    /// The record breaks a rule that its fields' types do not hold; it would not be read again.
+    /// The record breaks a rule that its field types do not enforce, so that it could not be read again.
     pub fn to_json(&self) -> Result<String, RecordError> {
         let json = serde_json::to_string(self)?;
         Self::parse(&json).map(|_| json)

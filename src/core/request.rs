@@ -1,10 +1,9 @@
-//! A request as the gate reads it: its head, its one path, its method, its credential, and the headers that stay at the gate.
+//! The parts of a request that the gate reads: URL, path, method, credential and headers; and the headers that it strips.
 
 pub mod credential;
 pub mod head;
 pub mod header_filter;
 pub mod method;
-pub(crate) mod overrides;
 pub mod path;
 pub(crate) mod query;
 pub mod url;

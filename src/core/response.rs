@@ -1,3 +1,11 @@
-//! The gate's own answers.
+//! What a refused request gets: the log names the cause, the caller gets the code.
 
-pub mod denial;
+mod cause;
+mod code;
+mod denial;
+#[cfg(test)]
+mod tests;
+
+pub use cause::Cause;
+pub use code::{Code, Row};
+pub use denial::{Answer, Denial};

@@ -1,9 +1,8 @@
-//! RFC 9421: what the gate signs of a request, so that the origin can tell that it came through the gate.
+//! HTTP message signatures (RFC 9421), by which the origin verifies that a request came through the gate.
 //!
-//! The origin finds one signature, labelled and tagged `keygate`. It covers `@method`, `@authority`, `@path` and `@query`
-//! as the origin sees them, and each of `content-digest`, `x-keygate-key-id`, `x-keygate-subject` and `x-keygate-scopes`
-//! that the request has. A header that is absent cannot be covered: an origin must refuse one of these that is there
-//! and not covered.
+//! There is one signature, labelled and tagged `keygate`. It covers `@method`, `@authority`, `@path` and `@query` as the
+//! origin receives them, and each of `content-digest`, `x-keygate-key-id`, `x-keygate-subject` and `x-keygate-scopes` that the
+//! request has. An absent header cannot be covered, so an origin must refuse a request that has one of these uncovered.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -21,26 +20,26 @@ use crate::time::UnixSeconds;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// As long as the hash: with fewer the key, and not the hash, is what there is to guess.
+/// The length of the hash: a shorter key is easier to guess than the hash.
 const KEY_MIN_BYTES: usize = 32;
-/// One block of SHA-256; HMAC hashes a longer key, and it gains nothing.
+/// One block of SHA-256; HMAC hashes a longer key, which adds nothing.
 const KEY_MAX_BYTES: usize = 64;
-/// 32 random bytes show some 30 different values; fewer than 10 are no random bytes.
+/// 32 random bytes have about 30 different values; bytes with fewer than 10 are not random.
 const KEY_MIN_DISTINCT: usize = 10;
 const KEY_ID_MAX_LEN: usize = 64;
-/// The one that signs, and the one before or after it.
+/// The signing key, and its predecessor or successor.
 const KEYS_MAX: usize = 2;
-/// Two digests and their names are under 200 bytes; to hash a header of 100 KB would cost more than all the rest.
+/// Two digests and their names are under 200 bytes; hashing a header of 100 KB would cost more than everything else.
 const CONTENT_DIGEST_MAX_LEN: usize = 1024;
-/// 128 bits: no two requests have the same.
+/// 128 bits: no two requests have the same nonce.
 pub const NONCE_LEN: usize = 16;
 
-/// The key that signs, out of `ORIGIN_SIGNING_KEY`.
+/// The signing key in `ORIGIN_SIGNING_KEY`.
 // Absent on purpose: Clone, Display, Serialize, PartialEq. The HMAC state zeroizes on drop.
 pub struct SigningKey {
-    /// The parameters that are the same in each signature: `;keyid="…";alg="hmac-sha256"`.
+    /// The parameters that are constant: `;keyid="…";alg="hmac-sha256"`.
     parameters: Box<str>,
-    /// The state after the key block, so that a request pays for the message alone.
+    /// The state after the key block, so that a request only hashes the message.
     state: HmacSha256,
 }
 
@@ -50,32 +49,32 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Why a text is not `ORIGIN_SIGNING_KEY`. It never holds the text.
+/// Why a string is not an `ORIGIN_SIGNING_KEY`. The error does not contain the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SigningKeyError {
     /// There is no key in it.
     #[error("is empty; set it to `<id>:<base64 of 32 random bytes>`, or remove it")]
     Empty,
     /// More than two keys.
-    #[error("holds more than two keys: the one that signs, and one before or after it")]
+    #[error("contains more than two keys: the signing key, and its predecessor or successor")]
     TooMany,
     /// An entry without a colon.
-    #[error("holds what is no `<id>:<base64>`; two of them are separated by white space")]
+    #[error("contains an entry that is not `<id>:<base64>`; separate two entries with white space")]
     Form,
-    /// An id that cannot stand in a signature.
+    /// An id that a signature cannot contain.
     #[error("has a key id that is not 1 to {KEY_ID_MAX_LEN} characters of A-Z, a-z, 0-9, `.`, `_` and `-`")]
     Id,
     /// Not base64, or not in its one canonical form.
-    #[error("holds a key that is not base64 with padding, as `openssl rand -base64 32` prints it")]
+    #[error("contains a key that is not base64 with padding, as `openssl rand -base64 32` prints it")]
     Base64,
-    /// Too few bytes, or more than HMAC-SHA-256 takes.
-    #[error("holds a key of fewer than {KEY_MIN_BYTES} or more than {KEY_MAX_BYTES} bytes")]
+    /// Fewer than 32 or more than 64 bytes.
+    #[error("contains a key of fewer than {KEY_MIN_BYTES} or more than {KEY_MAX_BYTES} bytes")]
     Length,
     /// Too few different bytes.
-    #[error("holds a key that repeats too few bytes to be random")]
+    #[error("contains a key with too few different bytes to be random")]
     Repetitive,
-    /// Two keys, one id: the origin could not tell them apart.
-    #[error("has one id for two keys")]
+    /// Both keys have the same id, so that the origin could not tell them apart.
+    #[error("has the same id for both keys")]
     SameId,
 }
 
@@ -88,7 +87,7 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     fn parse(text: &'a str) -> Result<Self, SigningKeyError> {
         let (id, key) = text.split_once(':').ok_or(SigningKeyError::Form)?;
-        // Nothing that would have to be escaped within quotes.
+        // Nothing that a quoted string would have to escape.
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if !(1..=KEY_ID_MAX_LEN).contains(&id.len()) || !id.bytes().all(plain) {
             return Err(SigningKeyError::Id);
@@ -107,28 +106,28 @@ impl<'a> Entry<'a> {
 }
 
 impl SigningKey {
-    /// Signs what the origin will see.
+    /// Signs a request.
     ///
     /// # Errors
-    /// [`Unsignable`]: the request must then not be sent, because nobody can vouch for it.
+    /// [`SignatureError`]; the request must then not be sent.
     pub fn sign(
         &self,
-        sent: &Sent<'_>,
+        components: &SignedComponents<'_>,
         created: UnixSeconds,
         nonce: &[u8; NONCE_LEN],
-    ) -> Result<Signature, Unsignable> {
-        let url = UrlParts::of(sent.url);
-        let mut base = Base::default();
-        base.derived("@method", sent.method, "")?;
+    ) -> Result<Signature, SignatureError> {
+        let url = UrlParts::of(components.url);
+        let mut base = SignatureBase::default();
+        base.derived("@method", components.method, "")?;
         base.derived("@authority", url.authority, "")?;
         base.derived("@path", url.path, "")?;
-        // Without a query the value is the mark alone (section 2.2.7).
+        // Without a query the value is `?` (section 2.2.7).
         base.derived("@query", "?", url.query.unwrap_or_default())?;
         let fields = [
-            ("content-digest", sent.content_digest.map(|digest| digest.0)),
-            ("x-keygate-key-id", sent.key_id),
-            ("x-keygate-subject", sent.subject),
-            ("x-keygate-scopes", sent.scopes),
+            ("content-digest", components.content_digest.map(|digest| digest.0)),
+            ("x-keygate-key-id", components.key_id),
+            ("x-keygate-subject", components.subject),
+            ("x-keygate-scopes", components.scopes),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
@@ -155,7 +154,7 @@ impl FromStr for SigningKey {
 
     /// Reads one or two `<id>:<base64>`, separated by white space; the first signs.
     ///
-    /// The second is for the origin, which may be given the same text and takes either. Here it is checked and dropped.
+    /// The second is for the origin, which may be configured with the same value and accepts both. Here it is only checked.
     ///
     /// # Errors
     /// Every variant of [`SigningKeyError`].
@@ -174,14 +173,14 @@ impl FromStr for SigningKey {
     }
 }
 
-/// What is signed of a request: what the origin sees, not what the client sent. `None` where a header is not sent.
+/// The components of a request that a signature covers, as the origin receives them; `None` for a header that is not sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent<'a> {
+pub struct SignedComponents<'a> {
     /// The method.
     pub method: &'a str,
-    /// The whole URL that is asked for; the host and port of it are what the origin sees as `Host`.
+    /// The URL of the request; the origin receives its host and port as `Host`.
     pub url: &'a str,
-    /// `Content-Digest`, the client's own word about the body (RFC 9530); the gate does not read bodies.
+    /// `Content-Digest`, as the client claims it (RFC 9530); the gate does not read bodies.
     pub content_digest: Option<ContentDigest<'a>>,
     /// `X-Keygate-Key-Id`.
     pub key_id: Option<&'a str>,
@@ -191,35 +190,30 @@ pub struct Sent<'a> {
     pub scopes: Option<&'a str>,
 }
 
-/// A client's `Content-Digest` that can be signed; one that cannot does not go to the origin.
+/// A client's `Content-Digest` that can be signed; any other is stripped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentDigest<'a>(&'a str); // INVARIANT: `is_field_value`, 1 to CONTENT_DIGEST_MAX_LEN
 
 impl<'a> ContentDigest<'a> {
-    /// Takes a header value of 1 to 1024 characters of printable ASCII. What they say is between client and origin.
+    /// Accepts a header value of 1 to 1024 characters of printable ASCII; the origin checks its meaning.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let fits = (1..=CONTENT_DIGEST_MAX_LEN).contains(&text.len()) && is_field_value(text);
         fits.then_some(Self(text))
     }
 
-    /// The value, to be sent as it was signed.
+    /// The value to send.
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
-/// A request that cannot be signed; no request that `decide` permits is known to be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unsignable {
+/// A request cannot be signed; no request that `decide` permits is known to cause this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the request cannot be signed: `{component}` is not printable ASCII")]
+pub struct SignatureError {
     component: &'static str,
-}
-
-impl fmt::Display for Unsignable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the request cannot be signed: `{}` is not printable ASCII", self.component)
-    }
 }
 
 /// The two headers of a signature.
@@ -231,36 +225,36 @@ pub struct Signature {
     pub signature: String,
 }
 
-/// A signature base that is being built (RFC 9421, section 2.5).
+/// Builds a signature base (RFC 9421, section 2.5).
 ///
-/// INVARIANT: one line for each component. A name is ours; a value holds no line feed, so that it cannot begin a line.
+/// INVARIANT: one line for each component. Names are constants; a value contains no line feed, so it cannot begin a line.
 #[derive(Default)]
-struct Base {
+struct SignatureBase {
     /// `"@method": GET` and a line feed, and so on.
     lines: String,
     /// `"@method" "@authority"`.
     covered: String,
 }
 
-impl Base {
-    /// Adds a part of the request line; its value comes in two pieces.
-    fn derived(&mut self, name: &'static str, first: &str, rest: &str) -> Result<(), Unsignable> {
-        // Narrower than the RFC, which has spaces here: no method and no URL has one.
+impl SignatureBase {
+    /// Adds a derived component; its value is passed in two parts.
+    fn derived(&mut self, name: &'static str, first: &str, rest: &str) -> Result<(), SignatureError> {
+        // Stricter than the RFC, which allows spaces: no method and no URL contains one.
         if [first, rest].iter().all(|piece| piece.bytes().all(|b| b.is_ascii_graphic())) {
             self.line(name, first, rest);
             Ok(())
         } else {
-            Err(Unsignable { component: name })
+            Err(SignatureError { component: name })
         }
     }
 
     /// Adds a header by its name in lower case.
-    fn field(&mut self, name: &'static str, value: &str) -> Result<(), Unsignable> {
+    fn field(&mut self, name: &'static str, value: &str) -> Result<(), SignatureError> {
         if is_field_value(value) {
             self.line(name, value, "");
             Ok(())
         } else {
-            Err(Unsignable { component: name })
+            Err(SignatureError { component: name })
         }
     }
 
@@ -274,7 +268,7 @@ impl Base {
         self.lines.extend([": ", first, rest, "\n"]);
     }
 
-    /// The whole base, and the signature's parameters with the list of what is covered before them.
+    /// Returns the base, and the value of `Signature-Input`: the covered components and the parameters.
     fn finish(self, parameters: &str) -> (String, String) {
         let input = ["(", &self.covered, ")", parameters].concat();
         let mut base = self.lines;
@@ -283,7 +277,7 @@ impl Base {
     }
 }
 
-/// Whether a value is the same to whoever reads it as a header: printable ASCII, blanks only inside (section 2.1).
+/// Whether all parsers read the same header value: printable ASCII, blanks only inside (section 2.1).
 fn is_field_value(value: &str) -> bool {
     value.trim_ascii() == value && value.bytes().all(|b| b.is_ascii_graphic() || matches!(b, b' ' | b'\t'))
 }

@@ -1,4 +1,4 @@
-//! The log: what a line holds, and how many there may be.
+//! Log events: what a line contains, and how many lines are written.
 
 pub mod event;
 pub mod event_kind;

@@ -1,4 +1,4 @@
-//! Texts that are read and shown, for all of the core.
+//! Parsing and escaping of strings, used in all of the core.
 
 pub(crate) mod from_str;
 pub(crate) mod json_error;

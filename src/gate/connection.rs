@@ -1,4 +1,4 @@
-//! `MAX_CONNECTION_SECONDS`: what a key has opened does not go on for longer.
+//! `MAX_CONNECTION_SECONDS`: ends WebSocket connections and streams; and which responses can be rebuilt.
 
 use futures_util::{StreamExt as _, future};
 use js_sys::{Function, Reflect};
@@ -8,21 +8,20 @@ use web_sys::{AbortSignal, ReadableStream, Response, ResponseInit, StreamPipeOpt
 use worker::worker_sys::WebSocketPair;
 use worker::{WebSocket, WebsocketEvent};
 
-use crate::origin::{is_rebuildable, web_socket};
-use crate::runtime::{self, property};
+use crate::runtime::{self, is_nullish, property};
 
-/// Codes of a close frame that stand for "no code" and "no close frame", and cannot be sent (RFC 6455, section 7.4.1).
+/// Close codes that mean "no code" and "no close frame", and cannot be sent (RFC 6455, section 7.4.1).
 const NOT_SENT: [u16; 2] = [1005, 1006];
-/// "Try again later": the next connection is checked anew.
+/// "Try again later": the next connection is checked again.
 const TRY_AGAIN: u16 = 1013;
-const REASON: &str = "MAX_CONNECTION_SECONDS is over; connect again";
-/// "Internal error": a message could not be handed on.
+const REASON: &str = "MAX_CONNECTION_SECONDS elapsed; connect again";
+/// "Internal error": a message could not be relayed.
 const FAILED: u16 = 1011;
 
-/// The response, whose web socket or body ends after `secs`. A body of stated length ends by itself.
+/// Limits how long the WebSocket or the body of a response stays open. A body of known length ends by itself.
 ///
 /// # Errors
-/// The runtime does not take what is made of it.
+/// The exception of the runtime, if the response cannot be rebuilt.
 pub(crate) fn ended_after(secs: u32, response: Response) -> Result<Response, JsValue> {
     if let Some(socket) = web_socket(&response) {
         return relayed(secs, &response, socket);
@@ -37,7 +36,7 @@ pub(crate) fn ended_after(secs: u32, response: Response) -> Result<Response, JsV
     let stream = Reflect::construct(&stream, &js_sys::Array::new())?;
     let readable = property(&stream, "readable").unchecked_into::<ReadableStream>();
     let writable = property(&stream, "writable").unchecked_into::<WritableStream>();
-    // Event streams are made to be begun again; of any other body the client has to see that it is not whole.
+    // Clients resume event streams; of any other body the client must see that it is incomplete.
     let content_type = response.headers().get("content-type")?.unwrap_or_default();
     let is_events = content_type.to_ascii_lowercase().starts_with("text/event-stream");
     let options = StreamPipeOptions::new();
@@ -46,14 +45,14 @@ pub(crate) fn ended_after(secs: u32, response: Response) -> Result<Response, JsV
     let piped = JsFuture::from(body.pipe_to_with_options(&writable, &options));
     spawn_local(async move {
         if piped.await.is_err() && is_events {
-            // It is closed already where the client has gone.
+            // It is closed already if the client has disconnected.
             drop(JsFuture::from(writable.close()).await);
         }
     });
     Response::new_with_opt_readable_stream_and_init(Some(&readable), response.unchecked_ref::<ResponseInit>())
 }
 
-/// The runtime's own passing on of a web socket cannot be ended, so the messages are passed on here.
+/// Relays the messages of a WebSocket, because the runtime's own relay cannot be ended.
 fn relayed(secs: u32, response: &Response, origin: web_sys::WebSocket) -> Result<Response, JsValue> {
     let mut pair = WebSocketPair::new()?;
     let (client, gate) = (pair.client()?, pair.server()?);
@@ -76,7 +75,7 @@ fn relayed(secs: u32, response: &Response, origin: web_sys::WebSocket) -> Result
     Response::new_with_opt_str_and_init(None, &init)
 }
 
-/// Passes messages on until a side closes.
+/// Relays messages until one side closes.
 async fn pass(from: &WebSocket, to: &WebSocket) {
     let (Ok(mut events), Ok(())) = (from.events(), from.accept()) else {
         return close(to, FAILED, "");
@@ -103,4 +102,15 @@ fn close(socket: &WebSocket, code: u16, reason: &str) {
     let code = Some(code).filter(|code| !NOT_SENT.contains(code));
     // It may be closed already.
     drop(socket.close(code, code.map(|_| reason)));
+}
+
+/// Whether a response can be rebuilt: not a WebSocket, and not a status that the constructor rejects.
+pub(crate) fn is_rebuildable(response: &Response) -> bool {
+    (200..=599).contains(&response.status()) && web_socket(response).is_none()
+}
+
+/// The WebSocket that a response opens.
+fn web_socket(response: &Response) -> Option<web_sys::WebSocket> {
+    let socket = property(response, "webSocket");
+    (!is_nullish(&socket)).then(|| socket.unchecked_into())
 }

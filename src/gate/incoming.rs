@@ -1,4 +1,4 @@
-//! A request as the gate reads it: the parts of its head that decide, once.
+//! The incoming request: the parts of its head that the core needs, read once.
 
 use std::cell::OnceCell;
 
@@ -11,20 +11,20 @@ use zeroize::Zeroizing;
 
 use crate::runtime;
 
-/// A request and what was read of it. A key may stand in each of its texts.
+/// A request, with the values that were read from it. Any of them may contain a key.
 pub(crate) struct Incoming {
     pub(crate) request: Request,
     pub(crate) headers: Headers,
     method: String,
     url: Zeroizing<String>,
-    /// All names, in lower case, one a line.
+    /// The names of all headers, in lower case, one per line.
     names: String,
     values: Vec<(String, Zeroizing<String>)>,
     id: OnceCell<String>,
 }
 
 impl Incoming {
-    /// Reads method, URL, the names of all headers, and the values of those that the policy names.
+    /// Reads method, URL, the names of all headers, and the values of those that the policy needs.
     pub(crate) fn read(request: Request, policy: Option<&Policy>) -> Self {
         let headers = request.headers();
         let names = String::from(Array::from(&headers.keys()).join("\n"));
@@ -47,12 +47,12 @@ impl Incoming {
         }
     }
 
-    /// The values as [`Incoming::head`] borrows them.
+    /// The header values, in the form that [`Incoming::head`] borrows.
     pub(crate) fn pairs(&self) -> Vec<(&str, &str)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
-    /// What the core is asked about.
+    /// The head for the core.
     pub(crate) fn head<'a>(&'a self, pairs: &'a [(&'a str, &'a str)]) -> RequestHead<'a> {
         RequestHead { method: &self.method, url: &self.url, header_names: &self.names, headers: pairs }
     }
@@ -62,7 +62,7 @@ impl Incoming {
         with(&self.head(&self.pairs()))
     }
 
-    /// Names the request in its answer and in all of its log lines: Cloudflare's Ray ID, or a random one.
+    /// The id of the request in its response and in its log lines: Cloudflare's Ray ID, or a random one.
     pub(crate) fn id(&self, head: &RequestHead<'_>) -> &str {
         self.id.get_or_init(|| {
             let ray = head.header("cf-ray").and_then(request_id_of_ray);

@@ -1,14 +1,16 @@
-//! The gate: a Cloudflare Worker that lets holders of a key through to an origin.
+//! The gate: a Cloudflare Worker that forwards requests with a valid key to an origin.
 //!
-//! Everything that decides is in `keygate-core`; here are bindings, KV, `fetch` and the log. Request and response stay the
-//! runtime's own objects: bodies stream past, and web sockets pass.
+//! All decisions are made in `keygate-core`; this crate does the I/O: bindings, KV, `fetch` and the log. Request and response stay
+//! objects of the runtime, so that bodies and WebSocket messages stream.
 //!
-//! There is no code that writes KV, and [`origin::forward`] takes a `Permit`, which only `decide` can make.
+//! No code writes KV, and [`origin::forward`] requires a `Permit`, which only `decide` can create.
 
+mod answers;
 mod config;
 mod connection;
 mod incoming;
 mod limits;
+mod log_limit;
 mod origin;
 mod records;
 mod respond;
@@ -18,9 +20,9 @@ mod telemetry;
 use std::task::{Context, Poll, Waker};
 
 use keygate_core::auth::admission::Admission;
-use keygate_core::auth::decide::{Lookup, Verdict, decide};
+use keygate_core::auth::decide::{Decision, Lookup, decide};
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::denial::{Cause, Denial};
+use keygate_core::response::{Cause, Denial};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
@@ -30,7 +32,7 @@ use worker::Env;
 use crate::config::Isolate;
 use crate::incoming::Incoming;
 
-/// Answers a request: with a `Response` where nothing has to be awaited, as for most refusals, else with a promise of one.
+/// Handles a request: returns a `Response` if nothing has to be awaited, as for most refusals, otherwise a promise of one.
 #[wasm_bindgen]
 #[must_use]
 pub fn fetch(request: Request, env: Env) -> JsValue {
@@ -42,7 +44,7 @@ pub fn fetch(request: Request, env: Env) -> JsValue {
     }
 }
 
-/// Answers a request whose instance ended before it could; this one is fresh.
+/// Answers a request whose instance ended; this instance is a fresh one.
 #[wasm_bindgen(js_name = gateFailed)]
 #[must_use]
 pub fn gate_failed(request: Request, error: &JsValue) -> Response {
@@ -54,7 +56,7 @@ pub fn gate_failed(request: Request, error: &JsValue) -> Response {
     })
 }
 
-/// A request's way through the gate.
+/// Handles a request in these steps:
 ///
 /// 1. configuration, once per isolate: 503 `gate_misconfigured`
 /// 2. to 7. `Gate::admit`: transport, method, path, route, credential, shape and tag of the key
@@ -63,7 +65,7 @@ pub fn gate_failed(request: Request, error: &JsValue) -> Response {
 /// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`
 /// 11. log
 async fn handle(request: Request, env: Env) -> Response {
-    let isolate = config::load(&env).await;
+    let isolate = config::load(&env, &origin::INTERNED).await;
     let incoming = Incoming::read(request, isolate.as_ref().ok().map(|isolate| &isolate.gate.policy));
     let pairs = incoming.pairs();
     let head = incoming.head(&pairs);
@@ -100,9 +102,9 @@ async fn pass(
         },
     };
     let permit = match decide(&isolate.gate, &admitted, found, runtime::now().seconds())? {
-        Verdict::Permit(permit) => permit,
-        Verdict::Limited(limited) => {
-            let answer = limits::ask(env, limited.limiter(), limited.counted()).await;
+        Decision::Permit(permit) => permit,
+        Decision::Limited(limited) => {
+            let answer = limits::count(env, limited.limiter(), limited.counted()).await;
             limited.settle(answer)?
         }
     };

@@ -1,4 +1,4 @@
-//! Rate limits: one more request is counted by the binding of the holder's plan.
+//! Rate limits: the binding of the holder's plan counts one more request.
 
 use js_sys::{Object, Promise, Reflect};
 use keygate_core::auth::decide::LimiterAnswer;
@@ -9,10 +9,10 @@ use worker::worker_sys::RateLimiter;
 
 use crate::runtime::{message, property};
 
-/// Asks whether one more request of `counted` is within the limit.
+/// Counts one more request of `counted`, and returns whether it is within the limit.
 ///
 /// Not `worker::RateLimiter`: it checks the name of the binding's class, and the local simulation has another one.
-pub(crate) async fn ask(env: &Env, limiter: &str, counted: &str) -> LimiterAnswer {
+pub(crate) async fn count(env: &Env, limiter: &str, counted: &str) -> LimiterAnswer {
     let call = || -> Result<Promise, JsValue> {
         let options = Object::new();
         Reflect::set(&options, &"key".into(), &counted.into())?;

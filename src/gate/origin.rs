@@ -1,11 +1,11 @@
-//! Step 10: the request goes to the origin, with what the permit says and nothing else changed.
+//! Step 10: forwards the request to the origin, changed only as the permit says.
 
-use js_sys::{Promise, Reflect};
+use js_sys::Promise;
 use keygate_core::auth::decide::{Authorization, Destination, Permit};
 use keygate_core::policy::cors::AnswerCors;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::denial::{Cause, Denial};
-use keygate_core::signature::{ContentDigest, NONCE_LEN, Sent, Signature, SigningKey};
+use keygate_core::response::{Cause, Denial};
+use keygate_core::signature::{ContentDigest, NONCE_LEN, Signature, SignedComponents, SigningKey};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, Url};
 use worker::Env;
@@ -13,11 +13,10 @@ use worker::worker_sys::Fetcher;
 
 use crate::config::Isolate;
 use crate::incoming::Incoming;
-use crate::respond::is_nothing;
 use crate::{connection, runtime, telemetry};
 
-/// The headers that the gate sets, and the words that a request is sent with.
-pub(crate) const HEADERS: [&str; 13] = [
+/// Strings that are passed to JavaScript with every forwarded request.
+pub(crate) const INTERNED: [&str; 13] = [
     "authorization",
     "content-digest",
     "signature",
@@ -33,10 +32,10 @@ pub(crate) const HEADERS: [&str; 13] = [
     "webSocket",
 ];
 
-/// Sends the request on, and gives the origin's answer back.
+/// Forwards the request, and returns the origin's response.
 ///
 /// # Errors
-/// The origin fails or does not answer in time; or there is a signing key and the request cannot be signed.
+/// The origin fails or does not respond in time; or there is a signing key, and the request cannot be signed.
 pub(crate) async fn forward(
     isolate: &Isolate,
     incoming: &Incoming,
@@ -70,7 +69,7 @@ pub(crate) async fn forward(
     answer.and_then(|answer| with_cors(answer, permit.cors(head.origin()))).map_err(failed)
 }
 
-/// The client's headers without those that stay here, and with what the origin is told.
+/// The client's headers without the stripped ones, and with those that the gate sets.
 fn headers(
     incoming: &Incoming,
     head: &RequestHead<'_>,
@@ -88,7 +87,7 @@ fn headers(
             headers.set("x-keygate-scopes", &scopes)?;
         }
     }
-    put(&headers, "x-forwarded-for", permit.client_ip())?;
+    set_or_delete(&headers, "x-forwarded-for", permit.client_ip())?;
     headers.set("x-forwarded-host", permit.forwarded_host())?;
     headers.set("x-forwarded-proto", permit.forwarded_proto())?;
     match permit.authorization() {
@@ -99,19 +98,19 @@ fn headers(
     if let Some(signing) = signing {
         headers.set("signature-input", &signing.signature.input)?;
         headers.set("signature", &signing.signature.signature)?;
-        put(&headers, "content-digest", signing.content_digest.as_deref())?;
+        set_or_delete(&headers, "content-digest", signing.content_digest.as_deref())?;
     }
     Ok(headers)
 }
 
-fn put(headers: &Headers, name: &str, value: Option<&str>) -> Result<(), JsValue> {
+fn set_or_delete(headers: &Headers, name: &str, value: Option<&str>) -> Result<(), JsValue> {
     match value {
         Some(value) => headers.set(name, value),
         None => headers.delete(name),
     }
 }
 
-/// Asks the origin: by `fetch`, or by the service binding that it is behind.
+/// Sends the request with `fetch`, or through the service binding.
 fn send(
     incoming: &Incoming,
     head: &RequestHead<'_>,
@@ -130,7 +129,7 @@ fn send(
     let request = &incoming.request;
     let method = head.method;
     let body = request.body().filter(|_| permit.forwards_body());
-    // A GET or HEAD may have a body in HTTP, but not in an init: such a request can only be made from another.
+    // A GET or HEAD may have a body in HTTP, but not in an init; only copying a request keeps it.
     if body.is_some() && matches!(method, "GET" | "HEAD") {
         let copy = Request::new_with_str_and_init(url, request.unchecked_ref::<RequestInit>())?;
         return match service {
@@ -150,7 +149,7 @@ fn fetcher(env: &Env, binding: &str) -> Fetcher {
     runtime::property(env, binding).unchecked_into()
 }
 
-/// What a signed request has more than another.
+/// The additional parts of a signed request.
 struct Signing {
     url: String,
     signature: Signature,
@@ -158,13 +157,13 @@ struct Signing {
 }
 
 fn sign(key: &SigningKey, url: &str, head: &RequestHead<'_>, permit: &Permit<'_>) -> Result<Signing, Denial> {
-    // As `fetch` writes it, which encodes characters that a request's own URL may hold, such as `{` and `'`. A URL that
-    // cannot be parsed fails in `fetch`, as it would without a signature.
+    // As `fetch` serializes it: it encodes characters that the URL of a request may contain, such as `{` and `'`. A URL that cannot
+    // be parsed fails in `fetch`, as it would without a signature.
     let url = Url::new(url).map_or_else(|_| url.to_owned(), |url| url.href());
     let content_digest = head.header("content-digest").and_then(ContentDigest::parse);
     let holder = permit.holder();
     let scopes = holder.and_then(|holder| holder.scopes_header());
-    let sent = Sent {
+    let components = SignedComponents {
         method: head.method,
         url: &url,
         content_digest,
@@ -175,16 +174,16 @@ fn sign(key: &SigningKey, url: &str, head: &RequestHead<'_>, permit: &Permit<'_>
     let unsignable = |what: &dyn ToString| permit.withdraw(Cause::Misconfigured(what.to_string()));
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|error| unsignable(&error))?;
-    let signature = key.sign(&sent, runtime::now().seconds(), &nonce).map_err(|error| unsignable(&error))?;
+    let signature =
+        key.sign(&components, runtime::now().seconds(), &nonce).map_err(|error| unsignable(&error))?;
     let content_digest = content_digest.map(|digest| digest.as_str().to_owned());
     Ok(Signing { url, signature, content_digest })
 }
 
-/// The answer as a page may read it. An origin that sets its own CORS headers keeps them; a WebSocket or an unusual status
-/// cannot be rebuilt.
+/// Adds the CORS headers to the response, unless the origin has set its own, or the response cannot be rebuilt.
 fn with_cors(response: Response, cors: AnswerCors<'_>) -> Result<Response, JsValue> {
     if cors.is_empty()
-        || !is_rebuildable(&response)
+        || !connection::is_rebuildable(&response)
         || response.headers().has("access-control-allow-origin")?
     {
         return Ok(response);
@@ -200,15 +199,4 @@ fn with_cors(response: Response, cors: AnswerCors<'_>) -> Result<Response, JsVal
         answer.headers().append("vary", "Origin")?;
     }
     Ok(answer)
-}
-
-/// Whether a response can be made from this one.
-pub(crate) fn is_rebuildable(response: &Response) -> bool {
-    (200..=599).contains(&response.status()) && web_socket(response).is_none()
-}
-
-/// The web socket that a response opens.
-pub(crate) fn web_socket(response: &Response) -> Option<web_sys::WebSocket> {
-    let socket = Reflect::get(response, &"webSocket".into()).ok()?;
-    (!is_nothing(&socket)).then(|| socket.unchecked_into())
 }

@@ -1,34 +1,20 @@
-//! The gate's own answers.
-
-use std::cell::RefCell;
-use std::collections::HashMap;
+//! The gate's own responses: refusals and CORS preflights.
 
 use keygate_core::policy::Policy;
 use keygate_core::policy::cors::Header;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::denial::Denial;
-use wasm_bindgen::JsValue;
+use keygate_core::response::Denial;
 use web_sys::{Headers, Response, ResponseInit};
 
+use crate::answers::Prepared;
 use crate::config::Isolate;
 use crate::incoming::Incoming;
 use crate::telemetry;
 
-/// The realm of answers that are given before the policy could be read.
+/// The realm before the policy is read.
 const REALM: &str = "api";
 
-/// Answers that depend on their code alone, ready to be sent: `Headers` are copied faster than they are written.
-#[derive(Default)]
-pub(crate) struct Answers(RefCell<HashMap<u8, Prepared>>);
-
-/// An answer but for the request's id, which stands between the two parts of the body.
-#[derive(Clone)]
-struct Prepared {
-    init: ResponseInit,
-    body: [String; 2],
-}
-
-/// Turns a request away, and logs it.
+/// Refuses a request and logs the refusal.
 pub(crate) fn refuse(
     isolate: Option<&Isolate>,
     incoming: &Incoming,
@@ -40,8 +26,7 @@ pub(crate) fn refuse(
     let kind = denial.kind().filter(|_| cors.is_empty());
     let prepared = match (isolate, kind) {
         (Some(isolate), Some(kind)) => {
-            let mut answers = isolate.answers.0.borrow_mut();
-            answers.entry(kind).or_insert_with(|| prepare(Some(isolate), denial, &cors)).clone()
+            isolate.answers.get_or_prepare(kind, || prepare(Some(isolate), denial, &cors))
         }
         _ => prepare(isolate, denial, &cors),
     };
@@ -55,10 +40,10 @@ fn prepare(isolate: Option<&Isolate>, denial: &Denial, cors: &[Header<'_>]) -> P
     Prepared { init, body: answer.body_around_id().map(str::to_owned) }
 }
 
-/// Answers a CORS preflight; the origin is not asked.
+/// Answers a CORS preflight without the origin.
 pub(crate) fn preflight(isolate: &Isolate, head: &RequestHead<'_>) -> Response {
-    let asked = head.header("access-control-request-headers");
-    let headers = isolate.gate.policy.cors().preflight_answer(head.origin().unwrap_or_default(), asked);
+    let requested = head.header("access-control-request-headers");
+    let headers = isolate.gate.policy.cors().preflight_answer(head.origin().unwrap_or_default(), requested);
     respond(None, &init(204, headers.iter()))
 }
 
@@ -67,7 +52,7 @@ fn init<'h, 'v: 'h>(status: u16, headers: impl Iterator<Item = &'h Header<'v>>) 
     init.set_status(status);
     if let Ok(object) = Headers::new() {
         for (name, value) in headers {
-            // Names and values are constants of core's, or were checked by it.
+            // Cannot fail: names and values are constants of core, or checked by it.
             let _ = object.append(name, value);
         }
         init.set_headers(&object);
@@ -76,12 +61,6 @@ fn init<'h, 'v: 'h>(status: u16, headers: impl Iterator<Item = &'h Header<'v>>) 
 }
 
 fn respond(body: Option<&str>, init: &ResponseInit) -> Response {
-    // A status of core's table and headers that the runtime has taken make a response; should they not, the request is answered
-    // all the same, by no word of the origin's.
+    // Cannot fail with a status of core's table and headers that the runtime has accepted; a network error is a refusal too.
     Response::new_with_opt_str_and_init(body, init).unwrap_or_else(|_| Response::error())
-}
-
-/// Whether JavaScript has no value here.
-pub(crate) fn is_nothing(value: &JsValue) -> bool {
-    value.is_null() || value.is_undefined()
 }

@@ -1,4 +1,4 @@
-//! What the Workers runtime gives: the clock, random ids, time limits, and words for what went wrong.
+//! The Workers runtime: clock, random ids, time limits, JavaScript values and exceptions.
 
 use std::pin::pin;
 
@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue, intern};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WorkerGlobalScope;
 
-/// The time. In production the clock stands still while code runs, and moves with I/O.
+/// The current time. In production the clock only advances with I/O.
 pub(crate) fn now() -> UnixMillis {
     #[expect(
         clippy::cast_possible_truncation,
@@ -22,10 +22,10 @@ pub(crate) fn now() -> UnixMillis {
     UnixMillis(now_ms)
 }
 
-/// A moment as RFC 3339 writes it.
-pub(crate) fn rfc3339(moment: UnixMillis) -> String {
+/// A time in the format of RFC 3339.
+pub(crate) fn rfc3339(time: UnixMillis) -> String {
     #[expect(clippy::cast_precision_loss, reason = "as above")]
-    let date = Date::new(&JsValue::from_f64(moment.0 as f64));
+    let date = Date::new(&JsValue::from_f64(time.0 as f64));
     date.to_iso_string().into()
 }
 
@@ -34,40 +34,40 @@ pub(crate) fn global() -> WorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// A random id for a request that has none.
+/// A random id for a request without a Ray ID.
 pub(crate) fn random_id() -> String {
     global().crypto().map_or_else(|_| String::new(), |crypto| crypto.random_uuid())
 }
 
-/// Texts that cross into JavaScript at every request: each is made there once, and found again by its content.
-pub(crate) fn intern_all<'t>(texts: impl IntoIterator<Item = &'t str>) {
-    for text in texts {
-        intern(text);
+/// Caches strings that are passed to JavaScript with every request, so that each is created there once.
+pub(crate) fn intern_all<'t>(strings: impl IntoIterator<Item = &'t str>) {
+    for string in strings {
+        intern(string);
     }
 }
 
-/// What a promise comes to within `ms` milliseconds; `None`: the time is over, or it came to undefined. What was waited for goes
-/// on, and nobody hears of it.
+/// Waits at most `ms` milliseconds for a promise; `None`: it did not settle in time, or it resolved to undefined. After the time
+/// limit the result is ignored.
 ///
-/// A race of promises, not a `select` of futures: each future is two closures more.
+/// A race of promises, not a `select` of futures, because each future costs two closures.
 pub(crate) async fn settled_within(ms: u32, promise: &Promise) -> Option<Result<JsValue, JsValue>> {
     let race = Promise::race(&Array::of2(promise, &timer(ms)));
     Some(JsFuture::from(race).await).filter(|settled| !settled.as_ref().is_ok_and(JsValue::is_undefined))
 }
 
-/// Comes to undefined after `ms` milliseconds. It ends with the request, so nothing clears it.
+/// Resolves to undefined after `ms` milliseconds. The runtime ends it with the request, so it is not cleared.
 fn timer(ms: u32) -> Promise {
     Promise::new(&mut |resolve, _| {
-        // A delay that a `setTimeout` does not take is over at once.
+        // `setTimeout` treats a longer delay as zero.
         let ms = i32::try_from(ms).unwrap_or(i32::MAX);
         let _ = global().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
     })
 }
 
-/// Waits for at most `ms` milliseconds; `None`: the time is over. What was waited for goes on, and nobody hears of it.
+/// Waits at most `ms` milliseconds for a future; `None`: it was not ready in time.
 ///
-/// Not `worker::Delay`: it keeps the waker of its first poll, which here is that of the synchronous one in `fetch`. Not a `JsFuture`
-/// of `timer`: one whose promise never settles is never freed.
+/// Not `worker::Delay`: it keeps the waker of its first poll, which here is the no-op waker in `fetch`. Not a `JsFuture` of
+/// `timer`: one whose promise never settles is never freed.
 pub(crate) async fn within<F: Future>(ms: u32, future: F) -> Option<F::Output> {
     match select(pin!(future), TimeoutFuture::new(ms)).await {
         Either::Left((output, _)) => Some(output),
@@ -75,13 +75,13 @@ pub(crate) async fn within<F: Future>(ms: u32, future: F) -> Option<F::Output> {
     }
 }
 
-/// What an exception says, without the URLs that some messages quote.
+/// The message of an exception, without the URLs that some messages contain.
 pub(crate) fn message(error: &JsValue) -> String {
     let text = error.dyn_ref::<Object>().map(|error| String::from(error.to_string()));
     without_urls(&text.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}")))
 }
 
-/// What ended an instance. Only of a trap the whole message: another error's may quote a request.
+/// Why an instance ended: the message of a trap; of any other exception only the name, because its message may quote a request.
 pub(crate) fn failure_of_instance(error: &JsValue) -> String {
     let name = Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string());
     match name.as_deref() {
@@ -92,9 +92,14 @@ pub(crate) fn failure_of_instance(error: &JsValue) -> String {
     }
 }
 
-/// A property of an object; undefined where there is none.
+/// A property of an object; undefined if there is none.
 pub(crate) fn property(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Whether a value is null or undefined.
+pub(crate) fn is_nullish(value: &JsValue) -> bool {
+    value.is_null() || value.is_undefined()
 }
 
 /// Whether an object has a method of this name.

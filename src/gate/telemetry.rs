@@ -1,44 +1,37 @@
-//! Step 11: a rejection is a line; an accepted request is a data point, or a line where no dataset is bound.
+//! Step 11: a rejection is logged as a line; an accepted request as a data point, or as a line if no dataset is bound.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic;
 
 use keygate_core::auth::decide::Permit;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::denial::Denial;
-use keygate_core::telemetry::event::{Event, Scene};
-use keygate_core::telemetry::log_budget::{Allowance, LogBudget};
+use keygate_core::response::Denial;
+use keygate_core::telemetry::event::{Event, RequestContext};
+use keygate_core::telemetry::log_budget::Allowance;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::console;
 use worker::{AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env};
 
 use crate::config::{Isolate, USAGE};
 use crate::incoming::Incoming;
-use crate::runtime;
+use crate::{log_limit, runtime};
 
 thread_local! {
-    // Until the policy is read: enough to see what is wrong with it.
-    static BUDGET: RefCell<LogBudget> = RefCell::new(LogBudget::new(60));
     static HAS_PANIC_HOOK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has a panic that ends this instance logged by its place in the code. The `worker` crate's own hook would log the message,
-/// which could quote a request.
+/// Installs a panic hook that logs the location in the code. The `worker` crate's own hook would log the message, which could
+/// quote a request.
 pub(crate) fn log_panics() {
     if !HAS_PANIC_HOOK.replace(true) {
         panic::set_hook(Box::new(|panic| {
-            let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            write(&Event::panicked(&runtime::rfc3339(runtime::now()), &place));
+            let location = panic.location().map(ToString::to_string).unwrap_or_default();
+            write(&Event::panicked(&runtime::rfc3339(runtime::now()), &location));
         }));
     }
 }
 
-/// Caps the rejections that are logged in a minute.
-pub(crate) fn set_cap(per_minute: u32) {
-    BUDGET.set(LogBudget::new(per_minute));
-}
-
-/// Logs a rejection, unless the isolate has logged too many in this minute.
+/// Logs a rejection, unless the limit of this minute is reached.
 pub(crate) fn denied(
     isolate: Option<&Isolate>,
     incoming: &Incoming,
@@ -46,7 +39,7 @@ pub(crate) fn denied(
     denial: &Denial,
 ) {
     let now = runtime::now();
-    let suppressed = match BUDGET.with_borrow_mut(|budget| budget.ask(now.0)) {
+    let suppressed = match log_limit::spend(now) {
         Allowance::Suppress => return,
         Allowance::LogAfter { suppressed } => Some(suppressed),
         Allowance::Log => None,
@@ -56,10 +49,10 @@ pub(crate) fn denied(
         write(&Event::suppressed(&time, suppressed));
     }
     let prefix = isolate.map(|isolate| isolate.gate.policy.key_prefix());
-    write(&Event::denied(&time, denial, &scene(incoming, head), prefix));
+    write(&Event::denied(&time, denial, &context(incoming, head), prefix));
 }
 
-/// Records an accepted request.
+/// Logs an accepted request.
 pub(crate) fn accepted(
     isolate: &Isolate,
     incoming: &Incoming,
@@ -78,22 +71,22 @@ pub(crate) fn accepted(
             .add_double(1.0)
             .build();
         let dataset = runtime::property(env, USAGE).unchecked_into::<AnalyticsEngineDataset>();
-        // A point that is lost is not worth a request.
+        // A lost data point must not fail the request.
         drop(dataset.write_data_point(&point));
         return;
     }
     let sample = isolate.gate.policy.access_log_sample();
-    // Most policies say 0 or 1, and need no random number.
+    // For 0 and 1 no random number is needed.
     if sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
         return;
     }
     let holder = holder.map(|holder| (holder.id, holder.subject));
     let prefix = Some(isolate.gate.policy.key_prefix());
-    write(&Event::access(&runtime::rfc3339(runtime::now()), holder, &scene(incoming, head), prefix));
+    write(&Event::access(&runtime::rfc3339(runtime::now()), holder, &context(incoming, head), prefix));
 }
 
-fn scene<'a>(incoming: &'a Incoming, head: &RequestHead<'a>) -> Scene<'a> {
-    Scene {
+fn context<'a>(incoming: &'a Incoming, head: &RequestHead<'a>) -> RequestContext<'a> {
+    RequestContext {
         request_id: incoming.id(head),
         method: head.method,
         path: head.path(),

@@ -40,7 +40,7 @@ describe("a WebSocket", () => {
   test("is closed with 1013 when its time is over, at both ends", async () => {
     const socket = await openWebSocket(gates.limited.url, { target: "/v1/chat", headers: bearer() });
     assert.equal(await socket.echo("hello"), "hello");
-    assert.deepEqual(await socket.closed(), { code: 1013, reason: "MAX_CONNECTION_SECONDS is over; connect again" });
+    assert.deepEqual(await socket.closed(), { code: 1013, reason: "MAX_CONNECTION_SECONDS elapsed; connect again" });
   });
 
   test("passes messages and closes as it does without a limit", async () => {

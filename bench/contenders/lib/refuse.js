@@ -54,12 +54,12 @@ export const ORIGIN_UNREACHABLE = refusal(
   "sys_origin_fail",
   "origin_unreachable",
   "Origin unreachable",
-  "The API key is good, but the API behind the gate could not be reached.",
+  "The gate accepted the request, but could not reach the API behind it.",
 );
 export const ORIGIN_TIMEOUT = refusal(
   504,
   "sys_origin_fail",
   "origin_timeout",
   "Origin timeout",
-  "The API key is good, but the API behind the gate did not answer in time.",
+  "The gate accepted the request, but the API behind it did not respond in time.",
 );

@@ -7,13 +7,13 @@ use std::rc::Rc;
 use base64ct::{Base64, Encoding as _};
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
-use keygate_core::auth::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
+use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, decide};
 use keygate_core::auth::lookup::{StoreReply, after_store};
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::request::credential::Places;
+use keygate_core::request::credential::CredentialSources;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::denial::{Cause, Denial};
+use keygate_core::response::{Cause, Denial};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -101,7 +101,7 @@ fn judge(
     args: &VerifyArgs,
     key: &str,
 ) -> Outcome<Judgement> {
-    let request = Request::carrying(key, gate.policy.places(), &args.path);
+    let request = Request::carrying(key, gate.policy.credential_sources(), &args.path);
     let address = args.ip.as_deref().unwrap_or_default();
     let credential = request.header.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
     let headers: Vec<_> = credential.into_iter().chain([("cf-connecting-ip", address)]).collect();
@@ -131,8 +131,8 @@ fn judge(
         }
     };
     Ok(match decide(gate, &admitted, found, context.now) {
-        Ok(Verdict::Permit(permit)) => permitted(Some(&permit), None),
-        Ok(Verdict::Limited(pending)) => {
+        Ok(Decision::Permit(permit)) => permitted(Some(&permit), None),
+        Ok(Decision::Limited(pending)) => {
             let limiter = pending.limiter().to_owned();
             // The limiter is not asked: a question would count against the holder.
             match pending.settle(LimiterAnswer::Within) {
@@ -152,18 +152,18 @@ struct Request {
 }
 
 impl Request {
-    fn carrying(key: &str, places: &Places, path: &str) -> Self {
+    fn carrying(key: &str, sources: &CredentialSources, path: &str) -> Self {
         let mut request = Self { url: Zeroizing::new(format!("{GATE}{path}")), header: None };
-        if places.bearer() {
+        if sources.bearer() {
             request.header = Some(("authorization".into(), Zeroizing::new(format!("Bearer {key}"))));
-        } else if let Some(first) = places.header_names().first() {
+        } else if let Some(first) = sources.header_names().first() {
             request.header = Some((first.to_string(), Zeroizing::new(key.to_owned())));
-        } else if places.basic() {
+        } else if sources.basic() {
             let password = Zeroizing::new(format!(":{key}"));
             let encoded = Zeroizing::new(Base64::encode_string(password.as_bytes()));
             request.header =
                 Some(("authorization".into(), Zeroizing::new(format!("Basic {}", encoded.as_str()))));
-        } else if let Some(name) = places.query_name() {
+        } else if let Some(name) = sources.query_name() {
             let joint = if path.contains('?') { '&' } else { '?' };
             request.url = Zeroizing::new(format!("{GATE}{path}{joint}{name}={}", encoded(key).as_str()));
         }

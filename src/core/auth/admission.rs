@@ -1,6 +1,6 @@
-//! Steps 2 to 7 of the gate: all that can be said of a request before its record is looked at.
+//! Steps 2 to 7 of the gate: the checks that need no record.
 //!
-//! | step | looks at | refuses with |
+//! | step | checks | refuses with |
 //! |---|---|---|
 //! | 2 | scheme | `https_required` |
 //! | 3 | method | `method_not_allowed` |
@@ -9,27 +9,27 @@
 //! | 6 | credential | `credential_missing`, `credential_ambiguous` |
 //! | 7 | shape and tag of the key | `key_invalid` |
 //!
-//! A request that ends here has cost no I/O.
+//! A request that is refused here causes no I/O.
 
 use alloc::borrow::Cow;
 use core::net::IpAddr;
 
 use crate::address::client_address;
+use crate::auth::overrides::{Rules, check_destination, check_method};
 use crate::auth::secrets::Secrets;
 use crate::key::digest::ImportedKey;
 use crate::key::{Key, KeyError, KeyId};
 use crate::policy::Policy;
 use crate::policy::route::{Access, Found, Route};
-use crate::request::credential::{AuthorizationFate, CredentialText, Presented, SOURCES_MAX};
+use crate::request::credential::{AuthorizationHandling, CredentialText, Presented, SOURCES_MAX};
 use crate::request::head::RequestHead;
 use crate::request::header_filter::METHOD_HEADERS;
 use crate::request::method::MethodSet;
-use crate::request::overrides::{Rules, check_destination, check_method};
 use crate::request::path::CanonicalPath;
 use crate::request::url::UrlParts;
-use crate::response::denial::{Cause, Denial};
+use crate::response::{Cause, Denial};
 
-/// Everything that stays the same from request to request.
+/// The configuration of a gate.
 #[derive(Debug)]
 pub struct Gate {
     /// The variables.
@@ -38,14 +38,14 @@ pub struct Gate {
     pub secrets: Secrets,
 }
 
-/// A key whose shape (and, for keys of our own, whose tag) is right. Its digest is not checked yet.
+/// A key whose form is valid, and its tag if `keygate` issued it. Its digest is not checked yet.
 #[derive(Debug)]
 pub enum PresentedKey<'a> {
     /// A key that `keygate` issued.
     Issued {
         /// The key's text.
         text: CredentialText<'a>,
-        /// Its public half.
+        /// Its public part.
         id: KeyId,
     },
     /// A key that another system issued.
@@ -53,7 +53,7 @@ pub enum PresentedKey<'a> {
 }
 
 impl PresentedKey<'_> {
-    /// The id that names its record.
+    /// The id of its record.
     #[must_use]
     pub fn id(&self) -> KeyId {
         match self {
@@ -63,55 +63,55 @@ impl PresentedKey<'_> {
     }
 }
 
-/// Why a request may go on.
+/// Whether a request needs a valid key.
 #[derive(Debug)]
-pub(crate) enum Claim<'a> {
-    /// None is needed: the route is public, or this is a preflight that the origin answers.
+pub(crate) enum AuthRequirement<'a> {
+    /// No: the route is public, or this is a preflight that the origin answers.
     None,
-    /// A key, to be checked against its record.
+    /// Yes: this one, which must match its record.
     Key(PresentedKey<'a>),
 }
 
 /// A request that has passed steps 2 to 7.
-// INVARIANT: only `Gate::admit` makes one.
+// INVARIANT: only `Gate::admit` creates one.
 #[derive(Debug)]
 pub struct Admitted<'a> {
-    pub(crate) claim: Claim<'a>,
-    /// `None`: no route named the path; any key will do.
+    pub(crate) requirement: AuthRequirement<'a>,
+    /// `None`: no route matches, and any valid key is accepted.
     pub(crate) route: Option<&'a Route>,
     pub(crate) url: UrlParts<'a>,
     pub(crate) path: CanonicalPath<'a>,
     /// The query without the credential.
     pub(crate) query: Option<Cow<'a, str>>,
-    pub(crate) authorization: AuthorizationFate,
+    pub(crate) authorization: AuthorizationHandling,
     /// A CORS preflight, which the origin answers.
     pub(crate) is_preflight: bool,
     pub(crate) client_ip: Option<&'a str>,
 }
 
-/// What is to be done with a request that was not turned away.
+/// What to do with a request that is not refused.
 #[derive(Debug)]
 #[cfg_attr(
     target_pointer_width = "64",
     expect(
         clippy::large_enum_variant,
-        reason = "made once a request and taken apart at once; a box would cost each request an allocation"
+        reason = "created once per request and matched at once; a box would cost an allocation per request"
     )
 )]
 pub enum Admission<'a> {
-    /// Look the key up, if there is one, and decide.
+    /// Look up the record of the key, if there is one, and decide.
     Proceed(Admitted<'a>),
     /// Answer a CORS preflight; the origin is not asked.
     AnswerPreflight,
 }
 
 impl Admitted<'_> {
-    /// The id whose record is to be looked up; none where no key is needed.
+    /// The id of the record to look up; `None` if no key is needed.
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
-        match &self.claim {
-            Claim::Key(key) => Some(key.id()),
-            Claim::None => None,
+        match &self.requirement {
+            AuthRequirement::Key(key) => Some(key.id()),
+            AuthRequirement::None => None,
         }
     }
 
@@ -138,7 +138,7 @@ impl Gate {
         let cors = policy.cors();
         let preflight_method = head.header("access-control-request-method");
         let preflight = cors.is_preflight(head.method, head.origin(), preflight_method);
-        // A preflight asks on behalf of a later request; what holds for that one's method holds for it.
+        // A preflight announces a later request; the rules for the method of that request apply.
         let method = match preflight_method {
             Some(method) if preflight => method,
             _ => head.method,
@@ -158,7 +158,7 @@ impl Gate {
             Found::Route(route) => Some(route),
             Found::Default => None,
             Found::MethodNotAllowed(methods) => return Err(self.method_not_allowed(methods)),
-            Found::Ambiguous(fault) => return Err(Cause::Path(fault).into()),
+            Found::Ambiguous(error) => return Err(Cause::Path(error).into()),
         };
         let access = route.map_or(Access::Key, Route::access);
         if access == Access::Deny {
@@ -174,36 +174,37 @@ impl Gate {
 
         // 6
         let mut headers = [None; SOURCES_MAX];
-        for (value, name) in headers.iter_mut().zip(policy.places().header_names()) {
+        for (value, name) in headers.iter_mut().zip(policy.credential_sources().header_names()) {
             *value = head.header(name);
         }
         let presented =
             Presented { authorization: head.header("authorization"), headers: &headers, query: url.query };
         if preflight || access == Access::Public {
-            // A credential is not judged here, but it is not handed on either.
-            let places = policy.places();
-            let released = places.release(policy.key_prefix(), &presented, policy.imported_keys());
+            // A credential is not checked here, but it is not forwarded either.
+            let sources = policy.credential_sources();
+            let public = sources.for_public_route(policy.key_prefix(), &presented, policy.imported_keys());
             // A preflight has no credentials (Fetch standard, "CORS-preflight fetch").
-            let authorization = if preflight { AuthorizationFate::Strip } else { released.authorization };
+            let authorization = if preflight { AuthorizationHandling::Strip } else { public.authorization };
             return Ok(Admission::Proceed(Admitted {
-                claim: Claim::None,
+                requirement: AuthRequirement::None,
                 route,
                 url,
                 path,
-                query: released.query,
+                query: public.query,
                 authorization,
                 is_preflight: preflight,
                 client_ip: head.client_ip(),
             }));
         }
-        let extracted = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
+        let extracted =
+            policy.credential_sources().extract(policy.key_prefix(), &presented, policy.imported_keys());
         let extracted = extracted.map_err(Cause::Credential)?;
         let text = extracted.credential.ok_or(Cause::CredentialMissing)?;
 
         // 7
-        let key = self.recognise(text)?;
+        let key = self.classify(text)?;
         Ok(Admission::Proceed(Admitted {
-            claim: Claim::Key(key),
+            requirement: AuthRequirement::Key(key),
             route,
             url,
             path,
@@ -214,7 +215,7 @@ impl Gate {
         }))
     }
 
-    fn recognise<'a>(&self, text: CredentialText<'a>) -> Result<PresentedKey<'a>, Cause> {
+    fn classify<'a>(&self, text: CredentialText<'a>) -> Result<PresentedKey<'a>, Cause> {
         match Key::parse(text.expose(), self.policy.key_prefix()) {
             Ok(key) if self.secrets.peppers().tag_matches(&key) => {
                 let id = key.id();
@@ -225,7 +226,7 @@ impl Gate {
                 Some(key) => Ok(PresentedKey::Imported(key)),
                 None => Err(Cause::Key(KeyError::Character)),
             },
-            Err(fault) => Err(Cause::Key(fault)),
+            Err(error) => Err(Cause::Key(error)),
         }
     }
 

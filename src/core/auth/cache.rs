@@ -1,4 +1,4 @@
-//! The isolate's cache of records: bounded, and honest about what it does not know.
+//! The isolate's cache of records: bounded, without negative entries.
 
 use alloc::rc::Rc;
 use core::borrow::Borrow;
@@ -11,14 +11,14 @@ use lru::LruCache;
 use crate::key::KeyId;
 use crate::record::Record;
 
-/// What the cache knows of an id. There is no "known to be absent": a miss is always asked again.
+/// The result of a cache lookup. Absence is not cached: a miss always leads to a read of KV.
 #[derive(Clone, Debug)]
 pub enum Cached<R = Rc<Record>> {
-    /// Read not longer ago than `CACHE_SECONDS`.
+    /// Read within the last `CACHE_SECONDS`.
     Fresh(R),
-    /// Read longer ago, but still good while KV fails.
+    /// Read longer ago, but still usable while KV fails.
     Stale(R),
-    /// Nothing.
+    /// Not cached, or too old.
     Miss,
 }
 
@@ -28,7 +28,7 @@ struct Entry<R> {
     read_at_ms: u64,
 }
 
-/// The records that were used last, at most `entries` of them; `R` points to a record, and to what a shell made of it.
+/// An LRU cache of at most `entries` records; `R` is a pointer to a record.
 #[derive(Debug)]
 pub struct RecordCache<R = Rc<Record>> {
     entries: Option<LruCache<KeyId, Entry<R>, BuildHasherDefault<IdHasher>>>,
@@ -36,8 +36,8 @@ pub struct RecordCache<R = Rc<Record>> {
     stale_ms: u64,
 }
 
-/// FNV-1a. Not the standard hasher, which is made for names that an attacker chooses: an id is random or a digest, and only
-/// those of records that were found are kept.
+/// FNV-1a. Not the standard hasher, which protects against names that an attacker chooses: ids are random or digests, and only
+/// those of existing records are cached.
 struct IdHasher(u64);
 
 impl Default for IdHasher {
@@ -58,8 +58,8 @@ impl Hasher for IdHasher {
 }
 
 impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
-    /// A cache of at most `entries` records, fresh for `fresh_secs`, and usable for `stale_secs` more
-    /// while KV fails. 0 entries or 0 seconds of freshness: nothing is kept.
+    /// Creates a cache of at most `entries` records, fresh for `fresh_secs`, and usable for `stale_secs` more
+    /// while KV fails. 0 entries or 0 seconds of freshness: nothing is cached.
     #[must_use]
     pub fn new(entries: u32, fresh_secs: u32, stale_secs: u32) -> Self {
         Self {
@@ -74,12 +74,12 @@ impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
         }
     }
 
-    /// What is known of `id` at `now_ms`.
-    pub fn look_up(&mut self, id: &KeyId, now_ms: u64) -> Cached<R> {
+    /// Looks up the record of `id`.
+    pub fn get(&mut self, id: &KeyId, now_ms: u64) -> Cached<R> {
         let Some(entry) = self.entries.as_mut().and_then(|all| all.get(id)) else {
             return Cached::Miss;
         };
-        // A clock that went back makes an entry look new; it was read at some time before, so it is not.
+        // The clock went back, so the age of the entry is unknown.
         let Some(age) = now_ms.checked_sub(entry.read_at_ms) else {
             return Cached::Miss;
         };
@@ -92,33 +92,33 @@ impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {
         }
     }
 
-    /// Keeps a record that was read at `now_ms`.
-    pub fn keep(&mut self, record: &R, now_ms: u64) {
+    /// Caches a record that was read at `now_ms`.
+    pub fn insert(&mut self, record: &R, now_ms: u64) {
         if let Some(entries) = &mut self.entries {
             let id = (**record).borrow().id;
             entries.put(id, Entry { record: record.clone(), read_at_ms: now_ms });
         }
     }
 
-    /// Keeps a record that is fresh for `fresh_ms` at most, however long others are.
-    pub fn keep_for(&mut self, record: &R, now_ms: u64, fresh_ms: u64) {
-        self.keep(record, now_ms.saturating_sub(self.fresh_ms.saturating_sub(fresh_ms)));
+    /// Caches a record that is fresh for at most `fresh_ms`.
+    pub fn insert_for(&mut self, record: &R, now_ms: u64, fresh_ms: u64) {
+        self.insert(record, now_ms.saturating_sub(self.fresh_ms.saturating_sub(fresh_ms)));
     }
 
-    /// Drops what is kept of `id`: the store has said that it is gone or unreadable.
-    pub fn forget(&mut self, id: &KeyId) {
+    /// Removes the record of `id`.
+    pub fn remove(&mut self, id: &KeyId) {
         if let Some(entries) = &mut self.entries {
             entries.pop(id);
         }
     }
 
-    /// How many records are kept.
+    /// The number of cached records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.as_ref().map_or(0, LruCache::len)
     }
 
-    /// Whether nothing is kept.
+    /// Whether nothing is cached.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn seen(cache: &mut RecordCache, id: KeyId, now_ms: u64) -> &'static str {
-        match cache.look_up(&id, now_ms) {
+        match cache.get(&id, now_ms) {
             Cached::Fresh(_) => "fresh",
             Cached::Stale(_) => "stale",
             Cached::Miss => "miss",
@@ -154,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_fresh_then_stale_then_gone() {
+    fn record_is_fresh_then_stale_then_missing() {
         let mut cache = RecordCache::new(10, 30, 300);
         let record = record(1);
-        cache.keep(&record, 1_000_000);
+        cache.insert(&record, 1_000_000);
         for (after_ms, expected) in
             [(0, "fresh"), (29_999, "fresh"), (30_000, "stale"), (329_999, "stale"), (330_000, "miss")]
         {
@@ -167,31 +167,31 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_holds_and_the_least_recently_used_goes_first() {
+    fn full_cache_evicts_the_least_recently_used_record() {
         let mut cache = RecordCache::new(3, 30, 0);
         let records: std::vec::Vec<_> = (0..4).map(record).collect();
         for record in &records[..3] {
-            cache.keep(record, 0);
+            cache.insert(record, 0);
         }
         assert_eq!(seen(&mut cache, records[0].id, 1), "fresh");
-        cache.keep(&records[3], 1);
+        cache.insert(&records[3], 1);
         assert_eq!(cache.len(), 3);
         assert_eq!(seen(&mut cache, records[0].id, 2), "fresh");
         assert_eq!(seen(&mut cache, records[1].id, 2), "miss");
     }
 
     #[test]
-    fn zero_turns_it_off_and_forgotten_is_gone() {
+    fn zero_disables_the_cache_and_removed_records_are_missing() {
         let record = record(1);
         let mut off = RecordCache::new(0, 30, 300);
-        off.keep(&record, 0);
+        off.insert(&record, 0);
         assert_eq!(seen(&mut off, record.id, 0), "miss");
         let mut no_time = RecordCache::new(10, 0, 300);
-        no_time.keep(&record, 0);
+        no_time.insert(&record, 0);
         assert_eq!(seen(&mut no_time, record.id, 0), "miss");
         let mut cache = RecordCache::new(10, 30, 300);
-        cache.keep(&record, 0);
-        cache.forget(&record.id);
+        cache.insert(&record, 0);
+        cache.remove(&record.id);
         assert_eq!(seen(&mut cache, record.id, 0), "miss");
         assert!(cache.is_empty());
     }

@@ -1,9 +1,9 @@
-//! Step 9: the decision. Nothing else in this code base can make a [`Permit`], and forwarding takes one.
+//! Step 9: the decision. Only this module can create a [`Permit`], which forwarding requires.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::auth::admission::{Admitted, Claim, Gate, PresentedKey};
+use crate::auth::admission::{Admitted, AuthRequirement, Gate, PresentedKey};
 use crate::key::pepper::DigestMatch;
 use crate::key::{Key, KeyId};
 use crate::policy::PlanLimit;
@@ -12,31 +12,31 @@ use crate::policy::origin::Origin;
 use crate::policy::route::Route;
 use crate::record::token::{Scope, joined};
 use crate::record::{Record, RecordError, State};
-use crate::request::credential::AuthorizationFate;
+use crate::request::credential::AuthorizationHandling;
 use crate::request::head::RequestHead;
-use crate::response::denial::{Cause, Denial};
+use crate::response::{Cause, Denial};
 use crate::signature::SigningKey;
 use crate::time::UnixSeconds;
 
-/// What the stores said of the presented key's id.
+/// The result of looking up the record of the presented key.
 #[derive(Clone, Debug)]
 pub enum Lookup<'a> {
-    /// No key was presented, and none is needed.
+    /// No key is needed.
     NotNeeded,
-    /// Its record.
+    /// The record.
     Found(&'a Record),
-    /// No store has it.
+    /// No store has a record of this id.
     Unknown,
-    /// KV failed, and no copy was kept.
+    /// KV failed, and no copy is cached.
     Failed(String),
-    /// KV did not answer in time, and no copy was kept.
+    /// KV did not answer in time, and no copy is cached.
     TimedOut,
-    /// There is an entry, but no record can be read from it.
+    /// The entry is not a valid record.
     Invalid(RecordError),
 }
 
 /// The right to forward one request.
-// INVARIANT: private fields; made by `decide` and by `Limited::settle`, which only `decide` makes.
+// INVARIANT: private fields; created by `decide`, and by `Limited::settle` on what `decide` returned.
 #[derive(Debug)]
 pub struct Permit<'a> {
     gate: &'a Gate,
@@ -44,7 +44,7 @@ pub struct Permit<'a> {
     holder: Option<&'a Record>,
 }
 
-/// A request that may go once its plan's limiter has agreed.
+/// A request that is permitted if the limiter of its plan allows it.
 #[derive(Debug)]
 pub struct Limited<'a> {
     permit: Permit<'a>,
@@ -53,52 +53,52 @@ pub struct Limited<'a> {
     period_secs: u32,
 }
 
-/// What `decide` says to a request that it does not turn away.
+/// The decision on a request that is not refused.
 #[derive(Debug)]
-pub enum Verdict<'a> {
-    /// It may go.
+pub enum Decision<'a> {
+    /// It is permitted.
     Permit(Permit<'a>),
-    /// It may go if the limiter agrees.
+    /// It is permitted if the limiter allows it.
     Limited(Limited<'a>),
 }
 
-/// What a limiter said.
+/// The answer of a limiter.
 #[derive(Clone, Debug)]
 pub enum LimiterAnswer {
     /// Within the limit.
     Within,
-    /// Past it.
+    /// Over the limit.
     Exceeded,
-    /// The binding is missing or failed.
+    /// The binding is missing, failed, or did not answer in time.
     Failed(String),
 }
 
-/// Decides on an admitted request: digest, state, time, address, subject, scopes, limits; the first failure is the answer.
+/// Decides on an admitted request: digest, state, time, address, subject, scopes, limits. The first check that fails determines the refusal.
 ///
 /// # Errors
-/// Until the digest has matched, only causes whose code is `key_invalid` or a 503. After it has
-/// matched the caller has proved to hold the key and is told the truth.
+/// Before the digest has matched, only causes whose code is `key_invalid` or a 503. Afterwards the caller has proved to hold
+/// the key, and gets the exact code.
 pub fn decide<'a>(
     gate: &'a Gate,
     request: &'a Admitted<'a>,
     found: Lookup<'a>,
     now: UnixSeconds,
-) -> Result<Verdict<'a>, Denial> {
-    let Claim::Key(key) = &request.claim else {
-        return Ok(Verdict::Permit(Permit { gate, request, holder: None }));
+) -> Result<Decision<'a>, Denial> {
+    let AuthRequirement::Key(key) = &request.requirement else {
+        return Ok(Decision::Permit(Permit { gate, request, holder: None }));
     };
     let id = key.id();
     let record = record_of(found).and_then(|record| check_digest(gate, key, record).map(|()| record));
     let record = record.map_err(|cause| Denial { cause, key_id: Some(id), subject: None })?;
 
     let limiter = check_holder(gate, request, record, now).and_then(|()| limiter_of(gate, record));
-    let told = |cause| Denial { cause, key_id: Some(id), subject: Some(record.subject.clone()) };
-    let limiter = limiter.map_err(told)?;
+    let denied = |cause| Denial { cause, key_id: Some(id), subject: Some(record.subject.clone()) };
+    let limiter = limiter.map_err(denied)?;
     let permit = Permit { gate, request, holder: Some(record) };
     Ok(match limiter {
-        None => Verdict::Permit(permit),
+        None => Decision::Permit(permit),
         Some((limiter, period_secs)) => {
-            Verdict::Limited(Limited { permit, holder: record, limiter, period_secs })
+            Decision::Limited(Limited { permit, holder: record, limiter, period_secs })
         }
     })
 }
@@ -109,11 +109,11 @@ fn record_of(found: Lookup<'_>) -> Result<&Record, Cause> {
         Lookup::Unknown | Lookup::NotNeeded => Err(Cause::KeyUnknown),
         Lookup::Failed(error) => Err(Cause::StoreFailed(error)),
         Lookup::TimedOut => Err(Cause::StoreTimeout),
-        Lookup::Invalid(fault) => Err(Cause::Record(fault)),
+        Lookup::Invalid(error) => Err(Cause::Record(error)),
     }
 }
 
-/// The limiter that counts the record's requests, and its period.
+/// The limiter of the record's plan, and its period.
 fn limiter_of<'a>(gate: &'a Gate, record: &Record) -> Result<Option<(&'a str, u32)>, Cause> {
     let Some(plan) = &record.plan else {
         return Ok(None);
@@ -121,13 +121,13 @@ fn limiter_of<'a>(gate: &'a Gate, record: &Record) -> Result<Option<(&'a str, u3
     match gate.policy.plan(plan) {
         PlanLimit::Unlimited => Ok(None),
         PlanLimit::Limiter { binding, period_secs } => Ok(Some((binding, period_secs))),
-        // A plan that this gate does not know may be a limit that it does not know.
+        // An unknown plan may have a limit.
         PlanLimit::Unknown => Err(Cause::PlanUnknown(plan.clone())),
     }
 }
 
 fn check_digest(gate: &Gate, key: &PresentedKey<'_>, record: &Record) -> Result<(), Cause> {
-    // A record of another id is no answer to this question, whoever handed it in.
+    // The record of another id must never be used.
     if record.id != key.id() {
         return Err(Cause::KeyUnknown);
     }
@@ -145,7 +145,7 @@ fn check_digest(gate: &Gate, key: &PresentedKey<'_>, record: &Record) -> Result<
     }
 }
 
-/// Everything that is said only to the holder of the key.
+/// The checks whose result only the holder of the key may learn.
 fn check_holder(gate: &Gate, request: &Admitted<'_>, record: &Record, now: UnixSeconds) -> Result<(), Cause> {
     if gate.secrets.is_denied(&record.id) {
         return Err(Cause::KeyDenied);
@@ -155,7 +155,7 @@ fn check_holder(gate: &Gate, request: &Admitted<'_>, record: &Record, now: UnixS
         State::Disabled => return Err(Cause::KeyDisabled),
         State::Revoked => return Err(Cause::KeyRevoked),
     }
-    if let Some(not_after) = record.not_after.filter(|end| now >= *end) {
+    if let Some(not_after) = record.not_after.filter(|expiry| now >= *expiry) {
         return Err(Cause::KeyExpired { not_after });
     }
     if let Some(not_before) = record.not_before.filter(|start| now < *start) {
@@ -163,7 +163,7 @@ fn check_holder(gate: &Gate, request: &Admitted<'_>, record: &Record, now: UnixS
     }
     let networks = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
     if !networks.is_empty() {
-        // A client address that is not known fails the rule.
+        // An unknown client address is in no network.
         let allowed =
             request.client_address().is_some_and(|address| networks.iter().any(|n| n.contains(address)));
         if !allowed {
@@ -176,8 +176,8 @@ fn check_holder(gate: &Gate, request: &Admitted<'_>, record: &Record, now: UnixS
     if !route.subjects().is_empty() && !route.subjects().contains(&record.subject) {
         return Err(Cause::SubjectNotAllowed);
     }
-    let held = record.scopes.as_slice();
-    if !route.scopes().iter().all(|scope| held.contains(scope)) {
+    let scopes = record.scopes.as_slice();
+    if !route.scopes().iter().all(|scope| scopes.contains(scope)) {
         return Err(Cause::ScopeMissing { required: route.scopes().to_vec() });
     }
     Ok(())
@@ -190,16 +190,16 @@ impl<'a> Limited<'a> {
         self.limiter
     }
 
-    /// What is counted: the holder, so that a rotated key has no second allowance.
+    /// The key of the counter: the subject, so that rotating a key does not reset its limit.
     #[must_use]
     pub fn counted(&self) -> &'a str {
         self.holder.subject.as_str()
     }
 
-    /// Ends the decision.
+    /// Completes the decision with the limiter's answer.
     ///
     /// # Errors
-    /// The limit is reached; or the limiter failed, and a limit that cannot be counted is not skipped.
+    /// The limit is exceeded, or the limiter failed.
     pub fn settle(self, answer: LimiterAnswer) -> Result<Permit<'a>, Denial> {
         let cause = match answer {
             LimiterAnswer::Within => return Ok(self.permit),
@@ -210,12 +210,12 @@ impl<'a> Limited<'a> {
     }
 }
 
-/// Where a permitted request goes.
+/// Where a permitted request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination<'a> {
     /// To this URL.
     Url(String),
-    /// To this URL, by a service binding.
+    /// To a service binding, with this URL.
     Service {
         /// The binding's name.
         binding: &'a str,
@@ -224,38 +224,38 @@ pub enum Destination<'a> {
     },
 }
 
-/// Whom the origin is told that the request comes from.
+/// The holder of the key, as the origin is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder<'a> {
     /// `X-Keygate-Key-Id`.
     pub id: KeyId,
     /// `X-Keygate-Subject`.
     pub subject: &'a str,
-    /// `X-Keygate-Scopes`, to be joined by spaces.
+    /// `X-Keygate-Scopes`, separated by spaces.
     pub scopes: &'a [Scope],
 }
 
 impl Holder<'_> {
-    /// The value of `X-Keygate-Scopes`; `None` where there are none.
+    /// The value of `X-Keygate-Scopes`; `None` if there are none.
     #[must_use]
     pub fn scopes_header(&self) -> Option<String> {
         (!self.scopes.is_empty()).then(|| joined(self.scopes))
     }
 }
 
-/// What becomes of `Authorization`.
+/// What the origin gets as `Authorization`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization<'a> {
-    /// It belongs to the origin and goes there as it came.
+    /// The client's header, unchanged.
     Keep,
-    /// It held the key, or may have.
+    /// None: the client's header contains the key, or could.
     Strip,
-    /// The gate's own credential takes its place.
+    /// The gate's own credential.
     Replace(&'a str),
 }
 
 impl<'a> Permit<'a> {
-    /// Where the request goes: always to a configured origin, on the path that was judged.
+    /// Where the request is sent: a configured origin, with the path that the access rules were applied to.
     #[must_use]
     pub fn destination(&self) -> Destination<'_> {
         let request = self.request;
@@ -283,7 +283,7 @@ impl<'a> Permit<'a> {
         self.request.route.and_then(Route::origin).unwrap_or_else(|| self.gate.policy.origin())
     }
 
-    /// Whom the request comes from; `None` on public routes.
+    /// The holder of the key; `None` on public routes.
     #[must_use]
     pub fn holder(&self) -> Option<Holder<'_>> {
         self.holder.map(|record| Holder {
@@ -293,31 +293,31 @@ impl<'a> Permit<'a> {
         })
     }
 
-    /// What becomes of the `Authorization` that the client sent.
+    /// What the origin gets as `Authorization`.
     #[must_use]
     pub fn authorization(&self) -> Authorization<'_> {
-        // On public routes too nobody may speak to the origin with the gate's own credential, so it goes with keys only.
+        // Not on public routes: only key holders may use the gate's own credential.
         match self.gate.secrets.origin_authorization() {
             Some(secret) if self.holder.is_some() && self.route_sends(Route::origin_authorization) => {
                 Authorization::Replace(secret.expose())
             }
             _ => match self.request.authorization {
-                AuthorizationFate::Keep => Authorization::Keep,
-                AuthorizationFate::Strip => Authorization::Strip,
+                AuthorizationHandling::Keep => Authorization::Keep,
+                AuthorizationHandling::Strip => Authorization::Strip,
             },
         }
     }
 
-    /// What the request is to be signed with on its way to the origin. Only who holds a permit can have a signature.
+    /// The key to sign the request with; without a permit there is no signature.
     #[must_use]
     pub fn signing_key(&self) -> Option<&'a SigningKey> {
         self.gate.secrets.origin_signing_key().filter(|_| self.route_sends(Route::origin_signature))
     }
 
-    /// Whether a secret that was made for `ORIGIN` is used with this request: what its route says, and otherwise only if the
-    /// request goes there.
-    fn route_sends(&self, says: impl Fn(&Route) -> Option<bool>) -> bool {
-        self.request.route.is_none_or(|route| says(route).unwrap_or(route.origin().is_none()))
+    /// Whether a secret for `ORIGIN` is used with this request: as its route says, and by default only if the request is sent
+    /// to `ORIGIN`.
+    fn route_sends(&self, setting: impl Fn(&Route) -> Option<bool>) -> bool {
+        self.request.route.is_none_or(|route| setting(route).unwrap_or(route.origin().is_none()))
     }
 
     /// Which of the request's headers are not forwarded.
@@ -328,7 +328,7 @@ impl<'a> Permit<'a> {
         if self.request.is_preflight {
             stripped.push("cookie");
         }
-        // It was judged for these alone; an origin that takes another method from a form would act on it.
+        // It is checked only for these methods; an origin that takes the method from a form could still act on it.
         if !matches!(head.method, "MOVE" | "COPY") {
             stripped.push("destination");
         }
@@ -341,28 +341,28 @@ impl<'a> Permit<'a> {
         !self.request.is_preflight
     }
 
-    /// How long a WebSocket, or a response body of unstated length, may last; `None`: no limit. What nobody's key has opened
-    /// ends by no key's revocation.
+    /// How long a WebSocket, or a response body of unknown length, may stay open; `None`: no limit, as on public routes, where no
+    /// key can be revoked.
     #[must_use]
     pub fn max_connection_secs(&self) -> Option<u32> {
         let secs = self.gate.policy.max_connection_secs();
         (secs > 0 && self.holder.is_some()).then_some(secs)
     }
 
-    /// The refusal of a request that was permitted and yet cannot be sent.
+    /// The refusal of a permitted request that cannot be sent.
     #[must_use]
     pub fn withdraw(&self, cause: Cause) -> Denial {
         let subject = self.holder.map(|record| record.subject.clone());
         Denial { cause, key_id: self.holder.map(|record| record.id), subject }
     }
 
-    /// The CORS headers of the origin's answer to a request from this page.
+    /// The CORS headers of the response to a request with this `Origin`.
     #[must_use]
     pub fn cors(&self, origin: Option<&str>) -> AnswerCors<'a> {
         self.gate.policy.cors().of_answer(origin, self.no_store())
     }
 
-    /// Whether shared caches must not store the answer: the credential that kept them off is stripped.
+    /// Whether shared caches must not store the response: they cannot tell from the forwarded request that it needs a key.
     #[must_use]
     pub fn no_store(&self) -> bool {
         self.holder.is_some() && !self.request.route.is_some_and(Route::cache)
@@ -371,7 +371,7 @@ impl<'a> Permit<'a> {
     /// `X-Forwarded-For`.
     #[must_use]
     pub fn client_ip(&self) -> Option<&'a str> {
-        // The platform's header, but only if it is an address: what goes to the origin was parsed.
+        // Only a value that parses as an address is sent to the origin.
         self.request.client_ip.filter(|_| self.request.client_address().is_some())
     }
 

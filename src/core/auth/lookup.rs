@@ -1,7 +1,7 @@
-//! Step 8: the record of an id, found without I/O. The shell asks the store when it is told to, and hands in the reply.
+//! Step 8: finding the record of an id, without I/O. The caller reads the store when it is told to, and passes the reply.
 //!
-//! The cache answers first, then KV. A record of `STATIC_KEYS` serves where KV fails, does not answer in time, or has no
-//! entry of that id: what KV says of a key, a revocation for one, holds for static keys too.
+//! The cache comes first, then KV. A record of `STATIC_KEYS` is used if KV fails, does not answer in time, or has no entry of
+//! that id: an entry in KV, such as a revocation, takes precedence over the static record.
 
 use alloc::string::String;
 use core::borrow::Borrow;
@@ -14,26 +14,26 @@ use crate::auth::secrets::Secrets;
 use crate::key::KeyId;
 use crate::record::{Record, RecordError};
 
-/// What is needed next.
+/// The next step of a lookup.
 #[derive(Clone, Debug)]
 pub enum LookupStep<R> {
-    /// Nothing: this is the record.
+    /// Done: this is the record.
     Found(R),
-    /// The reply of KV, to be handed to [`after_store`].
+    /// Read KV, and pass the reply to [`after_store`].
     AskStore,
 }
 
-/// What KV said of the entry of an id.
+/// The reply of KV for the entry of an id.
 // Absent on purpose: a derived Debug, which would print digests.
 #[derive(Clone)]
 pub enum StoreReply {
-    /// Its value.
+    /// The value of the entry.
     Found(String),
-    /// There is none.
+    /// There is no entry.
     Absent,
     /// An error.
     Failed(String),
-    /// Nothing in time.
+    /// No reply in time.
     TimedOut,
 }
 
@@ -48,16 +48,16 @@ impl fmt::Debug for StoreReply {
     }
 }
 
-/// Why there is no record to decide on.
+/// Why no record was found.
 #[derive(Clone, Debug)]
 pub enum LookupError {
-    /// No store has one.
+    /// No store has a record of this id.
     Unknown,
     /// KV failed, and neither the cache nor `STATIC_KEYS` has one.
     Failed(String),
     /// KV did not answer in time, and neither the cache nor `STATIC_KEYS` has one.
     TimedOut,
-    /// There is an entry, but no record can be read from it.
+    /// The entry is not a valid record.
     Invalid(RecordError),
 }
 
@@ -67,23 +67,23 @@ impl From<LookupError> for Lookup<'_> {
             LookupError::Unknown => Self::Unknown,
             LookupError::Failed(error) => Self::Failed(error),
             LookupError::TimedOut => Self::TimedOut,
-            LookupError::Invalid(fault) => Self::Invalid(fault),
+            LookupError::Invalid(error) => Self::Invalid(error),
         }
     }
 }
 
-/// Looks for a record that is at hand.
+/// Looks for a fresh record in the cache.
 pub fn before_store<R>(cache: &mut RecordCache<R>, id: &KeyId, now_ms: u64) -> LookupStep<R>
 where
     R: Clone + Deref<Target: Borrow<Record>>,
 {
-    match cache.look_up(id, now_ms) {
+    match cache.get(id, now_ms) {
         Cached::Fresh(record) => LookupStep::Found(record),
         Cached::Stale(_) | Cached::Miss => LookupStep::AskStore,
     }
 }
 
-/// Finds the record by what KV said; `make` is what the shell makes of one that it has not met.
+/// Finds the record after KV has replied; `make` creates the pointer that is cached.
 ///
 /// # Errors
 /// Every variant of [`LookupError`].
@@ -98,51 +98,50 @@ pub fn after_store<R>(
 where
     R: Clone + Deref<Target: Borrow<Record>>,
 {
-    // Another request has read it in the meantime. This read began before that one ended, and may be older: a revocation that was
-    // read is not undone.
-    if let Cached::Fresh(record) = cache.look_up(id, now_ms) {
+    // Another request has cached it in the meantime. This reply may be older, and must not undo a revocation that was read since.
+    if let Cached::Fresh(record) = cache.get(id, now_ms) {
         return Ok(record);
     }
     let error = match reply {
         StoreReply::Found(json) => match Record::parse_entry(*id, &json) {
-            Ok(record) => return Ok(kept(cache, make(record), now_ms)),
-            // It may say more than the static record does, so that one does not serve either.
-            Err(fault) => {
-                cache.forget(id);
-                return Err(LookupError::Invalid(fault));
+            Ok(record) => return Ok(insert(cache, make(record), now_ms)),
+            // The entry may be stricter than the static record, so that one is not used either.
+            Err(error) => {
+                cache.remove(id);
+                return Err(LookupError::Invalid(error));
             }
         },
         StoreReply::Absent => {
-            cache.forget(id);
+            cache.remove(id);
             LookupError::Unknown
         }
         StoreReply::Failed(error) => LookupError::Failed(error),
         StoreReply::TimedOut => LookupError::TimedOut,
     };
-    // A store that fails has not said that the key is bad.
-    if let Cached::Stale(record) = cache.look_up(id, now_ms) {
+    // A store that fails says nothing about the key.
+    if let Cached::Stale(record) = cache.get(id, now_ms) {
         return Ok(record);
     }
     match secrets.static_key(id) {
-        // Cached, so that a KV that hangs is not waited for at each request; and not for long, so that a revocation is seen soon
-        // after KV answers again.
+        // Cached, so that requests do not wait for a KV that hangs; and only briefly, so that a revocation takes effect soon after
+        // KV replies again.
         Some(record) => {
             let record = make(Record::clone(record));
-            cache.keep_for(&record, now_ms, STATIC_FRESH_MS);
+            cache.insert_for(&record, now_ms, STATIC_FRESH_MS);
             Ok(record)
         }
         None => Err(error),
     }
 }
 
-/// How long a static record serves without asking KV again.
+/// How long a static record is used without reading KV again.
 const STATIC_FRESH_MS: u64 = 5_000;
 
-fn kept<R>(cache: &mut RecordCache<R>, record: R, now_ms: u64) -> R
+fn insert<R>(cache: &mut RecordCache<R>, record: R, now_ms: u64) -> R
 where
     R: Clone + Deref<Target: Borrow<Record>>,
 {
-    cache.keep(&record, now_ms);
+    cache.insert(&record, now_ms);
     record
 }
 
@@ -161,7 +160,7 @@ mod tests {
     const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
     const READ_AT_MS: u64 = 1_000_000;
 
-    /// A record in JSON; its name tells where it came from.
+    /// A record in JSON; its name is the place it comes from.
     fn json(from: &str, state: &str) -> String {
         let key = ImportedKey::of_sha256([7; 32]);
         let secrets = secrets(None);
@@ -180,11 +179,11 @@ mod tests {
         ImportedKey::of_sha256([7; 32]).id()
     }
 
-    /// Where the record comes from that is found `after_secs` after KV was read once, or why there is none.
+    /// The origin of the record that is found `after_secs` after a first read of KV, or why there is none.
     fn found(cached: Option<&str>, after_secs: u64, reply: StoreReply, is_static: bool) -> String {
         let mut cache: RecordCache = RecordCache::new(10, 30, 300);
-        let list = std::format!("[{}]", json("static", "active"));
-        let secrets = secrets(is_static.then_some(&*list));
+        let static_keys = std::format!("[{}]", json("static", "active"));
+        let secrets = secrets(is_static.then_some(&*static_keys));
         if let Some(state) = cached {
             let reply = StoreReply::Found(json("cached", state));
             after_store(&mut cache, &secrets, &id(), READ_AT_MS, reply, Rc::new).unwrap();
@@ -223,7 +222,7 @@ mod tests {
             (Some("active"), 329, StoreReply::TimedOut, true, "cached"),
             (Some("active"), 330, StoreReply::TimedOut, true, "static"),
             (Some("active"), 330, failed(), false, "failed"),
-            // A revocation that was read once is not forgotten for a static record.
+            // A cached revocation takes precedence over a static record.
             (Some("revoked"), 30, failed(), true, "cached"),
             (Some("active"), 30, StoreReply::Absent, false, "unknown"),
             (Some("active"), 30, StoreReply::Absent, true, "static"),
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_ends_late_does_not_replace_what_was_read_in_the_meantime() {
+    fn late_reply_does_not_replace_a_newer_record() {
         for reply in [StoreReply::Found(json("late", "active")), StoreReply::Absent, StoreReply::TimedOut] {
             let mut cache: RecordCache = RecordCache::new(10, 30, 300);
             let secrets = secrets(None);
@@ -247,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn a_static_record_is_cached_so_that_a_store_that_hangs_is_not_asked_at_each_request() {
+    fn static_record_is_cached_for_five_seconds_while_the_store_hangs() {
         let mut cache: RecordCache = RecordCache::new(10, 30, 300);
-        let list = std::format!("[{}]", json("static", "active"));
-        let secrets = secrets(Some(&list));
+        let static_keys = std::format!("[{}]", json("static", "active"));
+        let secrets = secrets(Some(&static_keys));
         after_store(&mut cache, &secrets, &id(), READ_AT_MS, StoreReply::TimedOut, Rc::new).unwrap();
         assert!(matches!(before_store(&mut cache, &id(), READ_AT_MS + 4_999), LookupStep::Found(_)));
         assert!(matches!(before_store(&mut cache, &id(), READ_AT_MS + 5_000), LookupStep::AskStore));

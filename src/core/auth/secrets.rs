@@ -1,4 +1,4 @@
-//! What the gate reads from secret bindings.
+//! The secret bindings.
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -14,10 +14,10 @@ use crate::key::pepper::{Pepper, Peppers};
 use crate::record::Record;
 use crate::signature::SigningKey;
 
-/// The longest header value that is taken for `ORIGIN_AUTHORIZATION`; the platform's secrets end at 5 KB.
+/// The longest value of `ORIGIN_AUTHORIZATION`; the platform limits secrets to 5 KB.
 const AUTHORIZATION_MAX: usize = 5 * 1024;
 
-/// The texts of the secret bindings; `None` where a binding is not set.
+/// The values of the secret bindings; `None` where a binding is not set.
 // Absent on purpose: Debug.
 #[derive(Clone, Copy, Default)]
 pub struct SecretTexts<'a> {
@@ -29,23 +29,23 @@ pub struct SecretTexts<'a> {
     pub static_keys: Option<&'a str>,
     /// `DENIED_IDS`; empty counts as not set.
     pub denied_ids: Option<&'a str>,
-    /// `ORIGIN_AUTHORIZATION`; empty is refused, because it would strip the header and put nothing in its place.
+    /// `ORIGIN_AUTHORIZATION`; empty is rejected, because it would remove the header without a replacement.
     pub origin_authorization: Option<&'a str>,
-    /// `ORIGIN_SIGNING_KEY`; empty is refused, because the origin would then turn every request away.
+    /// `ORIGIN_SIGNING_KEY`; empty is rejected, because the origin would then refuse every request.
     pub origin_signing_key: Option<&'a str>,
 }
 
-/// The secrets, read and checked.
+/// The parsed and checked secrets.
 #[derive(Debug)]
 pub struct Secrets {
     peppers: Peppers,
-    static_keys: Vec<Rc<Record>>, // a secret of 5 KB holds a dozen
-    denied_ids: Vec<KeyId>, // a secret of 5 KB holds some 400; looking through them costs less than a hash
+    static_keys: Vec<Rc<Record>>, // a secret of 5 KB has room for a dozen
+    denied_ids: Vec<KeyId>,       // a secret of 5 KB has room for 400; a scan costs less than a hash
     origin_authorization: Option<HeaderSecret>,
     origin_signing_key: Option<SigningKey>,
 }
 
-/// What is wrong with one secret binding. It never holds the value.
+/// Why a secret binding is invalid. The error does not contain the value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("secret {binding} {problem}")]
 pub struct SecretError {
@@ -60,10 +60,10 @@ impl SecretError {
 }
 
 impl Secrets {
-    /// Reads all of them.
+    /// Parses all of them.
     ///
     /// # Errors
-    /// Every binding that is missing though required, or cannot be read.
+    /// Every binding that is required and missing, or invalid.
     pub fn parse(texts: &SecretTexts<'_>) -> Result<Self, Vec<SecretError>> {
         let mut errors = Vec::new();
         let current = match texts.pepper.filter(|text| !text.trim_ascii().is_empty()) {
@@ -73,22 +73,22 @@ impl Secrets {
                 errors.push(SecretError::new("PEPPER", problem));
                 None
             }
-            Some(text) => keep(text.parse::<Pepper>(), "PEPPER", &mut errors),
+            Some(text) => collect_error(text.parse::<Pepper>(), "PEPPER", &mut errors),
         };
-        let previous = set(texts.pepper_previous)
-            .and_then(|text| keep(text.parse::<Pepper>(), "PEPPER_PREVIOUS", &mut errors));
-        let static_keys = set(texts.static_keys)
-            .and_then(|text| keep(static_keys(text), "STATIC_KEYS", &mut errors))
+        let previous = non_empty(texts.pepper_previous)
+            .and_then(|text| collect_error(text.parse::<Pepper>(), "PEPPER_PREVIOUS", &mut errors));
+        let static_keys = non_empty(texts.static_keys)
+            .and_then(|text| collect_error(static_keys(text), "STATIC_KEYS", &mut errors))
             .unwrap_or_default();
-        let denied_ids = set(texts.denied_ids)
-            .and_then(|text| keep(denied_ids(text), "DENIED_IDS", &mut errors))
+        let denied_ids = non_empty(texts.denied_ids)
+            .and_then(|text| collect_error(denied_ids(text), "DENIED_IDS", &mut errors))
             .unwrap_or_default();
         let origin_authorization = texts
             .origin_authorization
-            .and_then(|text| keep(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut errors));
+            .and_then(|text| collect_error(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut errors));
         let origin_signing_key = texts
             .origin_signing_key
-            .and_then(|text| keep(text.parse::<SigningKey>(), "ORIGIN_SIGNING_KEY", &mut errors));
+            .and_then(|text| collect_error(text.parse::<SigningKey>(), "ORIGIN_SIGNING_KEY", &mut errors));
         match current {
             Some(current) if errors.is_empty() => Ok(Self {
                 peppers: Peppers { current, previous },
@@ -107,35 +107,35 @@ impl Secrets {
         &self.peppers
     }
 
-    /// The break-glass record of `id`, which needs no KV.
+    /// The record of `id` in `STATIC_KEYS`.
     #[must_use]
     pub fn static_key(&self, id: &KeyId) -> Option<&Rc<Record>> {
         self.static_keys.iter().find(|record| record.id == *id)
     }
 
-    /// Whether `id` is refused whatever its record says.
+    /// Whether `DENIED_IDS` contains `id`.
     #[must_use]
     pub fn is_denied(&self, id: &KeyId) -> bool {
         self.denied_ids.contains(id)
     }
 
-    /// What goes to the origin as `Authorization`.
+    /// The `Authorization` that is sent to the origin.
     #[must_use]
     pub fn origin_authorization(&self) -> Option<&HeaderSecret> {
         self.origin_authorization.as_ref()
     }
 
-    /// What requests to the origin are signed with; `Permit::signing_key` hands it out.
+    /// The key that requests to the origin are signed with; available through `Permit::signing_key`.
     pub(crate) fn origin_signing_key(&self) -> Option<&SigningKey> {
         self.origin_signing_key.as_ref()
     }
 }
 
-fn set(text: Option<&str>) -> Option<&str> {
+fn non_empty(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.trim_ascii().is_empty())
 }
 
-fn keep<T, E: fmt::Display>(
+fn collect_error<T, E: fmt::Display>(
     read: Result<T, E>,
     binding: &'static str,
     errors: &mut Vec<SecretError>,
@@ -157,11 +157,11 @@ fn denied_ids(text: &str) -> Result<Vec<KeyId>, String> {
     }
     text.split(|c: char| c == ',' || c.is_ascii_whitespace())
         .filter(|id| !id.is_empty())
-        .map(|id| id.parse::<KeyId>().map_err(|e| format!("holds something else than key ids: {e}")))
+        .map(|id| id.parse::<KeyId>().map_err(|e| format!("contains something other than key ids: {e}")))
         .collect()
 }
 
-/// A header value that nobody but the origin may see.
+/// A header value that only the origin may see.
 // Absent on purpose: Clone, Display, Serialize, PartialEq.
 pub struct HeaderSecret(Zeroizing<String>);
 
@@ -176,7 +176,7 @@ impl HeaderSecret {
         let text = text.trim_ascii();
         let printable = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
         if text.is_empty() {
-            Err("is empty; set it to a whole header value such as `Bearer …`, or remove it")
+            Err("is empty; set it to a complete header value such as `Bearer …`, or remove it")
         } else if text.len() > AUTHORIZATION_MAX || !printable {
             Err("is not a header value: at most 5120 printable ASCII characters")
         } else {
@@ -184,7 +184,7 @@ impl HeaderSecret {
         }
     }
 
-    /// The value, to be put into the request to the origin and nowhere else.
+    /// The value, for the request to the origin only.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_binding_is_named_and_no_value_is_repeated() {
+    fn every_invalid_binding_is_reported_without_its_value() {
         let texts = SecretTexts {
             pepper: Some("canary-too-short"),
             pepper_previous: Some("canary canary canary canary canary canary canary"),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pepper_is_required_and_empty_optional_secrets_count_as_unset() {
+    fn pepper_is_required_and_empty_optional_secrets_count_as_unset() {
         for pepper in [None, Some(""), Some(" \n")] {
             assert_eq!(errors(SecretTexts { pepper, ..SecretTexts::default() }).len(), 1);
         }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn denied_ids_come_as_a_list_in_either_form() {
+    fn denied_ids_may_be_separated_text_or_a_json_array() {
         for text in [
             "AAAAAAAAAAAA,BBBBBBBBBBBB",
             " AAAAAAAAAAAA\nBBBBBBBBBBBB,",
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn denied_ids_that_are_no_ids_are_rejected_and_no_key_is_repeated() {
+    fn malformed_denied_ids_are_rejected_and_no_key_is_repeated() {
         for text in [
             "tooShort",
             "[\"tooShort\"]",
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_holds_no_secret() {
+    fn debug_output_contains_no_secret() {
         let texts = SecretTexts {
             pepper: Some(PEPPER),
             origin_authorization: Some("Bearer canary"),

@@ -1,4 +1,4 @@
-//! What is stored in place of a key.
+//! The digest that is stored in place of a key.
 
 use alloc::string::String;
 use core::fmt;
@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::format::KeyId;
 use super::pepper_id::PepperId;
 
-/// A stored digest. Of no use without the key, and a keyed one not even for guessing.
+/// A stored digest. It reveals nothing about the key; a keyed one cannot even be used to test guesses.
 // Absent on purpose: PartialEq; a digest is compared in constant time or not at all.
 #[derive(Clone, Serialize)]
 #[serde(into = "String")]
@@ -32,13 +32,13 @@ pub enum Digest {
         /// HMAC-SHA-256.
         mac: [u8; 32],
     },
-    /// `sha256.<base64url>`: SHA-256 of a key that another system issued, as earlier versions stored it. Whoever reads it
-    /// can guess.
+    /// `sha256.<base64url>`: SHA-256 of a key that another system issued, as earlier versions stored it. A reader of the store
+    /// can test guesses against it.
     ImportedBare([u8; 32]),
 }
 
-/// Why a text is not a digest.
-// The text is not repeated: where a digest belongs, somebody may have put the key.
+/// A string is not a digest.
+// The string is not repeated: it may be a key that was entered in place of its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "not a digest: `hs256.<8 hex digits>.<43 base64url characters>`, or for an imported key \
@@ -47,7 +47,7 @@ pub enum Digest {
 pub struct DigestError;
 
 impl Digest {
-    /// The pepper that the digest was made with, if it was made with one.
+    /// The id of the pepper that the digest was made with, if any.
     #[must_use]
     pub fn pepper(&self) -> Option<PepperId> {
         match self {
@@ -72,7 +72,7 @@ impl FromStr for Digest {
     /// Reads a stored digest.
     ///
     /// # Errors
-    /// Another form, another length, or base64url that is not canonical.
+    /// The string has another form or length, or its base64url is not canonical.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split('.');
         let digest = match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -131,10 +131,10 @@ impl From<Digest> for String {
 
 /// The shortest imported key: 22 base64 characters hold 128 bits.
 const IMPORTED_MIN: usize = 20;
-/// The longest imported key; generous, for signed tokens used as opaque keys.
+/// The longest imported key; long enough for signed tokens that are used as opaque keys.
 const IMPORTED_MAX: usize = 512;
 
-/// A presented key that another system issued: digested at once, its id derived from the digest.
+/// A presented key that another system issued: its SHA-256, and the id that is derived from it.
 // Absent on purpose: PartialEq; comparison goes through `Peppers::imported_matches`.
 #[derive(Clone, Copy)]
 pub struct ImportedKey {
@@ -149,7 +149,7 @@ impl fmt::Debug for ImportedKey {
 }
 
 impl ImportedKey {
-    /// Reads a b64token (RFC 6750, section 2.1) of 20 to 512 characters: hex, base64 and most tokens are.
+    /// Reads a b64token (RFC 6750, section 2.1) of 20 to 512 characters; hex, base64 and most tokens have this form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let token =
@@ -160,19 +160,19 @@ impl ImportedKey {
         Some(Self::of_sha256(Sha256::digest(text.as_bytes()).into()))
     }
 
-    /// The id that names its record.
+    /// The id of its record.
     #[must_use]
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The key of a SHA-256 that another system stored.
+    /// The key with this SHA-256, which another system stored.
     #[must_use]
     pub fn of_sha256(sha256: [u8; 32]) -> Self {
         Self { sha256, id: KeyId::of_imported(&sha256) }
     }
 
-    /// Its SHA-256. Who has it can guess at the key.
+    /// Its SHA-256, against which guesses at the key can be tested.
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256

@@ -1,4 +1,4 @@
-//! Making a key.
+//! Creating a key.
 
 use alloc::string::String;
 use core::fmt;
@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::format::{ID_LEN, KEY_MAX_LEN, Key, KeyId, KeyPrefix, SECRET_LEN, base62_digit};
 use super::pepper::Pepper;
 
-/// A key that was just made; it is shown once and zeroized when dropped.
+/// A new key; it is shown once and zeroized when dropped.
 // Absent on purpose: Clone, Display, Serialize, PartialEq.
 pub struct NewKey {
     text: Zeroizing<String>,
@@ -22,7 +22,7 @@ impl fmt::Debug for NewKey {
 }
 
 impl NewKey {
-    /// Makes a key from random bytes, which `fill` writes; called until enough were usable.
+    /// Creates a key from random bytes, which `fill` writes; it is called until enough of them are usable.
     ///
     /// # Errors
     /// Those of `fill`.
@@ -31,7 +31,7 @@ impl NewKey {
         pepper: &Pepper,
         mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        // Reserved whole, so that no reallocation leaves a copy of the secret behind.
+        // Reserved at once, so that no reallocation leaves a copy of the secret behind.
         let mut text = Zeroizing::new(String::with_capacity(KEY_MAX_LEN));
         text.push_str(prefix.as_str());
         text.push('_');
@@ -45,26 +45,26 @@ impl NewKey {
         Ok(Self { text, id: KeyId(id) })
     }
 
-    /// The public half.
+    /// The public part.
     #[must_use]
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The whole key. To be printed once, delivered, or digested; never logged.
+    /// The whole key, to be printed once, delivered or digested; never logged.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The same key as the gate would read it.
+    /// The key as the gate reads it.
     #[must_use]
     pub fn as_presented(&self) -> Key<'_> {
         Key { text: &self.text, id: self.id }
     }
 }
 
-/// Fills `digits` with uniform base62 digits: bytes from 248 up are thrown away (248 = 4 × 62).
+/// Fills `digits` with uniform base62 digits: bytes from 248 up are rejected (248 = 4 × 62).
 fn fill_base62<E>(digits: &mut [u8], fill: &mut impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<(), E> {
     let mut random = [0_u8; 64];
     let mut usable = 0..0;

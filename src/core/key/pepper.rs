@@ -1,4 +1,4 @@
-//! The pepper: the secret that makes a leaked key store useless, and a forged key free to refuse.
+//! The pepper: the secret that makes a leaked key store useless, and lets forged keys be refused without a read.
 
 use core::fmt;
 use core::str::FromStr;
@@ -18,28 +18,28 @@ type HmacSha256 = Hmac<Sha256>;
 /// 43 characters of base64url hold 32 random bytes.
 const PEPPER_MIN: usize = 43;
 const PEPPER_MAX: usize = 512;
-/// 64 random hex digits show all 16 digits but for bad luck; fewer than 10 different ones is no random text.
+/// 64 random hex digits contain nearly all 16 digits; fewer than 10 different characters are not random.
 const PEPPER_MIN_DISTINCT: usize = 10;
 
-/// Why a text is not a pepper. It never holds the text.
+/// Why a string is not a pepper. The error does not contain the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PepperError {
     /// Shorter than 43 or longer than 512 characters.
-    #[error("has not {PEPPER_MIN} to {PEPPER_MAX} characters; make one with `keygate pepper`")]
+    #[error("is not {PEPPER_MIN} to {PEPPER_MAX} characters long; create one with `keygate pepper`")]
     Length,
-    /// White space, a control character or non-ASCII inside.
-    #[error("holds a character that is not visible ASCII; make one with `keygate pepper`")]
+    /// It contains white space, a control character or non-ASCII.
+    #[error("contains a character that is not visible ASCII; create one with `keygate pepper`")]
     Character,
-    /// Fewer than 10 different characters: not a random text.
-    #[error("repeats too few characters to be random; make one with `keygate pepper`")]
+    /// Fewer than 10 different characters: not random.
+    #[error("has too few different characters to be random; create one with `keygate pepper`")]
     Repetitive,
 }
 
-/// A pepper, as the two keys that are derived from it. The pepper's own text is not kept.
+/// A pepper, as the keys that are derived from it. The pepper's own text is not stored.
 // Absent on purpose: Clone, Display, Serialize, PartialEq. The HMAC states zeroize on drop.
 pub struct Pepper {
     id: PepperId,
-    /// The state after the key block, so that a request pays for the message alone.
+    /// The state after the key block, so that a request only hashes the message.
     tag_key: HmacSha256,
     digest_key: HmacSha256,
     imported_key: HmacSha256,
@@ -52,24 +52,24 @@ impl fmt::Debug for Pepper {
 }
 
 impl Pepper {
-    /// Names this pepper in stored digests.
+    /// The id of the pepper in stored digests.
     #[must_use]
     pub fn id(&self) -> PepperId {
         self.id
     }
 
-    /// The tag that ends a key which begins with `untagged`.
+    /// The tag of a key whose other part is `untagged`.
     pub(crate) fn tag(&self, untagged: &[u8]) -> [u8; 8] {
         tag_text(&mac(&self.tag_key, untagged))
     }
 
-    /// The digest that is stored for `key`.
+    /// The digest to store for `key`.
     #[must_use]
     pub fn digest(&self, key: &Key<'_>) -> Digest {
         Digest::Keyed { pepper: self.id, mac: mac(&self.digest_key, key.bytes()) }
     }
 
-    /// The digest that is stored for a key which another system issued.
+    /// The digest to store for a key that another system issued.
     #[must_use]
     pub fn imported_digest(&self, key: &ImportedKey) -> Digest {
         Digest::Imported { pepper: self.id, mac: mac(&self.imported_key, key.sha256()) }
@@ -86,10 +86,10 @@ impl Pepper {
 impl FromStr for Pepper {
     type Err = PepperError;
 
-    /// Reads a pepper from its text, such as `keygate pepper` or `openssl rand -base64 32` prints.
+    /// Reads a pepper such as `keygate pepper` or `openssl rand -base64 32` prints.
     ///
-    /// The text itself is the secret; it is not decoded, so no two tools can decode it differently.
-    /// White space around it (the newline that a file ends with) is no part of it.
+    /// The string itself is the secret; it is not decoded, so that tools cannot decode it differently.
+    /// White space around it, such as the newline at the end of a file, is ignored.
     ///
     /// # Errors
     /// See [`PepperError`].
@@ -114,14 +114,14 @@ impl FromStr for Pepper {
     }
 }
 
-/// What became of comparing a presented key with a stored digest.
+/// The result of comparing a presented key with a stored digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestMatch {
-    /// The caller holds the key.
+    /// The digest is that of the key.
     Yes,
-    /// The caller does not.
+    /// It is not.
     No,
-    /// The digest names a pepper that this gate does not have; nothing can be said.
+    /// The digest names a pepper that this gate does not have, so it cannot be compared.
     UnknownPepper(PepperId),
 }
 
@@ -131,12 +131,12 @@ impl DigestMatch {
     }
 }
 
-/// The peppers a gate accepts: the current one and, while it is being rotated, the one before.
+/// The peppers that a gate accepts: the current one and, during a rotation, the previous one.
 #[derive(Debug)]
 pub struct Peppers {
-    /// New keys are made with this one.
+    /// New keys are issued with this one.
     pub current: Pepper,
-    /// Keys made with this one still work.
+    /// Keys that were issued with this one still work.
     pub previous: Option<Pepper>,
 }
 
@@ -175,9 +175,9 @@ impl Peppers {
     }
 
     fn compare(&self, pepper: PepperId, stored: &[u8; 32], mac: impl Fn(&Pepper) -> [u8; 32]) -> DigestMatch {
-        // What this comparison leaks, which pepper a record names, is no secret.
-        let known = [Some(&self.current), self.previous.as_ref()];
-        match known.into_iter().flatten().find(|known| known.id == pepper) {
+        // This comparison leaks which pepper a record names, which is not secret.
+        let peppers = [Some(&self.current), self.previous.as_ref()];
+        match peppers.into_iter().flatten().find(|known| known.id == pepper) {
             Some(known) => DigestMatch::of(mac(known).ct_eq(stored)),
             None => DigestMatch::UnknownPepper(pepper),
         }

@@ -1,16 +1,16 @@
-//! The name of a pepper.
+//! The id of a pepper.
 
 use core::fmt;
 use core::str::FromStr;
 
 use thiserror::Error;
 
-/// Names a pepper without giving it away: the first 8 hex digits of SHA-256 over a label and the pepper.
+/// Identifies a pepper without revealing it: the first 8 hex digits of SHA-256 over a label and the pepper.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PepperId(pub(super) [u8; 8]); // INVARIANT: lower-case hex digits
 
 impl PepperId {
-    /// The id as text.
+    /// The id as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         // INVARIANT: hex digits are ASCII, so this is never the empty default.
@@ -18,7 +18,7 @@ impl PepperId {
     }
 }
 
-/// A text is not a pepper's id.
+/// A string is not a pepper's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is not a pepper's id: 8 lower-case hex digits")]
 pub struct PepperIdError;

@@ -4,18 +4,19 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+
+use thiserror::Error;
 
 use crate::policy::origin::Authority;
 use crate::request::method::Methods;
 
-/// Far above any page's need; a longer list is not echoed.
+/// Far above what any page needs; a longer value is not echoed.
 const REQUEST_HEADERS_MAX_LEN: usize = 1024;
-/// How long a browser may keep the answer. Chromium keeps none for longer than two hours; a changed policy shows sooner.
+/// How long a browser may cache the answer. Chromium caches for at most two hours; a shorter time lets a changed policy take effect.
 const MAX_AGE_SECS: &str = "600";
 const VARY: &str = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 
-/// One name and value of an answer's header.
+/// The name and the value of a response header.
 pub type Header<'a> = (&'static str, Cow<'a, str>);
 
 /// `CORS_ORIGINS` and `PREFLIGHT`.
@@ -26,16 +27,16 @@ pub struct Cors {
     pub(crate) allow_methods: Box<str>,
 }
 
-/// Whose pages may read answers.
+/// The origins whose pages may read responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WebOrigins {
-    /// Those named; none of them: CORS is off.
+    /// The listed ones; if there are none, CORS is off.
     Named(Vec<Box<str>>),
     /// `*`.
     Any,
 }
 
-/// What an answer of the origin's gets, unless it has CORS headers of its own.
+/// The CORS headers that the gate adds to a response of the origin that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerCors<'a> {
     /// `Access-Control-Allow-Origin`.
@@ -45,14 +46,14 @@ pub struct AnswerCors<'a> {
 }
 
 impl AnswerCors<'_> {
-    /// Whether the answer stays as it is.
+    /// Whether there is nothing to add.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.allow_origin.is_none() && !self.varies
     }
 }
 
-/// Who answers a preflight.
+/// Who answers preflights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preflight {
     /// The gate, where CORS is on.
@@ -66,7 +67,7 @@ impl Cors {
         Self { origins, preflight, allow_methods: methods.allow_header(methods.all()).into() }
     }
 
-    /// The value of `Access-Control-Allow-Origin` for a request's `Origin`; none where its pages may not read the answer.
+    /// The value of `Access-Control-Allow-Origin` for a request's `Origin`; `None` if its pages may not read responses.
     #[must_use]
     pub fn allowed(&self, origin: &str) -> Option<&str> {
         match &self.origins {
@@ -75,26 +76,26 @@ impl Cors {
         }
     }
 
-    /// Whether the answer to an ordinary request depends on its `Origin`.
+    /// Whether CORS is on.
     #[must_use]
-    pub fn reads_origin(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.origins != WebOrigins::Named(Vec::new())
     }
 
-    /// Whether answers differ by `Origin`, and so need `Vary: Origin`.
+    /// Whether responses depend on `Origin`, and so need `Vary: Origin`.
     #[must_use]
     pub fn varies(&self) -> bool {
         matches!(&self.origins, WebOrigins::Named(names) if !names.is_empty())
     }
 
-    /// What the origin's answer to a request from a page gets. `no_store`: no shared cache stores it, so it need not say that it
-    /// varies.
+    /// The CORS headers of the origin's response to a request from a page. `no_store`: no shared cache stores the response, so it
+    /// needs no `Vary`.
     pub(crate) fn of_answer(&self, origin: Option<&str>, no_store: bool) -> AnswerCors<'_> {
         let allow_origin = origin.and_then(|origin| self.allowed(origin));
         AnswerCors { allow_origin, varies: allow_origin.is_some() || (self.varies() && !no_store) }
     }
 
-    /// The headers of a refusal of the gate's own: a page that may call the API may also read why it was turned away.
+    /// The CORS headers of a refusal: a page that may call the API may also read why it was refused.
     #[must_use]
     pub fn of_refusal(&self, origin: Option<&str>) -> Vec<Header<'_>> {
         let mut headers = Vec::new();
@@ -110,16 +111,16 @@ impl Cors {
 
     /// Whether a request is a preflight (Fetch standard, "CORS-preflight request") that needs no key here.
     ///
-    /// It is an ordinary request where the policy does not speak of CORS.
+    /// If CORS is off and preflights are not forwarded, it is an ordinary request.
     #[must_use]
     pub fn is_preflight(&self, method: &str, origin: Option<&str>, request_method: Option<&str>) -> bool {
         method == "OPTIONS"
             && origin.is_some()
             && request_method.is_some()
-            && (self.forwards_preflight() || self.reads_origin())
+            && (self.forwards_preflight() || self.is_enabled())
     }
 
-    /// Whether preflights are left to the origin.
+    /// Whether the origin answers preflights.
     #[must_use]
     pub fn forwards_preflight(&self) -> bool {
         self.preflight == Preflight::Forward
@@ -136,7 +137,7 @@ impl Cors {
         headers.push(("Access-Control-Allow-Origin", allowed.into()));
         headers.push(("Access-Control-Allow-Methods", Cow::Borrowed(&*self.allow_methods)));
         headers.push(("Access-Control-Max-Age", MAX_AGE_SECS.into()));
-        // Echoed, not `*`: that would not stand for `Authorization`.
+        // Echoed, not `*`, which does not cover `Authorization`.
         if let Some(names) = request_headers.filter(|names| is_header_list(names)) {
             headers.push(("Access-Control-Allow-Headers", names.into()));
         }
@@ -155,32 +156,27 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(tchar)
 }
 
-/// Why a text is not the origin of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WebOriginFault;
-
-impl fmt::Display for WebOriginFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "is not the origin of a page as browsers send it: `scheme://host[:port]` in lower case, without path and default port",
-        )
-    }
-}
+/// A string is not the origin of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "is not the origin of a page as browsers send it: `scheme://host[:port]` in lower case, without path and default port"
+)]
+pub(crate) struct WebOriginError;
 
 /// Reads the origin of a page in the one form that browsers send (RFC 6454, section 6.2).
-pub(crate) fn parse_web_origin(text: &str) -> Result<Box<str>, WebOriginFault> {
-    let (scheme, rest) = text.split_once("://").ok_or(WebOriginFault)?;
+pub(crate) fn parse_web_origin(text: &str) -> Result<Box<str>, WebOriginError> {
+    let (scheme, rest) = text.split_once("://").ok_or(WebOriginError)?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
-    let authority = Authority::parse(rest).map_err(|_| WebOriginFault)?;
+    let authority = Authority::parse(rest).map_err(|_| WebOriginError)?;
     let port = match (scheme, authority.port) {
-        ("https", Some(443)) | ("http", Some(80)) => return Err(WebOriginFault),
+        ("https", Some(443)) | ("http", Some(80)) => return Err(WebOriginError),
         (_, Some(port)) => alloc::format!(":{port}"),
         (_, None) => String::new(),
     };
     let canonical = alloc::format!("{scheme}://{}{port}", authority.host);
     // INVARIANT: compared byte for byte with what a browser sends, so another spelling would never match.
-    if is_scheme && canonical == text { Ok(text.into()) } else { Err(WebOriginFault) }
+    if is_scheme && canonical == text { Ok(text.into()) } else { Err(WebOriginError) }
 }
 
 #[cfg(test)]
@@ -205,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_allowed_byte_for_byte() {
+    fn web_origin_is_compared_byte_for_byte() {
         let cors = cors(named(&["https://app.example.com", "http://localhost:3000"]), Preflight::Answer);
         assert_eq!(cors.allowed("https://app.example.com"), Some("https://app.example.com"));
         assert_eq!(cors.allowed("http://localhost:3000"), Some("http://localhost:3000"));
@@ -226,16 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn a_star_allows_every_origin_and_does_not_vary() {
+    fn wildcard_allows_every_origin_and_does_not_vary() {
         let cors = cors(WebOrigins::Any, Preflight::Answer);
         assert_eq!(cors.allowed("https://anybody.example"), Some("*"));
         assert!(!cors.varies());
     }
 
     #[test]
-    fn a_preflight_is_one_only_where_the_policy_speaks_of_cors() {
+    fn preflight_is_recognized_only_if_cors_is_on_or_preflights_are_forwarded() {
         let app = || named(&["https://app.example.com"]);
-        for (origins, preflight, speaks) in [
+        for (origins, preflight, expected) in [
             (named(&[]), Preflight::Answer, false),
             (named(&[]), Preflight::Forward, true),
             (app(), Preflight::Answer, true),
@@ -244,7 +240,7 @@ mod tests {
         ] {
             let cors = cors(origins, preflight);
             let origin = Some("https://other.example");
-            assert_eq!(cors.is_preflight("OPTIONS", origin, Some("GET")), speaks);
+            assert_eq!(cors.is_preflight("OPTIONS", origin, Some("GET")), expected);
             assert!(!cors.is_preflight("OPTIONS", None, Some("GET")));
             assert!(!cors.is_preflight("OPTIONS", origin, None));
             assert!(!cors.is_preflight("GET", origin, Some("GET")));
@@ -254,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_is_answered_for_allowed_origins_only() {
+    fn preflight_is_answered_only_for_allowed_origins() {
         let cors = cors(named(&["https://app.example.com"]), Preflight::Answer);
         let answer = |origin, headers| -> Vec<(&str, String)> {
             let headers = cors.preflight_answer(origin, headers);
@@ -280,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_written_as_browsers_send_them() {
+    fn web_origin_must_be_written_as_browsers_send_it() {
         for good in [
             "https://app.example.com",
             "http://localhost:3000",
@@ -316,7 +312,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_echoed_is_a_list_of_tokens(names in any::<String>()) {
+        fn echoed_header_names_are_tokens(names in any::<String>()) {
             let cors = cors(WebOrigins::Any, Preflight::Answer);
             let answer = cors.preflight_answer("https://a.example", Some(&names));
             for (name, value) in answer {

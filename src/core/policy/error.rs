@@ -1,4 +1,4 @@
-//! What is wrong with a policy; and reading typed values, so that all of it is found at once.
+//! The errors of a policy, and readers of typed values that collect all errors.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -14,10 +14,10 @@ use crate::text::json_error;
 use crate::text::message::{VALUE_MAX_CHARS, escape_for_message};
 use crate::text::unique_map::UniqueMap;
 
-/// Nobody tells errors past this number apart.
+/// More errors than this are not reported.
 const ERRORS_MAX: usize = 100;
 
-/// What is wrong with one variable, or with a field of one.
+/// An error in a variable or in a field of one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{field}: {problem}")]
 pub struct PolicyError {
@@ -26,20 +26,20 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    /// Where: `ROUTES[2].methods[0]`.
+    /// The field: `ROUTES[2].methods[0]`.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What: the value, and what is allowed.
+    /// The value, and what is allowed.
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem
     }
 }
 
-/// All that is wrong with the variables; at least one thing.
+/// All errors of the variables; at least one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.lines())]
 pub struct PolicyErrors(Vec<PolicyError>);
@@ -56,34 +56,34 @@ impl PolicyErrors {
     }
 }
 
-/// The values of an object by name, each still to be read.
+/// The unread values of an object by name.
 ///
-/// Not a derived type: that would end at the first field that is wrong, and read null as absent.
+/// Not a derived type, because that would stop at the first invalid field, and read null as absent.
 pub(super) type Values<'v> = BTreeMap<String, &'v RawValue>;
 
-/// Collects errors while the rest is read on.
+/// Collects errors while reading goes on.
 #[derive(Default)]
 pub(super) struct ErrorCollector(Vec<PolicyError>);
 
 impl ErrorCollector {
-    /// Notes what is wrong with a field.
+    /// Adds an error of a field.
     pub(super) fn add(&mut self, field: &str, problem: impl fmt::Display) {
         if self.0.len() < ERRORS_MAX {
             self.0.push(PolicyError { field: field.to_owned(), problem: problem.to_string() });
         }
     }
 
-    /// Notes that a value is not what is allowed: `` `value` problem ``.
+    /// Adds an error that shows the value: `` `value` problem ``.
     pub(super) fn add_value(&mut self, field: &str, value: &RawValue, problem: impl fmt::Display) {
-        self.add(field, format_args!("`{}` {problem}", shown(value)));
+        self.add(field, format_args!("`{}` {problem}", describe(value)));
     }
 
-    /// Notes that a string is not what is allowed.
+    /// Adds an error that shows a string.
     pub(super) fn add_text(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
-        self.add(field, format_args!("`{}` {problem}", shown_text(text)));
+        self.add(field, format_args!("`{}` {problem}", escape_value(text)));
     }
 
-    /// The value, if nothing was wrong.
+    /// The value, if there were no errors.
     pub(super) fn or<T>(self, value: Option<T>) -> Result<T, PolicyErrors> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -100,7 +100,7 @@ impl ErrorCollector {
         text
     }
 
-    /// Reads `true` or `false`, also as a string: the dashboard and `--var` make only strings.
+    /// Reads `true` or `false`, also as a string: the dashboard and `--var` create only strings.
     pub(super) fn boolean(&mut self, field: &str, value: &RawValue) -> Option<bool> {
         let read = scalar(value).parse().ok();
         if read.is_none() {
@@ -169,7 +169,7 @@ impl ErrorCollector {
         texts
     }
 
-    /// Reads an object, its values still to be read.
+    /// Reads an object; its values are not read yet.
     pub(super) fn object<'v>(&mut self, field: &str, value: &'v RawValue, of: &str) -> Option<Values<'v>> {
         if !value.get().starts_with('{') {
             self.add_value(field, value, format_args!("is not an object of {of}"));
@@ -179,27 +179,27 @@ impl ErrorCollector {
         read.map_err(|error| self.add(field, json_error::problem(&error))).ok().map(|values| values.0)
     }
 
-    /// Notes the fields of an object that nothing reads.
+    /// Adds an error for each field of an object that is not known.
     pub(super) fn unknown_fields(&mut self, field: &str, values: &Values<'_>, known: &[&str]) {
         for name in values.keys().filter(|name| !known.contains(&&***name)) {
-            let field = alloc::format!("{field}.{}", shown_text(name));
-            self.add(&field, format_args!("is not a field; there are {}", known.join(", ")));
+            let field = alloc::format!("{field}.{}", escape_value(name));
+            self.add(&field, format_args!("is not a field; the fields are {}", known.join(", ")));
         }
     }
 
-    /// A field that an object must have, and its place.
+    /// The name and the value of a field that an object must have.
     pub(super) fn required<'v>(
         &mut self,
         field: &str,
         values: &Values<'v>,
         name: &str,
     ) -> Option<(String, &'v RawValue)> {
-        let place = alloc::format!("{field}.{name}");
+        let path = alloc::format!("{field}.{name}");
         let value = values.get(name).copied();
         if value.is_none() {
-            self.add(&place, "is not set");
+            self.add(&path, "is not set");
         }
-        value.map(|value| (place, value))
+        value.map(|value| (path, value))
     }
 }
 
@@ -207,17 +207,17 @@ fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// What a string holds, and any other value as it is written.
+/// The content of a string, or any other value as written.
 fn scalar(value: &RawValue) -> String {
     string(value).unwrap_or_else(|| value.get().to_owned())
 }
 
-/// The number that decimal digits spell, and nothing else: `parse` takes `+8` too.
+/// Reads decimal digits and nothing else: `parse` accepts `+8` too.
 fn whole_number(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Reads `0`, `1`, `0.25`. Not all that `parse` takes: no sign, no exponent, no `inf`, and digits on both sides of the point.
+/// Reads `0`, `1`, `0.25`. Stricter than `parse`: no sign, no exponent, no `inf`, and digits on both sides of the point.
 fn share(text: &str) -> Option<f64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let is_plain =
@@ -226,16 +226,16 @@ fn share(text: &str) -> Option<f64> {
     share.filter(|_| is_plain && decimals.len() <= 6)
 }
 
-/// A value as an error shows it.
-fn shown(value: &RawValue) -> String {
+/// A value in an error message.
+fn describe(value: &RawValue) -> String {
     match value.get().as_bytes().first() {
         Some(b'[') => "an array".to_owned(),
         Some(b'{') => "an object".to_owned(),
-        _ => shown_text(&scalar(value)),
+        _ => escape_value(&scalar(value)),
     }
 }
 
-/// A string as an error shows it: on one line, and bounded.
-pub(super) fn shown_text(text: &str) -> String {
+/// A string in an error message: on one line, and bounded.
+pub(super) fn escape_value(text: &str) -> String {
     escape_for_message(text, VALUE_MAX_CHARS)
 }

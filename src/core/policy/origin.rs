@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::request::path::{CanonicalPath, PathRules};
 
-/// Where the gate forwards to.
+/// An origin that the gate forwards to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An HTTP server.
@@ -20,14 +20,14 @@ pub enum Origin {
     Service(Box<str>), // INVARIANT: `is_binding_name`
 }
 
-/// `https://host[:port][/base]`, taken apart.
+/// `https://host[:port][/base]`, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginUrl {
     base: Box<str>,      // INVARIANT: scheme and authority as the URL standard writes them
     base_path: Box<str>, // INVARIANT: empty, or canonical, beginning with `/` and not ending with it
 }
 
-/// Why a text is not an origin. It does not hold the text: a URL may have a password in it.
+/// Why a string is not an origin. The error does not contain the string: a URL may include a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum OriginError {
     /// None of the three forms.
@@ -38,7 +38,7 @@ pub enum OriginError {
     Http,
     /// A name or a password before the host.
     #[error(
-        "has a user name or a password; put a credential for the origin into the secret ORIGIN_AUTHORIZATION"
+        "has a user name or a password; set the secret ORIGIN_AUTHORIZATION for a credential of the origin"
     )]
     UserInfo,
     /// A query or a fragment.
@@ -46,24 +46,26 @@ pub enum OriginError {
     Query,
     /// Not a host name in ASCII, an IPv4 address or an IPv6 address in brackets.
     #[error(
-        "has no well-formed host: a name of a-z, 0-9, `-` and `_` in labels of 1 to 63 characters (punycode for others), an IPv4 address, or an IPv6 address in brackets"
+        "has an invalid host: it must be a name of a-z, 0-9, `-` and `_` in labels of 1 to 63 characters (punycode for others), an IPv4 address, or an IPv6 address in brackets"
     )]
     Host,
     /// Not a port from 1 to 65535.
-    #[error("has no well-formed port: 1 to 65535, no leading zero")]
+    #[error("has an invalid port: it must be 1 to 65535 without a leading zero")]
     Port,
-    /// A base path that could be read in two ways.
+    /// A base path that is ambiguous.
     #[error(
         "has a base path that is not canonical: no `//`, no dot segments, and of other characters than A-Z, a-z and 0-9 only `-._~!$&'()*+,=:@`"
     )]
     Path,
     /// Not the name of a binding.
-    #[error("does not name a binding: 1 to 64 characters of A-Z, a-z, 0-9 and `_`, no digit first")]
+    #[error(
+        "does not name a binding: 1 to 64 characters of A-Z, a-z, 0-9 and `_`, not starting with a digit"
+    )]
     Binding,
 }
 
 impl OriginError {
-    /// What an origin may be, in words.
+    /// The forms of an origin, for error messages.
     pub(crate) const FORMS: &'static str =
         "an origin: `https://host[:port][/base]`, `zone` or `service:BINDING`";
 }
@@ -88,7 +90,7 @@ impl Origin {
     }
 }
 
-/// Whether a text can name a binding: 1 to 64 characters of A-Z, a-z, 0-9 and `_`, no digit first.
+/// Whether a string can name a binding: 1 to 64 characters of A-Z, a-z, 0-9 and `_`, not starting with a digit.
 pub(crate) fn is_binding_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with(|c: char| c.is_ascii_digit())
@@ -132,13 +134,13 @@ impl OriginUrl {
         &self.base
     }
 
-    /// What every forwarded path begins with: `/v1`, or nothing.
+    /// The prefix of every forwarded path: `/v1`, or nothing.
     #[must_use]
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
 
-    /// The URL of a forwarded path, which begins with `/`, and of a query without its `?`.
+    /// The URL for a forwarded path, which begins with `/`, and a query without its `?`.
     #[must_use]
     pub fn url_for(&self, path: &str, query: Option<&str>) -> String {
         let query_len = query.map_or(0, |query| query.len() + 1);
@@ -200,7 +202,7 @@ impl Authority {
 }
 
 fn parse_port(text: &str) -> Result<u16, OriginError> {
-    // Not `0080`, and not 0; `parse` takes `+80`.
+    // Not `0080` and not 0; `parse` accepts `+80`.
     if text.starts_with(['0', '+']) {
         return Err(OriginError::Port);
     }
@@ -265,7 +267,7 @@ mod tests {
     use super::{Origin, OriginError};
 
     #[test]
-    fn urls_are_read_in_one_way() {
+    fn origin_url_is_normalized() {
         for (text, base, base_path) in [
             ("https://api.example.com", "https://api.example.com", ""),
             ("https://api.example.com/", "https://api.example.com", ""),
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin() {
+    fn malformed_origin_is_rejected() {
         for (text, error) in [
             ("", OriginError::Form),
             ("api.example.com", OriginError::Form),
@@ -364,16 +366,16 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_to_another_machine_has_to_be_allowed() {
+    fn plain_http_to_another_machine_requires_allow_http() {
         assert!(Origin::parse("http://origin.internal", true).is_ok());
         assert_eq!(Origin::parse("zone", false), Ok(Origin::Zone));
         assert_eq!(Origin::parse("service:API", false), Ok(Origin::Service("API".into())));
     }
 
     #[test]
-    fn a_url_is_base_and_path_and_query() {
+    fn url_for_joins_base_path_and_query() {
         let Ok(Origin::Url(url)) = Origin::parse("https://api.example.com/v1/", false) else {
-            panic!("no url")
+            panic!("not a URL")
         };
         for (path, query, whole) in [
             ("/", None, "https://api.example.com/v1/"),
@@ -383,7 +385,9 @@ mod tests {
         ] {
             assert_eq!(url.url_for(path, query), whole);
         }
-        let Ok(Origin::Url(url)) = Origin::parse("https://api.example.com", false) else { panic!("no url") };
+        let Ok(Origin::Url(url)) = Origin::parse("https://api.example.com", false) else {
+            panic!("not a URL")
+        };
         assert_eq!(url.url_for("/@evil.example", None), "https://api.example.com/@evil.example");
     }
 

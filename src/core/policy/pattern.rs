@@ -15,7 +15,7 @@ const PATTERN_MAX_SEGMENTS: usize = 32;
 /// A segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// This text.
+    /// This exact text.
     Literal(Box<str>),
     /// `*`: any one segment; at the end, any number of segments.
     Any,
@@ -28,7 +28,7 @@ pub(crate) struct Pattern {
     segments: Vec<Segment>,
 }
 
-/// Why a text is not a pattern.
+/// Why a string is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum PatternError {
     /// Over 1,024 bytes or over 32 segments.
@@ -39,17 +39,17 @@ pub(crate) enum PatternError {
     NotAbsolute,
     /// `%`, `?`, `#`, `;`, `\` or a control character.
     #[error(
-        "holds `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path"
+        "contains `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path"
     )]
     Character,
     /// `//`.
-    #[error("holds `//`, which no accepted path does")]
+    #[error("contains `//`, which no accepted path contains")]
     EmptySegment,
     /// It ends with `/`.
-    #[error("ends with `/`; leave it out, a pattern matches with and without it")]
+    #[error("ends with `/`; remove it, a pattern matches with and without it")]
     TrailingSlash,
     /// `.` or `..`.
-    #[error("holds a segment `.` or `..`, which no accepted path does")]
+    #[error("contains a segment `.` or `..`, which no accepted path contains")]
     DotSegment,
     /// `*` with other characters in its segment.
     #[error("has a `*` that is not a whole segment")]
@@ -62,7 +62,7 @@ impl Pattern {
         &self.text
     }
 
-    /// The segments as they are compared with judged paths.
+    /// The segments as they are compared with normalized paths.
     pub(crate) fn folded_segments(&self, rules: PathRules) -> Vec<Segment> {
         let fold = |segment: &Segment| match segment {
             Segment::Literal(text) => Segment::Literal(folded((&**text).into(), rules).into()),
@@ -114,7 +114,7 @@ mod tests {
     use super::{Pattern, PatternError};
 
     #[test]
-    fn a_pattern_is_a_decoded_path_of_whole_segments() {
+    fn malformed_pattern_is_rejected() {
         for good in [
             "/",
             "/*",

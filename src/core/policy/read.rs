@@ -9,26 +9,27 @@ use core::ops::RangeInclusive;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::error::{ErrorCollector, Values, shown_text};
+use super::error::{ErrorCollector, Values, escape_value};
 use super::{Limiter, Policy, PolicyErrors, VARIABLES};
 use crate::key::KeyPrefix;
 use crate::policy::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::policy::origin::{Origin, OriginError, is_binding_name};
 use crate::record::token::Plan;
-use crate::request::credential::Places;
+use crate::request::credential::CredentialSources;
 use crate::request::header_filter::HeaderFilter;
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
 use crate::text::json_error;
 use crate::text::unique_map::UniqueMap;
 
-/// Far above what the platform takes; it only keeps a local file sane.
+/// Far above what the platform accepts; it bounds the work for a local file.
 const POLICY_MAX_BYTES: usize = 256 * 1024;
 const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
 const PLAN_FIELDS: &[&str] = &["limiter", "period"];
-/// The field of errors that are in no one variable.
+/// The field of errors that concern no single variable.
 const WHOLE: &str = "vars";
+
 /// Reads the variables.
 pub(super) fn read(json: &str) -> Result<Policy, PolicyErrors> {
     let mut errors = ErrorCollector::default();
@@ -39,7 +40,7 @@ pub(super) fn read(json: &str) -> Result<Policy, PolicyErrors> {
     errors.or(policy)
 }
 
-/// The variables as they are set, and the defaults of the others.
+/// The variables that are set, and the defaults of the others.
 fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values<'j>> {
     if json.len() > POLICY_MAX_BYTES {
         errors.add(WHOLE, format_args!("are longer than {POLICY_MAX_BYTES} bytes"));
@@ -60,8 +61,8 @@ fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values
         if !VARIABLES.iter().any(|variable| variable.name == name) {
             let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
             // Its value is not shown: it may be a secret under a misspelt name.
-            let problem = format_args!("is not a variable; there are {}", names.join(", "));
-            errors.add(&shown_text(name), problem);
+            let problem = format_args!("is not a variable; the variables are {}", names.join(", "));
+            errors.add(&escape_value(name), problem);
         }
     }
     for variable in VARIABLES {
@@ -78,7 +79,7 @@ fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values
     Some(vars)
 }
 
-/// A string of an array, and its place: `METHODS[2]`.
+/// A field such as `METHODS[2]`, and its string.
 pub(super) type Element = (String, String);
 
 pub(super) struct Reader<'v, 'f> {
@@ -86,7 +87,7 @@ pub(super) struct Reader<'v, 'f> {
     pub(super) errors: &'f mut ErrorCollector,
 }
 
-// Where a value is wrong, the error is noted and something stands in for it, so that the rest can be checked.
+// Where a value is invalid, the error is collected and a substitute is used, so that the rest can be checked.
 impl<'v> Reader<'v, '_> {
     fn policy(&mut self) -> Option<Policy> {
         let allow_http = self.boolean("ALLOW_HTTP");
@@ -98,11 +99,11 @@ impl<'v> Reader<'v, '_> {
         let origin = self.var("ORIGIN");
         let origin = origin.and_then(|value| self.origin("ORIGIN", value, allow_http));
         let key_prefix = self.key_prefix();
-        let places = self.places();
+        let credential_sources = self.credential_sources();
         let methods = self.methods();
         Some(Policy {
-            header_filter: self.header_filter(&places),
-            places,
+            header_filter: self.header_filter(&credential_sources),
+            credential_sources,
             routes: self.routes(&methods, path_rules, allow_http),
             cors: self.cors(&methods),
             methods,
@@ -120,7 +121,7 @@ impl<'v> Reader<'v, '_> {
             access_log_sample: self.share("ACCESS_LOG_SAMPLE"),
             rejection_logs_per_minute: self.integer("REJECTION_LOGS_PER_MINUTE", &(1..=100_000)),
             plans: self.plans(),
-            // Last, so that one that is wrong hides no other error.
+            // Last, so that an error here does not hide the others.
             origin: origin?,
             key_prefix: key_prefix?,
         })
@@ -145,10 +146,10 @@ impl<'v> Reader<'v, '_> {
         read.unwrap_or_default()
     }
 
-    /// The texts of a list that must not be empty.
+    /// The strings of an array that must not be empty.
     pub(super) fn filled(&mut self, field: &str, value: &'v RawValue, of: &str) -> Vec<Element> {
         if serde_json::from_str::<Vec<IgnoredAny>>(value.get()).is_ok_and(|list| list.is_empty()) {
-            self.errors.add(field, format_args!("is empty; name {of}, or leave it out"));
+            self.errors.add(field, format_args!("is empty; list {of}, or remove it"));
         }
         self.errors.texts(field, value, LIST_MAX, of)
     }
@@ -182,21 +183,21 @@ impl<'v> Reader<'v, '_> {
         text.into()
     }
 
-    fn places(&mut self) -> Places {
-        let mut places = Places::default();
+    fn credential_sources(&mut self) -> CredentialSources {
+        let mut sources = CredentialSources::default();
         let value = self.var("CREDENTIALS");
         for (field, text) in
-            value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "places for credentials"))
+            value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "credential sources"))
         {
-            if let Err(error) = places.add(&text) {
+            if let Err(error) = sources.add(&text) {
                 self.errors.add_text(&field, &text, error);
             }
         }
-        places
+        sources
     }
 
-    fn header_filter(&mut self, places: &Places) -> HeaderFilter {
-        let mut filter = HeaderFilter::new(places.header_names());
+    fn header_filter(&mut self, sources: &CredentialSources) -> HeaderFilter {
+        let mut filter = HeaderFilter::new(sources.header_names());
         let value = self.var("FORWARD_HEADERS");
         let list = value.map_or_else(Vec::new, |value| {
             self.errors.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
@@ -218,7 +219,7 @@ impl<'v> Reader<'v, '_> {
             }
         }
         if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
-            self.errors.add("METHODS", "has `HEAD` without `GET`; what holds for GET holds for HEAD");
+            self.errors.add("METHODS", "has `HEAD` without `GET`; rules for GET apply to HEAD too");
         }
         methods
     }
@@ -260,7 +261,7 @@ impl<'v> Reader<'v, '_> {
         let written = value.and_then(|value| self.errors.object("PLANS", value, "plans"));
         let mut plans = BTreeMap::new();
         for (name, value) in written.unwrap_or_default() {
-            let field = alloc::format!("PLANS.{}", shown_text(&name));
+            let field = alloc::format!("PLANS.{}", escape_value(&name));
             if let Err(error) = name.parse::<Plan>() {
                 self.errors.add(&field, error);
             }
@@ -291,7 +292,11 @@ impl<'v> Reader<'v, '_> {
         let period_secs = period.and_then(|(field, value)| {
             let period = serde_json::from_str(value.get()).ok().filter(|period| matches!(period, 10 | 60));
             if period.is_none() {
-                self.errors.add_value(&field, value, "is not 10 or 60, the periods that the platform has");
+                self.errors.add_value(
+                    &field,
+                    value,
+                    "is not 10 or 60, the periods that the platform supports",
+                );
             }
             period
         });
@@ -299,4 +304,4 @@ impl<'v> Reader<'v, '_> {
     }
 }
 
-pub(super) const TWICE: &str = "is in the list twice";
+pub(super) const TWICE: &str = "is listed twice";

@@ -1,6 +1,6 @@
-//! Routes: which rule holds for a path and a method.
+//! Routes: which rule applies to a path and a method.
 //!
-//! The rule is the first in the operator's order whose pattern matches the path and whose methods hold the method. It is
+//! The rule is the first in the operator's order whose pattern matches the path and whose methods include the method. It is
 //! found in a trie of segments, so that a match costs the same for one route and for hundreds.
 
 #[cfg(test)]
@@ -18,17 +18,17 @@ use crate::record::token::{Scope, Subject};
 use crate::request::method::{MethodIndex, MethodSet};
 use crate::request::path::{CanonicalPath, PathError, PathRules};
 
-/// Above any table that a person writes; it bounds the work of an isolate's start.
+/// More than anybody writes by hand; it bounds the work of an isolate's start.
 pub(crate) const ROUTES_MAX: usize = 1000;
 
-/// Who may pass.
+/// Who may access a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody; no key is looked at.
+    /// Everyone; no key is checked.
     Public,
     /// Holders of a key that the route accepts.
     Key,
-    /// Nobody.
+    /// No one.
     Deny,
 }
 
@@ -53,7 +53,7 @@ impl Route {
         self.pattern.as_str()
     }
 
-    /// Who may pass.
+    /// Who may access the route.
     #[must_use]
     pub fn access(&self) -> Access {
         self.access
@@ -65,25 +65,25 @@ impl Route {
         self.methods
     }
 
-    /// What a key must hold, all of it.
+    /// The scopes that a key must have, all of them.
     #[must_use]
     pub fn scopes(&self) -> &[Scope] {
         &self.scopes
     }
 
-    /// Whose keys may pass; empty: everybody's.
+    /// The subjects whose keys are accepted; empty: all.
     #[must_use]
     pub fn subjects(&self) -> &[Subject] {
         &self.subjects
     }
 
-    /// Where the route's requests go, if not to the gate's origin.
+    /// The origin of the route, if it is not the gate's.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
-    /// Whether `ORIGIN_AUTHORIZATION` goes with the route's requests, if the route says so.
+    /// Whether the route's requests carry `ORIGIN_AUTHORIZATION`, if the route says so.
     #[must_use]
     pub fn origin_authorization(&self) -> Option<bool> {
         self.origin_authorization
@@ -102,21 +102,21 @@ impl Route {
     }
 }
 
-/// What holds for a path and a method.
+/// The rule that applies to a path and a method.
 #[derive(Clone, Copy, Debug)]
 pub enum Found<'t> {
     /// This route.
     Route(&'t Route),
-    /// No route names the path: any valid key passes.
+    /// No route matches the path: any valid key is accepted.
     Default,
-    /// Routes name the path, but none for the method; these are the methods that they are for.
+    /// Routes match the path, but none of them the method; these are their methods.
     MethodNotAllowed(MethodSet),
-    /// The path has a second reading, and another rule holds for that.
+    /// Another rule applies to a second interpretation of the path.
     Ambiguous(PathError),
 }
 
 impl Found<'_> {
-    /// Whether both are the same rule, and one that lets requests through.
+    /// Whether both are the same rule, and one that accepts requests.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(route), Self::Route(other)) => core::ptr::eq(*route, *other),
@@ -126,7 +126,7 @@ impl Found<'_> {
     }
 }
 
-/// A path as an origin reads it for which the last segment ends before an extension: at its first dot, or at its last.
+/// The path without an extension: its last segment cut at its first dot, and at its last.
 fn without_extension(path: &str) -> impl Iterator<Item = &str> {
     let whole = path.strip_suffix('/').unwrap_or(path);
     let segment = whole.bytes().rposition(|b| b == b'/').map_or(0, |slash| slash + 1);
@@ -145,7 +145,7 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Compiles the routes; also the places in `routes` of those that no request can ever reach, because earlier ones match first.
+    /// Compiles the routes; also returns the indices of those that no request can reach because earlier ones match first.
     pub(crate) fn compile(routes: Vec<Route>, rules: PathRules) -> (Self, Vec<usize>) {
         let mut root = Node::default();
         let mut unreachable = Vec::new();
@@ -168,13 +168,13 @@ impl RouteTable {
     /// Finds the first route that matches the path and the method.
     #[must_use]
     pub fn find(&self, path: &CanonicalPath<'_>, method: MethodIndex) -> Found<'_> {
-        let plain = self.search(path.judged(), method, Parameters::Kept);
-        if path.has_parameters() && plain != self.search(path.judged(), method, Parameters::Cut) {
+        let plain = self.search(path.normalized(), method, Parameters::Kept);
+        if path.has_parameters() && plain != self.search(path.normalized(), method, Parameters::Stripped) {
             return Found::Ambiguous(PathError::Parameters);
         }
         if self.format_extensions
-            && without_extension(path.judged())
-                .any(|path| plain != self.search(path, method, Parameters::Cut))
+            && without_extension(path.normalized())
+                .any(|path| plain != self.search(path, method, Parameters::Stripped))
         {
             return Found::Ambiguous(PathError::Extension);
         }
@@ -185,7 +185,7 @@ impl RouteTable {
         }
     }
 
-    /// Whether the same rule holds for a path with either method.
+    /// Whether the same rule applies to a path with either method.
     #[must_use]
     pub(crate) fn is_same_rule(
         &self,
@@ -196,7 +196,7 @@ impl RouteTable {
         self.find(path, method).is_same(&self.find(path, other))
     }
 
-    /// Whether the same rule holds for either path.
+    /// Whether the same rule applies to either path.
     #[must_use]
     pub(crate) fn is_same_rule_for(
         &self,

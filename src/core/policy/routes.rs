@@ -23,9 +23,9 @@ const ROUTE_FIELDS: &[&str] = &[
     "origin_signature",
     "cache",
 ];
-/// What means nothing where no key is needed.
+/// Fields that have no effect on a public route.
 const KEY_FIELDS: &[&str] = &["scopes", "subjects", "origin_authorization"];
-/// What means nothing where nothing is forwarded.
+/// Fields that have no effect on a route that is closed.
 const FORWARDING_FIELDS: &[&str] =
     &["scopes", "subjects", "origin", "origin_authorization", "origin_signature", "cache"];
 
@@ -35,7 +35,7 @@ impl<'v> Reader<'v, '_> {
             return RouteTable::default();
         };
         let mut routes = Vec::new();
-        // Faulty routes are left out, so the place in `routes` is not the place in the list.
+        // Invalid routes are left out, so an index in `routes` is not one in the array.
         let mut fields = Vec::new();
         for (field, value) in self.errors.list("ROUTES", value, ROUTES_MAX, "routes") {
             if let Some(route) = self.route(&field, value, methods, rules, allow_http) {
@@ -47,7 +47,7 @@ impl<'v> Reader<'v, '_> {
         for field in unreachable.into_iter().filter_map(|at| fields.get(at)) {
             self.errors.add(
                 field,
-                "is never reached: earlier routes match all that it matches; move it up, or take it out",
+                "is never reached: earlier routes match everything that it matches; move it up or remove it",
             );
         }
         table
@@ -63,22 +63,22 @@ impl<'v> Reader<'v, '_> {
     ) -> Option<Route> {
         let fields = self.errors.object(field, value, "route fields")?;
         self.errors.unknown_fields(field, &fields, ROUTE_FIELDS);
-        let place = |name: &str| fields.get(name).map(|value| (alloc::format!("{field}.{name}"), *value));
+        let field_of = |name: &str| fields.get(name).map(|value| (alloc::format!("{field}.{name}"), *value));
 
         let path = self.errors.required(field, &fields, "path");
         let pattern = path.and_then(|(field, value)| self.pattern(&field, value, rules));
-        let access = place("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
-        let methods = place("methods")
+        let access = field_of("access").map_or(Access::Key, |(field, value)| self.access(&field, value));
+        let methods = field_of("methods")
             .map_or(methods.all(), |(field, value)| self.route_methods(&field, value, methods));
-        let scopes = place("scopes").map_or_else(Vec::new, |(field, value)| {
+        let scopes = field_of("scopes").map_or_else(Vec::new, |(field, value)| {
             self.tokens(&field, value, Scope::ALLOWED, str::parse::<Scope>)
         });
-        let subjects = place("subjects").map_or_else(Vec::new, |(field, value)| {
+        let subjects = field_of("subjects").map_or_else(Vec::new, |(field, value)| {
             self.tokens(&field, value, Subject::ALLOWED, str::parse::<Subject>)
         });
-        let origin = place("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
+        let origin = field_of("origin").and_then(|(field, value)| self.origin(&field, value, allow_http));
         let mut boolean =
-            |name: &str| place(name).and_then(|(field, value)| self.errors.boolean(&field, value));
+            |name: &str| field_of(name).and_then(|(field, value)| self.errors.boolean(&field, value));
         let origin_authorization = boolean("origin_authorization");
         let origin_signature = boolean("origin_signature");
         let cache = boolean("cache");
@@ -88,12 +88,12 @@ impl<'v> Reader<'v, '_> {
             Access::Public => (KEY_FIELDS, "public"),
             Access::Deny => (FORWARDING_FIELDS, "deny"),
         };
-        for (field, _) in unused.iter().filter_map(|name| place(name)) {
-            let problem = format_args!("means nothing on a route with access = \"{kind}\"; take it out");
+        for (field, _) in unused.iter().filter_map(|name| field_of(name)) {
+            let problem = format_args!("has no effect on a route with access = \"{kind}\"; remove it");
             self.errors.add(&field, problem);
         }
         if methods.is_empty() {
-            // Wrong already; it is not to be called unreachable too.
+            // Its error is reported already; it must not be reported as unreachable too.
             return None;
         }
         Some(Route {
@@ -112,7 +112,7 @@ impl<'v> Reader<'v, '_> {
     fn pattern(&mut self, field: &str, value: &RawValue, rules: PathRules) -> Option<Pattern> {
         let text = self.errors.text(field, value, "a path pattern such as /v1/reports/*")?;
         if rules.case_insensitive && !text.is_ascii() {
-            let problem = "holds more than ASCII, whose case CASE_INSENSITIVE_PATHS does not fold";
+            let problem = "contains non-ASCII characters, which CASE_INSENSITIVE_PATHS does not fold";
             self.errors.add_text(field, &text, problem);
         }
         let parsed = text.parse::<Pattern>();
@@ -139,15 +139,15 @@ impl<'v> Reader<'v, '_> {
         let list = self.filled(field, value, "methods");
         let mut set = MethodSet::default();
         for (field, name) in &list {
-            match methods.meant_by(name) {
+            match methods.implied_by(name) {
                 Some(_) if name == "HEAD" && !list.iter().any(|(_, name)| name == "GET") => {
                     self.errors.add_text(
                         field,
                         name,
-                        "stands without `GET`; what holds for GET holds for HEAD",
+                        "is listed without `GET`; rules for GET apply to HEAD too",
                     );
                 }
-                Some(meant) => set = set.union(meant),
+                Some(implied) => set = set.union(implied),
                 None => {
                     let allowed = methods.allow_header(methods.all());
                     self.errors.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));

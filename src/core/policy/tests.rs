@@ -21,8 +21,8 @@ struct Vectors {
 struct Case {
     name: String,
     vars: Value,
-    /// How the lines of the faults begin.
-    faults: Vec<String>,
+    /// The beginnings of the error lines.
+    errors: Vec<String>,
 }
 
 fn policy(vars: &Value) -> Policy {
@@ -43,25 +43,25 @@ fn least_and(name: &str, value: Value) -> Value {
 fn frozen_vectors() {
     let vectors: Vectors = serde_json::from_str(include_str!("../../../tests/vectors/policy.json")).unwrap();
     for case in vectors.cases {
-        let faults = Policy::from_json(&case.vars.to_string()).err();
-        let text = faults.as_ref().map(ToString::to_string).unwrap_or_default();
+        let errors = Policy::from_json(&case.vars.to_string()).err();
+        let text = errors.as_ref().map(ToString::to_string).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(faults.is_some(), !case.faults.is_empty(), "{}: {text}", case.name);
-        assert_eq!(lines.len(), case.faults.len(), "{}: {text}", case.name);
-        for fault in &case.faults {
+        assert_eq!(errors.is_some(), !case.errors.is_empty(), "{}: {text}", case.name);
+        assert_eq!(lines.len(), case.errors.len(), "{}: {text}", case.name);
+        for error in &case.errors {
             assert!(
-                lines.iter().any(|line| line.starts_with(fault.as_str())),
-                "{}: {fault}\n{text}",
+                lines.iter().any(|line| line.starts_with(error.as_str())),
+                "{}: {error}\n{text}",
                 case.name
             );
         }
         assert!(!text.contains("canary-secret"), "{}", case.name);
-        assert_eq!(faults.map_or(0, |faults| faults.iter().count()), lines.len(), "{}", case.name);
+        assert_eq!(errors.map_or(0, |errors| errors.iter().count()), lines.len(), "{}", case.name);
     }
 }
 
 #[test]
-fn defaults_are_those_of_the_table() {
+fn defaults_match_the_table() {
     let policy = std::format!("{:?}", policy(&least()));
     for variable in VARIABLES {
         if variable.default != "required" {
@@ -75,13 +75,13 @@ fn defaults_are_those_of_the_table() {
 fn every_variable_of_the_table_is_read() {
     for variable in VARIABLES {
         let vars = least_and(variable.name, json!([{"no": "such value"}]));
-        let faults = Policy::from_json(&vars.to_string()).unwrap_err();
-        assert!(faults.iter().all(|fault| fault.field().starts_with(variable.name)), "{faults}");
+        let errors = Policy::from_json(&vars.to_string()).unwrap_err();
+        assert!(errors.iter().all(|error| error.field().starts_with(variable.name)), "{errors}");
     }
 }
 
 #[test]
-fn bounds_of_the_table_are_those_of_the_parser() {
+fn bounds_match_the_table() {
     for variable in VARIABLES {
         let bounds: Option<Vec<i64>> = variable.form.split(" to ").map(|bound| bound.parse().ok()).collect();
         let Some(&[low, high]) = bounds.as_deref() else {
@@ -95,7 +95,7 @@ fn bounds_of_the_table_are_those_of_the_parser() {
 }
 
 #[test]
-fn what_is_set_is_what_is_read() {
+fn every_variable_is_read_as_set() {
     let policy = policy(&json!({
         "ORIGIN": "https://api.example.com/base", "KEY_PREFIX": "acme_test", "REALM": "Acme", "IMPORTED_KEYS": "true",
         "KV_CACHE_TTL_SECONDS": "60", "KV_TIMEOUT_MS": 500, "CACHE_ENTRIES": 5, "CACHE_SECONDS": 6, "STALE_SECONDS": 7,
@@ -116,7 +116,7 @@ fn what_is_set_is_what_is_read() {
     assert!((policy.access_log_sample() - 0.5).abs() < f64::EPSILON);
     assert!(policy.path_rules().allow_encoded_slash && !policy.path_rules().case_insensitive);
     assert_eq!(policy.cors().allowed("https://a.example"), Some("*"));
-    assert!(policy.places().bearer() && !policy.places().basic());
+    assert!(policy.credential_sources().bearer() && !policy.credential_sources().basic());
     let path = CanonicalPath::parse("/v1/x", policy.path_rules()).unwrap();
     let get = policy.methods().index_of("GET").unwrap();
     let Found::Route(route) = policy.routes().find(&path, get) else { panic!("no route") };
@@ -131,7 +131,7 @@ fn what_is_set_is_what_is_read() {
 }
 
 #[test]
-fn the_bindings_that_a_policy_needs_are_named() {
+fn required_bindings_are_listed() {
     let policy = policy(&json!({
         "ORIGIN": "service:API", "KEY_PREFIX": "acme_live",
         "ROUTES": [
@@ -147,7 +147,7 @@ fn the_bindings_that_a_policy_needs_are_named() {
 }
 
 #[test]
-fn name_that_is_there_twice_is_rejected() {
+fn duplicate_name_is_rejected() {
     let least = r#""ORIGIN": "https://api.example.com", "KEY_PREFIX": "acme_live""#;
     for (twice, field) in [
         (r#""KEY_PREFIX": "acme_test""#, "vars"),
@@ -159,9 +159,9 @@ fn name_that_is_there_twice_is_rejected() {
         ),
         (r#""PLANS": {"free": {"limiter": "A", "period": 10, "period": 60}}"#, "PLANS.free"),
     ] {
-        let faults = Policy::from_json(&std::format!("{{{least}, {twice}}}")).unwrap_err();
-        let fields: Vec<_> = faults.iter().map(super::PolicyError::field).collect();
-        assert_eq!(fields, [field], "{faults}");
+        let errors = Policy::from_json(&std::format!("{{{least}, {twice}}}")).unwrap_err();
+        let fields: Vec<_> = errors.iter().map(super::PolicyError::field).collect();
+        assert_eq!(fields, [field], "{errors}");
     }
 }
 
@@ -170,21 +170,21 @@ fn null_is_not_an_absent_field() {
     for name in ["path", "access", "methods", "scopes", "subjects", "origin", "origin_signature", "cache"] {
         let mut route = json!({"path": "/a"});
         route[name] = Value::Null;
-        let faults = Policy::from_json(&least_and("ROUTES", json!([route])).to_string()).unwrap_err();
+        let errors = Policy::from_json(&least_and("ROUTES", json!([route])).to_string()).unwrap_err();
         assert!(
-            faults.to_string().starts_with(&std::format!("ROUTES[0].{name}: `null` is not ")),
-            "{faults}"
+            errors.to_string().starts_with(&std::format!("ROUTES[0].{name}: `null` is not ")),
+            "{errors}"
         );
     }
     for variable in VARIABLES {
-        let faults =
+        let errors =
             Policy::from_json(&least_and(variable.name, Value::Null).to_string()).unwrap_err().to_string();
-        assert!(faults.starts_with(&std::format!("{}: `null` is not ", variable.name)), "{faults}");
+        assert!(errors.starts_with(&std::format!("{}: `null` is not ", variable.name)), "{errors}");
     }
 }
 
 #[test]
-fn other_forms_that_serde_takes_are_rejected() {
+fn other_forms_that_serde_accepts_are_rejected() {
     let route = json!([["/a", "public", null, null, null, null, null, null, null]]);
     let plan = json!({"free": ["L", 10]});
     let share = |text: &str| least_and("ACCESS_LOG_SAMPLE", text.into());
@@ -212,9 +212,9 @@ fn other_forms_that_serde_takes_are_rejected() {
 }
 
 #[test]
-fn a_long_list_of_faults_is_cut() {
-    let faults = Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string()).unwrap_err();
-    assert_eq!(faults.iter().count(), 100);
+fn at_most_100_errors_are_reported() {
+    let errors = Policy::from_json(&least_and("ROUTES", json!(std::vec![1; 2000])).to_string()).unwrap_err();
+    assert_eq!(errors.iter().count(), 100);
     let long = std::format!("{{\"REALM\": \"{}\"}}", "a".repeat(256 * 1024));
     assert_eq!(Policy::from_json(&long).unwrap_err().to_string(), "vars: are longer than 262144 bytes");
 }
@@ -240,18 +240,18 @@ fn value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_json_makes_it_panic(text in any::<String>(), at in 0..VARIABLES.len(), value in value()) {
+    fn parsing_never_panics(text in any::<String>(), at in 0..VARIABLES.len(), value in value()) {
         let _ = Policy::from_json(&text);
         let vars = least_and(VARIABLES[at].name, value);
         match Policy::from_json(&vars.to_string()) {
             Ok(policy) => {
-                let headers = std::vec![Some("x"); policy.places().header_names().len()];
+                let headers = std::vec![Some("x"); policy.credential_sources().header_names().len()];
                 let presented = Presented { headers: &headers, ..Presented::default() };
-                let _ = policy.places().extract(policy.key_prefix(), &presented, policy.imported_keys());
+                let _ = policy.credential_sources().extract(policy.key_prefix(), &presented, policy.imported_keys());
             }
-            Err(faults) => {
-                prop_assert!(faults.iter().count() > 0);
-                prop_assert!(faults.to_string().lines().count() == faults.iter().count());
+            Err(errors) => {
+                prop_assert!(errors.iter().count() > 0);
+                prop_assert!(errors.to_string().lines().count() == errors.iter().count());
             }
         }
     }

@@ -1,15 +1,15 @@
-//! The variables, in words: what the configuration table of the README and the check for unknown names go by.
+//! The variables, described: the source of the configuration table in the README and of the check for unknown names.
 
 use crate::key::KeyPrefix;
 
-/// One variable, in words.
+/// The description of a variable.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
     /// Its name in `[vars]`.
     pub name: &'static str,
-    /// What its value may be.
+    /// Which values it accepts.
     pub form: &'static str,
-    /// Its value where it is not set, in JSON; or `required`.
+    /// Its default in JSON; or `required`.
     pub default: &'static str,
 }
 
@@ -23,17 +23,17 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "KEY_PREFIX", form: KeyPrefix::ALLOWED, default: "required" },
     Variable {
         name: "CREDENTIALS",
-        form: "list of `bearer`, `basic`, `header:<name>`, `query:<name>`",
+        form: "array of `bearer`, `basic`, `header:<name>`, `query:<name>`",
         default: r#"["bearer","header:x-api-key"]"#,
     },
     Variable {
         name: "ROUTES",
-        form: "list of tables: path, access, methods, scopes, subjects, origin, origin_authorization, origin_signature, cache",
+        form: "array of tables: path, access, methods, scopes, subjects, origin, origin_authorization, origin_signature, cache",
         default: "[]",
     },
     Variable {
         name: "METHODS",
-        form: "list of method names",
+        form: "array of method names",
         default: r#"["GET","HEAD","POST","PUT","PATCH","DELETE","OPTIONS"]"#,
     },
     Variable {
@@ -45,9 +45,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "ALLOW_ENCODED_SLASH", form: "true or false", default: "false" },
     Variable { name: "CASE_INSENSITIVE_PATHS", form: "true or false", default: "false" },
     Variable { name: "FORMAT_EXTENSIONS", form: "true or false", default: "false" },
-    Variable { name: "FORWARD_HEADERS", form: "list of header names in lower case", default: "[]" },
+    Variable { name: "FORWARD_HEADERS", form: "array of header names in lower case", default: "[]" },
     Variable { name: "IMPORTED_KEYS", form: "true or false", default: "false" },
-    Variable { name: "CORS_ORIGINS", form: "list of `scheme://host[:port]`, or [\"*\"]", default: "[]" },
+    Variable { name: "CORS_ORIGINS", form: "array of `scheme://host[:port]`, or [\"*\"]", default: "[]" },
     Variable { name: "PREFLIGHT", form: "`answer` or `forward`", default: r#""answer""# },
     Variable { name: "KV_CACHE_TTL_SECONDS", form: "30 to 86400", default: "30" },
     Variable { name: "KV_TIMEOUT_MS", form: "100 to 10000", default: "2000" },
@@ -142,7 +142,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_readme_has_the_same_table() {
+    fn readme_has_the_same_table() {
         let readme = include_str!("../../../README.md");
         let (_, after) = readme.split_once("<!-- variables:").unwrap();
         let rows: Vec<&str> = after.lines().skip(3).take_while(|line| line.starts_with('|')).collect();

@@ -1,4 +1,4 @@
-//! What is wrong with a record.
+//! The error of a record.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -8,25 +8,25 @@ use thiserror::Error;
 
 use crate::text::json_error;
 
-/// The path of the whole.
+/// The path of the whole record.
 const WHOLE: &str = ".";
 
-/// Why a text is not a record: where, and what is wrong there.
+/// Why a string is not a record: the invalid field, and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}{problem}", self.place())]
+#[error("{}{problem}", self.prefix())]
 pub struct RecordError {
     field: String,
     problem: String,
 }
 
 impl RecordError {
-    /// The path of the field that is wrong, such as `scopes[2]`; `.` is the whole.
+    /// The path of the invalid field, such as `scopes[2]`; `.` is the whole record.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong there.
+    /// The problem with that field.
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem
@@ -46,7 +46,7 @@ impl RecordError {
         Self { field, ..self }
     }
 
-    fn place(&self) -> String {
+    fn prefix(&self) -> String {
         if self.field == WHOLE { String::new() } else { format!("`{}`: ", self.field) }
     }
 }

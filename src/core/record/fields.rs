@@ -1,4 +1,4 @@
-//! The types of a record's fields that are used nowhere else.
+//! The types of record fields that are used nowhere else.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -13,27 +13,27 @@ use super::RECORD_VERSION;
 use crate::text::from_str::deserialize_from_str;
 use crate::text::unique_map::UniqueMap;
 
-/// The most scopes, and the most networks.
+/// The maximum number of scopes, and of networks.
 const LIST_MAX: usize = 64;
 const NAME_MAX_CHARS: usize = 128;
 const META_MAX: usize = 16;
 const META_NAME_MAX_CHARS: usize = 64;
 const META_VALUE_MAX_CHARS: usize = 256;
 
-/// Whether a key may be used at all.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// In use.
     Active,
-    /// Refused for now; it can come back.
+    /// Refused; it can be enabled again.
     Disabled,
-    /// Refused for good.
+    /// Refused permanently.
     Revoked,
 }
 
 impl State {
-    /// The state as it stands in the record.
+    /// The state in a record's JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,12 +44,12 @@ impl State {
     }
 }
 
-/// A text is not a state.
+/// A string is not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is not a state: active, disabled or revoked")]
 pub struct StateError;
 
-// Not serde's own reading of an enum, which takes `{"active": null}` as well.
+// Not serde's derived enum, which also accepts `{"active": null}`.
 impl FromStr for State {
     type Err = StateError;
 
@@ -68,9 +68,9 @@ impl FromStr for State {
 #[serde(into = "u64", try_from = "u64")]
 pub(super) struct Version;
 
-/// A record has another version, and so other fields.
+/// A record has another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("is not {RECORD_VERSION}, the version that this gate knows")]
+#[error("is not {RECORD_VERSION}, the version that this gate supports")]
 pub(super) struct VersionError;
 
 impl TryFrom<u64> for Version {
@@ -87,12 +87,12 @@ impl From<Version> for u64 {
     }
 }
 
-/// What a key is called: up to 128 characters, none of them a control character.
+/// The name of a key: up to 128 characters, no control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Name(String);
 
-/// A text is not a name.
+/// A string is not a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is not a name: at most {NAME_MAX_CHARS} characters, no control characters")]
 pub struct NameError;
@@ -106,7 +106,7 @@ impl FromStr for Name {
 }
 
 impl Name {
-    /// The name as text.
+    /// The name as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

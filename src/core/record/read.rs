@@ -15,7 +15,7 @@ use crate::text::json_error::begins_with;
 
 const NOT_SET: &str = "is not set";
 
-/// The fields of a record as they are written: any may be absent or null, and no other may be there.
+/// The fields of a record in JSON: any may be absent or null; others are rejected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -43,17 +43,17 @@ struct AnyVersion {
 }
 
 impl Record {
-    /// Reads the record that stands at `key/<id>`.
+    /// Reads the record of the KV entry `key/<id>`.
     ///
     /// # Errors
     /// It is too long, not JSON, has an unknown field, a wrong type or value, another version,
-    /// or is the record of another key. Nothing is skipped: a restriction that this code does not know refuses the key.
+    /// or is the record of another key. Nothing is ignored: an unknown restriction makes the record invalid.
     pub fn parse_entry(id: KeyId, json: &str) -> Result<Self, RecordError> {
         let record = Self::parse(json)?;
         if record.id == id {
             Ok(record)
         } else {
-            Err(RecordError::new("id", format_args!("`{}` stands in the entry of `{id}`", record.id)))
+            Err(RecordError::new("id", format_args!("`{}` is not the id of the entry, `{id}`", record.id)))
         }
     }
 
@@ -66,13 +66,13 @@ impl Record {
         read_record(json)
     }
 
-    /// Reads `STATIC_KEYS`: a JSON array of records with different ids.
+    /// Reads `STATIC_KEYS`: a JSON array of records with distinct ids.
     ///
     /// # Errors
-    /// As [`Record::parse`], the field's path beginning with the index; or one id twice.
+    /// As [`Record::parse`], with the index before the field; or two records have the same id.
     pub fn parse_list(json: &str) -> Result<Vec<Self>, RecordError> {
         check_len(json, STATIC_KEYS_MAX_BYTES)?;
-        // What was put here instead may be a key; `serde_json` would repeat it.
+        // Another value may be a key, which `serde_json` would repeat.
         if !begins_with(json, '[') {
             return Err(RecordError::of_whole("does not begin with `[`"));
         }
@@ -81,7 +81,7 @@ impl Record {
         for (at, element) in elements.into_iter().enumerate() {
             let record = read_record(element.get()).map_err(|error| error.in_element(at))?;
             if let Some(first) = records.iter().position(|other| other.id == record.id) {
-                let problem = format_args!("`{}` is the id of [{first}] too", record.id);
+                let problem = format_args!("`{}` is also the id of [{first}]", record.id);
                 return Err(RecordError::new("id", problem).in_element(at));
             }
             records.push(record);
@@ -98,7 +98,7 @@ fn check_len(json: &str, max: usize) -> Result<(), RecordError> {
 }
 
 fn read_record(json: &str) -> Result<Record, RecordError> {
-    // `serde` reads a struct from an array too, and repeats a string.
+    // `serde` would read a struct from an array too, and repeat a string.
     if !begins_with(json, '{') {
         return Err(RecordError::of_whole("is not a JSON object"));
     }
@@ -123,7 +123,7 @@ impl Fields {
         if let Digest::ImportedBare(hash) = &digest
             && KeyId::of_imported(hash) != id
         {
-            let problem = format_args!("`{id}` is not the id that follows from the digest");
+            let problem = format_args!("`{id}` is not the id that is derived from the digest");
             return Err(RecordError::new("id", problem));
         }
         if self.not_before.zip(self.not_after).is_some_and(|(from, to)| from >= to) {

@@ -14,7 +14,7 @@ fn id(text: &str) -> KeyId {
     text.parse::<KeyId>().unwrap()
 }
 
-/// The frozen records: the text, and the field that is wrong.
+/// The frozen records: the JSON, and the invalid field.
 fn vectors() -> Vec<(String, Option<String>)> {
     let vectors: Vec<serde_json::Value> =
         serde_json::from_str(include_str!("../../../tests/vectors/record.json")).unwrap();
@@ -34,27 +34,27 @@ fn frozen_vectors() {
                 let json = record.to_json().unwrap();
                 assert_eq!(Record::parse(&json).unwrap().to_json().unwrap(), json);
             }
-            Err(fault) => {
-                assert_eq!(Some(fault.field()), field.as_deref(), "{text}");
-                assert!(!fault.problem().is_empty() && fault.to_string().contains(fault.problem()));
-                assert_eq!(fault.to_string().starts_with('`'), fault.field() != ".", "{fault}");
+            Err(error) => {
+                assert_eq!(Some(error.field()), field.as_deref(), "{text}");
+                assert!(!error.problem().is_empty() && error.to_string().contains(error.problem()));
+                assert_eq!(error.to_string().starts_with('`'), error.field() != ".", "{error}");
             }
         }
     }
 }
 
 #[test]
-fn an_entry_holds_the_record_of_its_own_key() {
+fn entry_with_the_record_of_another_key_is_rejected() {
     assert!(Record::parse_entry(id("4fTz0Qw9Lr2K"), LEAST).is_ok());
-    let fault = Record::parse_entry(id("000000000000"), LEAST).unwrap_err();
-    assert_eq!(fault.to_string(), "`id`: `4fTz0Qw9Lr2K` stands in the entry of `000000000000`");
+    let error = Record::parse_entry(id("000000000000"), LEAST).unwrap_err();
+    assert_eq!(error.to_string(), "`id`: `4fTz0Qw9Lr2K` is not the id of the entry, `000000000000`");
 }
 
 #[test]
-fn a_list_is_read_whole_or_refused_at_the_element_that_is_wrong() {
+fn list_is_read_whole_or_rejected_at_the_invalid_element() {
     let other = LEAST.replace("4fTz0Qw9Lr2K", "000000000000");
     let read =
-        |text: &str| Record::parse_list(text).map(|all| all.len()).map_err(|fault| fault.field().to_string());
+        |text: &str| Record::parse_list(text).map(|all| all.len()).map_err(|error| error.field().to_string());
     for (text, expected) in [
         ("[]".to_string(), Ok(0)),
         (format!("[{LEAST},{other}]"), Ok(2)),
@@ -69,7 +69,7 @@ fn a_list_is_read_whole_or_refused_at_the_element_that_is_wrong() {
 }
 
 #[test]
-fn what_the_fields_types_do_not_hold_is_not_written() {
+fn record_that_could_not_be_read_again_is_not_written() {
     let mut record = Record::parse(LEAST).unwrap();
     record.not_before = UnixSeconds::new(5);
     record.not_after = UnixSeconds::new(5);
@@ -96,7 +96,7 @@ fn lists_and_notes_are_bounded() {
 }
 
 #[test]
-fn times_end_with_the_year_9999() {
+fn times_after_the_year_9999_are_rejected() {
     let max = UnixSeconds::MAX.seconds();
     assert_eq!(UnixSeconds::new(max), Some(UnixSeconds::MAX));
     assert_eq!(UnixSeconds::new(max + 1), None);
@@ -105,7 +105,7 @@ fn times_end_with_the_year_9999() {
 }
 
 #[test]
-fn a_state_reads_as_it_is_written() {
+fn state_is_read_as_it_is_written() {
     for state in [State::Active, State::Disabled, State::Revoked] {
         assert_eq!(state.as_str().parse(), Ok(state));
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.as_str()));
@@ -113,7 +113,7 @@ fn a_state_reads_as_it_is_written() {
 }
 
 #[test]
-fn what_is_longer_than_its_bound_is_not_read() {
+fn longer_record_or_list_than_allowed_is_rejected() {
     for (length, is_read) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
         let json = format!("{LEAST}{}", " ".repeat(length - LEAST.len()));
         assert_eq!(Record::parse(&json).is_ok(), is_read, "{length}");
@@ -125,7 +125,7 @@ fn what_is_longer_than_its_bound_is_not_read() {
 }
 
 #[test]
-fn a_name_is_read_as_it_stands() {
+fn name_is_read_unchanged() {
     let json = LEAST.replace("\"state\"", "\"name\":\"Acme, Zürich\",\"state\"");
     let name = Record::parse(&json).unwrap().name;
     assert_eq!(name.as_str(), "Acme, Zürich");
@@ -133,34 +133,34 @@ fn a_name_is_read_as_it_stands() {
 }
 
 #[test]
-fn a_list_is_taken_out_as_it_was_read() {
+fn scopes_are_returned_as_they_were_read() {
     let json = LEAST.replace("\"state\"", "\"scopes\":[\"a:b\",\"c\"],\"state\"");
     let scopes = Vec::from(Record::parse(&json).unwrap().scopes);
     assert_eq!(scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:b", "c"]);
 }
 
 #[test]
-fn notes_are_taken_out_as_they_were_read() {
+fn notes_are_returned_as_they_were_read() {
     let json = LEAST.replace("\"state\"", "\"meta\":{\"team\":\"billing\"},\"state\"");
     let notes = BTreeMap::from(Record::parse(&json).unwrap().meta);
     assert_eq!(notes.get("team").map(String::as_str), Some("billing"));
 }
 
 #[test]
-fn string_of_the_wrong_kind_is_not_repeated() {
+fn string_of_the_wrong_type_is_not_repeated() {
     let canary = "\"canary, expected ` \\u001b\\n\\\" a string at line 1\"";
     let names =
         ["v", "digest", "state", "created", "not_before", "not_after", "scopes", "ips", "meta", "replaces"];
     for name in names {
-        let fault = Record::parse(&LEAST.replacen('{', &format!("{{\"{name}\":{canary},"), 1)).unwrap_err();
+        let error = Record::parse(&LEAST.replacen('{', &format!("{{\"{name}\":{canary},"), 1)).unwrap_err();
         assert!(
-            !fault.to_string().contains("canary") || fault.problem().contains("twice"),
-            "{name}: {fault}"
+            !error.to_string().contains("canary") || error.problem().contains("twice"),
+            "{name}: {error}"
         );
     }
     for text in [canary.to_string(), format!("[{canary}]"), format!("[{LEAST},{canary}]")] {
-        for fault in [Record::parse(&text).unwrap_err(), Record::parse_list(&text).unwrap_err()] {
-            assert!(!fault.to_string().contains("canary"), "{fault}");
+        for error in [Record::parse(&text).unwrap_err(), Record::parse_list(&text).unwrap_err()] {
+            assert!(!error.to_string().contains("canary"), "{error}");
         }
     }
 }
@@ -168,16 +168,16 @@ fn string_of_the_wrong_kind_is_not_repeated() {
 #[test]
 fn name_of_an_unknown_field_is_escaped_and_bounded() {
     let name = "x\\u001b[31m\\n".to_string() + &"y".repeat(1000);
-    let fault = Record::parse(&LEAST.replacen('{', &format!("{{\"{name}\":1,"), 1)).unwrap_err();
-    assert!(fault.field().starts_with("x\\u{1b}[31m\\nyy"), "{fault}");
+    let error = Record::parse(&LEAST.replacen('{', &format!("{{\"{name}\":1,"), 1)).unwrap_err();
+    assert!(error.field().starts_with("x\\u{1b}[31m\\nyy"), "{error}");
     assert!(
-        fault.to_string().chars().count() < 700 && !fault.to_string().contains(char::is_control),
-        "{fault}"
+        error.to_string().chars().count() < 700 && !error.to_string().contains(char::is_control),
+        "{error}"
     );
 }
 
 #[test]
-fn other_forms_that_serde_takes_are_no_record() {
+fn other_forms_that_serde_accepts_are_rejected() {
     let values = r#"[1,"4fTz0Qw9Lr2K","acme",null,"hs256.1a2b3c4d.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","active",
         1764000000,null,null,null,null,null,null,null,null]"#;
     assert_eq!(Record::parse(values).unwrap_err().field(), ".");
@@ -187,7 +187,7 @@ fn other_forms_that_serde_takes_are_no_record() {
 }
 
 #[test]
-fn name_that_is_there_twice_is_rejected() {
+fn duplicate_field_is_rejected() {
     for (twice, field) in [
         ("\"not_after\":1800000000,\"not_after\":null", "."),
         ("\"state\":\"active\"", "."),
@@ -195,13 +195,13 @@ fn name_that_is_there_twice_is_rejected() {
         ("\"v\":1", "."),
         ("\"meta\":{\"a\":\"1\",\"b\":\"2\",\"\\u0061\":\"3\"}", "meta"),
     ] {
-        let fault = Record::parse(&LEAST.replacen('{', &format!("{{{twice},"), 1)).unwrap_err();
-        assert_eq!(fault.field(), field, "{fault}");
+        let error = Record::parse(&LEAST.replacen('{', &format!("{{{twice},"), 1)).unwrap_err();
+        assert_eq!(error.field(), field, "{error}");
     }
 }
 
 #[test]
-fn another_version_is_named_before_its_unknown_fields() {
+fn other_version_is_reported_before_unknown_fields() {
     for text in [r#"{"new_rule":true,"v":2}"#, r#"{"new_rule":true}"#, r#"{"new_rule":true,"v":null}"#] {
         assert_eq!(Record::parse(text).unwrap_err().field(), "v", "{text}");
     }

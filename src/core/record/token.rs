@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::text::message::{VALUE_MAX_CHARS, escape_for_message};
 
-/// Why a text is not the name that it should be; the problem first, then what is allowed.
+/// A string is not a valid scope, subject or plan.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{found}` is not {allowed}")]
 pub struct TokenError {
@@ -27,10 +27,10 @@ macro_rules! token {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// What the text may be, in words, for error messages.
+            /// The allowed form, for error messages.
             pub const ALLOWED: &'static str = $allowed;
 
-            /// The text itself.
+            /// The string itself.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -46,10 +46,10 @@ macro_rules! token {
         impl FromStr for $name {
             type Err = TokenError;
 
-            /// Reads one from its text.
+            /// Checks length and characters.
             ///
             /// # Errors
-            /// The text is empty, too long, or holds a character that is not allowed.
+            /// The string is empty, too long, or contains a character that is not allowed.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 if (1..=$max).contains(&text.len()) && text.bytes().all($byte) {
                     Ok(Self(text.into()))
@@ -75,16 +75,16 @@ macro_rules! token {
 token!(
     /// One permission that a key may hold: a scope-token of RFC 6749, section 3.3.
     ///
-    /// Scopes are compared as they are written; no scope implies another.
+    /// Scopes are compared exactly; no scope implies another.
     Scope,
     "a scope: 1 to 64 visible ASCII characters without `\"`, `\\` and `,`",
     64,
-    // The comma is RFC 6749's, but not ours: a joined header line must have one reading.
+    // RFC 6749 allows the comma. Here it is rejected, because joined header values would be ambiguous.
     |b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b',')
 );
 
 token!(
-    /// Who holds a key; it stays the same when the key is rotated.
+    /// The holder of a key; it does not change when the key is rotated.
     Subject,
     "a subject: 1 to 128 visible ASCII characters without `\"`, `\\` and `,`",
     128,
@@ -92,14 +92,14 @@ token!(
 );
 
 token!(
-    /// The name of a plan: which limits hold for a key.
+    /// The name of a plan, which determines the rate limit of a key.
     Plan,
     "a plan: 1 to 64 characters of A-Z, a-z, 0-9, `_`, `-` and `.`",
     64,
     |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')
 );
 
-/// Scopes with a space between them, as headers hold them.
+/// The scopes separated by spaces, as in headers.
 #[must_use]
 pub fn joined(scopes: &[Scope]) -> String {
     let names: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
@@ -112,7 +112,7 @@ mod tests {
     use std::string::ToString;
 
     #[test]
-    fn names_are_bounded_visible_ascii() {
+    fn tokens_are_bounded_visible_ascii() {
         for good in ["a", "reports:read", "https://example.com/scope", &"x".repeat(64)] {
             assert!(good.parse::<Scope>().is_ok(), "{good}");
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_value_and_what_is_allowed() {
+    fn error_contains_the_escaped_value_and_what_is_allowed() {
         let error = "a\r\nX-Admin: 1".parse::<Subject>().unwrap_err().to_string();
         assert_eq!(
             error,

@@ -1,9 +1,9 @@
-//! Credentials: where a request may carry a key, and what of that may go on to the origin.
+//! Credentials: where a request may carry a key, and what is forwarded to the origin.
 
 use thiserror::Error;
 
 mod basic;
-mod places;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -15,32 +15,32 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-pub use places::SOURCES_MAX;
+pub use sources::SOURCES_MAX;
 
-use basic::{holds_prefix, holds_text, in_basic};
+use basic::{contains_prefix, contains_text, in_basic};
 
 use crate::key::KeyPrefix;
 use crate::key::digest::ImportedKey;
 use crate::request::query::{form_decoded, pairs};
 
-/// The longest credential that is read any further: the longest imported key. Longer ones are malformed as they stand.
+/// The longest credential that is decoded: the longest imported key. A longer one cannot be a key.
 pub const CREDENTIAL_MAX_LEN: usize = 512;
 
-/// The places of a request that may hold a key: `CREDENTIALS`.
+/// Where a request may carry a key: `CREDENTIALS`.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct CredentialSources {
     bearer: bool,
     basic: bool,
     headers: Vec<Box<str>>, // INVARIANT: a-z, 0-9 and `-`; none twice
     query: Option<Box<str>>,
 }
 
-/// What a request holds in the configured places.
+/// The values of a request's credential sources.
 #[derive(Clone, Copy, Default)]
 pub struct Presented<'a, 's> {
     /// The value of `Authorization`.
     pub authorization: Option<&'a str>,
-    /// The values of [`Places::header_names`], in that order.
+    /// The values of [`CredentialSources::header_names`], in that order.
     pub headers: &'s [Option<&'a str>],
     /// The query without its `?`.
     pub query: Option<&'a str>,
@@ -52,7 +52,7 @@ impl fmt::Debug for Presented<'_, '_> {
     }
 }
 
-/// The text of a presented credential, true or false.
+/// The text of a presented credential, whether valid or not.
 // Absent on purpose: Clone, Display, Serialize, PartialEq.
 pub struct CredentialText<'a>(Text<'a>);
 
@@ -62,7 +62,7 @@ enum Text<'a> {
 }
 
 impl CredentialText<'_> {
-    /// The text itself. To be parsed; never logged, never forwarded.
+    /// The text itself, to be parsed; never logged, never forwarded.
     #[must_use]
     pub fn expose(&self) -> &str {
         match &self.0 {
@@ -71,7 +71,7 @@ impl CredentialText<'_> {
         }
     }
 
-    /// Compares two texts of one request. Both are the caller's own, so the time it takes tells the caller nothing.
+    /// Compares two credentials of one request. The caller knows both, so timing reveals nothing.
     fn is_same(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
@@ -83,85 +83,85 @@ impl fmt::Debug for CredentialText<'_> {
     }
 }
 
-/// What a request's places came to.
+/// The credential of a request, and what remains for the origin.
 #[derive(Debug)]
 pub struct Extracted<'a> {
-    /// The one credential, if there is any.
+    /// The credential, if there is one.
     pub credential: Option<CredentialText<'a>>,
-    /// What becomes of `Authorization`.
-    pub authorization: AuthorizationFate,
-    /// The query without the credential: as it came if it had none, `None` if nothing is left.
+    /// Whether `Authorization` is forwarded.
+    pub authorization: AuthorizationHandling,
+    /// The query without the credential; `None` if nothing is left.
     pub query: Option<Cow<'a, str>>,
 }
 
-/// What a request on a public route may take along.
+/// The parts of a request on a public route that are forwarded.
 #[derive(Debug)]
-pub struct Released<'a> {
-    /// What becomes of `Authorization`.
-    pub authorization: AuthorizationFate,
+pub struct PublicRequest<'a> {
+    /// Whether `Authorization` is forwarded.
+    pub authorization: AuthorizationHandling,
     /// The query without the credential, as in [`Extracted`].
     pub query: Option<Cow<'a, str>>,
 }
 
-/// What becomes of `Authorization`.
+/// Whether the client's `Authorization` is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthorizationFate {
-    /// It is the gate's, or could be.
+pub enum AuthorizationHandling {
+    /// It is for the gate, or could be.
     Strip,
-    /// It is the origin's, and is forwarded as it came.
+    /// It is for the origin, and is forwarded unchanged.
     Keep,
 }
 
-/// Why a request does not hold one credential or none; the caller only ever reads `credential_ambiguous`.
+/// Why the credential of a request is ambiguous; the caller gets `credential_ambiguous` for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.as_str())]
 pub enum CredentialError {
-    /// A header of ours came in two lines, or two values in one.
+    /// A credential header has two values.
     RepeatedHeader,
-    /// So did a bearer `Authorization`.
+    /// A bearer `Authorization` has two values.
     RepeatedAuthorization,
-    /// The query names the parameter twice.
+    /// The query contains the parameter twice.
     RepeatedParameter,
-    /// Two places hold different credentials.
+    /// Two sources contain different credentials.
     Different,
-    /// An `Authorization` that would belong to the origin holds a key of ours.
+    /// An `Authorization` for the origin contains a key of the gate.
     KeyInForeignAuthorization,
 }
 
 impl CredentialError {
-    /// The reason as it stands in the log.
+    /// The reason in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::RepeatedHeader => "a credential header holds two values",
-            Self::RepeatedAuthorization => "a bearer Authorization holds two values",
-            Self::RepeatedParameter => "the credential parameter is in the query twice",
-            Self::Different => "two places hold different credentials",
-            Self::KeyInForeignAuthorization => "an Authorization of another kind holds a key",
+            Self::RepeatedHeader => "a credential header has two values",
+            Self::RepeatedAuthorization => "a bearer Authorization has two values",
+            Self::RepeatedParameter => "the query contains the credential parameter twice",
+            Self::Different => "two credential sources contain different credentials",
+            Self::KeyInForeignAuthorization => "an Authorization for the origin contains a key",
         }
     }
 }
 
-impl Places {
-    /// Whether a bearer `Authorization` is a place.
+impl CredentialSources {
+    /// Whether a bearer `Authorization` is a source.
     #[must_use]
     pub fn bearer(&self) -> bool {
         self.bearer
     }
 
-    /// Whether a basic `Authorization` is a place.
+    /// Whether a basic `Authorization` is a source.
     #[must_use]
     pub fn basic(&self) -> bool {
         self.basic
     }
 
-    /// The headers that are places, in lower case. They are never forwarded.
+    /// The headers that are sources, in lower case. They are never forwarded.
     #[must_use]
     pub fn header_names(&self) -> &[Box<str>] {
         &self.headers
     }
 
-    /// The query parameter that is a place.
+    /// The query parameter that is a source.
     #[must_use]
     pub fn query_name(&self) -> Option<&str> {
         self.query.as_deref()
@@ -169,11 +169,11 @@ impl Places {
 
     /// Finds the one credential of a request.
     ///
-    /// An `Authorization` without a key of ours is *foreign*: if the key came by another place, it belongs to the origin.
-    /// If no other place holds anything, what stands in a bearer or (where that is a place) basic one is the credential,
-    /// however wrong; another scheme is none.
+    /// An `Authorization` without a key of the gate is *foreign*: if another source contains the key, it is for the origin.
+    /// If no other source contains anything, the value of a bearer or basic one (if that scheme is a source) is the
+    /// credential, whether valid or not; a value of another scheme is not a credential.
     ///
-    /// `imported_keys`: whether a credential without our prefix could be one. Then a foreign one that could be a key counts.
+    /// `imported_keys`: whether a key may have another prefix. A foreign value that could be such a key is then a credential.
     ///
     /// # Errors
     /// Every variant of [`CredentialError`].
@@ -183,78 +183,80 @@ impl Places {
         presented: &Presented<'a, '_>,
         imported_keys: bool,
     ) -> Result<Extracted<'a>, CredentialError> {
-        self.settle(prefix, presented, imported_keys).map(|settled| settled.extracted)
+        self.resolve(prefix, presented, imported_keys).map(|resolved| resolved.extracted)
     }
 
-    /// What a request on a public route may take along: nothing that is or could be a credential of the gate.
+    /// The parts of a request on a public route that are forwarded: nothing that is or could be a credential of the gate.
     ///
-    /// `imported_keys`: whether a bearer token without our prefix could be one.
+    /// `imported_keys`: whether a key may have another prefix.
     #[must_use]
-    pub fn release<'a>(
+    pub fn for_public_route<'a>(
         &self,
         prefix: &KeyPrefix,
         presented: &Presented<'a, '_>,
         imported_keys: bool,
-    ) -> Released<'a> {
-        match self.settle(prefix, presented, imported_keys) {
-            Ok(settled) => Released {
-                authorization: if settled.is_foreign && !imported_keys {
-                    AuthorizationFate::Keep
+    ) -> PublicRequest<'a> {
+        match self.resolve(prefix, presented, imported_keys) {
+            Ok(resolved) => PublicRequest {
+                authorization: if resolved.is_foreign && !imported_keys {
+                    AuthorizationHandling::Keep
                 } else {
-                    settled.extracted.authorization
+                    resolved.extracted.authorization
                 },
-                query: settled.extracted.query,
+                query: resolved.extracted.query,
             },
-            Err(_) => Released {
-                authorization: AuthorizationFate::Strip,
+            Err(_) => PublicRequest {
+                authorization: AuthorizationHandling::Strip,
                 query: self.without_credential(presented.query),
             },
         }
     }
 
-    /// A query without the credential parameter, every other byte as it came; `None` if nothing is left.
+    /// The query without the credential parameter, otherwise unchanged; `None` if nothing is left.
     #[must_use]
     pub fn without_credential<'a>(&self, query: Option<&'a str>) -> Option<Cow<'a, str>> {
         let query = query?;
-        let is_ours = |pair: &str| self.value_in(pair).is_some();
-        if self.query.is_none() || !query.split('&').any(is_ours) {
+        let is_credential = |pair: &str| self.value_in(pair).is_some();
+        if self.query.is_none() || !query.split('&').any(is_credential) {
             return Some(query.into());
         }
-        let others: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
+        let others: Vec<&str> = query.split('&').filter(|pair| !is_credential(pair)).collect();
         let query = others.join("&");
         (!query.is_empty()).then_some(query.into())
     }
 
-    fn settle<'a>(
+    fn resolve<'a>(
         &self,
         prefix: &KeyPrefix,
         presented: &Presented<'a, '_>,
         imported_keys: bool,
-    ) -> Result<Settled<'a>, CredentialError> {
-        let other = one(self.in_headers(presented)?, self.in_query(presented)?)?;
+    ) -> Result<Resolved<'a>, CredentialError> {
+        let other = at_most_one(self.in_headers(presented)?, self.in_query(presented)?)?;
         let query = self.without_credential(presented.query);
         let (credential, authorization, is_foreign) = match self.in_authorization(prefix, presented)? {
-            InAuthorization::Nothing => (other, AuthorizationFate::Strip, false),
-            InAuthorization::Ours(key) => (one(Some(key), other)?, AuthorizationFate::Strip, false),
+            InAuthorization::Nothing => (other, AuthorizationHandling::Strip, false),
+            InAuthorization::Key(key) => {
+                (at_most_one(Some(key), other)?, AuthorizationHandling::Strip, false)
+            }
             InAuthorization::Foreign { value, candidate } => match (other, candidate) {
                 (Some(key), Some(candidate)) if key.is_same(&candidate) => {
-                    (Some(key), AuthorizationFate::Strip, false)
+                    (Some(key), AuthorizationHandling::Strip, false)
                 }
-                (Some(key), _) if holds_text(value, key.expose()) => {
+                (Some(key), _) if contains_text(value, key.expose()) => {
                     return Err(CredentialError::KeyInForeignAuthorization);
                 }
-                // It could be a second valid key, and the origin would get it.
+                // It could be a second valid key, which must not reach the origin.
                 (Some(_), Some(candidate))
                     if imported_keys && ImportedKey::parse(candidate.expose()).is_some() =>
                 {
                     return Err(CredentialError::Different);
                 }
-                (Some(key), _) => (Some(key), AuthorizationFate::Keep, true),
-                (None, Some(candidate)) => (Some(candidate), AuthorizationFate::Strip, true),
-                (None, None) => (None, AuthorizationFate::Keep, true),
+                (Some(key), _) => (Some(key), AuthorizationHandling::Keep, true),
+                (None, Some(candidate)) => (Some(candidate), AuthorizationHandling::Strip, true),
+                (None, None) => (None, AuthorizationHandling::Keep, true),
             },
         };
-        Ok(Settled { extracted: Extracted { credential, authorization, query }, is_foreign })
+        Ok(Resolved { extracted: Extracted { credential, authorization, query }, is_foreign })
     }
 
     fn in_headers<'a>(
@@ -266,10 +268,10 @@ impl Places {
             let Some(value) = value.and_then(not_blank) else {
                 continue;
             };
-            if value.len() <= CREDENTIAL_MAX_LEN && holds_comma(value) {
+            if value.len() <= CREDENTIAL_MAX_LEN && contains_comma(value) {
                 return Err(CredentialError::RepeatedHeader);
             }
-            found = one(found, Some(CredentialText(Text::Borrowed(value))))?;
+            found = at_most_one(found, Some(CredentialText(Text::Borrowed(value))))?;
         }
         Ok(found)
     }
@@ -288,12 +290,12 @@ impl Places {
         if values.next().is_some() {
             return Err(CredentialError::RepeatedParameter);
         }
-        // Three bytes may spell one; what is longer than that is too long however it is decoded.
+        // Three bytes may encode one; a longer value is too long even after decoding.
         let text = if value.len() <= CREDENTIAL_MAX_LEN * 3 && value.contains(['%', '+']) {
             let bytes = Zeroizing::new(form_decoded(value).collect::<Vec<u8>>());
             match core::str::from_utf8(&bytes) {
                 Ok(text) => Text::Decoded(Zeroizing::new(text.into())),
-                // What is no text is no key; it is judged as it stands, and is not the same as another that is none.
+                // It is not UTF-8, so it is not a key. It stays undecoded, so that two different values stay different.
                 Err(_) => Text::Borrowed(value),
             }
         } else {
@@ -303,11 +305,11 @@ impl Places {
         Ok(not_blank(text.expose()).is_some().then_some(text))
     }
 
-    /// The raw value of `name=value`, if the name is ours.
+    /// The raw value of `name=value`, if the name is that of the credential parameter.
     fn value_in<'q>(&self, pair: &'q str) -> Option<&'q str> {
-        let ours = self.query.as_deref()?;
+        let parameter = self.query.as_deref()?;
         let (name, value) = pairs(pair).next()?;
-        form_decoded(name).eq(ours.bytes()).then_some(value)
+        form_decoded(name).eq(parameter.bytes()).then_some(value)
     }
 
     fn in_authorization<'a>(
@@ -325,7 +327,7 @@ impl Places {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
             }
-            if holds_comma(text) {
+            if contains_comma(text) {
                 return Err(CredentialError::RepeatedAuthorization);
             }
             Some(CredentialText(Text::Borrowed(text)))
@@ -338,31 +340,31 @@ impl Places {
             None
         };
         match candidate {
-            Some(text) if prefix.strip(text.expose()).is_some() => Ok(InAuthorization::Ours(text)),
-            _ if holds_prefix(value, prefix) => Err(CredentialError::KeyInForeignAuthorization),
+            Some(text) if prefix.strip(text.expose()).is_some() => Ok(InAuthorization::Key(text)),
+            _ if contains_prefix(value, prefix) => Err(CredentialError::KeyInForeignAuthorization),
             candidate => Ok(InAuthorization::Foreign { value, candidate }),
         }
     }
 }
 
-struct Settled<'a> {
+struct Resolved<'a> {
     extracted: Extracted<'a>,
-    /// `Authorization` holds something that is no key of ours.
+    /// `Authorization` contains something other than a key of the gate.
     is_foreign: bool,
 }
 
-/// What `Authorization` holds.
+/// The content of `Authorization`.
 enum InAuthorization<'a> {
-    /// Nothing, or a scheme of ours without a credential.
+    /// Nothing, or a scheme without a credential.
     Nothing,
-    /// A credential with our prefix.
-    Ours(CredentialText<'a>),
-    /// Something else; in a scheme of ours it could still be meant for the gate.
+    /// A credential with the prefix of the gate's keys.
+    Key(CredentialText<'a>),
+    /// Something else; `candidate` if its scheme is a source, so that it could be meant for the gate.
     Foreign { value: &'a str, candidate: Option<CredentialText<'a>> },
 }
 
-/// The credential of two places: one of them is empty, or both hold the same.
-fn one<'a>(
+/// The credential of two sources, of which one is empty or both are equal.
+fn at_most_one<'a>(
     first: Option<CredentialText<'a>>,
     second: Option<CredentialText<'a>>,
 ) -> Result<Option<CredentialText<'a>>, CredentialError> {
@@ -372,7 +374,7 @@ fn one<'a>(
     }
 }
 
-fn holds_comma(value: &str) -> bool {
+fn contains_comma(value: &str) -> bool {
     value.bytes().any(|b| b == b',')
 }
 

@@ -1,8 +1,8 @@
 //! Which of a client's headers are not forwarded.
 //!
-//! What was judged must be what the origin acts on. Servers, frameworks and middlewares take method, path, host, user,
-//! address or file from headers; those that are known to are in [`table`], and every header with a character in its name that
-//! CGI-like interfaces fold into another one (`X_Api_Key`, `SCRIPT_NAME`) is dropped, as nginx drops it.
+//! The origin must act on the request that the gate has checked. Servers, frameworks and middlewares take method, path, host, user,
+//! address or file from headers. The headers that are known for this are in [`table`]. A header is also stripped if its name
+//! contains a character that CGI-like interfaces map to another one (`X_Api_Key`, `SCRIPT_NAME`); nginx does the same.
 
 mod table;
 #[cfg(test)]
@@ -10,22 +10,23 @@ mod tests;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
+
+use thiserror::Error;
 
 use table::find;
 pub use table::{Family, TABLE};
 
-/// Headers for one hop only (RFC 9110, section 7.6.1, and its predecessors').
+/// Hop-by-hop headers (RFC 9110, section 7.6.1, and its predecessors).
 const HOP_BY_HOP: [&str; 6] =
     ["keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding"];
 
-/// What the gate states itself, in place of whatever the client said under these names.
-const STATED: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+/// The headers that the gate sets, whatever the client sent.
+const SET_BY_GATE: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
-/// The beginning of the names by which the origin learns who calls.
+/// The prefix of the headers that tell the origin who sent the request.
 const IDENTITY_PREFIX: &str = "x-keygate-";
 
-/// Headers that no name in `FORWARD_HEADERS` may be, or be taken for by an origin that folds names.
+/// Headers that `FORWARD_HEADERS` must not list, nor a name that an origin could map to one of them.
 const RESERVED: [&str; 9] = [
     "authorization",
     "connection",
@@ -38,49 +39,41 @@ const RESERVED: [&str; 9] = [
     "via",
 ];
 
-/// What `Connection` may not take away: what frames or routes the message.
+/// Headers that `Connection` cannot declare hop-by-hop: they frame or route the message.
 const NOT_BY_CONNECTION: [&str; 6] =
     ["connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade"];
 
 const NAME_MAX_LEN: usize = 64;
 
-/// The headers that stay at the gate: those that hold credentials, and all that [`HeaderFilter::is_stripped`] says.
+/// Decides which headers are stripped: see [`HeaderFilter::is_stripped`].
 #[derive(Clone, Debug, Default)]
 pub struct HeaderFilter {
     allowed: Vec<Box<str>>,     // `FORWARD_HEADERS`. INVARIANT: lower case, none twice
     credentials: Vec<Box<str>>, // INVARIANT: a-z, 0-9 and `-`
 }
 
-/// Why a text cannot stand in `FORWARD_HEADERS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a name cannot be listed in `FORWARD_HEADERS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ForwardHeaderError {
     /// Not a header name in lower case.
+    #[error(
+        "is not a header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9, `-`, `_` and `.` that starts with a letter"
+    )]
     Name,
-    /// A header that the gate or HTTP itself answers for, or one that an origin could take for it.
+    /// A header that the gate, the platform or HTTP itself sets, or a name that an origin could take for one.
+    #[error(
+        "is a header that the gate, the platform or HTTP itself sets, or a spelling that an origin could take for one"
+    )]
     Reserved,
-    /// The filter does not drop it.
-    NotDropped,
-    /// It is in the list already.
+    /// The filter does not strip it.
+    #[error("is forwarded by default; remove it")]
+    NotStripped,
+    /// It is listed already.
+    #[error("is listed twice")]
     Twice,
 }
 
-impl fmt::Display for ForwardHeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => write!(
-                f,
-                "is not a header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9, `-`, `_` and `.`, a letter first"
-            ),
-            Self::Reserved => f.write_str(
-                "is a header that the gate, the platform or HTTP itself sets, or a spelling that an origin could take for one",
-            ),
-            Self::NotDropped => f.write_str("is forwarded anyway; take it out"),
-            Self::Twice => f.write_str("is in the list twice"),
-        }
-    }
-}
-
-/// The values of a request's headers that say which others are for this hop only.
+/// The headers of a request that declare others to be hop-by-hop.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HopHeaders<'a> {
     /// `Connection`.
@@ -90,7 +83,7 @@ pub struct HopHeaders<'a> {
 }
 
 impl HeaderFilter {
-    /// A filter for a gate whose keys come in the headers `credentials`, named in lower case.
+    /// Creates a filter that also strips the headers `credentials`, named in lower case.
     pub(crate) fn new(credentials: &[Box<str>]) -> Self {
         Self { allowed: Vec::new(), credentials: credentials.into() }
     }
@@ -114,17 +107,17 @@ impl HeaderFilter {
             return Err(ForwardHeaderError::Twice);
         }
         if !self.is_stripped(name) {
-            return Err(ForwardHeaderError::NotDropped);
+            return Err(ForwardHeaderError::NotStripped);
         }
         self.allowed.push(name.into());
         Ok(())
     }
 
-    /// Whether the header `name`, in lower case, is dropped whatever it holds.
+    /// Whether the header `name`, in lower case, is stripped whatever its value.
     #[must_use]
     pub fn is_stripped(&self, name: &str) -> bool {
         if let Some(inner) = grpc_metadata(name) {
-            return STATED.contains(&inner) || RESERVED.contains(&inner) || self.is_stripped(inner);
+            return SET_BY_GATE.contains(&inner) || RESERVED.contains(&inner) || self.is_stripped(inner);
         }
         if self.credentials.iter().any(|header| **header == *name)
             || name.starts_with(IDENTITY_PREFIX)
@@ -132,18 +125,18 @@ impl HeaderFilter {
         {
             return true;
         }
-        if STATED.contains(&name) {
-            // Replaced, not dropped.
+        if SET_BY_GATE.contains(&name) {
+            // Replaced, not stripped.
             return false;
         }
         let is_suspect = !name.bytes().all(is_plain) || find(name).is_some();
         is_suspect && !self.allowed.iter().any(|allowed| **allowed == *name)
     }
 
-    /// The headers of a request that are not forwarded, in the order of `names`: one name a line, in lower case.
+    /// The headers of a request that are not forwarded, in the order of `names`: one name per line, in lower case.
     ///
-    /// An upgrade is forwarded only if it is a WebSocket's, and those begin with GET (RFC 6455, section 4.1): the runtime
-    /// would turn any other method into one, and what was judged would not be what is forwarded.
+    /// An upgrade is forwarded only for a WebSocket, which starts with GET (RFC 6455, section 4.1): the runtime would turn
+    /// any other method into GET, and the origin would get another request than the one that was checked.
     pub fn stripped<'n>(&self, method: &str, names: &'n str, hop: HopHeaders<'n>) -> Vec<&'n str> {
         let mut stripped = Vec::new();
         for name in names.split('\n').filter(|name| !name.is_empty()) {
@@ -151,7 +144,7 @@ impl HeaderFilter {
                 "connection" => {
                     let nominated = hop.connection.unwrap_or_default().split(',').map(str::trim_ascii);
                     stripped.extend(nominated.filter(|name| may_be_nominated(name)));
-                    // It is the runtime's own on the way to the origin.
+                    // The runtime sets its own on the way to the origin.
                     false
                 }
                 "upgrade" => {
@@ -167,24 +160,23 @@ impl HeaderFilter {
         stripped
     }
 
-    /// Whether an origin that folds names could take `name` for a header that the gate or HTTP itself answers for.
+    /// Whether `name` is a header that the gate or HTTP itself sets, or one that an origin could take for it.
     fn is_reserved(&self, name: &str) -> bool {
         let is = |other: &str| name.bytes().map(folded).eq(other.bytes());
         let begins_with = |prefix: &str| {
             name.len() >= prefix.len() && name.bytes().map(folded).take(prefix.len()).eq(prefix.bytes())
         };
         begins_with(IDENTITY_PREFIX)
-            || HOP_BY_HOP.iter().chain(&STATED).chain(&RESERVED).any(|header| is(header))
+            || HOP_BY_HOP.iter().chain(&SET_BY_GATE).chain(&RESERVED).any(|header| is(header))
             || self.credentials.iter().any(|header| is(header))
             || (begins_with("cf-") && find(name).is_none())
-            // It is judged by its own name, which can be listed.
+            // `is_stripped` checks the name after the prefix; that name can be listed.
             || grpc_metadata(name).is_some()
             || (!name.bytes().all(is_plain) && TABLE.iter().any(|row| if row.is_prefix() { begins_with(row.name()) } else { is(row.name()) }))
     }
 }
 
-/// The headers by which some servers and frameworks take another method than the request's own: the table's rows of
-/// [`Family::Method`].
+/// The headers by which some servers and frameworks override the request's method: the rows of [`Family::Method`] in the table.
 pub const METHOD_HEADERS: [&str; 6] = [
     "x-http-method",
     "x-http-method-override",
@@ -194,36 +186,36 @@ pub const METHOD_HEADERS: [&str; 6] = [
     "x-requested-method",
 ];
 
-/// Whether some software takes more than a value from the header `name`, which is in lower case.
+/// Whether the header `name`, in lower case, is in the table of headers that override a part of the request.
 pub(crate) fn is_override(name: &str) -> bool {
     find(name).is_some()
 }
 
-/// What grpc-gateway hands to the application as the name of gRPC metadata.
+/// The name of the gRPC metadata that grpc-gateway makes of a header.
 fn grpc_metadata(name: &str) -> Option<&str> {
     const PREFIX: &str = "grpc-metadata-";
     name.starts_with(PREFIX).then(|| name.trim_start_matches(PREFIX))
 }
 
-/// A character that no interface folds into another.
+/// Whether no interface maps the character to another one.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-'
 }
 
-/// As CGI folds names (RFC 3875, section 4.1.18), and as some servers fold every other sign.
+/// Maps a character as CGI does (RFC 3875, section 4.1.18), and as some servers do with every other sign.
 fn folded(byte: u8) -> u8 {
     if is_plain(byte) { byte.to_ascii_lowercase() } else { b'-' }
 }
 
-/// Whether a sender may declare the header to be for this hop only. `name` is in the sender's spelling.
+/// Whether a sender may declare the header `name` to be hop-by-hop. `name` is in the sender's spelling.
 fn may_be_nominated(name: &str) -> bool {
     let is_token = |b: u8| {
         b.is_ascii_alphanumeric()
             || matches!(b, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
     };
-    // The platform's word about the client.
+    // The platform sets these to describe the client.
     let begins_with_cf = name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("cf-"));
-    // Those two are no headers, but words about the connection.
+    // Those two are connection options, not headers.
     !matches!(name, "" | "close" | "keep-alive")
         && name.bytes().all(is_token)
         && !begins_with_cf

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-/// A set is a `u32`, and no API needs more.
+/// The number of bits of a [`MethodSet`]; no API needs more.
 const METHODS_MAX: usize = 32;
 /// `BASELINE-CONTROL` has 16 characters; nothing registered is longer than 17.
 const METHOD_MAX_LEN: usize = 32;
-/// A tunnel, and two methods that answer with the request's own headers, credential included.
+/// A tunnel, and two methods that echo the request's headers, credential included.
 const REFUSED: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
-/// One of the allowed methods, by its place in [`Methods`].
+/// One of the allowed methods, by its index in [`Methods`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MethodIndex(u8); // INVARIANT: < METHODS_MAX
 
@@ -21,7 +21,7 @@ pub struct MethodIndex(u8); // INVARIANT: < METHODS_MAX
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MethodSet(u32);
 
-/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and those besides that servers and Node.js know.
+/// The methods of IANA's registry ("Hypertext Transfer Protocol (HTTP) Method Registry"), and others that servers and Node.js know.
 const REGISTERED: [&str; 47] = [
     "ACL",
     "BASELINE-CONTROL",
@@ -72,7 +72,7 @@ const REGISTERED: [&str; 47] = [
     "VERSION-CONTROL",
 ];
 
-/// Whether a name, in capitals, is that of a method.
+/// Whether a name, in capitals, is that of a known method.
 pub(crate) fn is_registered(name: &str) -> bool {
     REGISTERED.contains(&name)
 }
@@ -113,7 +113,7 @@ impl MethodSet {
     }
 }
 
-/// The methods that the gate lets through at all, in the order of `METHODS`.
+/// The methods that the gate accepts, in the order of `METHODS`.
 #[derive(Clone, Debug, Default)]
 pub struct Methods {
     names: Vec<Box<str>>, // INVARIANT: at most METHODS_MAX, none twice
@@ -124,22 +124,22 @@ pub struct Methods {
 pub(crate) enum MethodError {
     /// Not A-Z, 0-9, `-` and `_`, or too long.
     #[error(
-        "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_`, a letter first"
+        "is not a method name: 1 to {METHOD_MAX_LEN} characters of A-Z, 0-9, `-` and `_` that start with a letter"
     )]
     Name,
     /// `CONNECT`, `TRACE` or `TRACK`.
-    #[error("is never let through, nor are CONNECT, TRACE and TRACK")]
+    #[error("is refused: CONNECT, TRACE and TRACK are never allowed")]
     Refused,
-    /// It is in the list already.
-    #[error("is in the list twice")]
+    /// It is listed already.
+    #[error("is listed twice")]
     Twice,
-    /// The list is full.
+    /// There are 32 already.
     #[error("is one too many; at most {METHODS_MAX} are allowed")]
     TooMany,
 }
 
 impl Methods {
-    /// Adds a method to the list.
+    /// Adds a method.
     ///
     /// # Errors
     /// Every variant of [`MethodError`].
@@ -162,7 +162,7 @@ impl Methods {
         }
     }
 
-    /// Finds a method by the exact name that the request has; methods are case-sensitive (RFC 9110, section 9.1).
+    /// Finds a method by its exact name; methods are case-sensitive (RFC 9110, section 9.1).
     #[must_use]
     pub fn index_of(&self, method: &str) -> Option<MethodIndex> {
         self.indexed().find_map(|(index, name)| (name == method).then_some(index))
@@ -174,9 +174,9 @@ impl Methods {
         self.indexed().fold(MethodSet::default(), |set, (index, _)| set.union(MethodSet::of(index)))
     }
 
-    /// The methods that a route means by a name: what holds for GET holds for HEAD.
+    /// The methods that a name in a route stands for: rules for GET apply to HEAD too.
     #[must_use]
-    pub(crate) fn meant_by(&self, name: &str) -> Option<MethodSet> {
+    pub(crate) fn implied_by(&self, name: &str) -> Option<MethodSet> {
         let set = MethodSet::of(self.index_of(name)?);
         match self.index_of("HEAD") {
             Some(head) if name == "GET" => Some(set.union(MethodSet::of(head))),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_name_is_found() {
+    fn method_is_found_only_by_its_exact_name() {
         let methods = methods(&["GET", "M-SEARCH"]);
         assert!(methods.index_of("GET").is_some() && methods.index_of("M-SEARCH").is_some());
         for other in ["", "get", "Get", "GET ", "GETS", "GE", "HEAD", "PROPFIND", "ＧＥＴ"] {
@@ -219,17 +219,17 @@ mod tests {
     }
 
     #[test]
-    fn head_follows_get_where_head_is_allowed() {
+    fn get_implies_head_if_head_is_allowed() {
         let both = methods(&["POST", "GET", "HEAD"]);
-        assert_eq!(both.allow_header(both.meant_by("GET").unwrap()), "GET, HEAD");
-        assert_eq!(both.allow_header(both.meant_by("POST").unwrap()), "POST");
+        assert_eq!(both.allow_header(both.implied_by("GET").unwrap()), "GET, HEAD");
+        assert_eq!(both.allow_header(both.implied_by("POST").unwrap()), "POST");
         let get = methods(&["GET"]);
-        assert_eq!(get.allow_header(get.meant_by("GET").unwrap()), "GET");
-        assert_eq!(get.meant_by("HEAD"), None);
+        assert_eq!(get.allow_header(get.implied_by("GET").unwrap()), "GET");
+        assert_eq!(get.implied_by("HEAD"), None);
     }
 
     #[test]
-    fn names_that_cannot_be_allowed() {
+    fn malformed_refused_and_repeated_methods_are_rejected() {
         let mut methods = methods(&["GET"]);
         for (name, error) in [
             ("", MethodError::Name),

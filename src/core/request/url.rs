@@ -13,11 +13,11 @@ pub struct UrlParts<'a> {
     pub authority: &'a str,
     /// From the first `/` to the query.
     pub path: &'a str,
-    /// What follows the first `?`, without it.
+    /// Everything after the first `?`.
     pub query: Option<&'a str>,
 }
 
-// A key may stand in path or query.
+// Path and query may contain a key.
 impl fmt::Debug for UrlParts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UrlParts(..)")
@@ -25,7 +25,7 @@ impl fmt::Debug for UrlParts<'_> {
 }
 
 impl<'a> UrlParts<'a> {
-    /// Splits a URL that a WHATWG parser has written; such a URL always has these parts.
+    /// Splits a URL that a WHATWG parser has serialized; such a URL always has these parts.
     #[must_use]
     pub fn of(url: &'a str) -> Self {
         let url = url.split_once('#').map_or(url, |(before, _)| before);
@@ -44,7 +44,7 @@ impl<'a> UrlParts<'a> {
 
     /// Whether the host is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        // The last group of an IPv6 address is no port: a bracket follows it.
+        // The last group of an IPv6 address is not a port: a bracket follows it.
         let host = self.authority.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix(':');
         let host = host.unwrap_or(self.authority);
         let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -57,7 +57,7 @@ mod tests {
     use super::UrlParts;
 
     #[test]
-    fn a_url_falls_into_its_parts() {
+    fn url_is_split_into_its_parts() {
         let parts = |scheme, authority, path, query| UrlParts { scheme, authority, path, query };
         for (url, expected) in [
             ("https://a.example/b/c?d=e", parts("https", "a.example", "/b/c", Some("d=e"))),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_an_address_or_the_one_name() {
+    fn loopback_is_an_ip_address_or_localhost() {
         for (authority, is_loopback) in [
             ("localhost", true),
             ("localhost:8787", true),

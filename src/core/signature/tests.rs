@@ -7,7 +7,7 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy};
 use serde::Deserialize;
 
-use super::{Base, ContentDigest, Sent, SigningKey, Unsignable};
+use super::{ContentDigest, SignatureBase, SignatureError, SignedComponents, SigningKey};
 use crate::request::path::hex_byte;
 use crate::time::UnixSeconds;
 
@@ -29,7 +29,7 @@ struct Example {
 struct KeyCase {
     name: String,
     text: String,
-    fault: Option<String>,
+    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,8 +50,8 @@ struct Case {
 }
 
 impl Case {
-    fn sent(&self) -> Sent<'_> {
-        Sent {
+    fn components(&self) -> SignedComponents<'_> {
+        SignedComponents {
             method: &self.method,
             url: &self.url,
             content_digest: self.content_digest.as_deref().map(|text| ContentDigest::parse(text).unwrap()),
@@ -76,7 +76,7 @@ fn key() -> SigningKey {
 }
 
 const NOW: UnixSeconds = UnixSeconds::MAX;
-const PUBLIC: Sent<'static> = Sent {
+const PUBLIC: SignedComponents<'static> = SignedComponents {
     method: "GET",
     url: "https://api.example.com/v1",
     content_digest: None,
@@ -86,10 +86,10 @@ const PUBLIC: Sent<'static> = Sent {
 };
 
 #[test]
-fn the_example_of_the_rfc() {
+fn rfc_9421_example() {
     let Example { secret, base, signature } = vectors().rfc;
     let key = format!("test-shared-secret:{secret}").parse::<SigningKey>().unwrap();
-    let mut built = Base::default();
+    let mut built = SignatureBase::default();
     built.field("date", "Tue, 20 Apr 2021 02:07:55 GMT").unwrap();
     built.derived("@authority", "example.com", "").unwrap();
     built.field("content-type", "application/json").unwrap();
@@ -107,7 +107,7 @@ fn frozen_vectors() {
     for case in vectors().cases {
         let key = case.keys.parse::<SigningKey>().unwrap();
         let created = UnixSeconds::new(case.created).unwrap();
-        let signed = key.sign(&case.sent(), created, &case.nonce()).unwrap();
+        let signed = key.sign(&case.components(), created, &case.nonce()).unwrap();
         assert_eq!(signed.input, case.signature_input, "{}", case.name);
         assert_eq!(signed.signature, case.signature, "{}", case.name);
         assert_eq!(format!("keygate=:{}:", key.mac(&case.base)), case.signature, "{}", case.name);
@@ -117,18 +117,18 @@ fn frozen_vectors() {
 #[test]
 fn frozen_keys() {
     for case in vectors().keys {
-        let fault = case.text.parse::<SigningKey>().err();
-        assert_eq!(fault.map(|fault| format!("{fault:?}")), case.fault, "{}", case.name);
-        // What is long enough to be a secret is in no message.
-        let said = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        let error = case.text.parse::<SigningKey>().err();
+        assert_eq!(error.map(|error| format!("{error:?}")), case.error, "{}", case.name);
+        // No message contains anything that is long enough to be a secret.
+        let message = error.map(|error| error.to_string()).unwrap_or_default();
         let parts = case.text.split([' ', ':']).filter(|part| part.len() > 10);
-        assert!(parts.into_iter().all(|part| !said.contains(part)), "{}: {said}", case.name);
+        assert!(parts.into_iter().all(|part| !message.contains(part)), "{}: {message}", case.name);
     }
 }
 
 #[test]
-fn one_changed_value_is_another_signature() {
-    let sent = Sent {
+fn every_covered_value_changes_the_signature() {
+    let components = SignedComponents {
         method: "POST",
         url: "https://api.example.com/v1?a=1",
         content_digest: ContentDigest::parse("sha-256=:AA==:"),
@@ -136,61 +136,64 @@ fn one_changed_value_is_another_signature() {
         subject: Some("acme"),
         scopes: Some("a b"),
     };
-    let changes: [fn(Sent<'static>) -> Sent<'static>; 14] = [
-        |sent| sent,
-        |sent| Sent { method: "PUT", ..sent },
-        |sent| Sent { url: "https://api.example.org/v1?a=1", ..sent },
-        |sent| Sent { url: "https://api.example.com:8443/v1?a=1", ..sent },
-        |sent| Sent { url: "https://api.example.com/v2?a=1", ..sent },
-        |sent| Sent { url: "https://api.example.com/v1/?a=1", ..sent },
-        |sent| Sent { url: "https://api.example.com/v1?a=2", ..sent },
-        |sent| Sent { url: "https://api.example.com/v1", ..sent },
-        |sent| Sent { content_digest: None, ..sent },
-        |sent| Sent { content_digest: ContentDigest::parse("sha-256=:AB==:"), ..sent },
-        |sent| Sent { key_id: Some("4fTz0Qw9Lr2L"), ..sent },
-        |sent| Sent { subject: Some("acme2"), ..sent },
-        |sent| Sent { scopes: Some("a b c"), ..sent },
-        |sent| Sent { scopes: None, ..sent },
+    let changes: [fn(SignedComponents<'static>) -> SignedComponents<'static>; 14] = [
+        |components| components,
+        |components| SignedComponents { method: "PUT", ..components },
+        |components| SignedComponents { url: "https://api.example.org/v1?a=1", ..components },
+        |components| SignedComponents { url: "https://api.example.com:8443/v1?a=1", ..components },
+        |components| SignedComponents { url: "https://api.example.com/v2?a=1", ..components },
+        |components| SignedComponents { url: "https://api.example.com/v1/?a=1", ..components },
+        |components| SignedComponents { url: "https://api.example.com/v1?a=2", ..components },
+        |components| SignedComponents { url: "https://api.example.com/v1", ..components },
+        |components| SignedComponents { content_digest: None, ..components },
+        |components| SignedComponents {
+            content_digest: ContentDigest::parse("sha-256=:AB==:"),
+            ..components
+        },
+        |components| SignedComponents { key_id: Some("4fTz0Qw9Lr2L"), ..components },
+        |components| SignedComponents { subject: Some("acme2"), ..components },
+        |components| SignedComponents { scopes: Some("a b c"), ..components },
+        |components| SignedComponents { scopes: None, ..components },
     ];
     let key = key();
-    let macs = changes.map(|change| key.sign(&change(sent), NOW, &[0; 16]).unwrap().signature);
+    let macs = changes.map(|change| key.sign(&change(components), NOW, &[0; 16]).unwrap().signature);
     for (at, mac) in macs.iter().enumerate() {
         assert_eq!(macs.iter().position(|other| other == mac), Some(at));
     }
-    let later = key.sign(&sent, UnixSeconds::new(1).unwrap(), &[0; 16]).unwrap();
-    let nonce = key.sign(&sent, NOW, &[1; 16]).unwrap();
+    let later = key.sign(&components, UnixSeconds::new(1).unwrap(), &[0; 16]).unwrap();
+    let nonce = key.sign(&components, NOW, &[1; 16]).unwrap();
     assert!(!macs.contains(&later.signature) && !macs.contains(&nonce.signature));
 }
 
 #[test]
-fn what_is_not_printable_ascii_is_not_signed() {
-    let unsignable = |component| Err(Unsignable { component });
-    for (component, sent) in [
-        ("@method", Sent { method: "GET\n\"@path\": /admin", ..PUBLIC }),
-        ("@method", Sent { method: "GET /", ..PUBLIC }),
-        ("@authority", Sent { url: "https://ex\nample/", ..PUBLIC }),
-        ("@authority", Sent { url: "https://éxample/", ..PUBLIC }),
-        ("@path", Sent { url: "https://example/a\n\"@method\": GET", ..PUBLIC }),
-        ("@path", Sent { url: "https://example/a b", ..PUBLIC }),
-        ("@path", Sent { url: "https://example/é", ..PUBLIC }),
-        ("@query", Sent { url: "https://example/?a\nb", ..PUBLIC }),
-        ("@query", Sent { url: "https://example/?a\u{7f}", ..PUBLIC }),
-        ("@query", Sent { url: "https://example/?a\u{2028}b", ..PUBLIC }),
-        ("x-keygate-key-id", Sent { key_id: Some("a\r\nb"), ..PUBLIC }),
-        ("x-keygate-subject", Sent { subject: Some("a\nb"), ..PUBLIC }),
-        ("x-keygate-subject", Sent { subject: Some(" a"), ..PUBLIC }),
-        ("x-keygate-subject", Sent { subject: Some("a\t"), ..PUBLIC }),
-        ("x-keygate-subject", Sent { subject: Some("a\0b"), ..PUBLIC }),
-        ("x-keygate-scopes", Sent { scopes: Some("a\u{85}b"), ..PUBLIC }),
+fn value_that_is_not_printable_ascii_is_not_signed() {
+    let unsignable = |component| Err(SignatureError { component });
+    for (component, components) in [
+        ("@method", SignedComponents { method: "GET\n\"@path\": /admin", ..PUBLIC }),
+        ("@method", SignedComponents { method: "GET /", ..PUBLIC }),
+        ("@authority", SignedComponents { url: "https://ex\nample/", ..PUBLIC }),
+        ("@authority", SignedComponents { url: "https://éxample/", ..PUBLIC }),
+        ("@path", SignedComponents { url: "https://example/a\n\"@method\": GET", ..PUBLIC }),
+        ("@path", SignedComponents { url: "https://example/a b", ..PUBLIC }),
+        ("@path", SignedComponents { url: "https://example/é", ..PUBLIC }),
+        ("@query", SignedComponents { url: "https://example/?a\nb", ..PUBLIC }),
+        ("@query", SignedComponents { url: "https://example/?a\u{7f}", ..PUBLIC }),
+        ("@query", SignedComponents { url: "https://example/?a\u{2028}b", ..PUBLIC }),
+        ("x-keygate-key-id", SignedComponents { key_id: Some("a\r\nb"), ..PUBLIC }),
+        ("x-keygate-subject", SignedComponents { subject: Some("a\nb"), ..PUBLIC }),
+        ("x-keygate-subject", SignedComponents { subject: Some(" a"), ..PUBLIC }),
+        ("x-keygate-subject", SignedComponents { subject: Some("a\t"), ..PUBLIC }),
+        ("x-keygate-subject", SignedComponents { subject: Some("a\0b"), ..PUBLIC }),
+        ("x-keygate-scopes", SignedComponents { scopes: Some("a\u{85}b"), ..PUBLIC }),
     ] {
-        let got = key().sign(&sent, NOW, &[0; 16]).map(|_| ());
-        assert_eq!(got, unsignable(component), "{sent:?}");
+        let got = key().sign(&components, NOW, &[0; 16]).map(|_| ());
+        assert_eq!(got, unsignable(component), "{components:?}");
         assert!(got.unwrap_err().to_string().contains(component));
     }
 }
 
 #[test]
-fn a_digest_that_cannot_be_signed_is_none() {
+fn content_digest_that_cannot_be_signed_is_rejected() {
     assert!(ContentDigest::parse(&"a".repeat(1024)).is_some());
     for text in ["", " ", " a", "a ", "a\nb", "a\rb", "é", "a\u{7f}", "\u{feff}a", &"a".repeat(1025)] {
         assert_eq!(ContentDigest::parse(text), None, "{text:?}");
@@ -198,13 +201,13 @@ fn a_digest_that_cannot_be_signed_is_none() {
 }
 
 #[test]
-fn debug_output_holds_no_key() {
+fn debug_output_contains_no_key() {
     let keys = vectors().cases[0].keys.clone();
     let debug = format!("{:?}", keys.parse::<SigningKey>().unwrap());
     assert!(debug.contains("2026-11") && !debug.contains(keys.split_once(':').unwrap().1), "{debug}");
 }
 
-/// Texts of what an attack on a base would be made of.
+/// Strings of pieces that occur in attacks on a signature base.
 fn value() -> impl Strategy<Value = String> {
     const PIECES: [&str; 16] = [
         "a",
@@ -232,8 +235,8 @@ fn value() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_value_begins_a_line(derived in value(), rest in value(), field in value()) {
-        let mut base = Base::default();
+    fn value_never_begins_a_line_of_the_base(derived in value(), rest in value(), field in value()) {
+        let mut base = SignatureBase::default();
         let mut names = Vec::new();
         if base.derived("@path", &derived, &rest).is_ok() {
             names.push("@path");
@@ -255,27 +258,27 @@ proptest! {
     }
 
     #[test]
-    fn a_signature_is_two_header_values_or_nothing(
+    fn signature_is_two_well_formed_header_values(
         method in value(), url in value(), digest in value(), subject in value(), nonce in any::<[u8; 16]>(),
     ) {
-        let sent = Sent {
+        let components = SignedComponents {
             method: &method,
             url: &url,
             content_digest: ContentDigest::parse(&digest),
             subject: Some(&subject),
             ..PUBLIC
         };
-        let Ok(signed) = key().sign(&sent, NOW, &nonce) else { return Ok(()) };
+        let Ok(signed) = key().sign(&components, NOW, &nonce) else { return Ok(()) };
         prop_assert!(signed.input.bytes().all(|b| matches!(b, b' '..=b'~')));
         let mac = signed.signature.strip_prefix("keygate=:").and_then(|rest| rest.strip_suffix(':'));
         prop_assert_eq!(Base64::decode_vec(mac.unwrap()).unwrap().len(), 32);
         let text = signed.input.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
         prop_assert_eq!(Base64UrlUnpadded::decode_vec(text.unwrap()).unwrap(), nonce);
-        prop_assert_eq!(signed.input.contains("content-digest"), sent.content_digest.is_some());
+        prop_assert_eq!(signed.input.contains("content-digest"), components.content_digest.is_some());
     }
 
     #[test]
-    fn no_text_makes_the_parser_panic(text in any::<String>(), id in "[a-z:]{0,3}", base64 in "[A-Za-z0-9+/=]{0,100}") {
+    fn parsing_never_panics(text in any::<String>(), id in "[a-z:]{0,3}", base64 in "[A-Za-z0-9+/=]{0,100}") {
         let _ = text.parse::<SigningKey>();
         let _ = format!("{id}:{base64} {text}").parse::<SigningKey>();
     }

@@ -1,17 +1,19 @@
-//! The kinds of events, by their names in the log.
+//! The kinds of log events, and which refusal is logged as which.
 
-/// Names of events; where OWASP's logging vocabulary has a word for it, that word.
+use crate::response::Code;
+
+/// The kind of a log event; the names are those of OWASP's logging vocabulary where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A request was let through.
+    /// A request was accepted.
     Access,
     /// No valid key.
     AuthnFail,
-    /// A valid key, but not for this.
+    /// A valid key that may not access this resource.
     AuthzFail,
-    /// The request has no single reading.
+    /// The request is ambiguous.
     InputFail,
-    /// The plan's limit.
+    /// The plan's limit was reached.
     RateExceeded,
     /// The gate or its store failed.
     SystemFail,
@@ -19,11 +21,40 @@ pub enum EventKind {
     OriginFail,
     /// A panic ended a wasm instance.
     Panic,
-    /// Rejections that were not logged one by one.
+    /// Rejections that were counted and not logged.
     Suppressed,
 }
 
 impl EventKind {
+    /// The kind of event that a refusal with this code is logged as.
+    #[must_use]
+    pub const fn of_refusal(code: Code) -> Self {
+        match code {
+            Code::CredentialMissing
+            | Code::KeyInvalid
+            | Code::KeyExpired
+            | Code::KeyNotYetValid
+            | Code::KeyDisabled
+            | Code::KeyRevoked => Self::AuthnFail,
+            Code::IpNotAllowed
+            | Code::ScopeMissing
+            | Code::SubjectNotAllowed
+            | Code::RouteDenied
+            | Code::HttpsRequired
+            | Code::DestinationNotAllowed => Self::AuthzFail,
+            Code::CredentialAmbiguous
+            | Code::PathAmbiguous
+            | Code::MethodAmbiguous
+            | Code::MethodNotAllowed => Self::InputFail,
+            Code::RateLimited => Self::RateExceeded,
+            Code::KeyStoreUnavailable
+            | Code::KeyRecordInvalid
+            | Code::GateMisconfigured
+            | Code::GateFailed => Self::SystemFail,
+            Code::OriginUnreachable | Code::OriginTimeout => Self::OriginFail,
+        }
+    }
+
     /// The event's name in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -50,5 +81,37 @@ impl EventKind {
             }
             Self::SystemFail | Self::OriginFail | Self::Panic => "error",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventKind;
+    use crate::response::Code;
+    use alloc::collections::BTreeSet;
+    use std::vec::Vec;
+
+    #[test]
+    fn events_have_their_documented_names_and_levels() {
+        let kinds: BTreeSet<_> = Code::ALL
+            .into_iter()
+            .map(EventKind::of_refusal)
+            .chain([EventKind::Access, EventKind::Panic, EventKind::Suppressed])
+            .map(|kind| (kind.as_str(), kind.level()))
+            .collect();
+        assert_eq!(
+            kinds.into_iter().collect::<Vec<_>>(),
+            [
+                ("authn_login_fail", "warn"),
+                ("authn_login_success", "info"),
+                ("authz_fail", "warn"),
+                ("excess_rate_limit_exceeded", "warn"),
+                ("input_validation_fail", "warn"),
+                ("sys_crash", "error"),
+                ("sys_gate_fail", "error"),
+                ("sys_log_suppressed", "warn"),
+                ("sys_origin_fail", "error"),
+            ]
+        );
     }
 }

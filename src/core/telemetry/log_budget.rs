@@ -1,6 +1,6 @@
-//! A cap on rejections in the log: a flood of bad requests must not become a flood of log lines.
+//! The limit on logged rejections, so that a flood of invalid requests does not flood the log.
 
-/// Counts the rejections that an isolate logs in each minute.
+/// Limits the rejections that an isolate logs per minute.
 #[derive(Debug)]
 pub struct LogBudget {
     per_minute: u32,
@@ -9,29 +9,29 @@ pub struct LogBudget {
     suppressed: u64,
 }
 
-/// What to do with one rejection.
+/// Whether to log a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
     /// Log it.
     Log,
-    /// Log it, and before it that this many were not logged.
+    /// Log it, after a line with the number of suppressed ones.
     LogAfter {
-        /// How many were not logged.
+        /// How many were suppressed.
         suppressed: u64,
     },
-    /// Count it.
+    /// Do not log it, only count it.
     Suppress,
 }
 
 impl LogBudget {
-    /// At most `per_minute` lines in a minute.
+    /// Creates a budget of `per_minute` lines per minute.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         Self { per_minute, minute: 0, used: 0, suppressed: 0 }
     }
 
-    /// Asks for one more line at `now_ms`.
-    pub fn ask(&mut self, now_ms: u64) -> Allowance {
+    /// Spends one line of the budget, if there is one left.
+    pub fn spend(&mut self, now_ms: u64) -> Allowance {
         let minute = now_ms / 60_000;
         if minute != self.minute {
             self.minute = minute;
@@ -54,7 +54,7 @@ mod tests {
     use super::{Allowance, LogBudget};
 
     #[test]
-    fn past_the_cap_rejections_are_counted_and_the_count_comes_with_the_next_line() {
+    fn rejections_over_the_limit_are_counted_and_reported_with_the_next_line() {
         let mut budget = LogBudget::new(2);
         let minute = 60_000;
         for (now_ms, expected) in [
@@ -67,7 +67,7 @@ mod tests {
             (2 * minute, Allowance::Suppress),
             (9 * minute, Allowance::LogAfter { suppressed: 1 }),
         ] {
-            assert_eq!(budget.ask(now_ms), expected, "{now_ms}");
+            assert_eq!(budget.spend(now_ms), expected, "{now_ms}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Strings in JSON that are read by the `FromStr` of their type.
+//! Deserializing strings with the `FromStr` of their type.
 
-/// Implements `Deserialize` by `FromStr`: the rules of a type hold wherever it is read.
+/// Implements `Deserialize` with `FromStr`, so that the rules of a type apply wherever it is read.
 macro_rules! deserialize_from_str {
     ($($name:ty),+) => {$(
         impl<'de> serde::Deserialize<'de> for $name {

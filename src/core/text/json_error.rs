@@ -1,4 +1,4 @@
-//! What `serde_json` says of JSON that it cannot read, as messages tell it.
+//! Error messages for JSON that `serde_json` cannot read.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,12 +7,12 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::text::message::{escape_for_message, escape_unprintable};
 
-/// As many characters of a field's name are shown.
+/// The longest field name in a message.
 const FIELD_MAX_CHARS: usize = 64;
-/// Room for the names of all fields, which follow one that is unknown.
+/// Long enough for an unknown field followed by the names of all fields.
 const PROBLEM_MAX_CHARS: usize = 512;
 
-/// The path of the field that is wrong, such as `scopes[2]`; empty for the whole.
+/// The path of the invalid field, such as `scopes[2]`; empty for the whole document.
 pub(crate) fn path(path: &Path) -> String {
     let mut field = String::new();
     for segment in path {
@@ -30,16 +30,16 @@ pub(crate) fn path(path: &Path) -> String {
     field
 }
 
-/// What `serde_json` says, less what is not to be repeated.
+/// The message of `serde_json`, without values that must not be repeated.
 pub(crate) fn problem(error: &serde_json::Error) -> String {
     let whole = error.to_string();
     let mut text = &*whole;
     if error.is_data() {
-        // The field is named instead.
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        text = text.strip_suffix(&*place).unwrap_or(text);
+        // The caller adds the path of the field instead.
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        text = text.strip_suffix(&*position).unwrap_or(text);
     }
-    // A string of the wrong kind may be a key that was put in the wrong place.
+    // A string of the wrong type may be a key in the wrong field.
     if let Some(rest) = text.strip_prefix("invalid type: string \"") {
         let (_, expected) = rest.rsplit_once(", expected ").unwrap_or_default();
         return format!("invalid type: string, expected {expected}");
@@ -47,7 +47,7 @@ pub(crate) fn problem(error: &serde_json::Error) -> String {
     escape_unprintable(text, PROBLEM_MAX_CHARS)
 }
 
-/// Whether the first character of a JSON text is this one.
+/// Whether the first character of a JSON document is this one.
 pub(crate) fn begins_with(json: &str, first: char) -> bool {
     json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(first)
 }

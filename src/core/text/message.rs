@@ -1,8 +1,8 @@
-//! How a value that somebody else wrote stands in an error message.
+//! Escaping values in error messages.
 
 use alloc::string::String;
 
-/// Enough to recognise a value; an error is not a place for a kilobyte.
+/// Long enough to recognize a value.
 pub(crate) const VALUE_MAX_CHARS: usize = 80;
 
 /// At most `max_chars` characters of `text` on one line: control characters, quotes and what is not printable are escaped.
@@ -32,7 +32,7 @@ mod tests {
     use super::escape_for_message;
 
     #[test]
-    fn message_stays_on_one_line_and_is_bounded() {
+    fn escaped_text_is_one_line_of_bounded_length() {
         for (text, max_chars, expected) in [
             ("Zürich", 6, "Zürich"),
             ("Zürich", 5, "Züric…"),

@@ -1,4 +1,4 @@
-//! Objects in JSON whose names are data.
+//! JSON objects with arbitrary names.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::text::message::{VALUE_MAX_CHARS, escape_for_message};
 
-/// A map in which no name is there twice.
+/// A map that rejects duplicate names.
 ///
-/// Not as `serde` reads a `BTreeMap`, where a later value of the same name silently wins: it could lift a restriction.
+/// Not serde's `BTreeMap`, in which the last value of a name silently wins: it could lift a restriction.
 #[derive(Debug)]
 pub(crate) struct UniqueMap<V>(pub(crate) BTreeMap<String, V>);
 
@@ -36,7 +36,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueVisitor<V> {
         while let Some((name, value)) = entries.next_entry::<String, V>()? {
             if map.contains_key(&name) {
                 let name = escape_for_message(&name, VALUE_MAX_CHARS);
-                return Err(Error::custom(format_args!("the field `{name}` is there twice")));
+                return Err(Error::custom(format_args!("the field `{name}` appears twice")));
             }
             map.insert(name, value);
         }
@@ -49,7 +49,7 @@ mod tests {
     use super::UniqueMap;
 
     #[test]
-    fn name_that_is_there_twice_is_rejected() {
+    fn duplicate_name_is_rejected() {
         let read = |json| serde_json::from_str::<UniqueMap<u8>>(json);
         assert_eq!(read(r#"{"a": 1, "b": 2}"#).unwrap().0.len(), 2);
         for json in [r#"{"a": 1, "a": 1}"#, r#"{"a": 1, "b": 2, "\u0061": 3}"#, "[]", "1"] {

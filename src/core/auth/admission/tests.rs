@@ -19,7 +19,7 @@ fn gate(preflight: &str) -> Gate {
     }
 }
 
-/// What becomes of a request without a key: `answered`, `forwarded`, or the code of its refusal.
+/// The outcome for a request without a key: `answered`, `forwarded`, or the code of its refusal.
 fn outcome(gate: &Gate, method: &str, path: &str, origin: Option<&str>, asked: Option<&str>) -> &'static str {
     let headers = [("origin", origin), ("access-control-request-method", asked)]
         .map(|(name, value)| (name, value.unwrap_or_default()));
@@ -36,18 +36,18 @@ fn outcome(gate: &Gate, method: &str, path: &str, origin: Option<&str>, asked: O
 }
 
 #[test]
-fn a_preflight_is_judged_by_the_method_that_it_asks_for() {
+fn preflight_is_checked_by_the_method_that_it_requests() {
     let app = Some("https://app.example");
     let (answering, forwarding) = (gate("answer"), gate("forward"));
     for (method, path, origin, asked, answered, forwarded) in [
         ("OPTIONS", "/v1", app, Some("POST"), "answered", "forwarded"),
         ("OPTIONS", "/v1", app, Some("PROPFIND"), "method_not_allowed", "method_not_allowed"),
         ("OPTIONS", "/a%2fb", app, Some("POST"), "path_ambiguous", "path_ambiguous"),
-        // The route is the later request's business where the gate answers, and the preflight's where the origin does.
+        // Where the gate answers preflights, the route is checked only for the later request.
         ("OPTIONS", "/closed/x", app, Some("POST"), "answered", "route_denied"),
         ("OPTIONS", "/read/x", app, Some("POST"), "answered", "method_not_allowed"),
         ("OPTIONS", "/read/x", app, Some("GET"), "answered", "forwarded"),
-        // Not one of these is a preflight; their own method counts, and they need a key.
+        // None of these is a preflight; their own method is checked, and they need a key.
         ("OPTIONS", "/v1", None, Some("POST"), "credential_missing", "credential_missing"),
         ("OPTIONS", "/v1", app, None, "credential_missing", "credential_missing"),
         ("GET", "/v1", app, Some("PROPFIND"), "credential_missing", "credential_missing"),
@@ -60,7 +60,7 @@ fn a_preflight_is_judged_by_the_method_that_it_asks_for() {
 }
 
 #[test]
-fn debug_output_of_a_head_holds_nothing_of_it() {
+fn debug_output_of_a_request_head_contains_no_request_data() {
     let headers = [("authorization", "Bearer canary"), ("x-api-key", "canary")];
     let url = "https://gate.example/canary?api_key=canary";
     let head = RequestHead { method: "GET", url, header_names: "canary", headers: &headers };

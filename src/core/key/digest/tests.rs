@@ -11,13 +11,13 @@ const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 #[test]
-fn an_imported_key_matches_its_own_digest_and_no_other() {
+fn imported_key_matches_only_its_own_digest() {
     let key = ImportedKey::parse(KEY).unwrap();
     let peppers = Peppers { current: PEPPER.parse::<Pepper>().unwrap(), previous: None };
     let matches = |digest: &Digest| peppers.imported_matches(&key, digest);
     let hash = *key.sha256();
     let Digest::Imported { pepper, mac } = peppers.current.imported_digest(&key) else {
-        panic!("it was imported")
+        panic!("not an imported digest")
     };
     assert_eq!(matches(&Digest::Imported { pepper, mac }), DigestMatch::Yes);
     assert_eq!(matches(&Digest::ImportedBare(hash)), DigestMatch::Yes);
@@ -47,7 +47,7 @@ fn an_imported_key_matches_its_own_digest_and_no_other() {
 }
 
 #[test]
-fn imported_keys_are_bounded_tokens() {
+fn imported_key_must_be_a_token_of_20_to_512_characters() {
     let of = |len: usize| "a".repeat(len);
     for (text, is_one) in [
         (of(19), false),
@@ -66,7 +66,7 @@ fn imported_keys_are_bounded_tokens() {
 }
 
 #[test]
-fn a_digest_has_one_length() {
+fn digest_of_another_length_is_rejected() {
     let whole = "A".repeat(43);
     assert!(format!("sha256.{whole}").parse::<Digest>().is_ok());
     // 32 bytes are 43 digits; 42 and 4 digits are well-formed, and hold fewer.
@@ -78,7 +78,7 @@ fn a_digest_has_one_length() {
 }
 
 #[test]
-fn what_is_shown_is_the_kind_alone() {
+fn debug_output_contains_no_digest() {
     let key = ImportedKey::parse(KEY).unwrap();
     assert_eq!(format!("{key:?}"), format!("ImportedKey({}, ..)", key.id()));
     assert_eq!(format!("{:?}", Digest::ImportedBare(*key.sha256())), "Digest(sha256, ..)");

@@ -20,7 +20,7 @@ fn methods() -> Methods {
 
 fn route(path: &str, names: &[&str]) -> Route {
     let methods = methods();
-    let set = names.iter().map(|name| methods.meant_by(name).unwrap()).reduce(MethodSet::union);
+    let set = names.iter().map(|name| methods.implied_by(name).unwrap()).reduce(MethodSet::union);
     Route {
         pattern: path.parse::<Pattern>().unwrap(),
         access: Access::Key,
@@ -34,7 +34,7 @@ fn route(path: &str, names: &[&str]) -> Route {
     }
 }
 
-/// What was found, in a form that rows can hold: a pattern, `default`, `405 …` or `400`.
+/// The result as a string: a pattern, `default`, `405 …` or `400`.
 fn found(table: &RouteTable, path: &str, method: &str, rules: PathRules) -> String {
     let path = CanonicalPath::parse(path, rules).unwrap();
     match table.find(&path, methods().index_of(method).unwrap()) {
@@ -88,7 +88,7 @@ fn patterns_match_whole_segments_and_a_trailing_slash() {
 }
 
 #[test]
-fn the_first_route_that_matches_path_and_method_wins() {
+fn first_route_that_matches_path_and_method_applies() {
     let table = table(&[
         ("/a/*/c", &["GET"]),
         ("/a/b/*", &["POST"]),
@@ -129,7 +129,7 @@ fn parameters_that_change_the_outcome_are_ambiguous() {
 }
 
 #[test]
-fn rules_of_the_path_hold_for_patterns_too() {
+fn path_rules_apply_to_patterns_too() {
     let rules = PathRules { allow_encoded_slash: true, case_insensitive: true, ..PathRules::default() };
     let (table, _) = RouteTable::compile([route("/Admin/*", &[]), route("/files/*/meta", &[])].into(), rules);
     for (path, pattern) in [
@@ -144,7 +144,7 @@ fn rules_of_the_path_hold_for_patterns_too() {
 }
 
 #[test]
-fn an_extension_that_changes_the_outcome_is_ambiguous_where_the_origin_ignores_it() {
+fn extension_that_changes_the_outcome_is_ambiguous_if_the_origin_ignores_it() {
     let rules = PathRules { format_extensions: true, ..PathRules::default() };
     let routes =
         [route("/admin/*", &[]), route("/v1/report.json", &[]), route("/post", &["POST"]), route("/", &[])];
@@ -173,7 +173,7 @@ fn an_extension_that_changes_the_outcome_is_ambiguous_where_the_origin_ignores_i
 }
 
 #[test]
-fn a_route_that_nothing_reaches_is_told() {
+fn unreachable_route_is_reported() {
     for (routes, unreachable) in [
         (&[("/a", &[][..]), ("/b", &[])][..], &[][..]),
         (&[("/a", &["GET"]), ("/a", &["POST"]), ("/a", &["GET", "POST"])], &[2]),
@@ -189,7 +189,7 @@ fn a_route_that_nothing_reaches_is_told() {
     }
 }
 
-/// The rule as it is documented, one route after the other.
+/// The documented rule, checked one route after the other.
 fn reference(routes: &[(String, Vec<&str>)], path: &str, method: &str) -> String {
     let first = |segments: &[String]| {
         let matching: Vec<_> = routes.iter().filter(|(pattern, _)| naive_match(pattern, segments)).collect();
@@ -242,7 +242,7 @@ fn routes() -> impl Strategy<Value = Vec<(String, Vec<&'static str>)>> {
 
 proptest! {
     #[test]
-    fn the_trie_finds_what_the_list_says(
+    fn trie_finds_the_route_of_the_reference_implementation(
         routes in routes(), path in "(/(a|b|c|a;x|;b)){0,5}/?", method in 0..4_usize,
     ) {
         let path = if path.is_empty() { String::from("/") } else { path };
@@ -261,7 +261,7 @@ proptest! {
     }
 
     #[test]
-    fn no_pattern_makes_it_panic(text in any::<String>()) {
+    fn pattern_parsing_never_panics(text in any::<String>()) {
         let _ = text.parse::<Pattern>();
     }
 }

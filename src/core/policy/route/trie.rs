@@ -11,10 +11,10 @@ use crate::request::method::{MethodIndex, MethodSet};
 #[derive(Clone, Copy)]
 pub(super) enum Parameters {
     Kept,
-    Cut,
+    Stripped,
 }
 
-/// A place in the table.
+/// An index into the routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RouteIndex(u16);
 
@@ -37,7 +37,7 @@ pub(super) struct Matches {
     method: MethodIndex,
     /// The first route that matches path and method.
     pub(super) first: Option<RouteIndex>,
-    /// The methods of the routes that match the path, none of which is for `method`; empty if there is a `first`.
+    /// The methods of the routes that match the path but not `method`; empty if there is a `first`.
     pub(super) methods: MethodSet,
 }
 
@@ -50,7 +50,7 @@ impl Matches {
         for rule in rules {
             if rule.methods.contains(self.method) {
                 self.first = Some(self.first.map_or(rule.route, |first| first.min(rule.route)));
-                // So that two searches which found the same route are equal, whatever else they passed.
+                // So that two searches that found the same route are equal.
                 self.methods = MethodSet::default();
                 return;
             }
@@ -68,15 +68,15 @@ struct Rule {
     methods: MethodSet,
 }
 
-/// What is known after some segments of a path.
-// A tree: every node is reached by one sequence of segments, so a search sees none of them twice.
+/// The routes below a sequence of path segments.
+// A tree: one sequence of segments leads to each node, so a search visits none twice.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     /// The first route in this node or below it.
     first: RouteIndex,
-    /// Nodes after a segment that is spelled out.
+    /// The nodes after a literal segment.
     literals: BTreeMap<Box<str>, Self>,
-    /// The node after any one segment.
+    /// The node after a `*`.
     any: Option<Box<Self>>,
     /// The routes whose pattern ends here, in order.
     exact: Vec<Rule>,
@@ -124,7 +124,7 @@ impl Node {
             .fold(rest, |set, node| set.union(node.covering(segments)))
     }
 
-    /// Adds the routes here and below that match what is left of the path: segments, or nothing.
+    /// Adds the routes here and below that match the rest of the path; `None`: the path ends here.
     pub(super) fn search(&self, path: Option<&str>, parameters: Parameters, matches: &mut Matches) {
         if matches.first.is_some_and(|first| first <= self.first) {
             return;
@@ -141,7 +141,7 @@ impl Node {
         };
         let segment = match parameters {
             Parameters::Kept => segment,
-            Parameters::Cut => segment.split(';').next().unwrap_or_default(),
+            Parameters::Stripped => segment.split(';').next().unwrap_or_default(),
         };
         if segment.is_empty() {
             // Only the last segment can be nothing but parameters; without them the path ends with a slash.
@@ -156,7 +156,7 @@ impl Node {
     }
 }
 
-/// Adds a rule unless earlier ones leave it nothing to match.
+/// Adds a rule unless earlier ones match everything that it matches.
 fn push_rule(rules: &mut Vec<Rule>, route: RouteIndex, methods: MethodSet) {
     if !methods.is_subset_of(union(rules)) {
         rules.push(Rule { route, methods });

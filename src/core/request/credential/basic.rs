@@ -1,4 +1,4 @@
-//! Basic `Authorization`: the key in one of ours, and no key in one of the origin's.
+//! Basic `Authorization`: the key in one for the gate, and the search for keys in one for the origin.
 
 use alloc::string::String;
 
@@ -29,29 +29,29 @@ pub(super) fn in_basic(
     Ok(not_blank(key).map(|_| owned()))
 }
 
-/// Whether a foreign `Authorization` holds `prefix_`, as it is or in the base64 of a basic one.
-pub(super) fn holds_prefix(value: &str, prefix: &KeyPrefix) -> bool {
+/// Whether a foreign `Authorization` contains `prefix_`, plain or in the base64 of a basic one.
+pub(super) fn contains_prefix(value: &str, prefix: &KeyPrefix) -> bool {
     prefix.is_in(value)
         || basic_starts(value).count() > BASIC_READINGS_MAX
         || basic_readings(value).any(|text| prefix.is_in(&text))
 }
 
-/// Whether a foreign `Authorization` holds the credential that came by another place.
-pub(super) fn holds_text(value: &str, key: &str) -> bool {
-    // What is longer is refused for its length, and goes nowhere.
+/// Whether a foreign `Authorization` contains the credential of another source.
+pub(super) fn contains_text(value: &str, key: &str) -> bool {
+    // A longer one is refused because of its length.
     key.len() <= CREDENTIAL_MAX_LEN
         && (value.contains(key) || basic_readings(value).any(|text| text.contains(key)))
 }
 
-/// Each costs the length of the header. No client joins as many; one that does is taken to hide something.
+/// Each costs the length of the header. No client joins this many values; more are treated as an attempt to hide a key.
 const BASIC_READINGS_MAX: usize = 4;
 
-/// What a lenient origin could read in a basic `Authorization`, or in several that were joined.
+/// What a lenient origin could decode from a basic `Authorization`, or from several that were joined.
 fn basic_readings(value: &str) -> impl Iterator<Item = Zeroizing<String>> {
     basic_starts(value).take(BASIC_READINGS_MAX).map(lenient_base64)
 }
 
-/// What follows each word `basic`.
+/// The text after each word `basic`.
 fn basic_starts(value: &str) -> impl Iterator<Item = &str> {
     let mut rest = value;
     core::iter::from_fn(move || {
@@ -65,9 +65,9 @@ fn basic_starts(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Decodes base64 of either alphabet and skips everything else, as the laxest decoders do; one `char` for each byte.
+/// Decodes base64 of either alphabet and skips everything else, as the most lenient decoders do; one `char` for each byte.
 fn lenient_base64(text: &str) -> Zeroizing<String> {
-    // Reserved whole, so that no reallocation leaves a copy behind: 3 bytes for 4 digits, at most 2 of UTF-8 for each.
+    // Reserved at once, so that no reallocation leaves a copy behind: 3 bytes for 4 digits, at most 2 of UTF-8 for each.
     let mut decoded = Zeroizing::new(String::with_capacity(text.len() / 2 * 3 + 2));
     let mut bits = 0_u32;
     let mut count = 0;

@@ -7,8 +7,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 use serde::Deserialize;
 
-use super::places::PlaceError;
-use super::{AuthorizationFate, CredentialError, CredentialText, Places, Presented};
+use super::sources::CredentialSourceError;
+use super::{AuthorizationHandling, CredentialError, CredentialSources, CredentialText, Presented};
 use crate::key::KeyPrefix;
 
 #[derive(Deserialize)]
@@ -26,17 +26,17 @@ struct Case {
     headers: BTreeMap<String, String>,
     query: Option<String>,
     credential: Option<String>,
-    fate: Option<String>,
+    authorization_handling: Option<String>,
     forwarded_query: Option<String>,
-    fault: Option<String>,
+    error: Option<String>,
 }
 
-fn places<T: AsRef<str>>(list: &[T]) -> Places {
-    let mut places = Places::default();
-    for place in list {
-        places.add(place.as_ref()).unwrap();
+fn sources<T: AsRef<str>>(list: &[T]) -> CredentialSources {
+    let mut sources = CredentialSources::default();
+    for source in list {
+        sources.add(source.as_ref()).unwrap();
     }
-    places
+    sources
 }
 
 fn prefix() -> KeyPrefix {
@@ -48,29 +48,34 @@ fn frozen_vectors() {
     let vectors: Vectors =
         serde_json::from_str(include_str!("../../../../tests/vectors/credential.json")).unwrap();
     for case in vectors.cases {
-        let places = if case.credentials.is_empty() {
-            places(&["bearer", "header:x-api-key"])
+        let sources = if case.credentials.is_empty() {
+            sources(&["bearer", "header:x-api-key"])
         } else {
-            places(&case.credentials)
+            sources(&case.credentials)
         };
         let headers: Vec<Option<&str>> =
-            places.header_names().iter().map(|name| case.headers.get(&**name).map(String::as_str)).collect();
+            sources.header_names().iter().map(|name| case.headers.get(&**name).map(String::as_str)).collect();
         assert_eq!(headers.iter().flatten().count(), case.headers.len(), "{}", case.name);
         let presented = Presented {
             authorization: case.authorization.as_deref(),
             headers: &headers,
             query: case.query.as_deref(),
         };
-        match places.extract(&prefix(), &presented, false) {
+        match sources.extract(&prefix(), &presented, false) {
             Ok(found) => {
-                assert_eq!(case.fault, None, "{}", case.name);
+                assert_eq!(case.error, None, "{}", case.name);
                 assert_eq!(
                     found.credential.as_ref().map(CredentialText::expose),
                     case.credential.as_deref(),
                     "{}",
                     case.name
                 );
-                assert_eq!(Some(std::format!("{:?}", found.authorization)), case.fate, "{}", case.name);
+                assert_eq!(
+                    Some(std::format!("{:?}", found.authorization)),
+                    case.authorization_handling,
+                    "{}",
+                    case.name
+                );
                 assert_eq!(found.query.as_deref(), case.forwarded_query.as_deref(), "{}", case.name);
                 assert!(
                     !std::format!("{:?} {presented:?}", found.credential).contains("acme_live_4"),
@@ -78,26 +83,26 @@ fn frozen_vectors() {
                     case.name
                 );
             }
-            Err(fault) => {
-                assert_eq!(Some(std::format!("{fault:?}")), case.fault, "{}", case.name);
+            Err(error) => {
+                assert_eq!(Some(std::format!("{error:?}")), case.error, "{}", case.name);
             }
         }
     }
 }
 
 #[test]
-fn a_public_route_hands_on_what_is_the_origins_and_nothing_else() {
-    let places = places(&["bearer", "basic", "header:x-api-key", "query:api_key"]);
-    for (authorization, key, imported_keys, fate) in [
-        ("Bearer acme_live_k", None, false, AuthorizationFate::Strip),
-        ("Bearer token", None, false, AuthorizationFate::Keep),
-        ("Bearer token", None, true, AuthorizationFate::Strip),
-        ("Bearer token", Some("token"), false, AuthorizationFate::Strip),
-        ("Bearer a, Bearer b", None, false, AuthorizationFate::Strip),
-        ("Basic dXNlcjpwYXNzd29yZA==", None, false, AuthorizationFate::Keep),
-        ("Digest a=b", None, true, AuthorizationFate::Keep),
-        ("Token acme_live_k", None, false, AuthorizationFate::Strip),
-        ("Digest a=b", Some("a,b"), false, AuthorizationFate::Strip),
+fn public_route_forwards_only_what_is_for_the_origin() {
+    let sources = sources(&["bearer", "basic", "header:x-api-key", "query:api_key"]);
+    for (authorization, key, imported_keys, authorization_handling) in [
+        ("Bearer acme_live_k", None, false, AuthorizationHandling::Strip),
+        ("Bearer token", None, false, AuthorizationHandling::Keep),
+        ("Bearer token", None, true, AuthorizationHandling::Strip),
+        ("Bearer token", Some("token"), false, AuthorizationHandling::Strip),
+        ("Bearer a, Bearer b", None, false, AuthorizationHandling::Strip),
+        ("Basic dXNlcjpwYXNzd29yZA==", None, false, AuthorizationHandling::Keep),
+        ("Digest a=b", None, true, AuthorizationHandling::Keep),
+        ("Token acme_live_k", None, false, AuthorizationHandling::Strip),
+        ("Digest a=b", Some("a,b"), false, AuthorizationHandling::Strip),
     ] {
         let headers = [key];
         let presented = Presented {
@@ -105,46 +110,46 @@ fn a_public_route_hands_on_what_is_the_origins_and_nothing_else() {
             headers: &headers,
             query: Some("a=1&api_key=x&api_key=y"),
         };
-        // Twice in the query is a fault, and a fault keeps nothing.
-        let released = places.release(&prefix(), &presented, imported_keys);
-        assert_eq!(released.authorization, AuthorizationFate::Strip, "{authorization}");
-        assert_eq!(released.query.as_deref(), Some("a=1"));
+        // A repeated query parameter is an error, and then nothing is kept.
+        let public = sources.for_public_route(&prefix(), &presented, imported_keys);
+        assert_eq!(public.authorization, AuthorizationHandling::Strip, "{authorization}");
+        assert_eq!(public.query.as_deref(), Some("a=1"));
 
         let presented = Presented { query: None, ..presented };
-        let released = places.release(&prefix(), &presented, imported_keys);
-        assert_eq!(released.authorization, fate, "{authorization}");
+        let public = sources.for_public_route(&prefix(), &presented, imported_keys);
+        assert_eq!(public.authorization, authorization_handling, "{authorization}");
     }
 }
 
 #[test]
-fn a_second_credential_that_could_be_an_imported_key_is_refused() {
+fn second_credential_that_could_be_an_imported_key_is_rejected() {
     const OTHER: &str = "0123456789abcdef0123456789abcdef";
     let key = "fedcba9876543210fedcba9876543210";
     let basic = std::format!("Basic {}", Base64::encode_string(std::format!("u:{OTHER}").as_bytes()));
     let bearer = std::format!("Bearer {OTHER}");
-    for (places_of, authorization, imported_keys, refused) in [
+    for (sources_of, authorization, imported_keys, refused) in [
         (&["bearer", "header:x-api-key"][..], &*bearer, true, true),
         (&["bearer", "header:x-api-key"], &bearer, false, false),
-        // Not a source: the origin's business, as no gate can tell what a text means there.
+        // Not a source, so it is for the origin.
         (&["header:x-api-key"], &bearer, true, false),
         (&["bearer", "header:x-api-key"], "Bearer short", true, false),
         (&["basic", "header:x-api-key"], &basic, true, true),
         (&["header:x-api-key"], &basic, true, false),
     ] {
-        let places = places(places_of);
+        let sources = sources(sources_of);
         let headers = [Some(key)];
         let presented =
             Presented { authorization: Some(authorization), headers: &headers, ..Presented::default() };
-        let found = places.extract(&prefix(), &presented, imported_keys);
+        let found = sources.extract(&prefix(), &presented, imported_keys);
         assert_eq!(found.err(), refused.then_some(CredentialError::Different), "{authorization}");
-        let released = places.release(&prefix(), &presented, imported_keys);
-        assert_eq!(released.authorization == AuthorizationFate::Strip, refused, "{authorization}");
+        let public = sources.for_public_route(&prefix(), &presented, imported_keys);
+        assert_eq!(public.authorization == AuthorizationHandling::Strip, refused, "{authorization}");
     }
 }
 
 #[test]
-fn places_that_cannot_be() {
-    for place in [
+fn malformed_credential_sources_are_rejected() {
+    for source in [
         "",
         "Bearer",
         "bearer:",
@@ -175,48 +180,48 @@ fn places_that_cannot_be() {
         "query:a&b",
         "cookie:session",
     ] {
-        assert!(Places::default().add(place).is_err(), "{place:?}");
+        assert!(CredentialSources::default().add(source).is_err(), "{source:?}");
     }
     for (length, is_read) in [(1, true), (64, true), (65, false), (66, false)] {
         for kind in ["header", "query"] {
-            let place = std::format!("{kind}:{}", "n".repeat(length));
-            assert_eq!(Places::default().add(&place).is_ok(), is_read, "{place}");
+            let source = std::format!("{kind}:{}", "n".repeat(length));
+            assert_eq!(CredentialSources::default().add(&source).is_ok(), is_read, "{source}");
         }
     }
-    let mut query = places(&["query:k"]);
-    assert_eq!(query.add("query:k"), Err(PlaceError::Twice));
-    assert_eq!(query.add("query:other"), Err(PlaceError::SecondQuery));
-    let mut twice = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
-    for place in ["bearer", "basic", "header:X-API-Key", "query:k", "query:other"] {
-        assert!(twice.add(place).is_err(), "{place:?}");
+    let mut query = sources(&["query:k"]);
+    assert_eq!(query.add("query:k"), Err(CredentialSourceError::Twice));
+    assert_eq!(query.add("query:other"), Err(CredentialSourceError::SecondQuery));
+    let mut twice = sources(&["bearer", "basic", "header:x-api-key", "query:k"]);
+    for source in ["bearer", "basic", "header:X-API-Key", "query:k", "query:other"] {
+        assert!(twice.add(source).is_err(), "{source:?}");
     }
-    for place in ["header:a", "header:b", "header:c", "header:d"] {
-        twice.add(place).unwrap();
+    for source in ["header:a", "header:b", "header:c", "header:d"] {
+        twice.add(source).unwrap();
     }
     assert!(twice.add("header:e").is_err());
     assert_eq!(twice.header_names().len(), 5);
-    assert!(places(&["header:X-API-Key"]).header_names()[0].as_ref() == "x-api-key");
+    assert!(sources(&["header:X-API-Key"]).header_names()[0].as_ref() == "x-api-key");
 }
 
 #[test]
-fn places_are_what_was_configured() {
+fn credential_sources_are_as_configured() {
     for (list, bearer, basic, query) in [
         (&["bearer", "header:x-api-key"][..], true, false, None),
         (&["basic"], false, true, None),
         (&["query:k", "header:x-key"], false, false, Some("k")),
     ] {
-        let places = places(list);
-        assert_eq!((places.bearer(), places.basic(), places.query_name()), (bearer, basic, query));
+        let sources = sources(list);
+        assert_eq!((sources.bearer(), sources.basic(), sources.query_name()), (bearer, basic, query));
     }
 }
 
 #[test]
-fn what_a_client_sent_is_not_shown_and_a_fault_has_a_reason_of_its_own() {
+fn debug_output_contains_no_credential_and_every_error_has_a_distinct_reason() {
     let headers = [Some("canary")];
     let presented =
         Presented { authorization: Some("Digest other"), headers: &headers, query: Some("canary") };
     assert_eq!(std::format!("{presented:?}"), "Presented(..)");
-    let found = places(&["header:x-api-key"]).extract(&prefix(), &presented, false).unwrap();
+    let found = sources(&["header:x-api-key"]).extract(&prefix(), &presented, false).unwrap();
     assert_eq!(std::format!("{:?}", found.credential), "Some(CredentialText(..))");
     let mut reasons = [
         CredentialError::RepeatedHeader,
@@ -234,8 +239,8 @@ fn what_a_client_sent_is_not_shown_and_a_fault_has_a_reason_of_its_own() {
 }
 
 #[test]
-fn what_is_no_text_in_the_query_is_the_same_as_nothing_else() {
-    let places = places(&["header:x-api-key", "query:k"]);
+fn query_value_that_is_not_utf8_equals_only_itself() {
+    let sources = sources(&["header:x-api-key", "query:k"]);
     for (query, header, is_one) in [
         ("k=%ff", "%ff", true),
         ("k=%ff", "%fe", false),
@@ -244,7 +249,7 @@ fn what_is_no_text_in_the_query_is_the_same_as_nothing_else() {
     ] {
         let headers = [Some(header)];
         let presented = Presented { headers: &headers, query: Some(query), ..Presented::default() };
-        let found = places.extract(&prefix(), &presented, false).map(|found| found.credential.is_some());
+        let found = sources.extract(&prefix(), &presented, false).map(|found| found.credential.is_some());
         assert_eq!(
             found,
             if is_one { Ok(true) } else { Err(CredentialError::Different) },
@@ -254,36 +259,36 @@ fn what_is_no_text_in_the_query_is_the_same_as_nothing_else() {
 }
 
 #[test]
-fn a_key_in_the_query_is_decoded_up_to_the_longest_that_is_read() {
-    let places = places(&["query:k"]);
+fn query_value_is_decoded_up_to_the_length_limit() {
+    let sources = sources(&["query:k"]);
     let longest = "%61".repeat(512);
     let too_long = "%61".repeat(513);
     for (value, expected) in [(&longest, &"a".repeat(512)), (&too_long, &too_long)] {
         let query = std::format!("k={value}");
         let presented = Presented { query: Some(&query), ..Presented::default() };
-        let found = places.extract(&prefix(), &presented, false).unwrap();
+        let found = sources.extract(&prefix(), &presented, false).unwrap();
         assert_eq!(found.credential.unwrap().expose(), expected);
         assert_eq!(found.query, None);
     }
 }
 
 #[test]
-fn a_basic_authorization_is_decoded_up_to_four_times_the_longest_key() {
-    let places = places(&["basic"]);
+fn basic_authorization_is_decoded_up_to_the_length_limit() {
+    let sources = sources(&["basic"]);
     // Base64 writes 3 bytes as 4 characters: 1,536 of them are 2,048.
     for (password, is_read) in [(512, true), (1534, true), (1535, false)] {
         let pair = std::format!("u:{}", "a".repeat(password));
         let authorization = std::format!("Basic {}", Base64::encode_string(pair.as_bytes()));
         let presented = Presented { authorization: Some(&authorization), ..Presented::default() };
-        let found = places.extract(&prefix(), &presented, false).unwrap();
+        let found = sources.extract(&prefix(), &presented, false).unwrap();
         let read = found.credential.as_ref().map(|text| text.expose().len());
         assert_eq!(read, is_read.then_some(password), "{password}");
     }
 }
 
 #[test]
-fn a_key_in_base64_of_either_alphabet_is_found_whatever_stands_before_it() {
-    let places = places(&["header:x-api-key"]);
+fn key_in_base64_of_either_alphabet_is_found_at_any_offset() {
+    let sources = sources(&["header:x-api-key"]);
     let key = "acme_live_4fTz0Qw9Lr2K7hV4567890123456789012345678qX8kLm2PqZ";
     // Base64 begins with one `+`, then with one `/`: without that digit all others are out of step. No UTF-8, so that only
     // the lenient reading goes on.
@@ -296,15 +301,15 @@ fn a_key_in_base64_of_either_alphabet_is_found_whatever_stands_before_it() {
                 headers: &[Some("another-key")],
                 ..Presented::default()
             };
-            let found = places.extract(&prefix(), &presented, false).map(|_| ());
+            let found = sources.extract(&prefix(), &presented, false).map(|_| ());
             assert_eq!(found, Err(CredentialError::KeyInForeignAuthorization), "{written}");
         }
     }
 }
 
 #[test]
-fn four_joined_basic_values_are_read_and_a_fifth_is_taken_to_hide_a_key() {
-    let places = places(&["header:x-api-key"]);
+fn more_than_four_joined_basic_values_are_rejected() {
+    let sources = sources(&["header:x-api-key"]);
     for (count, is_read) in [(4, true), (5, false)] {
         let authorization = ["Basic dTpw"; 5].get(..count).unwrap().join(", ");
         let presented = Presented {
@@ -312,9 +317,9 @@ fn four_joined_basic_values_are_read_and_a_fifth_is_taken_to_hide_a_key() {
             headers: &[Some("another-key")],
             ..Presented::default()
         };
-        let found = places.extract(&prefix(), &presented, false).map(|found| found.authorization);
+        let found = sources.extract(&prefix(), &presented, false).map(|found| found.authorization);
         let refused = Err(CredentialError::KeyInForeignAuthorization);
-        assert_eq!(found, if is_read { Ok(AuthorizationFate::Keep) } else { refused }, "{count}");
+        assert_eq!(found, if is_read { Ok(AuthorizationHandling::Keep) } else { refused }, "{count}");
     }
 }
 
@@ -325,35 +330,35 @@ fn credential() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn two_different_keys_are_never_one(
+    fn two_different_keys_are_never_accepted_as_one(
         one in credential(), two in credential(), three in credential(), scheme in 0..3_usize,
     ) {
-        let places = places(&["bearer", "basic", "header:x-api-key", "header:x-key", "query:k"]);
+        let sources = sources(&["bearer", "basic", "header:x-api-key", "header:x-key", "query:k"]);
         let scheme = ["Bearer", "Basic", "Other"][scheme];
         let authorization = std::format!("{scheme} {one}");
         let query = std::format!("k={three}");
         let headers = [None, Some(two.as_str())];
         let presented = Presented { authorization: Some(&authorization), headers: &headers, query: Some(&query) };
-        let Ok(found) = places.extract(&prefix(), &presented, false) else { return Ok(()) };
-        // What is taken for a key, and what goes on as the origin's, never holds another key of ours.
+        let Ok(found) = sources.extract(&prefix(), &presented, false) else { return Ok(()) };
+        // Neither the credential nor what is forwarded contains another key of the gate.
         let credential = found.credential.as_ref().map_or("", |text| text.expose());
         for text in [&one, &two, &three] {
             let is_ours = text.starts_with("acme_live_");
             prop_assert!(!is_ours || credential.starts_with(text.as_str()) || text.contains(['%', '+', '&']));
         }
-        if found.authorization == AuthorizationFate::Keep {
+        if found.authorization == AuthorizationHandling::Keep {
             prop_assert!(!authorization.contains("acme_live_"));
             prop_assert!(credential.is_empty() || !authorization.contains(credential));
         }
     }
 
     #[test]
-    fn taking_the_key_out_changes_no_other_byte(
+    fn removing_the_credential_parameter_changes_no_other_byte(
         before in "[a-z%&=+]{0,12}", after in "[a-z%&=+]{0,12}", name in "(k|%6b|%6B)",
     ) {
-        let places = places(&["query:k"]);
+        let sources = sources(&["query:k"]);
         let query = std::format!("{before}&{name}=v&{after}");
-        let left = places.without_credential(Some(&query));
+        let left = sources.without_credential(Some(&query));
         let is_ours = |pair: &&str| matches!(pair.split('=').next(), Some("k" | "%6b" | "%6B"));
         let mut others: Vec<&str> = before.split('&').chain(after.split('&')).collect();
         others.retain(|pair| !is_ours(pair));
@@ -362,18 +367,18 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(
+    fn extraction_never_panics(
         authorization in any::<String>(), header in any::<String>(), query in any::<String>(), name in any::<String>(),
     ) {
-        let places = places(&["bearer", "basic", "header:x-api-key", "query:k"]);
+        let sources = sources(&["bearer", "basic", "header:x-api-key", "query:k"]);
         let basic = std::format!("basic {authorization}");
         for authorization in [&authorization, &basic] {
             let headers = [Some(header.as_str())];
             let presented = Presented { authorization: Some(authorization), headers: &headers, query: Some(&query) };
-            let found = places.extract(&prefix(), &presented, false);
-            prop_assert!(found.is_ok() || found.is_err_and(|fault: CredentialError| !fault.as_str().is_empty()));
-            let _ = places.release(&prefix(), &presented, true);
+            let found = sources.extract(&prefix(), &presented, false);
+            prop_assert!(found.is_ok() || found.is_err_and(|error: CredentialError| !error.as_str().is_empty()));
+            let _ = sources.for_public_route(&prefix(), &presented, true);
         }
-        let _ = Places::default().add(&name);
+        let _ = CredentialSources::default().add(&name);
     }
 }

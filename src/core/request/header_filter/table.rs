@@ -1,6 +1,6 @@
-//! Headers by which some software takes another request than the one that was judged, each with who reads it.
+//! Headers by which some software overrides a part of the request that the gate has checked, each with the software that reads it.
 
-/// What a header would change.
+/// The part of a request that a header overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// The path, or what the application is mounted at.
@@ -9,7 +9,7 @@ pub enum Family {
     Method,
     /// Host, scheme or port.
     Host,
-    /// Who calls: user, groups, consumer, claims.
+    /// The caller's identity: user, groups, consumer, claims.
     Identity,
     /// The client's address.
     Address,
@@ -19,20 +19,20 @@ pub enum Family {
     File,
     /// The proxy of the origin's own requests.
     Proxy,
-    /// What a framework tells itself between its own stages.
+    /// Information that a framework passes between its own stages.
     Routing,
 }
 
-/// A header, or all headers whose names begin alike.
+/// A header, or all headers with a prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderRow {
     pattern: &'static str, // INVARIANT: lower case; a `*` only as the last sign
-    /// What it would change.
+    /// The part of the request that it overrides.
     pub family: Family,
 }
 
 impl HeaderRow {
-    /// The name, or what the names begin with.
+    /// The name, or the prefix.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self.pattern.as_bytes() {
@@ -41,7 +41,7 @@ impl HeaderRow {
         }
     }
 
-    /// Whether the row stands for all names that begin like this.
+    /// Whether the row is for all names with this prefix.
     #[must_use]
     pub const fn is_prefix(&self) -> bool {
         matches!(self.pattern.as_bytes(), [.., b'*'])
@@ -52,7 +52,7 @@ impl HeaderRow {
     }
 }
 
-/// The row that a header falls under; `name` is in lower case.
+/// The row for a header, whose name is in lower case.
 pub(super) fn find(name: &str) -> Option<&'static HeaderRow> {
     // INVARIANT: rows are sorted by name, and none begins with a prefix row's name: if a prefix row matches, it is the last
     // one that is not after `name`.

@@ -30,7 +30,7 @@ fn every_row_of_the_table_is_stripped() {
 }
 
 #[test]
-fn rows_are_sorted_and_none_stands_under_another() {
+fn rows_are_sorted_and_none_is_covered_by_another() {
     for pair in TABLE.windows(2) {
         let [first, second] = pair else { panic!("windows of two") };
         assert!(first.name() < second.name(), "{} {}", first.name(), second.name());
@@ -39,7 +39,7 @@ fn rows_are_sorted_and_none_stands_under_another() {
     for row in TABLE {
         let name = row.name();
         assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
-        // A family has to be told from ordinary headers.
+        // A shorter prefix would match ordinary headers.
         assert!(!row.is_prefix() || name.len() >= 3, "{name}");
     }
 }
@@ -72,7 +72,7 @@ fn every_family_has_a_row() {
 }
 
 #[test]
-fn a_name_with_another_sign_than_a_hyphen_is_stripped() {
+fn name_with_a_sign_other_than_a_hyphen_is_stripped() {
     for name in [
         "x_custom",
         "script_name",
@@ -131,7 +131,7 @@ fn ordinary_headers_are_forwarded() {
 }
 
 #[test]
-fn what_the_gate_answers_for_is_stripped_whatever_forward_headers_says() {
+fn reserved_headers_are_stripped_whatever_forward_headers_lists() {
     assert_eq!(
         stripped(
             &filter(&["x_custom", "x-real-ip"]),
@@ -159,8 +159,8 @@ fn what_the_gate_answers_for_is_stripped_whatever_forward_headers_says() {
 }
 
 #[test]
-fn forward_headers_takes_what_is_stripped_and_not_reserved() {
-    use ForwardHeaderError::{Name, NotDropped, Reserved, Twice};
+fn forward_headers_accepts_only_stripped_headers_that_are_not_reserved() {
+    use ForwardHeaderError::{Name, NotStripped, Reserved, Twice};
     for (name, expected) in [
         ("x_custom", Ok(())),
         ("x-real-ip", Ok(())),
@@ -186,8 +186,8 @@ fn forward_headers_takes_what_is_stripped_and_not_reserved() {
         ("x_consumer_id", Err(Reserved)),
         ("grpc-metadata-x-real-ip", Err(Reserved)),
         ("authorization", Err(Reserved)),
-        ("accept", Err(NotDropped)),
-        ("x-request-id", Err(NotDropped)),
+        ("accept", Err(NotStripped)),
+        ("x-request-id", Err(NotStripped)),
     ] {
         assert_eq!(filter(&[]).allow(name), expected, "{name}");
     }
@@ -195,7 +195,7 @@ fn forward_headers_takes_what_is_stripped_and_not_reserved() {
 }
 
 #[test]
-fn connection_takes_away_what_it_names_but_not_what_frames_the_message() {
+fn connection_strips_the_headers_it_names_except_framing_headers() {
     for (connection, expected) in [
         ("close, X-Hop ,x-other", &["X-Hop", "x-other"][..]),
         ("CF-Connecting-IP, cf-ray, Host, content-length", &[]),
@@ -208,7 +208,7 @@ fn connection_takes_away_what_it_names_but_not_what_frames_the_message() {
 }
 
 #[test]
-fn an_upgrade_is_forwarded_only_as_a_web_socket_by_get() {
+fn upgrade_is_forwarded_only_for_a_websocket_with_get() {
     for (method, upgrade, is_stripped) in [
         ("GET", "websocket", false),
         ("GET", "WebSocket", false),
@@ -235,7 +235,7 @@ fn documented() -> String {
 }
 
 #[test]
-fn the_document_of_headers_has_the_same_table() {
+fn headers_document_has_the_same_table() {
     let document = include_str!("../../../../docs/headers.md");
     let (_, after) = document.split_once("|---|---|---|---|\n").unwrap();
     let rows: Vec<&str> = after.lines().take_while(|line| line.starts_with('|')).collect();
@@ -245,14 +245,14 @@ fn the_document_of_headers_has_the_same_table() {
 
 proptest! {
     #[test]
-    fn no_name_makes_it_panic(names in any::<String>(), connection in any::<String>(), upgrade in any::<String>()) {
+    fn filter_never_panics(names in any::<String>(), connection in any::<String>(), upgrade in any::<String>()) {
         let hop = HopHeaders { connection: Some(&connection), upgrade: Some(&upgrade) };
         let _ = filter(&[]).stripped("GET", &names, hop);
         let _ = filter(&[]).allow(&names);
     }
 
     #[test]
-    fn the_table_is_searched_as_a_scan_would(name in "(x-)?[a-z]{1,9}(-[a-z]{1,9}){0,2}") {
+    fn binary_search_finds_what_a_linear_scan_finds(name in "(x-)?[a-z]{1,9}(-[a-z]{1,9}){0,2}") {
         let scanned = TABLE.iter().find(|row| {
             if row.is_prefix() { name.starts_with(row.name()) } else { name == row.name() }
         });

@@ -1,28 +1,30 @@
-//! Which places can be configured: the reading of `CREDENTIALS`.
+//! Reading `CREDENTIALS`.
 
 use thiserror::Error;
 
-use super::Places;
+use super::CredentialSources;
 use crate::request::header_filter;
 
 /// The most entries that `CREDENTIALS` may have.
 pub const SOURCES_MAX: usize = 8;
 const NAME_MAX_LEN: usize = 64;
 
-/// Why a text is not a place for credentials.
+/// Why a string is not a credential source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum PlaceError {
+pub(crate) enum CredentialSourceError {
     /// None of the four forms.
-    #[error("is not a place for credentials: `bearer`, `basic`, `header:<name>` or `query:<name>`")]
+    #[error("is not a credential source: `bearer`, `basic`, `header:<name>` or `query:<name>`")]
     Form,
     /// Not a header name of a-z, 0-9 and `-`.
-    #[error("has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-`, a letter first")]
+    #[error(
+        "has no header name of 1 to {NAME_MAX_LEN} characters of a-z, 0-9 and `-` that starts with a letter"
+    )]
     HeaderName,
-    /// A header that means something else.
+    /// A header that has another meaning.
     #[error(
         "names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"
     )]
-    HeaderTaken,
+    HeaderReserved,
     /// Not a parameter name of plain characters.
     #[error(
         "has no parameter name of 1 to {NAME_MAX_LEN} characters of A-Z, a-z, 0-9, `-`, `.`, `_` and `~`"
@@ -31,18 +33,18 @@ pub(crate) enum PlaceError {
     /// A second query parameter.
     #[error("is a second query parameter; at most one is allowed")]
     SecondQuery,
-    /// It is in the list already.
-    #[error("is in the list twice")]
+    /// It is listed already.
+    #[error("is listed twice")]
     Twice,
-    /// The list is full.
+    /// There are [`SOURCES_MAX`] already.
     #[error("is one too many; at most {SOURCES_MAX} are allowed")]
     TooMany,
 }
 
-/// Beginnings of header names whose values the gate, the platform or HTTP itself reads.
-const TAKEN_PREFIXES: [&str; 8] =
+/// Prefixes of header names that the gate, the platform or HTTP itself uses.
+const RESERVED_PREFIXES: [&str; 8] =
     ["accept", "access-control-", "cf-", "content-", "if-", "proxy-", "sec-", "x-keygate-"];
-const TAKEN: [&str; 31] = [
+const RESERVED: [&str; 31] = [
     "age",
     "allow",
     "authorization",
@@ -76,59 +78,59 @@ const TAKEN: [&str; 31] = [
     "www-authenticate",
 ];
 
-impl Places {
+impl CredentialSources {
     /// Adds `bearer`, `basic`, `header:<name>` or `query:<name>`.
     ///
     /// # Errors
-    /// Every variant of [`PlaceError`].
-    pub(crate) fn add(&mut self, text: &str) -> Result<(), PlaceError> {
+    /// Every variant of [`CredentialSourceError`].
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), CredentialSourceError> {
         let count = usize::from(self.bearer)
             + usize::from(self.basic)
             + usize::from(self.query.is_some())
             + self.headers.len();
         if count >= SOURCES_MAX {
-            return Err(PlaceError::TooMany);
+            return Err(CredentialSourceError::TooMany);
         }
         match text.split_once(':') {
             None if text == "bearer" => set_once(&mut self.bearer),
             None if text == "basic" => set_once(&mut self.basic),
             Some(("header", name)) => self.add_header(name),
             Some(("query", name)) => self.add_query(name),
-            _ => Err(PlaceError::Form),
+            _ => Err(CredentialSourceError::Form),
         }
     }
 
-    fn add_header(&mut self, name: &str) -> Result<(), PlaceError> {
+    fn add_header(&mut self, name: &str) -> Result<(), CredentialSourceError> {
         let name = name.to_ascii_lowercase();
-        // Narrower than HTTP's names: others are spelled in several ways on their way to an application.
+        // Stricter than HTTP: servers map other characters on the way to an application.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         if name.len() > NAME_MAX_LEN
             || !name.starts_with(|c: char| c.is_ascii_lowercase())
             || !name.bytes().all(plain)
         {
-            return Err(PlaceError::HeaderName);
+            return Err(CredentialSourceError::HeaderName);
         }
-        if TAKEN.contains(&&*name)
-            || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        if RESERVED.contains(&&*name)
+            || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || header_filter::is_override(&name)
         {
-            return Err(PlaceError::HeaderTaken);
+            return Err(CredentialSourceError::HeaderReserved);
         }
         if self.headers.iter().any(|header| **header == *name) {
-            return Err(PlaceError::Twice);
+            return Err(CredentialSourceError::Twice);
         }
         self.headers.push(name.into());
         Ok(())
     }
 
-    fn add_query(&mut self, name: &str) -> Result<(), PlaceError> {
+    fn add_query(&mut self, name: &str) -> Result<(), CredentialSourceError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         if !(1..=NAME_MAX_LEN).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(PlaceError::QueryName);
+            return Err(CredentialSourceError::QueryName);
         }
         match self.query.as_deref() {
-            Some(first) if first == name => Err(PlaceError::Twice),
-            Some(_) => Err(PlaceError::SecondQuery),
+            Some(first) if first == name => Err(CredentialSourceError::Twice),
+            Some(_) => Err(CredentialSourceError::SecondQuery),
             None => {
                 self.query = Some(name.into());
                 Ok(())
@@ -137,9 +139,9 @@ impl Places {
     }
 }
 
-fn set_once(flag: &mut bool) -> Result<(), PlaceError> {
+fn set_once(flag: &mut bool) -> Result<(), CredentialSourceError> {
     if core::mem::replace(flag, true) {
-        return Err(PlaceError::Twice);
+        return Err(CredentialSourceError::Twice);
     }
     Ok(())
 }

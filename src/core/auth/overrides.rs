@@ -1,7 +1,7 @@
-//! Second readings of a request's method and path that are not in its first line: a method in the query or in a header, and
-//! the `Destination` of `WebDAV`.
+//! Overrides of a request's method and path outside of the request line: a method in the query or in a header, and the
+//! `Destination` header of `WebDAV`.
 //!
-//! A method in a form's body is not seen: the gate reads no bodies (docs/origins.md).
+//! A method in the body of a form is not detected: the gate does not read bodies (docs/origins.md).
 
 use alloc::vec::Vec;
 
@@ -11,46 +11,45 @@ use crate::request::method::{MethodIndex, MethodSet, Methods, is_registered};
 use crate::request::path::{CanonicalPath, PathRules};
 use crate::request::query::{form_decoded, pairs};
 use crate::request::url::UrlParts;
-use crate::response::denial::Cause;
+use crate::response::Cause;
 
-/// The parameters of a query that frameworks take a method from: Laravel, Symfony, Jersey, Apache CXF, Spring, gorilla/handlers and
-/// Express' method-override; ASP.NET MVC; Plack; wai-extra. Not Restlet's `method`, which says other things elsewhere.
+/// The query parameters that frameworks take a method from: Laravel, Symfony, Jersey, Apache CXF, Spring, gorilla/handlers and
+/// Express' method-override; ASP.NET MVC; Plack; wai-extra. Not Restlet's `method`, which has other meanings elsewhere.
 const METHOD_PARAMETERS: [&str; 4] =
     ["_method", "x-http-method-override", "x-tunneled-method", "_method_override"];
 
-/// What routes and methods are compared with.
+/// The parts of the policy that the checks use.
 #[derive(Clone, Copy)]
-pub(crate) struct Rules<'a> {
-    pub(crate) routes: &'a RouteTable,
-    pub(crate) methods: &'a Methods,
-    pub(crate) paths: PathRules,
+pub(super) struct Rules<'a> {
+    pub(super) routes: &'a RouteTable,
+    pub(super) methods: &'a Methods,
+    pub(super) paths: PathRules,
 }
 
-/// Refuses a request whose query or headers name another method, if another rule holds for that one.
+/// Refuses a request whose query or headers name another method to which another rule applies.
 ///
-/// `judged` is the method that the rule was found by. A forwarded preflight passes without that rule's key, so it may name no
-/// method but its own.
+/// `method` is the one that the route was found with. A forwarded preflight needs no key, so it may name no method but its own.
 ///
 /// # Errors
 /// [`Cause::MethodOverride`].
-pub(crate) fn check_method(
+pub(super) fn check_method(
     rules: Rules<'_>,
     path: &CanonicalPath<'_>,
-    judged: MethodIndex,
+    method: MethodIndex,
     is_preflight: bool,
     query: Option<&str>,
     headers: &[Option<&str>],
 ) -> Result<(), Cause> {
-    // Each method once: a query may name one many times.
-    let mut known = MethodSet::default().with(judged);
+    // Each method is checked once, however often a query names it.
+    let mut checked = MethodSet::default().with(method);
     let mut check = |name: &str| {
-        let method = match rules.methods.index_of(name) {
+        let other = match rules.methods.index_of(name) {
             _ if is_preflight => return if name == PREFLIGHT { Ok(()) } else { Err(Cause::MethodOverride) },
             None => return Err(Cause::MethodOverride),
-            Some(method) => method,
+            Some(other) => other,
         };
-        if known.contains(method) || rules.routes.is_same_rule(path, judged, method) {
-            known = known.with(method);
+        if checked.contains(other) || rules.routes.is_same_rule(path, method, other) {
+            checked = checked.with(other);
             return Ok(());
         }
         Err(Cause::MethodOverride)
@@ -65,10 +64,10 @@ pub(crate) fn check_method(
             continue;
         };
         let value: Vec<u8> = form_decoded(value).collect();
-        // What folds to ASCII in some language may be a method there; no parameter of the application's own needs it here.
+        // Some languages convert non-ASCII letters to ASCII, so that this could be a method.
         let value = core::str::from_utf8(&value).ok().filter(|value| value.is_ascii());
         let value = value.ok_or(Cause::MethodOverride)?.trim_ascii().to_ascii_uppercase();
-        // A parameter of this name may also be something of the application's own.
+        // Other values of such a parameter are left to the application.
         if is_registered(&value) || rules.methods.index_of(&value).is_some() {
             check(&value)?;
         }
@@ -79,7 +78,7 @@ pub(crate) fn check_method(
 /// The method of a preflight.
 const PREFLIGHT: &str = "OPTIONS";
 
-/// Whether a framework may take a method from a parameter of this name. PHP strips spaces at the beginning, writes `.` and space as
+/// Whether a framework may take a method from a parameter of this name. PHP strips leading spaces, converts `.` and space to
 /// `_`, and ends a name at NUL and `[`.
 fn names_a_method(name: &str) -> bool {
     let folded = |b: u8| if matches!(b, b'.' | b' ') { b'_' } else { b.to_ascii_lowercase() };
@@ -90,15 +89,15 @@ fn names_a_method(name: &str) -> bool {
     METHOD_PARAMETERS.iter().any(|known| read_by_php().eq(known.bytes()))
 }
 
-/// Longer than any of [`METHOD_PARAMETERS`], with room for what PHP leaves out.
+/// Longer than any of [`METHOD_PARAMETERS`], with room for the characters that PHP strips.
 const LONGEST_NAME: usize = 64;
 
-/// Refuses a MOVE or COPY that leads to where another rule holds, or to another host (RFC 4918, section 10.3), and any where the
-/// origin has a base path.
+/// Refuses a MOVE or COPY to a path with another rule or to another host (RFC 4918, section 10.3), and any if the origin has
+/// a base path.
 ///
 /// # Errors
 /// [`Cause::Destination`].
-pub(crate) fn check_destination(
+pub(super) fn check_destination(
     rules: Rules<'_>,
     url: &UrlParts<'_>,
     path: &CanonicalPath<'_>,
@@ -106,7 +105,7 @@ pub(crate) fn check_destination(
     destination: &str,
     origin: &Origin,
 ) -> Result<(), Cause> {
-    // The origin has put its base path before the request's path, and not before this one.
+    // The base path is added to the request's path, but not to this one.
     if matches!(origin, Origin::Url(url) if !url.base_path().is_empty()) {
         return Err(Cause::Destination);
     }
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_refused_where_another_rule_holds_for_it() {
+    fn overriding_method_is_refused_if_another_rule_applies_to_it() {
         let policy = policy();
         for (path, method, query, header, is_refused) in [
             ("/things/1", "POST", Some("_method=DELETE"), None, true),
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_names_no_method_but_its_own() {
+    fn preflight_may_name_no_method_but_its_own() {
         let policy = policy();
         let path = CanonicalPath::parse("/admin/x", policy.path_rules()).unwrap();
         let method = policy.methods().index_of("DELETE").unwrap();
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn no_destination_is_taken_where_the_origin_has_a_base_path() {
+    fn destination_is_refused_if_the_origin_has_a_base_path() {
         let vars = json!({"ORIGIN": "https://api.example.com/tenant1", "KEY_PREFIX": "acme_live", "METHODS": ["MOVE"]});
         let policy = Policy::from_json(&vars.to_string()).unwrap();
         let path = CanonicalPath::parse("/a", policy.path_rules()).unwrap();
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_has_to_be_under_the_rule_of_the_path() {
+    fn destination_is_refused_if_another_rule_applies_to_it() {
         let policy = policy();
         let url = UrlParts::of("https://gate.example/x/a");
         for (path, destination, is_refused) in [
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_methods_of_a_route_hold_for_destinations_too() {
+    fn route_methods_apply_to_destinations_too() {
         let policy = policy();
         let paths: Vec<_> = ["/other", "/read-only/x"]
             .iter()

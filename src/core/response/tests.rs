@@ -10,12 +10,11 @@ use crate::record::Record;
 use crate::record::token::{Plan, Scope};
 use crate::request::credential::CredentialError;
 use crate::request::path::PathError;
-use crate::telemetry::event_kind::EventKind;
 use crate::time::UnixSeconds;
 
 const TIME: UnixSeconds = UnixSeconds::MAX;
 
-/// One cause of each kind, and what the caller is told.
+/// One cause of each kind, and its code.
 fn causes() -> Vec<(Cause, Code)> {
     let record = Record::parse("{}").unwrap_err();
     let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
@@ -57,12 +56,12 @@ fn header(denial: &Denial, name: &str) -> Option<String> {
     let answer = denial.answer("api");
     let mut values = answer.headers.iter().filter(|(other, _)| *other == name);
     let value = values.next().map(|(_, value)| value.to_string());
-    assert_eq!(values.count(), 0, "{name} stands twice");
+    assert_eq!(values.count(), 0, "{name} appears twice");
     value
 }
 
 #[test]
-fn every_cause_has_its_code_and_a_reason_of_its_own() {
+fn every_cause_has_its_code_and_a_distinct_reason() {
     let mut reasons = BTreeSet::new();
     for (cause, code) in causes() {
         assert_eq!(cause.code(), code, "{cause:?}");
@@ -75,7 +74,7 @@ fn every_cause_has_its_code_and_a_reason_of_its_own() {
 }
 
 #[test]
-fn reasons_say_what_the_operator_has_to_know() {
+fn reasons_contain_the_details() {
     for (cause, part) in [
         (Cause::KeyExpired { not_after: TIME }, "253402300799"),
         (Cause::KeyNotYetValid { not_before: TIME }, "253402300799"),
@@ -92,7 +91,7 @@ fn reasons_say_what_the_operator_has_to_know() {
 }
 
 #[test]
-fn answers_of_one_kind_are_the_same() {
+fn answers_of_one_kind_are_equal() {
     let mut seen = std::collections::BTreeMap::new();
     for (cause, code) in causes() {
         let denial = Denial::from(cause);
@@ -108,7 +107,7 @@ fn answers_of_one_kind_are_the_same() {
 }
 
 #[test]
-fn every_answer_keeps_the_contract() {
+fn every_answer_matches_the_contract() {
     for (cause, code) in causes() {
         let row = code.row();
         let denial = Denial::from(cause);
@@ -126,7 +125,7 @@ fn every_answer_keeps_the_contract() {
         assert_eq!((&body["status"], &body["code"]), (&row.status.into(), &row.code.into()));
         assert_eq!(body["request_id"], "r-1");
         assert_eq!(body.get("error").is_some(), row.status == 401);
-        // What the log is told, the caller is not.
+        // Details are for the log only.
         assert!(!answer.body("r-1").contains("canary"), "{}", answer.body("r-1"));
 
         let challenge = header(&denial, "www-authenticate");
@@ -145,7 +144,7 @@ fn every_answer_keeps_the_contract() {
 }
 
 #[test]
-fn until_the_digest_has_matched_there_is_one_answer() {
+fn all_answers_are_equal_until_the_digest_has_matched() {
     let id = "4fTz0Qw9Lr2K".parse::<KeyId>().ok();
     let answer = |cause, key_id| Denial { cause, key_id, subject: None }.answer("api");
     let first = answer(Cause::Key(KeyError::Prefix), None);
@@ -161,27 +160,34 @@ fn until_the_digest_has_matched_there_is_one_answer() {
 }
 
 #[test]
-fn events_are_named_and_levelled_by_kind() {
-    let named: Vec<_> = causes()
-        .iter()
-        .map(|(_, code)| code.row().event)
-        .chain([EventKind::Access, EventKind::Panic, EventKind::Suppressed])
-        .map(|kind| (kind.as_str(), kind.level()))
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+fn codes_and_statuses_match_the_contract() {
+    let table: Vec<(&str, u16)> = Code::ALL.iter().map(|code| (code.row().code, code.row().status)).collect();
     assert_eq!(
-        named,
+        table,
         [
-            ("authn_login_fail", "warn"),
-            ("authn_login_success", "info"),
-            ("authz_fail", "warn"),
-            ("excess_rate_limit_exceeded", "warn"),
-            ("input_validation_fail", "warn"),
-            ("sys_crash", "error"),
-            ("sys_gate_fail", "error"),
-            ("sys_log_suppressed", "warn"),
-            ("sys_origin_fail", "error"),
+            ("credential_missing", 401),
+            ("credential_ambiguous", 400),
+            ("key_invalid", 401),
+            ("key_expired", 401),
+            ("key_not_yet_valid", 401),
+            ("key_disabled", 401),
+            ("key_revoked", 401),
+            ("ip_not_allowed", 403),
+            ("scope_missing", 403),
+            ("subject_not_allowed", 403),
+            ("route_denied", 403),
+            ("https_required", 403),
+            ("path_ambiguous", 400),
+            ("method_ambiguous", 400),
+            ("destination_not_allowed", 403),
+            ("method_not_allowed", 405),
+            ("rate_limited", 429),
+            ("key_store_unavailable", 503),
+            ("key_record_invalid", 503),
+            ("gate_misconfigured", 503),
+            ("gate_failed", 503),
+            ("origin_unreachable", 502),
+            ("origin_timeout", 504),
         ]
     );
 }

@@ -1,0 +1,169 @@
+//! Why a request is refused, exactly. Only the log contains it; the caller gets the [`Code`].
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::code::Code;
+use crate::key::{KeyError, PepperId};
+use crate::record::RecordError;
+use crate::record::token::{Plan, Scope, joined};
+use crate::request::credential::CredentialError;
+use crate::request::path::PathError;
+use crate::time::UnixSeconds;
+
+/// The exact reason of a refusal, for the log only.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// The request used plain HTTP.
+    PlainHttp,
+    /// The gate or the route does not accept the method.
+    Method {
+        /// The value of `Allow`.
+        allow: String,
+    },
+    /// The path is ambiguous or malformed.
+    Path(PathError),
+    /// The query or a header names another method, to which another rule applies.
+    MethodOverride,
+    /// Another rule applies to the path in `Destination`.
+    Destination,
+    /// The route has access `deny`.
+    RouteDenied,
+    /// No credential source contains a credential.
+    CredentialMissing,
+    /// The credential is ambiguous.
+    Credential(CredentialError),
+    /// The credential is not a key of this gate; it caused no I/O.
+    Key(KeyError),
+    /// No record has this id.
+    KeyUnknown,
+    /// The digest of the key is not the one in the record.
+    DigestMismatch,
+    /// `DENIED_IDS` contains the id.
+    KeyDenied,
+    /// The record's state is revoked.
+    KeyRevoked,
+    /// The record's state is disabled.
+    KeyDisabled,
+    /// The key has expired.
+    KeyExpired {
+        /// The first second at which it had expired.
+        not_after: UnixSeconds,
+    },
+    /// The key is not valid yet.
+    KeyNotYetValid {
+        /// The first second at which it is valid.
+        not_before: UnixSeconds,
+    },
+    /// The client's address is in none of the record's networks, or is unknown.
+    Address,
+    /// The route does not list the subject.
+    SubjectNotAllowed,
+    /// The record lacks scopes that the route requires.
+    ScopeMissing {
+        /// All scopes that the route requires.
+        required: Vec<Scope>,
+    },
+    /// The rate limit of the plan is exceeded.
+    RateLimited {
+        /// The limiter's period.
+        retry_after_secs: u32,
+    },
+    /// `PLANS` does not list the plan of the record.
+    PlanUnknown(Plan),
+    /// KV returned an error, and no copy is cached.
+    StoreFailed(String),
+    /// KV did not answer in time, and no copy is cached.
+    StoreTimeout,
+    /// The limiter's binding failed, or did not answer in time.
+    LimiterFailed(String),
+    /// The record is invalid.
+    Record(RecordError),
+    /// The record's digest was made with a pepper that this gate does not have.
+    PepperUnknown(PepperId),
+    /// The gate's own variables, secrets or bindings are wrong.
+    Misconfigured(String),
+    /// The wasm instance that handled the request ended; with the runtime's message.
+    GateFailed(String),
+    /// The origin could not be reached.
+    OriginUnreachable(String),
+    /// The origin did not answer in time.
+    OriginTimeout,
+}
+
+impl Cause {
+    /// The code that the caller gets. Before the digest has matched, every cause of an invalid key has the same one.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::PlainHttp => Code::HttpsRequired,
+            Self::Method { .. } => Code::MethodNotAllowed,
+            Self::Path(_) => Code::PathAmbiguous,
+            Self::MethodOverride => Code::MethodAmbiguous,
+            Self::Destination => Code::DestinationNotAllowed,
+            Self::RouteDenied => Code::RouteDenied,
+            Self::CredentialMissing => Code::CredentialMissing,
+            Self::Credential(_) => Code::CredentialAmbiguous,
+            Self::Key(_) | Self::KeyUnknown | Self::DigestMismatch => Code::KeyInvalid,
+            Self::KeyDenied | Self::KeyRevoked => Code::KeyRevoked,
+            Self::KeyDisabled => Code::KeyDisabled,
+            Self::KeyExpired { .. } => Code::KeyExpired,
+            Self::KeyNotYetValid { .. } => Code::KeyNotYetValid,
+            Self::Address => Code::IpNotAllowed,
+            Self::SubjectNotAllowed => Code::SubjectNotAllowed,
+            Self::ScopeMissing { .. } => Code::ScopeMissing,
+            Self::RateLimited { .. } => Code::RateLimited,
+            Self::StoreFailed(_) | Self::StoreTimeout => Code::KeyStoreUnavailable,
+            Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
+            Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
+            Self::GateFailed(_) => Code::GateFailed,
+            Self::OriginUnreachable(_) => Code::OriginUnreachable,
+            Self::OriginTimeout => Code::OriginTimeout,
+        }
+    }
+
+    /// The reason in the log.
+    #[must_use]
+    pub fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Self::PlainHttp => "the request used plain HTTP".into(),
+            Self::Method { .. } => "the method is not allowed here".into(),
+            Self::Path(error) => error.as_str().into(),
+            Self::MethodOverride => {
+                "the query or a header names a method to which another rule applies".into()
+            }
+            Self::Destination => "another rule applies to the path in the Destination header".into(),
+            Self::RouteDenied => "the route denies all access".into(),
+            Self::CredentialMissing => "no configured credential source contains a credential".into(),
+            Self::Credential(error) => error.as_str().into(),
+            Self::Key(error) => error.as_str().into(),
+            Self::KeyUnknown => "no record has this id".into(),
+            Self::DigestMismatch => "the digest does not match".into(),
+            Self::KeyDenied => "the id is in DENIED_IDS".into(),
+            Self::KeyRevoked => "the record is revoked".into(),
+            Self::KeyDisabled => "the record is disabled".into(),
+            Self::KeyExpired { not_after } => format!("the key expired at {}", not_after.seconds()).into(),
+            Self::KeyNotYetValid { not_before } => {
+                format!("the key is valid from {}", not_before.seconds()).into()
+            }
+            Self::Address => "the client's address is in none of the record's networks".into(),
+            Self::SubjectNotAllowed => "the route does not list this subject".into(),
+            Self::ScopeMissing { required } => format!("the route requires `{}`", joined(required)).into(),
+            Self::RateLimited { .. } => "the rate limit of the plan is exceeded".into(),
+            Self::PlanUnknown(plan) => format!("PLANS has no plan `{plan}`").into(),
+            Self::StoreFailed(error) => format!("KV failed: {error}").into(),
+            Self::StoreTimeout => "KV did not answer within KV_TIMEOUT_MS".into(),
+            Self::LimiterFailed(error) => format!("the plan's limiter failed: {error}").into(),
+            Self::Record(error) => format!("the record is invalid: {error}").into(),
+            Self::PepperUnknown(id) => {
+                format!("the record's digest was made with pepper {id}, which this gate does not have").into()
+            }
+            Self::Misconfigured(what) => what.clone().into(),
+            Self::GateFailed(what) => format!("the wasm instance ended: {what}").into(),
+            Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
+            Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
+        }
+    }
+}
