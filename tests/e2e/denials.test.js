@@ -111,15 +111,40 @@ refuses("credential_ambiguous", [
   ["two lines of X-API-Key, the same key", () => ({ headers: [["X-API-Key", keys.good.key], ["x-api-key", keys.good.key]] })],
   ["two lines of Authorization", () => ({ headers: [["Authorization", `Bearer ${keys.good.key}`], ["Authorization", `Bearer ${keys.other.key}`]] })],
   ["good,bad in one line of X-API-Key (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},bad` } })],
-  ["good, and nothing after the comma (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},` } })],
   ["two keys in one line of X-API-Key (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},${keys.other.key}` } })],
   ["two keys in one bearer token (case 8)", bearer(() => `Bearer ${keys.good.key},bad`)],
   ["different keys by Bearer and X-API-Key (case 9)", () => ({ key: keys.good.key, headers: { "X-API-Key": keys.other.key } })],
   ["a good key and garbage", () => ({ key: keys.good.key, headers: { "X-API-Key": "garbage" } })],
-  ["a quoted key, which is no bearer token of ours but holds one", bearer(() => `Bearer "${keys.good.key}"`)],
-  ["a key under an unknown scheme (case 5)", bearer(() => `Beare ${keys.good.key}`)],
+  ["a quoted key beside another key", () => ({ headers: { Authorization: `Bearer "${keys.good.key}"`, "X-API-Key": keys.other.key } })],
   ["a key inside a foreign Authorization, another by X-API-Key", () => ({ headers: { Authorization: `Custom ${keys.good.key}`, "X-API-Key": keys.other.key } })],
 ]);
+
+const base64 = (text) => Buffer.from(text).toString("base64");
+/** Each with a key that is valid and with one that nobody has: the answer does not tell them apart. */
+const wrappers = [
+  ["a scheme twice", "Authorization", (key) => `Bearer Bearer ${key}`, "after a scheme that is not accepted there"],
+  ["a quoted key by Bearer", "Authorization", (key) => `Bearer "${key}"`, "in quotes"],
+  ["a key without scheme", "Authorization", (key) => key, "without a scheme"],
+  ["a key under an unknown scheme (case 5)", "Authorization", (key) => `Beare ${key}`, "after a scheme that is not accepted there"],
+  ["a key under Token", "Authorization", (key) => `Token ${key}`, "after a scheme that is not accepted there"],
+  ["a colon after Bearer", "Authorization", (key) => `Bearer: ${key}`, "after a scheme that is not accepted there"],
+  ["a comma after the key by Bearer", "Authorization", (key) => `Bearer ${key},`, "that is followed by punctuation"],
+  ["Basic, which is not configured, with a key", "Authorization", (key) => `Basic ${base64(`${key}:`)}`, "in a Basic credential that is not accepted"],
+  ["Basic without padding", "Authorization", (key) => `Basic ${base64(`:${key}`).replace(/=+$/, "")}`, "in a Basic credential that is not accepted"],
+  ["Bearer in X-API-Key", "X-API-Key", (key) => `Bearer ${key}`, "after a scheme that is not accepted there"],
+  ["a quoted key by X-API-Key", "X-API-Key", (key) => `"${key}"`, "in quotes"],
+  ["nothing after the comma (case 8)", "X-API-Key", (key) => `${key},`, "that is followed by punctuation"],
+];
+refuses(
+  "credential_malformed",
+  wrappers.flatMap(([name, header, wrap, how]) =>
+    [["valid", () => keys.good.key], ["unknown", () => makeKey().key]].map(([which, key]) => [
+      `${name}, ${which}`,
+      () => ({ headers: { [header]: wrap(key()) } }),
+      { log: () => ({ reason: `${header === "Authorization" ? header : "a credential header"} contains a key ${how}` }) },
+    ]),
+  ),
+);
 
 const edits = {
   "one letter's case flipped (case 13)": (key) => splice(key, 20, 1, flipCase(/[A-Za-z]/.test(key[20]) ? key[20] : "a")),

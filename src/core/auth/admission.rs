@@ -6,7 +6,7 @@
 //! | 3 | method | `method_not_allowed` |
 //! | 4 | path | `path_ambiguous` |
 //! | 5 | route | `route_denied`, `method_not_allowed`, `path_ambiguous`, `method_ambiguous`, `destination_not_allowed` |
-//! | 6 | credential | `credential_missing`, `credential_ambiguous` |
+//! | 6 | credential | `credential_missing`, `credential_malformed`, `credential_ambiguous` |
 //! | 7 | shape and tag of the key | `key_invalid` |
 //!
 //! A request that is refused here causes no I/O.

@@ -26,7 +26,7 @@ pub(super) const SECRET_LEN: usize = 30;
 /// 62^8 is about 47 bits: an attacker needs 10^14 requests to cause one KV read.
 const TAG_LEN: usize = 8;
 /// The part after `prefix_`.
-const BODY_LEN: usize = ID_LEN + SECRET_LEN + TAG_LEN;
+pub(crate) const BODY_LEN: usize = ID_LEN + SECRET_LEN + TAG_LEN;
 const PREFIX_MAX: usize = 24;
 
 /// The length of the longest possible key, in bytes.
@@ -62,9 +62,14 @@ impl KeyPrefix {
 
     /// Whether `text` contains `prefix_`.
     pub(crate) fn is_in(&self, text: &str) -> bool {
+        self.starts_in(text).next().is_some()
+    }
+
+    /// Where in `text` each `prefix_` starts, in bytes.
+    pub(crate) fn starts_in(&self, text: &str) -> impl Iterator<Item = usize> {
         let text = text.as_bytes();
-        let ends_here = |at| text.get(..at).is_some_and(|before| before.ends_with(self.0.as_bytes()));
-        text.iter().enumerate().any(|(at, byte)| *byte == b'_' && ends_here(at))
+        let start_of = |end: usize| text.get(..end)?.strip_suffix(self.0.as_bytes()).map(<[u8]>::len);
+        text.iter().enumerate().filter(|(_, byte)| **byte == b'_').filter_map(move |(end, _)| start_of(end))
     }
 
     /// A regular expression for secret scanners that matches these keys.

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 mod basic;
+mod malformed;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,11 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+pub use malformed::{SourceKind, Wrapper};
+use malformed::{malformed, wrapped};
 pub use sources::SOURCES_MAX;
 
-use basic::{contains_prefix, contains_text, in_basic};
+use basic::{contains_text, in_basic, prefix_count};
 
 use crate::key::KeyPrefix;
 use crate::key::digest::ImportedKey;
@@ -112,34 +115,27 @@ pub enum AuthorizationHandling {
     Keep,
 }
 
-/// Why the credential of a request is ambiguous; the caller gets `credential_ambiguous` for each.
+/// Why the credential of a request is refused before it is parsed as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{}", self.as_str())]
 pub enum CredentialError {
     /// A credential header has two values.
+    #[error("a credential header has two values")]
     RepeatedHeader,
     /// A bearer `Authorization` has two values.
+    #[error("a bearer Authorization has two values")]
     RepeatedAuthorization,
     /// The query contains the parameter twice.
+    #[error("the query contains the credential parameter twice")]
     RepeatedParameter,
     /// Two sources contain different credentials.
+    #[error("two credential sources contain different credentials")]
     Different,
-    /// An `Authorization` for the origin contains a key of the gate.
+    /// An `Authorization` for the origin contains a key of the gate, and there is another credential.
+    #[error("an Authorization for the origin contains a key")]
     KeyInForeignAuthorization,
-}
-
-impl CredentialError {
-    /// The reason in the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RepeatedHeader => "a credential header has two values",
-            Self::RepeatedAuthorization => "a bearer Authorization has two values",
-            Self::RepeatedParameter => "the query contains the credential parameter twice",
-            Self::Different => "two credential sources contain different credentials",
-            Self::KeyInForeignAuthorization => "an Authorization for the origin contains a key",
-        }
-    }
+    /// The only credential is a key of the gate, valid or not, in a wrong form.
+    #[error("{0} contains a key {1}")]
+    Malformed(SourceKind, Wrapper),
 }
 
 impl CredentialSources {
@@ -172,6 +168,9 @@ impl CredentialSources {
     /// An `Authorization` without a key of the gate is *foreign*: if another source contains the key, it is for the origin.
     /// If no other source contains anything, the value of a bearer or basic one (if that scheme is a source) is the
     /// credential, whether valid or not; a value of another scheme is not a credential.
+    ///
+    /// A value that contains `prefix_` once, but not at its start, is a key in a wrong form; so is a key with nothing but
+    /// punctuation after it.
     ///
     /// `imported_keys`: whether a key may have another prefix. A foreign value that could be such a key is then a credential.
     ///
@@ -231,14 +230,31 @@ impl CredentialSources {
         presented: &Presented<'a, '_>,
         imported_keys: bool,
     ) -> Result<Resolved<'a>, CredentialError> {
-        let other = at_most_one(self.in_headers(presented)?, self.in_query(presented)?)?;
+        let could_be_key =
+            |text: &CredentialText<'_>| imported_keys && ImportedKey::parse(text.expose()).is_some();
+        let others = self.in_others(prefix, presented, could_be_key)?;
+        let authorization = self.in_authorization(prefix, presented)?;
+        if let Some(error) = others.malformed {
+            return Err(match authorization {
+                InAuthorization::Nothing => error,
+                InAuthorization::Foreign { candidate, .. }
+                    if !candidate.as_ref().is_some_and(could_be_key) =>
+                {
+                    error
+                }
+                InAuthorization::Malformed(_) => CredentialError::KeyInForeignAuthorization,
+                InAuthorization::Key(_) | InAuthorization::Foreign { .. } => CredentialError::Different,
+            });
+        }
         let query = self.without_credential(presented.query);
-        let (credential, authorization, is_foreign) = match self.in_authorization(prefix, presented)? {
-            InAuthorization::Nothing => (other, AuthorizationHandling::Strip, false),
+        let (credential, authorization, is_foreign) = match authorization {
+            InAuthorization::Nothing => (others.credential, AuthorizationHandling::Strip, false),
             InAuthorization::Key(key) => {
-                (at_most_one(Some(key), other)?, AuthorizationHandling::Strip, false)
+                (at_most_one(Some(key), others.credential)?, AuthorizationHandling::Strip, false)
             }
-            InAuthorization::Foreign { value, candidate } => match (other, candidate) {
+            InAuthorization::Malformed(error) if others.credential.is_none() => return Err(error),
+            InAuthorization::Malformed(_) => return Err(CredentialError::KeyInForeignAuthorization),
+            InAuthorization::Foreign { value, candidate } => match (others.credential, candidate) {
                 (Some(key), Some(candidate)) if key.is_same(&candidate) => {
                     (Some(key), AuthorizationHandling::Strip, false)
                 }
@@ -246,9 +262,7 @@ impl CredentialSources {
                     return Err(CredentialError::KeyInForeignAuthorization);
                 }
                 // It could be a second valid key, which must not reach the origin.
-                (Some(_), Some(candidate))
-                    if imported_keys && ImportedKey::parse(candidate.expose()).is_some() =>
-                {
+                (Some(_), Some(candidate)) if could_be_key(&candidate) => {
                     return Err(CredentialError::Different);
                 }
                 (Some(key), _) => (Some(key), AuthorizationHandling::Keep, true),
@@ -259,21 +273,31 @@ impl CredentialSources {
         Ok(Resolved { extracted: Extracted { credential, authorization, query }, is_foreign })
     }
 
-    fn in_headers<'a>(
+    /// What the sources other than `Authorization` contain.
+    fn in_others<'a>(
         &self,
+        prefix: &KeyPrefix,
         presented: &Presented<'a, '_>,
-    ) -> Result<Option<CredentialText<'a>>, CredentialError> {
-        let mut found = None;
+        could_be_key: impl Fn(&CredentialText<'_>) -> bool,
+    ) -> Result<Others<'a>, CredentialError> {
+        let mut others = Others::default();
         for value in presented.headers.iter().take(self.headers.len()) {
             let Some(value) = value.and_then(not_blank) else {
                 continue;
             };
-            if value.len() <= CREDENTIAL_MAX_LEN && contains_comma(value) {
+            let text = CredentialText(Text::Borrowed(value));
+            let malformed = malformed(prefix, SourceKind::Header, value).filter(|_| !could_be_key(&text));
+            if value.len() <= CREDENTIAL_MAX_LEN && contains_comma(value) && malformed.is_none() {
                 return Err(CredentialError::RepeatedHeader);
             }
-            found = at_most_one(found, Some(CredentialText(Text::Borrowed(value))))?;
+            others.add(text, malformed)?;
         }
-        Ok(found)
+        if let Some(text) = self.in_query(presented)? {
+            let malformed =
+                malformed(prefix, SourceKind::Query, text.expose()).filter(|_| !could_be_key(&text));
+            others.add(text, malformed)?;
+        }
+        Ok(others)
     }
 
     fn in_query<'a>(
@@ -327,7 +351,7 @@ impl CredentialSources {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
             }
-            if contains_comma(text) {
+            if contains_comma(text) && malformed(prefix, SourceKind::Authorization, text).is_none() {
                 return Err(CredentialError::RepeatedAuthorization);
             }
             Some(CredentialText(Text::Borrowed(text)))
@@ -340,9 +364,19 @@ impl CredentialSources {
             None
         };
         match candidate {
-            Some(text) if prefix.strip(text.expose()).is_some() => Ok(InAuthorization::Key(text)),
-            _ if contains_prefix(value, prefix) => Err(CredentialError::KeyInForeignAuthorization),
-            candidate => Ok(InAuthorization::Foreign { value, candidate }),
+            Some(text) if prefix.strip(text.expose()).is_some() => {
+                Ok(match malformed(prefix, SourceKind::Authorization, text.expose()) {
+                    Some(error) => InAuthorization::Malformed(error),
+                    None => InAuthorization::Key(text),
+                })
+            }
+            candidate if prefix_count(value, prefix) == 0 => {
+                Ok(InAuthorization::Foreign { value, candidate })
+            }
+            _ => match wrapped(prefix, SourceKind::Authorization, value) {
+                Some(error) => Ok(InAuthorization::Malformed(error)),
+                None => Err(CredentialError::KeyInForeignAuthorization),
+            },
         }
     }
 }
@@ -359,8 +393,35 @@ enum InAuthorization<'a> {
     Nothing,
     /// A credential with the prefix of the gate's keys.
     Key(CredentialText<'a>),
+    /// A key of the gate in a wrong form.
+    Malformed(CredentialError),
     /// Something else; `candidate` if its scheme is a source, so that it could be meant for the gate.
     Foreign { value: &'a str, candidate: Option<CredentialText<'a>> },
+}
+
+/// The content of the sources other than `Authorization`.
+#[derive(Default)]
+struct Others<'a> {
+    credential: Option<CredentialText<'a>>,
+    /// There is a key in a wrong form, and nothing else.
+    malformed: Option<CredentialError>,
+}
+
+impl<'a> Others<'a> {
+    fn add(
+        &mut self,
+        text: CredentialText<'a>,
+        malformed: Option<CredentialError>,
+    ) -> Result<(), CredentialError> {
+        if self.malformed.is_some() || (malformed.is_some() && self.credential.is_some()) {
+            return Err(CredentialError::Different);
+        }
+        match malformed {
+            Some(error) => self.malformed = Some(error),
+            None => self.credential = at_most_one(self.credential.take(), Some(text))?,
+        }
+        Ok(())
+    }
 }
 
 /// The credential of two sources, of which one is empty or both are equal.

@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::code::Code;
@@ -33,7 +33,7 @@ pub enum Cause {
     RouteDenied,
     /// No credential source contains a credential.
     CredentialMissing,
-    /// The credential is ambiguous.
+    /// The credential is ambiguous or malformed.
     Credential(CredentialError),
     /// The credential is not a key of this gate; it caused no I/O.
     Key(KeyError),
@@ -105,6 +105,7 @@ impl Cause {
             Self::Destination => Code::DestinationNotAllowed,
             Self::RouteDenied => Code::RouteDenied,
             Self::CredentialMissing => Code::CredentialMissing,
+            Self::Credential(CredentialError::Malformed(..)) => Code::CredentialMalformed,
             Self::Credential(_) => Code::CredentialAmbiguous,
             Self::Key(_) | Self::KeyUnknown | Self::DigestMismatch => Code::KeyInvalid,
             Self::KeyDenied | Self::KeyRevoked => Code::KeyRevoked,
@@ -137,7 +138,7 @@ impl Cause {
             Self::Destination => "another rule applies to the path in the Destination header".into(),
             Self::RouteDenied => "the route denies all access".into(),
             Self::CredentialMissing => "no configured credential source contains a credential".into(),
-            Self::Credential(error) => error.as_str().into(),
+            Self::Credential(error) => error.to_string().into(),
             Self::Key(error) => error.as_str().into(),
             Self::KeyUnknown => "no record has this id".into(),
             Self::DigestMismatch => "the digest does not match".into(),

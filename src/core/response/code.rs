@@ -5,6 +5,7 @@
 #[expect(missing_docs, reason = "the names are the codes; `row` describes each")]
 pub enum Code {
     CredentialMissing,
+    CredentialMalformed,
     CredentialAmbiguous,
     KeyInvalid,
     KeyExpired,
@@ -44,8 +45,9 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::CredentialMissing,
+        Self::CredentialMalformed,
         Self::CredentialAmbiguous,
         Self::KeyInvalid,
         Self::KeyExpired,
@@ -80,6 +82,12 @@ impl Code {
                 401,
                 "No API key",
                 "Send an API key, for example as `Authorization: Bearer <key>`.",
+            ),
+            Self::CredentialMalformed => (
+                "credential_malformed",
+                401,
+                "API key in a wrong form",
+                "The API key is in quotes, after a wrong scheme or in other text. Send the key alone, for example as `Authorization: Bearer <key>`.",
             ),
             Self::CredentialAmbiguous => {
                 ("credential_ambiguous", 400, "More than one credential", "Send exactly one API key, once.")

@@ -18,7 +18,8 @@ impl Cause {
     fn challenge(&self, realm: &str) -> Option<String> {
         match self.code() {
             Code::CredentialMissing => Some(format!("Bearer realm=\"{realm}\"")),
-            Code::KeyInvalid
+            Code::CredentialMalformed
+            | Code::KeyInvalid
             | Code::KeyExpired
             | Code::KeyNotYetValid
             | Code::KeyDisabled

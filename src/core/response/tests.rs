@@ -8,7 +8,7 @@ use crate::key::PepperId;
 use crate::key::{KeyError, KeyId};
 use crate::record::Record;
 use crate::record::token::{Plan, Scope};
-use crate::request::credential::CredentialError;
+use crate::request::credential::{CredentialError, SourceKind, Wrapper};
 use crate::request::path::PathError;
 use crate::time::UnixSeconds;
 
@@ -28,6 +28,10 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::RouteDenied, Code::RouteDenied),
         (Cause::CredentialMissing, Code::CredentialMissing),
         (Cause::Credential(CredentialError::Different), Code::CredentialAmbiguous),
+        (
+            Cause::Credential(CredentialError::Malformed(SourceKind::Header, Wrapper::Quotes)),
+            Code::CredentialMalformed,
+        ),
         (Cause::Key(KeyError::Tag), Code::KeyInvalid),
         (Cause::KeyUnknown, Code::KeyInvalid),
         (Cause::DigestMismatch, Code::KeyInvalid),
@@ -166,6 +170,7 @@ fn codes_and_statuses_match_the_contract() {
         table,
         [
             ("credential_missing", 401),
+            ("credential_malformed", 401),
             ("credential_ambiguous", 400),
             ("key_invalid", 401),
             ("key_expired", 401),

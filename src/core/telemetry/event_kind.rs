@@ -31,6 +31,7 @@ impl EventKind {
     pub const fn of_refusal(code: Code) -> Self {
         match code {
             Code::CredentialMissing
+            | Code::CredentialMalformed
             | Code::KeyInvalid
             | Code::KeyExpired
             | Code::KeyNotYetValid

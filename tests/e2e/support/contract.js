@@ -10,6 +10,7 @@ const INVALID = `${CHALLENGE}, error="invalid_token"`;
 /** code -> status, the exact `WWW-Authenticate`, and whether `Retry-After` comes with it. */
 export const CONTRACT = {
   credential_missing: { status: 401, challenge: CHALLENGE },
+  credential_malformed: { status: 401, challenge: INVALID },
   credential_ambiguous: { status: 400 },
   key_invalid: { status: 401, challenge: INVALID },
   key_expired: { status: 401, challenge: INVALID },

@@ -65,7 +65,8 @@ pub(super) fn carried(bytes: &[u8], ring: &Ring) -> Carried {
     // An `Authorization` of another kind may hold no key: neither one of ours nor the other header's.
     let holds_key = authorization.contains("acme_live_") || !key.is_empty() && authorization.contains(key);
     let is_key = is_ours || is_bearer && token == key;
-    if holds_key && !is_key || is_bearer && token.contains(',') {
+    let is_wrapped = !key.starts_with("acme_live_") && key.contains("acme_live_");
+    if is_wrapped || holds_key && !is_key || is_bearer && token.contains(',') {
         return Carried::Unclear;
     }
     let found = match (key, is_bearer && !token.is_empty()) {
@@ -75,7 +76,7 @@ pub(super) fn carried(bytes: &[u8], ring: &Ring) -> Carried {
         (key, _) if !is_ours || key == token => key,
         _ => return Carried::Unclear,
     };
-    if !found.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',') {
+    if !found.bytes().all(|byte| byte.is_ascii_graphic() && !b",;>\"'`".contains(&byte)) {
         return Carried::Unclear;
     }
     ring.keys.iter().position(|key| key.text == found).map_or(Carried::Other, Carried::Key)
@@ -243,10 +244,11 @@ fn check_headers(seen: &Message, holder: Option<[&String; 2]>) -> Result<(), Str
 }
 
 /// Code, status, what follows `Bearer realm="api"` in the challenge, and whether there is a `Retry-After`.
-const CONTRACT: [(&str, u16, Option<&str>, bool); 22] = {
+const CONTRACT: [(&str, u16, Option<&str>, bool); 23] = {
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
     [
         ("credential_missing", 401, Some(""), false),
+        ("credential_malformed", 401, INVALID, false),
         ("credential_ambiguous", 400, None, false),
         ("key_invalid", 401, INVALID, false),
         ("key_expired", 401, INVALID, false),

@@ -29,11 +29,13 @@ pub(super) fn in_basic(
     Ok(not_blank(key).map(|_| owned()))
 }
 
-/// Whether a foreign `Authorization` contains `prefix_`, plain or in the base64 of a basic one.
-pub(super) fn contains_prefix(value: &str, prefix: &KeyPrefix) -> bool {
-    prefix.is_in(value)
-        || basic_starts(value).count() > BASIC_READINGS_MAX
-        || basic_readings(value).any(|text| prefix.is_in(&text))
+/// How often a value contains `prefix_`, plain or in the base64 of a basic `Authorization`.
+pub(super) fn prefix_count(value: &str, prefix: &KeyPrefix) -> usize {
+    if basic_starts(value).count() > BASIC_READINGS_MAX {
+        return usize::MAX;
+    }
+    let count = |text: &str| prefix.starts_in(text).count();
+    count(value) + basic_readings(value).map(|text| count(&text)).sum::<usize>()
 }
 
 /// Whether a foreign `Authorization` contains the credential of another source.

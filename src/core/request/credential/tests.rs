@@ -1,5 +1,5 @@
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use base64ct::{Base64, Encoding};
@@ -8,7 +8,9 @@ use proptest::strategy::Strategy;
 use serde::Deserialize;
 
 use super::sources::CredentialSourceError;
-use super::{AuthorizationHandling, CredentialError, CredentialSources, CredentialText, Presented};
+use super::{
+    AuthorizationHandling, CredentialError, CredentialSources, CredentialText, Presented, SourceKind, Wrapper,
+};
 use crate::key::KeyPrefix;
 
 #[derive(Deserialize)]
@@ -229,8 +231,15 @@ fn debug_output_contains_no_credential_and_every_error_has_a_distinct_reason() {
         CredentialError::RepeatedParameter,
         CredentialError::Different,
         CredentialError::KeyInForeignAuthorization,
+        CredentialError::Malformed(SourceKind::Authorization, Wrapper::Quotes),
+        CredentialError::Malformed(SourceKind::Header, Wrapper::Quotes),
+        CredentialError::Malformed(SourceKind::Query, Wrapper::Punctuation),
+        CredentialError::Malformed(SourceKind::Query, Wrapper::NoScheme),
+        CredentialError::Malformed(SourceKind::Query, Wrapper::Scheme),
+        CredentialError::Malformed(SourceKind::Query, Wrapper::Basic),
+        CredentialError::Malformed(SourceKind::Query, Wrapper::Text),
     ]
-    .map(CredentialError::as_str);
+    .map(|error| error.to_string());
     reasons.sort_unstable();
     assert!(
         reasons.windows(2).all(|pair| pair[0] != pair[1])
@@ -376,7 +385,7 @@ proptest! {
             let headers = [Some(header.as_str())];
             let presented = Presented { authorization: Some(authorization), headers: &headers, query: Some(&query) };
             let found = sources.extract(&prefix(), &presented, false);
-            prop_assert!(found.is_ok() || found.is_err_and(|error: CredentialError| !error.as_str().is_empty()));
+            prop_assert!(found.is_ok() || found.is_err_and(|error: CredentialError| !error.to_string().is_empty()));
             let _ = sources.for_public_route(&prefix(), &presented, true);
         }
         let _ = CredentialSources::default().add(&name);
