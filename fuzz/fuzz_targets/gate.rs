@@ -67,7 +67,7 @@ fn request(gate: &Gate, record: &Record, input: &str) {
     let head = RequestHead { method, url, header_names: "", headers: &headers };
     let admitted = match gate.admit(&head) {
         Err(denial) => {
-            let answer = denial.answer(gate.policy.realm());
+            let answer = denial.answer(gate.policy.wording());
             assert!((400..600).contains(&answer.status) && !answer.body("r").contains(PREFIX));
             assert_eq!(
                 answer.status == 401,

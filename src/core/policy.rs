@@ -24,6 +24,7 @@ use crate::request::credential::CredentialSources;
 use crate::request::header_filter::{HeaderFilter, METHOD_HEADERS};
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
+use crate::response::Wording;
 
 pub use error::{PolicyError, PolicyErrors};
 pub use vars::{VARIABLES, Variable};
@@ -63,7 +64,7 @@ pub struct Policy {
     allow_http: bool,
     imported_keys: bool,
     cors: Cors,
-    realm: Box<str>,
+    wording: Wording,
     kv_cache_ttl_secs: u32,
     kv_timeout_ms: u32,
     cache_entries: u32,
@@ -182,10 +183,10 @@ impl Policy {
         &self.cors
     }
 
-    /// The realm in the challenge of a 401; it needs no escaping in a quoted string.
+    /// How refusals are worded.
     #[must_use]
-    pub fn realm(&self) -> &str {
-        &self.realm
+    pub fn wording(&self) -> &Wording {
+        &self.wording
     }
 
     /// How long an edge location may serve its copy of a record.

@@ -5,7 +5,9 @@ mod code;
 mod denial;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 pub use cause::Cause;
 pub use code::{Code, Row};
 pub use denial::{Answer, Denial};
+pub use wording::Wording;

@@ -1,18 +1,14 @@
 //! The gate's own responses: refusals and CORS preflights.
 
-use keygate_core::policy::Policy;
 use keygate_core::policy::cors::Header;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::Denial;
+use keygate_core::response::{Denial, Wording};
 use web_sys::{Headers, Response, ResponseInit};
 
 use crate::answers::Prepared;
 use crate::config::Isolate;
 use crate::incoming::Incoming;
 use crate::telemetry;
-
-/// The realm before the policy is read.
-const REALM: &str = "api";
 
 /// Refuses a request and logs the refusal.
 pub(crate) fn refuse(
@@ -35,7 +31,10 @@ pub(crate) fn refuse(
 }
 
 fn prepare(isolate: Option<&Isolate>, denial: &Denial, cors: &[Header<'_>]) -> Prepared {
-    let answer = denial.answer(isolate.map_or(REALM, |isolate| Policy::realm(&isolate.gate.policy)));
+    let answer = match isolate {
+        Some(isolate) => denial.answer(isolate.gate.policy.wording()),
+        None => denial.answer(&Wording::default()),
+    };
     let init = init(answer.status, answer.headers.iter().chain(cors));
     Prepared { init, body: answer.body_around_id().map(str::to_owned) }
 }

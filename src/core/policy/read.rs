@@ -19,6 +19,7 @@ use crate::request::credential::CredentialSources;
 use crate::request::header_filter::HeaderFilter;
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
+use crate::response::Wording;
 use crate::text::json_error;
 use crate::text::unique_map::UniqueMap;
 
@@ -100,6 +101,7 @@ impl<'v> Reader<'v, '_> {
         let origin = origin.and_then(|value| self.origin("ORIGIN", value, allow_http));
         let key_prefix = self.key_prefix();
         let credential_sources = self.credential_sources();
+        let wording = Wording::new(&credential_sources, &self.realm());
         let methods = self.methods();
         Some(Policy {
             header_filter: self.header_filter(&credential_sources),
@@ -110,7 +112,7 @@ impl<'v> Reader<'v, '_> {
             path_rules,
             allow_http,
             imported_keys: self.boolean("IMPORTED_KEYS"),
-            realm: self.realm(),
+            wording,
             kv_cache_ttl_secs: self.integer("KV_CACHE_TTL_SECONDS", &(30..=86_400)),
             kv_timeout_ms: self.integer("KV_TIMEOUT_MS", &(100..=10_000)),
             cache_entries: self.integer("CACHE_ENTRIES", &(0..=100_000)),

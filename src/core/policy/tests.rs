@@ -109,7 +109,8 @@ fn every_variable_is_read_as_set() {
         ],
     }));
     assert_eq!(policy.key_prefix().as_str(), "acme_test");
-    assert_eq!((policy.realm(), policy.imported_keys(), policy.allow_http()), ("Acme", true, true));
+    assert_eq!(policy.wording().challenge(), "Bearer realm=\"Acme\"");
+    assert_eq!((policy.imported_keys(), policy.allow_http()), (true, true));
     assert_eq!((policy.kv_cache_ttl_secs(), policy.kv_timeout_ms()), (60, 500));
     assert_eq!((policy.cache_entries(), policy.cache_secs(), policy.stale_secs()), (5, 6, 7));
     assert_eq!((policy.origin_timeout_secs(), policy.rejection_logs_per_minute()), (8, 9));

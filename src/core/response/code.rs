@@ -39,7 +39,7 @@ pub struct Row {
     pub status: u16,
     /// RFC 9457 `title`: the same for every occurrence.
     pub title: &'static str,
-    /// RFC 9457 `detail`: what to do about it.
+    /// RFC 9457 `detail`: what to do about it. How a key is to be sent is added to those of a missing or malformed credential.
     pub detail: &'static str,
 }
 
@@ -81,13 +81,13 @@ impl Code {
                 "credential_missing",
                 401,
                 "No API key",
-                "Send an API key, for example as `Authorization: Bearer <key>`.",
+                "The request contains no API key.",
             ),
             Self::CredentialMalformed => (
                 "credential_malformed",
                 401,
                 "API key in a wrong form",
-                "The API key is in quotes, after a wrong scheme or in other text. Send the key alone, for example as `Authorization: Bearer <key>`.",
+                "The request contains an API key in quotes, after a wrong scheme or in other text.",
             ),
             Self::CredentialAmbiguous => {
                 ("credential_ambiguous", 400, "More than one credential", "Send exactly one API key, once.")

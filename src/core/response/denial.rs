@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::cause::Cause;
 use super::code::{Code, Row};
+use super::wording::Wording;
 use crate::key::KeyId;
 use crate::record::token::{Subject, joined};
 
@@ -15,21 +16,22 @@ const RETRY_AFTER_SECS: u32 = 5;
 
 impl Cause {
     /// RFC 6750, section 3: a challenge with every 401, and with the 403 for a missing scope.
-    fn challenge(&self, realm: &str) -> Option<String> {
+    fn challenge(&self, wording: &Wording) -> Option<String> {
+        let challenge = wording.challenge();
         match self.code() {
-            Code::CredentialMissing => Some(format!("Bearer realm=\"{realm}\"")),
+            Code::CredentialMissing => Some(challenge.to_owned()),
             Code::CredentialMalformed
             | Code::KeyInvalid
             | Code::KeyExpired
             | Code::KeyNotYetValid
             | Code::KeyDisabled
-            | Code::KeyRevoked => Some(format!("Bearer realm=\"{realm}\", error=\"invalid_token\"")),
+            | Code::KeyRevoked => Some(format!("{challenge}, error=\"invalid_token\"")),
             Code::ScopeMissing => {
                 let scope = match self {
                     Self::ScopeMissing { required } => joined(required),
                     _ => String::new(),
                 };
-                Some(format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scope}\""))
+                Some(format!("{challenge}, error=\"insufficient_scope\", scope=\"{scope}\""))
             }
             Code::CredentialAmbiguous
             | Code::IpNotAllowed
@@ -103,15 +105,15 @@ impl Answer {
 }
 
 impl Denial {
-    /// The response: a function of the code alone, except for `Allow`, `Retry-After`, the scopes and the request id.
+    /// The response: for a gate a function of the code alone, except for `Allow`, `Retry-After`, the scopes and the request id.
     #[must_use]
-    pub fn answer(&self, realm: &str) -> Answer {
+    pub fn answer(&self, wording: &Wording) -> Answer {
         let Row { code, status, title, detail, .. } = self.cause.code().row();
         let mut headers: Vec<(&'static str, Cow<'static, str>)> = Vec::with_capacity(6);
         headers.push(("content-type", "application/problem+json".into()));
         headers.push(("cache-control", "no-store".into()));
         headers.push(("x-content-type-options", "nosniff".into()));
-        if let Some(challenge) = self.cause.challenge(realm) {
+        if let Some(challenge) = self.cause.challenge(wording) {
             headers.push(("www-authenticate", challenge.into()));
         }
         if let Some(secs) = self.cause.retry_after_secs() {
@@ -121,7 +123,11 @@ impl Denial {
             headers.push(("allow", allow.clone().into()));
         }
         let status_text = status.to_string();
-        // The constants of the table contain no character that JSON escapes.
+        let detail = match self.cause.code() {
+            Code::CredentialMissing | Code::CredentialMalformed => format!("{detail} {}", wording.advice()),
+            _ => detail.to_owned(),
+        };
+        // The constants of the table and the advice contain no character that JSON escapes.
         let before_id = [
             "{\"type\":\"urn:problem-type:keygate:",
             code,
@@ -130,7 +136,7 @@ impl Denial {
             "\",\"status\":",
             &status_text,
             ",\"detail\":\"",
-            detail,
+            &detail,
             "\",\"code\":\"",
             code,
             "\",\"request_id\":\"",

@@ -3,7 +3,7 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-use super::{Cause, Code, Denial};
+use super::{Cause, Code, Denial, Wording};
 use crate::key::PepperId;
 use crate::key::{KeyError, KeyId};
 use crate::record::Record;
@@ -57,7 +57,7 @@ fn causes() -> Vec<(Cause, Code)> {
 }
 
 fn header(denial: &Denial, name: &str) -> Option<String> {
-    let answer = denial.answer("api");
+    let answer = denial.answer(&Wording::default());
     let mut values = answer.headers.iter().filter(|(other, _)| *other == name);
     let value = values.next().map(|(_, value)| value.to_string());
     assert_eq!(values.count(), 0, "{name} appears twice");
@@ -99,7 +99,7 @@ fn answers_of_one_kind_are_equal() {
     let mut seen = std::collections::BTreeMap::new();
     for (cause, code) in causes() {
         let denial = Denial::from(cause);
-        let answer = denial.answer("api");
+        let answer = denial.answer(&Wording::default());
         let varies = matches!(code, Code::MethodNotAllowed | Code::ScopeMissing | Code::RateLimited);
         assert_eq!(denial.kind().is_none(), varies, "{code:?}");
         if let Some(kind) = denial.kind() {
@@ -115,7 +115,7 @@ fn every_answer_matches_the_contract() {
     for (cause, code) in causes() {
         let row = code.row();
         let denial = Denial::from(cause);
-        let answer = denial.answer("api");
+        let answer = denial.answer(&Wording::default());
         assert_eq!(answer.status, row.status);
         assert_eq!(header(&denial, "content-type").as_deref(), Some("application/problem+json"));
         assert_eq!(header(&denial, "cache-control").as_deref(), Some("no-store"));
@@ -125,7 +125,9 @@ fn every_answer_matches_the_contract() {
 
         let body: serde_json::Value = serde_json::from_str(&answer.body("r-1")).unwrap();
         assert_eq!(body["type"], std::format!("urn:problem-type:keygate:{}", row.code));
-        assert_eq!((&body["title"], &body["detail"]), (&row.title.into(), &row.detail.into()));
+        let names_sources = matches!(code, Code::CredentialMissing | Code::CredentialMalformed);
+        let advice = if names_sources { " Send the API key as `Authorization: Bearer <key>`." } else { "" };
+        assert_eq!((&body["title"], &body["detail"]), (&row.title.into(), &[row.detail, advice].concat().into()));
         assert_eq!((&body["status"], &body["code"]), (&row.status.into(), &row.code.into()));
         assert_eq!(body["request_id"], "r-1");
         assert_eq!(body.get("error").is_some(), row.status == 401);
@@ -150,7 +152,7 @@ fn every_answer_matches_the_contract() {
 #[test]
 fn all_answers_are_equal_until_the_digest_has_matched() {
     let id = "4fTz0Qw9Lr2K".parse::<KeyId>().ok();
-    let answer = |cause, key_id| Denial { cause, key_id, subject: None }.answer("api");
+    let answer = |cause, key_id| Denial { cause, key_id, subject: None }.answer(&Wording::default());
     let first = answer(Cause::Key(KeyError::Prefix), None);
     for other in [
         answer(Cause::Key(KeyError::Length), None),

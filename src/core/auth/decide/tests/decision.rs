@@ -15,7 +15,7 @@ use crate::key::pepper::Pepper;
 use crate::key::{Key, KeyPrefix};
 use crate::record::Record;
 use crate::request::head::RequestHead;
-use crate::response::Code;
+use crate::response::{Code, Wording};
 use crate::time::UnixSeconds;
 
 const OTHER_PEPPER: &str = "T2xkUGVwcGVyRm9yVGVzdHNPbmx5QWJjZGVmZ2hpamtsbW4";
@@ -51,7 +51,7 @@ fn every_invalid_key_gets_the_same_response() {
         let denial = outcome(&gate, &request, found, NOW, |_| ()).unwrap_err();
         assert_eq!(denial.cause.code(), Code::KeyInvalid);
         assert!(denial.subject.is_none());
-        answers.push(denial.answer("api"));
+        answers.push(denial.answer(&Wording::default()));
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
 }
@@ -133,7 +133,7 @@ fn route_requires_all_its_scopes_and_a_listed_subject() {
         |_| (),
     )
     .unwrap_err();
-    let answer = denial.answer("api");
+    let answer = denial.answer(&Wording::default());
     assert!(answer.headers.contains(&(
         "www-authenticate",
         r#"Bearer realm="api", error="insufficient_scope", scope="admin audit""#.into()
@@ -298,7 +298,7 @@ fn request_is_refused_if_the_limiter_refuses_or_fails() {
         let got = match limited.settle(answer) {
             Ok(_) => "permit",
             Err(denial) => {
-                assert!(denial.answer("api").headers.iter().any(|(name, _)| *name == "retry-after"));
+                assert!(denial.answer(&Wording::default()).headers.iter().any(|(name, _)| *name == "retry-after"));
                 denial.cause.code().row().code
             }
         };
