@@ -3,7 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { assertAccepted, assertRefused } from "./support/contract.js";
+import { valuesOf } from "./support/origin.js";
 import { boot } from "./support/world.js";
+
+const basic = (user, password) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
 let world;
 let gates;
@@ -13,6 +17,8 @@ before(async () => {
     header: { vars: { CREDENTIALS: ["header:api-key"] } },
     basic: { vars: { CREDENTIALS: ["basic", "header:x-api-key"] } },
     query: { vars: { CREDENTIALS: ["query:key"] } },
+    whole: { vars: { CREDENTIALS: ["authorization", "header:x-api-key", "query:key"] } },
+    both: { vars: { CREDENTIALS: ["bearer", "authorization"] } },
   }));
   ({ gates } = world);
 });
@@ -23,6 +29,7 @@ describe("a refusal names the configured sources:", () => {
     ["gate", "`Authorization: Bearer <key>` or `X-Api-Key: <key>`", 'Bearer realm="api"'],
     ["header", "`Api-Key: <key>`", 'ApiKey realm="api", header="api-key"'],
     ["basic", "`X-Api-Key: <key>` or `Authorization: Basic base64(<key>:)`", 'Basic realm="api"'],
+    ["whole", "`Authorization: <key>` or `X-Api-Key: <key>` or `?key=<key>`", 'ApiKey realm="api", header="authorization"'],
     ["query", "`?key=<key>`", 'ApiKey realm="api", query="key"'],
   ];
   for (const [name, sources, challenge] of rows) {
@@ -39,5 +46,40 @@ describe("a refusal names the configured sources:", () => {
         assert.ok(!answer.text.includes(key));
       }
     });
+  }
+});
+
+describe("a key is read from, and nothing of it is forwarded:", () => {
+  const foreign = "of-the-origin";
+  const rows = [
+    ["authorization, as its whole value", "whole", (key) => ({ headers: { Authorization: key } })],
+    ["authorization, beside bearer", "both", (key) => ({ headers: { Authorization: key } })],
+    ["bearer, beside authorization", "both", (key) => ({ headers: { Authorization: `Bearer ${key}` } })],
+    ["basic, as user name", "basic", (key) => ({ headers: { Authorization: basic(key, "") } })],
+    ["basic, as user name with a password", "basic", (key) => ({ headers: { Authorization: basic(key, "x") } })],
+    ["basic, as password", "basic", (key) => ({ headers: { Authorization: basic("api", key) } })],
+    ["bearer, beside a foreign X-API-Key", "gate", (key) => ({ key, headers: { "X-API-Key": foreign } })],
+    ["a header, beside a foreign parameter", "whole", (key) => ({ target: `/v1/things?key=${foreign}&a=1`, headers: { "X-API-Key": key } })],
+    ["a parameter, beside a foreign header", "whole", (key) => ({ target: `/v1/things?a=1&key=${key}`, headers: { "X-API-Key": foreign } })],
+  ];
+  for (const [name, gate, request] of rows) {
+    test(name, async () => {
+      const issued = await world.issue();
+      const { seen } = await assertAccepted(gates[gate], { target: "/v1/things?a=1", ...request(issued.key) }, issued);
+      assert.equal(seen.url, "/v1/things?a=1");
+      for (const header of ["authorization", "x-api-key"]) assert.deepEqual(valuesOf(seen, header), [], header);
+    });
+  }
+});
+
+test("two keys are ambiguous in any two sources, and in basic's user name and password", async () => {
+  const [one, two] = [await world.issue(), await world.issue()];
+  for (const [gate, headers] of [
+    ["whole", { Authorization: one.key, "X-API-Key": two.key }],
+    ["basic", { Authorization: basic(one.key, two.key) }],
+    ["basic", { Authorization: basic(one.key, "x"), "X-API-Key": two.key }],
+    ["gate", { Authorization: `Bearer ${one.key}`, "X-API-Key": `for-the-origin:${two.key}` }],
+  ]) {
+    await assertRefused(gates[gate], { target: "/v1/things", headers }, "credential_ambiguous");
   }
 });

@@ -156,6 +156,8 @@ impl Request {
         let mut request = Self { url: Zeroizing::new(format!("{GATE}{path}")), header: None };
         if sources.bearer() {
             request.header = Some(("authorization".into(), Zeroizing::new(format!("Bearer {key}"))));
+        } else if sources.authorization() {
+            request.header = Some(("authorization".into(), Zeroizing::new(key.to_owned())));
         } else if let Some(first) = sources.header_names().first() {
             request.header = Some((first.to_string(), Zeroizing::new(key.to_owned())));
         } else if sources.basic() {

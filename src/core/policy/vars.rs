@@ -23,7 +23,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "KEY_PREFIX", form: KeyPrefix::ALLOWED, default: "required" },
     Variable {
         name: "CREDENTIALS",
-        form: "array of `bearer`, `basic`, `header:<name>`, `query:<name>`",
+        form: "array of `bearer`, `authorization`, `basic`, `header:<name>`, `query:<name>`",
         default: r#"["bearer","header:x-api-key"]"#,
     },
     Variable {
@@ -80,7 +80,7 @@ mod tests {
         ("KEY_PREFIX", "The prefix of every key of this environment."),
         (
             "CREDENTIALS",
-            "The credential sources: where a request may carry its key. The gate strips them all before it forwards.",
+            "The credential sources: where a request may carry its key. `authorization` is a key as the whole `Authorization`; in `basic` it is the user name or the password. The gate strips them all before it forwards.",
         ),
         (
             "ROUTES",

@@ -33,6 +33,7 @@ pub const CREDENTIAL_MAX_LEN: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub struct CredentialSources {
     bearer: bool,
+    authorization: bool,
     basic: bool,
     headers: Vec<Box<str>>, // INVARIANT: a-z, 0-9 and `-`; none twice
     query: Option<Box<str>>,
@@ -121,8 +122,8 @@ pub enum CredentialError {
     /// A credential header has two values.
     #[error("a credential header has two values")]
     RepeatedHeader,
-    /// A bearer `Authorization` has two values.
-    #[error("a bearer Authorization has two values")]
+    /// An `Authorization` for the gate has two values.
+    #[error("an Authorization for the gate has two values")]
     RepeatedAuthorization,
     /// The query contains the parameter twice.
     #[error("the query contains the credential parameter twice")]
@@ -143,6 +144,12 @@ impl CredentialSources {
     #[must_use]
     pub fn bearer(&self) -> bool {
         self.bearer
+    }
+
+    /// Whether the whole value of `Authorization` is a source.
+    #[must_use]
+    pub fn authorization(&self) -> bool {
+        self.authorization
     }
 
     /// Whether a basic `Authorization` is a source.
@@ -167,7 +174,8 @@ impl CredentialSources {
     ///
     /// An `Authorization` without a key of the gate is *foreign*: if another source contains the key, it is for the origin.
     /// If no other source contains anything, the value of a bearer or basic one (if that scheme is a source) is the
-    /// credential, whether valid or not; a value of another scheme is not a credential.
+    /// credential, whether valid or not; a value of another scheme is not a credential. A foreign value of another source beside a
+    /// key of the gate is not a credential either.
     ///
     /// A value that contains `prefix_` once, but not at its start, is a key in a wrong form; so is a key with nothing but
     /// punctuation after it.
@@ -233,42 +241,47 @@ impl CredentialSources {
         let could_be_key =
             |text: &CredentialText<'_>| imported_keys && ImportedKey::parse(text.expose()).is_some();
         let others = self.in_others(prefix, presented, could_be_key)?;
+        let is_second_key = others.foreign.iter().any(could_be_key);
         let authorization = self.in_authorization(prefix, presented)?;
         if let Some(error) = others.malformed {
             return Err(match authorization {
-                InAuthorization::Nothing => error,
-                InAuthorization::Foreign { candidate, .. }
-                    if !candidate.as_ref().is_some_and(could_be_key) =>
-                {
-                    error
-                }
                 InAuthorization::Malformed(_) => CredentialError::KeyInForeignAuthorization,
-                InAuthorization::Key(_) | InAuthorization::Foreign { .. } => CredentialError::Different,
+                InAuthorization::Key(_) => CredentialError::Different,
+                InAuthorization::Foreign { candidate: Some(text), .. } if could_be_key(&text) => {
+                    CredentialError::Different
+                }
+                _ if is_second_key => CredentialError::Different,
+                InAuthorization::Nothing | InAuthorization::Foreign { .. } => error,
             });
         }
         let query = self.without_credential(presented.query);
         let (credential, authorization, is_foreign) = match authorization {
-            InAuthorization::Nothing => (others.credential, AuthorizationHandling::Strip, false),
-            InAuthorization::Key(key) => {
-                (at_most_one(Some(key), others.credential)?, AuthorizationHandling::Strip, false)
+            InAuthorization::Nothing => {
+                (others.credential(is_second_key)?, AuthorizationHandling::Strip, false)
             }
-            InAuthorization::Malformed(error) if others.credential.is_none() => return Err(error),
+            InAuthorization::Key(_) if is_second_key => return Err(CredentialError::Different),
+            InAuthorization::Key(key) => {
+                (at_most_one(Some(key), others.own)?, AuthorizationHandling::Strip, false)
+            }
+            InAuthorization::Malformed(error) if others.own.is_none() && !is_second_key => return Err(error),
             InAuthorization::Malformed(_) => return Err(CredentialError::KeyInForeignAuthorization),
-            InAuthorization::Foreign { value, candidate } => match (others.credential, candidate) {
-                (Some(key), Some(candidate)) if key.is_same(&candidate) => {
-                    (Some(key), AuthorizationHandling::Strip, false)
+            InAuthorization::Foreign { value, candidate } => {
+                match (others.credential(is_second_key)?, candidate) {
+                    (Some(key), Some(candidate)) if key.is_same(&candidate) => {
+                        (Some(key), AuthorizationHandling::Strip, false)
+                    }
+                    (Some(key), _) if contains_text(value, key.expose()) => {
+                        return Err(CredentialError::KeyInForeignAuthorization);
+                    }
+                    // It could be a second valid key, which must not reach the origin.
+                    (Some(_), Some(candidate)) if could_be_key(&candidate) => {
+                        return Err(CredentialError::Different);
+                    }
+                    (Some(key), _) => (Some(key), AuthorizationHandling::Keep, true),
+                    (None, Some(candidate)) => (Some(candidate), AuthorizationHandling::Strip, true),
+                    (None, None) => (None, AuthorizationHandling::Keep, true),
                 }
-                (Some(key), _) if contains_text(value, key.expose()) => {
-                    return Err(CredentialError::KeyInForeignAuthorization);
-                }
-                // It could be a second valid key, which must not reach the origin.
-                (Some(_), Some(candidate)) if could_be_key(&candidate) => {
-                    return Err(CredentialError::Different);
-                }
-                (Some(key), _) => (Some(key), AuthorizationHandling::Keep, true),
-                (None, Some(candidate)) => (Some(candidate), AuthorizationHandling::Strip, true),
-                (None, None) => (None, AuthorizationHandling::Keep, true),
-            },
+            }
         };
         Ok(Resolved { extracted: Extracted { credential, authorization, query }, is_foreign })
     }
@@ -290,12 +303,12 @@ impl CredentialSources {
             if value.len() <= CREDENTIAL_MAX_LEN && contains_comma(value) && malformed.is_none() {
                 return Err(CredentialError::RepeatedHeader);
             }
-            others.add(text, malformed)?;
+            others.add(prefix, text, malformed)?;
         }
         if let Some(text) = self.in_query(presented)? {
             let malformed =
                 malformed(prefix, SourceKind::Query, text.expose()).filter(|_| !could_be_key(&text));
-            others.add(text, malformed)?;
+            others.add(prefix, text, malformed)?;
         }
         Ok(others)
     }
@@ -360,6 +373,11 @@ impl CredentialSources {
                 return Ok(InAuthorization::Nothing);
             }
             in_basic(prefix, text)?
+        } else if self.authorization && text.is_empty() {
+            if contains_comma(value) && wrapped(prefix, SourceKind::Authorization, value).is_none() {
+                return Err(CredentialError::RepeatedAuthorization);
+            }
+            Some(CredentialText(Text::Borrowed(value)))
         } else {
             None
         };
@@ -402,25 +420,41 @@ enum InAuthorization<'a> {
 /// The content of the sources other than `Authorization`.
 #[derive(Default)]
 struct Others<'a> {
-    credential: Option<CredentialText<'a>>,
-    /// There is a key in a wrong form, and nothing else.
+    /// A text that contains the prefix of the gate's keys.
+    own: Option<CredentialText<'a>>,
+    /// The texts without it.
+    foreign: Vec<CredentialText<'a>>,
+    /// A key in a wrong form. INVARIANT: then `own` is `None`
     malformed: Option<CredentialError>,
 }
 
 impl<'a> Others<'a> {
     fn add(
         &mut self,
+        prefix: &KeyPrefix,
         text: CredentialText<'a>,
         malformed: Option<CredentialError>,
     ) -> Result<(), CredentialError> {
-        if self.malformed.is_some() || (malformed.is_some() && self.credential.is_some()) {
+        if malformed.is_none() && prefix_count(text.expose(), prefix) == 0 {
+            self.foreign.push(text);
+            return Ok(());
+        }
+        if self.malformed.is_some() || (malformed.is_some() && self.own.is_some()) {
             return Err(CredentialError::Different);
         }
         match malformed {
             Some(error) => self.malformed = Some(error),
-            None => self.credential = at_most_one(self.credential.take(), Some(text))?,
+            None => self.own = at_most_one(self.own.take(), Some(text))?,
         }
         Ok(())
+    }
+
+    /// The one credential: the key of the gate, or what all foreign texts are. `is_second_key`: a foreign one could be a key.
+    fn credential(self, is_second_key: bool) -> Result<Option<CredentialText<'a>>, CredentialError> {
+        if self.own.is_some() {
+            return if is_second_key { Err(CredentialError::Different) } else { Ok(self.own) };
+        }
+        self.foreign.into_iter().try_fold(None, |found, text| at_most_one(found, Some(text)))
     }
 }
 

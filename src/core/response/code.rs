@@ -77,12 +77,9 @@ impl Code {
     #[expect(clippy::too_many_lines, reason = "a table, which is not split")]
     pub const fn row(self) -> Row {
         let (code, status, title, detail) = match self {
-            Self::CredentialMissing => (
-                "credential_missing",
-                401,
-                "No API key",
-                "The request contains no API key.",
-            ),
+            Self::CredentialMissing => {
+                ("credential_missing", 401, "No API key", "The request contains no API key.")
+            }
             Self::CredentialMalformed => (
                 "credential_malformed",
                 401,

@@ -127,7 +127,10 @@ fn every_answer_matches_the_contract() {
         assert_eq!(body["type"], std::format!("urn:problem-type:keygate:{}", row.code));
         let names_sources = matches!(code, Code::CredentialMissing | Code::CredentialMalformed);
         let advice = if names_sources { " Send the API key as `Authorization: Bearer <key>`." } else { "" };
-        assert_eq!((&body["title"], &body["detail"]), (&row.title.into(), &[row.detail, advice].concat().into()));
+        assert_eq!(
+            (&body["title"], &body["detail"]),
+            (&row.title.into(), &[row.detail, advice].concat().into())
+        );
         assert_eq!((&body["status"], &body["code"]), (&row.status.into(), &row.code.into()));
         assert_eq!(body["request_id"], "r-1");
         assert_eq!(body.get("error").is_some(), row.status == 401);

@@ -23,6 +23,9 @@ impl Wording {
         if sources.bearer() {
             forms.push("Authorization: Bearer <key>".into());
         }
+        if sources.authorization() {
+            forms.push("Authorization: <key>".into());
+        }
         forms.extend(sources.header_names().iter().map(|name| format!("{}: <key>", capitalized(name))));
         if sources.basic() {
             forms.push("Authorization: Basic base64(<key>:)".into());
@@ -33,6 +36,8 @@ impl Wording {
             format!("Bearer realm=\"{realm}\"")
         } else if sources.basic() {
             format!("Basic realm=\"{realm}\"")
+        } else if sources.authorization() {
+            format!("ApiKey realm=\"{realm}\", header=\"authorization\"")
         } else if let Some(name) = sources.header_names().first() {
             format!("ApiKey realm=\"{realm}\", header=\"{name}\"")
         } else {
@@ -102,6 +107,11 @@ mod tests {
                 r#"["basic","header:x-api-key"]"#,
                 "Send the API key as `X-Api-Key: <key>` or `Authorization: Basic base64(<key>:)`.",
                 r#"Basic realm="my api""#,
+            ),
+            (
+                r#"["authorization","header:x-api-key"]"#,
+                "Send the API key as `Authorization: <key>` or `X-Api-Key: <key>`.",
+                r#"ApiKey realm="my api", header="authorization""#,
             ),
             (
                 r#"["query:api_key"]"#,

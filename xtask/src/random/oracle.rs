@@ -71,6 +71,8 @@ pub(super) fn carried(bytes: &[u8], ring: &Ring) -> Carried {
     }
     let found = match (key, is_bearer && !token.is_empty()) {
         ("", false) => return Carried::Nothing,
+        // Beside a key of ours, so is a value of the other header.
+        (key, true) if is_ours && !key.contains("acme_live_") && !key.contains(',') => token,
         ("", true) => token,
         // A bearer token without our prefix is the origin's own business beside a key.
         (key, _) if !is_ours || key == token => key,

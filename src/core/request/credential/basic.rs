@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 use super::{CREDENTIAL_MAX_LEN, CredentialError, CredentialText, Text, not_blank};
 use crate::key::KeyPrefix;
 
-/// The credential in `user:password` (RFC 7617): the password, or the user name where there is no password.
+/// The credential in `user:password` (RFC 7617): the one with the prefix of the gate's keys; if neither has it, the password, or
+/// the user name where there is no password.
 pub(super) fn in_basic(
     prefix: &KeyPrefix,
     text: &str,
@@ -21,8 +22,10 @@ pub(super) fn in_basic(
         return Ok(None);
     };
     let (user, password) = pair.split_once(':').unwrap_or((pair, ""));
-    let key = if password.is_empty() { user } else { password };
-    if key != user && prefix.strip(key).is_some() && prefix.strip(user).is_some() {
+    let is_own = |text| prefix.strip(text).is_some();
+    let is_user = password.is_empty() || (is_own(user) && !is_own(password));
+    let (key, other) = if is_user { (user, password) } else { (password, user) };
+    if key != other && is_own(key) && prefix.is_in(other) {
         return Err(CredentialError::Different);
     }
     let owned = || CredentialText(Text::Decoded(Zeroizing::new(key.into())));

@@ -12,8 +12,10 @@ const NAME_MAX_LEN: usize = 64;
 /// Why a string is not a credential source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum CredentialSourceError {
-    /// None of the four forms.
-    #[error("is not a credential source: `bearer`, `basic`, `header:<name>` or `query:<name>`")]
+    /// None of the five forms.
+    #[error(
+        "is not a credential source: `bearer`, `authorization`, `basic`, `header:<name>` or `query:<name>`"
+    )]
     Form,
     /// Not a header name of a-z, 0-9 and `-`.
     #[error(
@@ -22,7 +24,7 @@ pub(crate) enum CredentialSourceError {
     HeaderName,
     /// A header that has another meaning.
     #[error(
-        "names a header that the gate, the platform or HTTP itself uses (write `bearer` or `basic` for authorization)"
+        "names a header that the gate, the platform or HTTP itself uses (write `bearer`, `authorization` or `basic` for authorization)"
     )]
     HeaderReserved,
     /// Not a parameter name of plain characters.
@@ -79,12 +81,13 @@ const RESERVED: [&str; 31] = [
 ];
 
 impl CredentialSources {
-    /// Adds `bearer`, `basic`, `header:<name>` or `query:<name>`.
+    /// Adds `bearer`, `authorization`, `basic`, `header:<name>` or `query:<name>`.
     ///
     /// # Errors
     /// Every variant of [`CredentialSourceError`].
     pub(crate) fn add(&mut self, text: &str) -> Result<(), CredentialSourceError> {
         let count = usize::from(self.bearer)
+            + usize::from(self.authorization)
             + usize::from(self.basic)
             + usize::from(self.query.is_some())
             + self.headers.len();
@@ -93,6 +96,7 @@ impl CredentialSources {
         }
         match text.split_once(':') {
             None if text == "bearer" => set_once(&mut self.bearer),
+            None if text == "authorization" => set_once(&mut self.authorization),
             None if text == "basic" => set_once(&mut self.basic),
             Some(("header", name)) => self.add_header(name),
             Some(("query", name)) => self.add_query(name),

@@ -150,12 +150,44 @@ fn second_credential_that_could_be_an_imported_key_is_rejected() {
 }
 
 #[test]
+fn foreign_value_beside_a_key_that_could_be_an_imported_key_is_rejected() {
+    const OTHER: &str = "0123456789abcdef0123456789abcdef";
+    let sources = sources(&["bearer", "header:x-api-key", "header:x-key", "query:k"]);
+    let (query, short) = (std::format!("k={OTHER}"), "k=short");
+    for (headers, query, imported_keys, refused) in [
+        ([Some(OTHER), None], None, true, true),
+        ([Some(OTHER), None], None, false, false),
+        ([Some("short"), Some("other")], Some(short), true, false),
+        ([None, Some(OTHER)], None, true, true),
+        ([None, None], Some(query.as_str()), true, true),
+        ([None, None], Some(query.as_str()), false, false),
+    ] {
+        let presented = Presented { authorization: Some("Bearer acme_live_k"), headers: &headers, query };
+        let found = sources.extract(&prefix(), &presented, imported_keys);
+        assert_eq!(found.err(), refused.then_some(CredentialError::Different), "{headers:?} {query:?}");
+    }
+}
+
+#[test]
+fn imported_key_that_contains_the_prefix_is_a_credential() {
+    let sources = sources(&["header:x-api-key"]);
+    let key = "old-acme_live_0123456789abcdef";
+    let presented = Presented { headers: &[Some(key)], ..Presented::default() };
+    let found = sources.extract(&prefix(), &presented, true).unwrap();
+    assert_eq!(found.credential.unwrap().expose(), key);
+    let malformed = CredentialError::Malformed(SourceKind::Header, Wrapper::Text);
+    assert_eq!(sources.extract(&prefix(), &presented, false).err(), Some(malformed));
+}
+
+#[test]
 fn malformed_credential_sources_are_rejected() {
     for source in [
         "",
         "Bearer",
         "bearer:",
         "basic:x",
+        "authorization:",
+        "Authorization",
         "header",
         "header:",
         "header:x_api_key",
@@ -207,13 +239,15 @@ fn malformed_credential_sources_are_rejected() {
 
 #[test]
 fn credential_sources_are_as_configured() {
-    for (list, bearer, basic, query) in [
-        (&["bearer", "header:x-api-key"][..], true, false, None),
-        (&["basic"], false, true, None),
-        (&["query:k", "header:x-key"], false, false, Some("k")),
+    for (list, bearer, authorization, basic, query) in [
+        (&["bearer", "header:x-api-key"][..], true, false, false, None),
+        (&["basic"], false, false, true, None),
+        (&["authorization", "bearer"], true, true, false, None),
+        (&["query:k", "header:x-key"], false, false, false, Some("k")),
     ] {
         let sources = sources(list);
-        assert_eq!((sources.bearer(), sources.basic(), sources.query_name()), (bearer, basic, query));
+        let read = (sources.bearer(), sources.authorization(), sources.basic(), sources.query_name());
+        assert_eq!(read, (bearer, authorization, basic, query));
     }
 }
 
@@ -307,7 +341,7 @@ fn key_in_base64_of_either_alphabet_is_found_at_any_offset() {
             let authorization = std::format!("Basic {written}");
             let presented = Presented {
                 authorization: Some(&authorization),
-                headers: &[Some("another-key")],
+                headers: &[Some("acme_live_another")],
                 ..Presented::default()
             };
             let found = sources.extract(&prefix(), &presented, false).map(|_| ());
@@ -342,7 +376,8 @@ proptest! {
     fn two_different_keys_are_never_accepted_as_one(
         one in credential(), two in credential(), three in credential(), scheme in 0..3_usize,
     ) {
-        let sources = sources(&["bearer", "basic", "header:x-api-key", "header:x-key", "query:k"]);
+        let sources =
+            sources(&["bearer", "authorization", "basic", "header:x-api-key", "header:x-key", "query:k"]);
         let scheme = ["Bearer", "Basic", "Other"][scheme];
         let authorization = std::format!("{scheme} {one}");
         let query = std::format!("k={three}");

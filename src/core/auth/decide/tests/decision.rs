@@ -298,7 +298,9 @@ fn request_is_refused_if_the_limiter_refuses_or_fails() {
         let got = match limited.settle(answer) {
             Ok(_) => "permit",
             Err(denial) => {
-                assert!(denial.answer(&Wording::default()).headers.iter().any(|(name, _)| *name == "retry-after"));
+                assert!(
+                    denial.answer(&Wording::default()).headers.iter().any(|(name, _)| *name == "retry-after")
+                );
                 denial.cause.code().row().code
             }
         };
