@@ -10,4 +10,4 @@ mod wording;
 pub use cause::Cause;
 pub use code::{Code, Row};
 pub use denial::{Answer, Denial};
-pub use wording::Wording;
+pub use wording::{ErrorFormat, Wording};

@@ -19,7 +19,7 @@ use crate::request::credential::CredentialSources;
 use crate::request::header_filter::HeaderFilter;
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
-use crate::response::Wording;
+use crate::response::{ErrorFormat, Wording};
 use crate::text::json_error;
 use crate::text::unique_map::UniqueMap;
 
@@ -101,7 +101,7 @@ impl<'v> Reader<'v, '_> {
         let origin = origin.and_then(|value| self.origin("ORIGIN", value, allow_http));
         let key_prefix = self.key_prefix();
         let credential_sources = self.credential_sources();
-        let wording = Wording::new(&credential_sources, &self.realm());
+        let wording = Wording::new(&credential_sources, &self.realm(), self.error_format());
         let methods = self.methods();
         Some(Policy {
             header_filter: self.header_filter(&credential_sources),
@@ -183,6 +183,19 @@ impl<'v> Reader<'v, '_> {
             self.errors.add_text("REALM", &text, format_args!("is not {allowed}"));
         }
         text.into()
+    }
+
+    fn error_format(&mut self) -> ErrorFormat {
+        let allowed = "`problem` or `openai`";
+        let value = self.var("ERROR_FORMAT");
+        match value.and_then(|value| self.errors.text("ERROR_FORMAT", value, allowed)).as_deref() {
+            Some("openai") => ErrorFormat::OpenAi,
+            Some("problem") | None => ErrorFormat::Problem,
+            Some(other) => {
+                self.errors.add_text("ERROR_FORMAT", other, format_args!("is not {allowed}"));
+                ErrorFormat::Problem
+            }
+        }
     }
 
     fn credential_sources(&mut self) -> CredentialSources {

@@ -41,6 +41,7 @@ pub const VARIABLES: &[Variable] = &[
         form: "1 to 64 printable ASCII characters without `\"` and `\\`",
         default: r#""api""#,
     },
+    Variable { name: "ERROR_FORMAT", form: "`problem` or `openai`", default: r#""problem""# },
     Variable { name: "ALLOW_HTTP", form: "true or false", default: "false" },
     Variable { name: "ALLOW_ENCODED_SLASH", form: "true or false", default: "false" },
     Variable { name: "CASE_INSENSITIVE_PATHS", form: "true or false", default: "false" },
@@ -88,6 +89,10 @@ mod tests {
         ),
         ("METHODS", "The methods that the gate accepts."),
         ("REALM", "The realm in the `WWW-Authenticate` header of a 401."),
+        (
+            "ERROR_FORMAT",
+            "The body of a refusal: RFC 9457, or the `error` object that the SDKs of OpenAI and Stripe read.",
+        ),
         (
             "ALLOW_HTTP",
             "Whether the gate accepts plain HTTP from loopback and forwards over plain HTTP to any origin; for development.",

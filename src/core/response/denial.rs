@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::cause::Cause;
 use super::code::{Code, Row};
-use super::wording::Wording;
+use super::wording::{ErrorFormat, Wording};
 use crate::key::KeyId;
 use crate::record::token::{Subject, joined};
 
@@ -90,7 +90,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body: RFC 9457 JSON with `code`, `request_id` and (for clients of the Flask guides) `error`.
+    /// The body: RFC 9457 JSON with `code`, `request_id` and (for clients of the Flask guides) `error`; or OpenAI's format.
     #[must_use]
     pub fn body(&self, request_id: &str) -> String {
         let [before, after] = &self.body;
@@ -110,7 +110,11 @@ impl Denial {
     pub fn answer(&self, wording: &Wording) -> Answer {
         let Row { code, status, title, detail, .. } = self.cause.code().row();
         let mut headers: Vec<(&'static str, Cow<'static, str>)> = Vec::with_capacity(6);
-        headers.push(("content-type", "application/problem+json".into()));
+        let content_type = match wording.format() {
+            ErrorFormat::Problem => "application/problem+json",
+            ErrorFormat::OpenAi => "application/json",
+        };
+        headers.push(("content-type", content_type.into()));
         headers.push(("cache-control", "no-store".into()));
         headers.push(("x-content-type-options", "nosniff".into()));
         if let Some(challenge) = self.cause.challenge(wording) {
@@ -122,27 +126,33 @@ impl Denial {
         if let Cause::Method { allow } = &self.cause {
             headers.push(("allow", allow.clone().into()));
         }
-        let status_text = status.to_string();
         let detail = match self.cause.code() {
             Code::CredentialMissing | Code::CredentialMalformed => format!("{detail} {}", wording.advice()),
             _ => detail.to_owned(),
         };
         // The constants of the table and the advice contain no character that JSON escapes.
-        let before_id = [
-            "{\"type\":\"urn:problem-type:keygate:",
-            code,
-            "\",\"title\":\"",
-            title,
-            "\",\"status\":",
-            &status_text,
-            ",\"detail\":\"",
-            &detail,
-            "\",\"code\":\"",
-            code,
-            "\",\"request_id\":\"",
-        ];
-        let after_id = if status == 401 { "\",\"error\":\"Unauthorized access\"}" } else { "\"}" };
-        Answer { status, headers, body: [before_id.concat(), after_id.to_owned()] }
+        let body = match wording.format() {
+            ErrorFormat::Problem => {
+                let error = if status == 401 { ",\"error\":\"Unauthorized access\"" } else { "" };
+                let problem_type = format!("urn:problem-type:keygate:{code}");
+                [
+                    format!(
+                        "{{\"type\":\"{problem_type}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\",\"request_id\":\""
+                    ),
+                    format!("\"{error}}}"),
+                ]
+            }
+            ErrorFormat::OpenAi => {
+                let kind = openai_type(status);
+                [
+                    format!(
+                        "{{\"error\":{{\"message\":\"{detail}\",\"type\":\"{kind}\",\"code\":\"{code}\",\"param\":null}},\"request_id\":\""
+                    ),
+                    "\"}".to_owned(),
+                ]
+            }
+        };
+        Answer { status, headers, body }
     }
 
     /// The number of the code, if [`Denial::answer`] depends on nothing else; below 32.
@@ -156,5 +166,16 @@ impl Denial {
                 Some(kind)
             }
         }
+    }
+}
+
+/// The `type` of an error in OpenAI's format.
+fn openai_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
     }
 }

@@ -3,12 +3,12 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-use super::{Cause, Code, Denial, Wording};
+use super::{Answer, Cause, Code, Denial, ErrorFormat, Wording};
 use crate::key::PepperId;
 use crate::key::{KeyError, KeyId};
 use crate::record::Record;
 use crate::record::token::{Plan, Scope};
-use crate::request::credential::{CredentialError, SourceKind, Wrapper};
+use crate::request::credential::{CredentialError, CredentialSources, SourceKind, Wrapper};
 use crate::request::path::PathError;
 use crate::time::UnixSeconds;
 
@@ -150,6 +150,33 @@ fn every_answer_matches_the_contract() {
     }
     let limited = Denial::from(Cause::RateLimited { retry_after_secs: 60 });
     assert_eq!(header(&limited, "retry-after").as_deref(), Some("60"));
+}
+
+#[test]
+fn openai_format_has_an_error_object() {
+    let wording = Wording::new(&CredentialSources::default(), "api", ErrorFormat::OpenAi);
+    for (cause, code) in causes() {
+        let row = code.row();
+        let denial = Denial::from(cause);
+        let (answer, problem) = (denial.answer(&wording), denial.answer(&Wording::default()));
+        assert_eq!(answer.status, row.status);
+        assert_eq!(answer.headers[0], ("content-type", "application/json".into()));
+        let names = |answer: &Answer| answer.headers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert_eq!(names(&answer), names(&problem), "{code:?}");
+        let body: serde_json::Value = serde_json::from_str(&answer.body("r-1")).unwrap();
+        let kind = match row.status {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            400 | 405 => "invalid_request_error",
+            _ => "api_error",
+        };
+        let error = &body["error"];
+        assert!(error["message"].as_str().unwrap().starts_with(row.detail), "{body}");
+        assert_eq!((&error["type"], &error["code"]), (&kind.into(), &row.code.into()));
+        assert!(error["param"].is_null() && error.as_object().unwrap().len() == 4);
+        assert_eq!((&body["request_id"], body.as_object().unwrap().len()), (&"r-1".into(), 2));
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! How a gate words its refusals: how a key is to be sent, and the challenge. Both follow from `CREDENTIALS` and `REALM`.
+//! How a gate words its refusals: how a key is to be sent, the challenge, and the format of the body. They follow from `CREDENTIALS`,
+//! `REALM` and `ERROR_FORMAT`.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -7,9 +8,20 @@ use alloc::vec::Vec;
 
 use crate::request::credential::CredentialSources;
 
+/// The format of the body: `ERROR_FORMAT`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// RFC 9457.
+    #[default]
+    Problem,
+    /// An `error` object with `message`, `type` and `code`, as the SDKs of OpenAI and Stripe read it.
+    OpenAi,
+}
+
 /// How a gate words its refusals.
 #[derive(Clone, Debug)]
 pub struct Wording {
+    format: ErrorFormat,
     /// A sentence for the caller. INVARIANT: no character that JSON escapes
     advice: Box<str>,
     /// The scheme and the parameters of the challenge.
@@ -18,7 +30,7 @@ pub struct Wording {
 
 impl Wording {
     /// The wording of a gate with these sources; `realm` needs no escaping in a quoted string.
-    pub(crate) fn new(sources: &CredentialSources, realm: &str) -> Self {
+    pub(crate) fn new(sources: &CredentialSources, realm: &str, format: ErrorFormat) -> Self {
         let mut forms: Vec<String> = Vec::new();
         if sources.bearer() {
             forms.push("Authorization: Bearer <key>".into());
@@ -43,7 +55,12 @@ impl Wording {
         } else {
             format!("ApiKey realm=\"{realm}\", query=\"{}\"", sources.query_name().unwrap_or_default())
         };
-        Self { advice: advice.into(), challenge: challenge.into() }
+        Self { format, advice: advice.into(), challenge: challenge.into() }
+    }
+
+    /// The format of the body.
+    pub(crate) fn format(&self) -> ErrorFormat {
+        self.format
     }
 
     /// How a key is to be sent.
@@ -61,6 +78,7 @@ impl Default for Wording {
     /// The wording of a gate whose variables are invalid, so that its sources and its realm are not known.
     fn default() -> Self {
         Self {
+            format: ErrorFormat::default(),
             advice: "Send the API key as `Authorization: Bearer <key>`.".into(),
             challenge: "Bearer realm=\"api\"".into(),
         }
