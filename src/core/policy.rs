@@ -24,6 +24,7 @@ use crate::request::credential::CredentialSources;
 use crate::request::header_filter::{HeaderFilter, METHOD_HEADERS};
 use crate::request::method::Methods;
 use crate::request::path::PathRules;
+use crate::request::via::VIA_HEADER;
 use crate::response::Wording;
 
 pub use error::{PolicyError, PolicyErrors};
@@ -31,7 +32,7 @@ pub use vars::{VARIABLES, Variable};
 
 /// The headers whose values the gate reads, besides [`METHOD_HEADERS`] and the credential headers. `Content-Digest` is signed,
 /// `CF-Ray` and `User-Agent` are logged.
-const READ_HEADERS: [&str; 11] = [
+const READ_HEADERS: [&str; 12] = [
     "access-control-request-headers",
     "access-control-request-method",
     "authorization",
@@ -40,6 +41,7 @@ const READ_HEADERS: [&str; 11] = [
     "connection",
     "content-digest",
     "destination",
+    VIA_HEADER,
     "origin",
     "upgrade",
     "user-agent",

@@ -7,3 +7,4 @@ pub mod method;
 pub mod path;
 pub(crate) mod query;
 pub mod url;
+pub mod via;

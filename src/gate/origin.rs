@@ -4,6 +4,7 @@ use js_sys::Promise;
 use keygate_core::auth::decide::{Authorization, Destination, Permit};
 use keygate_core::policy::cors::AnswerCors;
 use keygate_core::request::head::RequestHead;
+use keygate_core::request::via::VIA_HEADER;
 use keygate_core::response::{Cause, Denial};
 use keygate_core::signature::{ContentDigest, NONCE_LEN, Signature, SignedComponents, SigningKey};
 use wasm_bindgen::{JsCast, JsValue};
@@ -16,9 +17,10 @@ use crate::incoming::Incoming;
 use crate::{connection, runtime, telemetry};
 
 /// Strings that are passed to JavaScript with every forwarded request.
-pub(crate) const INTERNED: [&str; 13] = [
+pub(crate) const INTERNED: [&str; 14] = [
     "authorization",
     "content-digest",
+    VIA_HEADER,
     "signature",
     "signature-input",
     "x-forwarded-for",
@@ -90,6 +92,7 @@ fn headers(
     set_or_delete(&headers, "x-forwarded-for", permit.client_ip())?;
     headers.set("x-forwarded-host", permit.forwarded_host())?;
     headers.set("x-forwarded-proto", permit.forwarded_proto())?;
+    headers.set(VIA_HEADER, &permit.via(head))?;
     match permit.authorization() {
         Authorization::Keep => {}
         Authorization::Strip => headers.delete("authorization")?,

@@ -117,6 +117,7 @@ test("the gate adds the headers that it documents, and no other", async () => {
   const { seen } = await assertAccepted(gate, { target: "/v1/things", key: scoped.key, headers: sent }, scoped);
   const added = [
     "x-keygate-key-id", "x-keygate-subject", "x-keygate-scopes", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "keygate-via",
   ];
   // The runtime's own, for a fetch that no cache may answer (unless the client sent them).
   const uncached = ["cache-control", "pragma"];

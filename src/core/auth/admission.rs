@@ -2,7 +2,7 @@
 //!
 //! | step | checks | refuses with |
 //! |---|---|---|
-//! | 2 | scheme | `https_required` |
+//! | 2 | loop, scheme | `loop_detected`, `https_required` |
 //! | 3 | method | `method_not_allowed` |
 //! | 4 | path | `path_ambiguous` |
 //! | 5 | route | `route_denied`, `method_not_allowed`, `path_ambiguous`, `method_ambiguous`, `destination_not_allowed` |
@@ -12,6 +12,7 @@
 //! A request that is refused here causes no I/O.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use core::net::IpAddr;
 
 use crate::address::client_address;
@@ -27,6 +28,7 @@ use crate::request::header_filter::METHOD_HEADERS;
 use crate::request::method::MethodSet;
 use crate::request::path::CanonicalPath;
 use crate::request::url::UrlParts;
+use crate::request::via::{VIA_HEADER, is_loop};
 use crate::response::{Cause, Denial};
 
 /// The configuration of a gate.
@@ -130,6 +132,9 @@ impl Gate {
         let url = UrlParts::of(head.url);
 
         // 2
+        if head.header(VIA_HEADER).is_some_and(|via| is_loop(via, &self.mark())) {
+            return Err(Cause::Loop.into());
+        }
         if url.scheme != "https" && !(policy.allow_http() && url.is_loopback()) {
             return Err(Cause::PlainHttp.into());
         }
@@ -213,6 +218,11 @@ impl Gate {
             is_preflight: false,
             client_ip: head.client_ip(),
         }))
+    }
+
+    /// The mark on what this gate forwards.
+    pub(crate) fn mark(&self) -> String {
+        self.secrets.peppers().current.mark(self.policy.key_prefix())
     }
 
     fn classify<'a>(&self, text: CredentialText<'a>) -> Result<PresentedKey<'a>, Cause> {

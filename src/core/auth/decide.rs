@@ -14,6 +14,7 @@ use crate::record::token::{Scope, joined};
 use crate::record::{Record, RecordError, State};
 use crate::request::credential::AuthorizationHandling;
 use crate::request::head::RequestHead;
+use crate::request::via::{VIA_HEADER, extended};
 use crate::response::{Cause, Denial};
 use crate::signature::SigningKey;
 use crate::time::UnixSeconds;
@@ -333,6 +334,12 @@ impl<'a> Permit<'a> {
             stripped.push("destination");
         }
         stripped
+    }
+
+    /// The marks of the gates that have forwarded the request, with this gate's: the value of [`VIA_HEADER`].
+    #[must_use]
+    pub fn via(&self, head: &RequestHead<'_>) -> String {
+        extended(head.header(VIA_HEADER), &self.gate.mark())
     }
 
     /// Whether the body is forwarded: a preflight has none.

@@ -1,5 +1,7 @@
 //! The pepper: the secret that makes a leaked key store useless, and lets forged keys be refused without a read.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
@@ -10,8 +12,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::digest::{Digest, ImportedKey};
-use super::format::{Key, tag_text};
+use super::format::{Key, KeyPrefix, tag_text};
 use super::pepper_id::PepperId;
+use crate::request::via::MARK_LEN;
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -43,6 +46,7 @@ pub struct Pepper {
     tag_key: HmacSha256,
     digest_key: HmacSha256,
     imported_key: HmacSha256,
+    mark_key: HmacSha256,
 }
 
 impl fmt::Debug for Pepper {
@@ -73,6 +77,12 @@ impl Pepper {
     #[must_use]
     pub fn imported_digest(&self, key: &ImportedKey) -> Digest {
         Digest::Imported { pepper: self.id, mac: mac(&self.imported_key, key.sha256()) }
+    }
+
+    /// The mark of the gate that has this pepper and this key prefix, on what it forwards.
+    pub(crate) fn mark(&self, prefix: &KeyPrefix) -> String {
+        let mac = mac(&self.mark_key, prefix.as_str().as_bytes());
+        mac.iter().take(MARK_LEN / 2).map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn tag_matches(&self, key: &Key<'_>) -> Choice {
@@ -110,6 +120,7 @@ impl FromStr for Pepper {
             tag_key: derive(text, b"keygate/v1/tag")?,
             digest_key: derive(text, b"keygate/v1/digest")?,
             imported_key: derive(text, b"keygate/v1/imported-digest")?,
+            mark_key: derive(text, b"keygate/v1/mark")?,
         })
     }
 }

@@ -16,12 +16,14 @@ use thiserror::Error;
 use table::find;
 pub use table::{Family, TABLE};
 
+use crate::request::via::VIA_HEADER;
+
 /// Hop-by-hop headers (RFC 9110, section 7.6.1, and its predecessors).
 const HOP_BY_HOP: [&str; 6] =
     ["keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding"];
 
 /// The headers that the gate sets, whatever the client sent.
-const SET_BY_GATE: [&str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+const SET_BY_GATE: [&str; 4] = [VIA_HEADER, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
 /// The prefix of the headers that tell the origin who sent the request.
 const IDENTITY_PREFIX: &str = "x-keygate-";

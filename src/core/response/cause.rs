@@ -16,6 +16,8 @@ use crate::time::UnixSeconds;
 /// The exact reason of a refusal, for the log only.
 #[derive(Clone, Debug)]
 pub enum Cause {
+    /// The gate has forwarded the request before.
+    Loop,
     /// The request used plain HTTP.
     PlainHttp,
     /// The gate or the route does not accept the method.
@@ -98,6 +100,7 @@ impl Cause {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
+            Self::Loop => Code::LoopDetected,
             Self::PlainHttp => Code::HttpsRequired,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::Path(_) => Code::PathAmbiguous,
@@ -129,6 +132,7 @@ impl Cause {
     #[must_use]
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
+            Self::Loop => "the gate has forwarded this request before: its origin leads back to it".into(),
             Self::PlainHttp => "the request used plain HTTP".into(),
             Self::Method { .. } => "the method is not allowed here".into(),
             Self::Path(error) => error.as_str().into(),

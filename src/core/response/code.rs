@@ -22,6 +22,7 @@ pub enum Code {
     DestinationNotAllowed,
     MethodNotAllowed,
     RateLimited,
+    LoopDetected,
     KeyStoreUnavailable,
     KeyRecordInvalid,
     GateMisconfigured,
@@ -45,7 +46,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -64,6 +65,7 @@ impl Code {
         Self::DestinationNotAllowed,
         Self::MethodNotAllowed,
         Self::RateLimited,
+        Self::LoopDetected,
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
         Self::GateMisconfigured,
@@ -163,6 +165,12 @@ impl Code {
                 429,
                 "Too many requests",
                 "The rate limit of the plan is exceeded. Wait for the time in Retry-After.",
+            ),
+            Self::LoopDetected => (
+                "loop_detected",
+                508,
+                "Loop detected",
+                "The gate in front of this API forwards to itself. Contact its operator.",
             ),
             Self::KeyStoreUnavailable => (
                 "key_store_unavailable",

@@ -43,6 +43,7 @@ impl Cause {
             | Code::DestinationNotAllowed
             | Code::MethodNotAllowed
             | Code::RateLimited
+            | Code::LoopDetected
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
             | Code::GateMisconfigured

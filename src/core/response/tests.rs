@@ -19,6 +19,7 @@ fn causes() -> Vec<(Cause, Code)> {
     let record = Record::parse("{}").unwrap_err();
     let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
     vec![
+        (Cause::Loop, Code::LoopDetected),
         (Cause::PlainHttp, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
@@ -219,6 +220,7 @@ fn codes_and_statuses_match_the_contract() {
             ("destination_not_allowed", 403),
             ("method_not_allowed", 405),
             ("rate_limited", 429),
+            ("loop_detected", 508),
             ("key_store_unavailable", 503),
             ("key_record_invalid", 503),
             ("gate_misconfigured", 503),

@@ -48,7 +48,8 @@ impl EventKind {
             | Code::MethodAmbiguous
             | Code::MethodNotAllowed => Self::InputFail,
             Code::RateLimited => Self::RateExceeded,
-            Code::KeyStoreUnavailable
+            Code::LoopDetected
+            | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
             | Code::GateMisconfigured
             | Code::GateFailed => Self::SystemFail,

@@ -27,6 +27,7 @@ export const CONTRACT = {
   destination_not_allowed: { status: 403 },
   method_not_allowed: { status: 405 },
   rate_limited: { status: 429, retries: true },
+  loop_detected: { status: 508 },
   key_store_unavailable: { status: 503, retries: true },
   key_record_invalid: { status: 503, retries: true },
   gate_misconfigured: { status: 503, retries: true },

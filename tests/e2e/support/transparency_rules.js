@@ -103,6 +103,11 @@ export const RULES = {
       return name in ours ? isOne(to, ours[name]) : ["forwarded", "x_forwarded_for", "x-forwarded-port"].includes(name) && isGone(to);
     },
   },
+  "loop mark": {
+    side: "request",
+    by: "gate",
+    is: ({ what, from, to }) => nameOf(what) === "keygate-via" && isGone(from) && to.length === 1 && /^[0-9a-f]{16}$/.test(to[0]),
+  },
   "hop headers": {
     side: "request",
     by: "gate",

@@ -246,7 +246,7 @@ fn check_headers(seen: &Message, holder: Option<[&String; 2]>) -> Result<(), Str
 }
 
 /// Code, status, what follows `Bearer realm="api"` in the challenge, and whether there is a `Retry-After`.
-const CONTRACT: [(&str, u16, Option<&str>, bool); 23] = {
+const CONTRACT: [(&str, u16, Option<&str>, bool); 24] = {
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
     [
         ("credential_missing", 401, Some(""), false),
@@ -267,6 +267,7 @@ const CONTRACT: [(&str, u16, Option<&str>, bool); 23] = {
         ("destination_not_allowed", 403, None, false),
         ("method_not_allowed", 405, None, false),
         ("rate_limited", 429, None, true),
+        ("loop_detected", 508, None, false),
         ("key_store_unavailable", 503, None, true),
         ("key_record_invalid", 503, None, true),
         ("gate_misconfigured", 503, None, true),

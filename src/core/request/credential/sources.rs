@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::CredentialSources;
 use crate::request::header_filter;
+use crate::request::via::VIA_HEADER;
 
 /// The most entries that `CREDENTIALS` may have.
 pub const SOURCES_MAX: usize = 8;
@@ -46,7 +47,7 @@ pub(crate) enum CredentialSourceError {
 /// Prefixes of header names that the gate, the platform or HTTP itself uses.
 const RESERVED_PREFIXES: [&str; 8] =
     ["accept", "access-control-", "cf-", "content-", "if-", "proxy-", "sec-", "x-keygate-"];
-const RESERVED: [&str; 31] = [
+const RESERVED: [&str; 32] = [
     "age",
     "allow",
     "authorization",
@@ -60,6 +61,7 @@ const RESERVED: [&str; 31] = [
     "host",
     "http2-settings",
     "keep-alive",
+    VIA_HEADER,
     "location",
     "max-forwards",
     "origin",

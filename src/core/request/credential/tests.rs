@@ -200,6 +200,7 @@ fn malformed_credential_sources_are_rejected() {
         "header:host",
         "header:connection",
         "header:te",
+        "header:keygate-via",
         "header:upgrade",
         "header:cf-connecting-ip",
         "header:x-keygate-key-id",

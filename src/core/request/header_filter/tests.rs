@@ -175,6 +175,8 @@ fn forward_headers_accepts_only_stripped_headers_that_are_not_reserved() {
         ("x_keygate_subject", Err(Reserved)),
         ("x.keygate-anything", Err(Reserved)),
         ("x-forwarded-for", Err(Reserved)),
+        ("keygate-via", Err(Reserved)),
+        ("keygate_via", Err(Reserved)),
         ("x_forwarded_host", Err(Reserved)),
         ("x_api_key", Err(Reserved)),
         ("x-api-key", Err(Reserved)),
