@@ -7,6 +7,7 @@ use js_sys::{Array, JSON, Object, Reflect};
 use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::bindings::is_read_as_variable;
 use keygate_core::policy::Policy;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
@@ -27,9 +28,6 @@ const STATIC_KEYS: &str = "STATIC_KEYS";
 const DENIED_IDS: &str = "DENIED_IDS";
 const ORIGIN_AUTHORIZATION: &str = "ORIGIN_AUTHORIZATION";
 const ORIGIN_SIGNING_KEY: &str = "ORIGIN_SIGNING_KEY";
-/// Bindings that are not variables, whatever their JavaScript type.
-const NOT_VARIABLES: [&str; 8] =
-    [KEYS, USAGE, PEPPER, PEPPER_PREVIOUS, STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY];
 
 /// The state of an isolate.
 pub(crate) struct Isolate {
@@ -139,13 +137,15 @@ fn read(
     }
 }
 
-/// The variables as JSON: the bindings that are plain values.
+/// The variables as JSON: the bindings that are plain values and have the name of a variable, or nearly.
 fn variables(env: &Env) -> String {
     let plain = Object::new();
     for name in Object::keys(env.unchecked_ref::<Object>()).iter() {
+        if !name.as_string().is_some_and(|name| is_read_as_variable(&name)) {
+            continue;
+        }
         let value = Reflect::get(env, &name).unwrap_or_default();
-        let is_hidden = name.as_string().is_none_or(|name| NOT_VARIABLES.contains(&name.as_str()));
-        if !is_hidden && is_plain(&value) {
+        if is_plain(&value) {
             // Cannot fail on a new object.
             let _ = Reflect::set(&plain, &name, &value);
         }

@@ -29,6 +29,8 @@ before(async () => {
       services: { BACKEND },
     },
     zone: { vars: { ORIGIN: "zone" } },
+    // A secret more looks like a variable at runtime, and metadata like an object of [vars].
+    strangers: { versionMetadata: "CF_VERSION_METADATA", secrets: { SENTRY_DSN: "https://canary@sentry.example/1" }, vars: { LABELS: ["a"] } },
   }));
   holder = await world.issue({ subject: "acme" });
 });
@@ -37,6 +39,12 @@ after(() => world?.stop());
 test("a pepper from a Secrets Store works as one from a secret", async () => {
   for (let round = 0; round < 2; round += 1) await assertAccepted(world.gates.stored, { target: "/v1/x", key: holder.key }, holder);
   await assertRefused(world.gates.stored, { target: "/v1/x" }, "credential_missing");
+});
+
+test("bindings that are not for the gate do not concern it", async () => {
+  await assertAccepted(world.gates.strangers, { target: "/v1/x", key: holder.key }, holder);
+  await assertRefused(world.gates.strangers, { target: "/v1/x" }, "credential_missing");
+  assert.ok(!world.logs.entries.some(({ message }) => message.includes("canary")));
 });
 
 test("fifty requests at once, before the pepper has come from its Secrets Store, are each decided on by themselves", async () => {

@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { assertRefused, CONTRACT } from "./support/contract.js";
 import { digestOf, makeKey, now, PEPPER, randomBase62, tagOf } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
-import { closedPort } from "./support/origin.js";
+import { closedPort, valuesOf } from "./support/origin.js";
 import { boot } from "./support/world.js";
 
 const utf8 = (text) => Buffer.from(text).toString("latin1");
@@ -18,6 +18,8 @@ const HOUR = 3600;
 
 let world;
 let gates;
+/** What `gate` marks its forwarded requests with. */
+let mark;
 /** The keys that the rows speak of; all belong to the subject `acme`. */
 const keys = {};
 before(async () => {
@@ -36,6 +38,9 @@ before(async () => {
     misconfigured: { vars: { KEY_PREFIX: "Not A Prefix" } },
   }));
   ({ gates } = world);
+  await gates.gate.get("/public/page");
+  [mark] = valuesOf(world.origin.only, "keygate-via");
+  world.origin.clear();
   const issued = {
     good: {},
     other: {},
@@ -213,6 +218,11 @@ refuses("subject_not_allowed", [
 refuses("route_denied", [
   ["a closed route, with a key", withKey("good", { target: "/closed/x" })],
   ["a closed route, without a key", () => ({ target: "/closed" })],
+]);
+refuses("loop_detected", [
+  ["a request that this gate has forwarded", () => ({ headers: { "Keygate-Via": `fedcba9876543210, ${mark}` } })],
+  ["on a public route", () => ({ target: "/public/page", headers: { "Keygate-Via": mark } })],
+  ["with a key", () => ({ key: keys.good.key, headers: { "Keygate-Via": mark } })],
 ]);
 refuses("https_required", [
   ["plain HTTP, with a key", withKey("good"), { gate: "httpsOnly" }],

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::error::{ErrorCollector, Values, escape_value};
 use super::{Limiter, Policy, PolicyErrors, VARIABLES};
+use crate::bindings::mistyped;
 use crate::key::KeyPrefix;
 use crate::policy::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::policy::origin::{Origin, OriginError, is_binding_name};
@@ -59,12 +61,18 @@ fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values
         }
     };
     for name in vars.keys() {
-        if !VARIABLES.iter().any(|variable| variable.name == name) {
-            let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
-            // Its value is not shown: it may be a secret under a misspelt name.
-            let problem = format_args!("is not a variable; the variables are {}", names.join(", "));
-            errors.add(&escape_value(name), problem);
+        if VARIABLES.iter().any(|variable| variable.name == name) {
+            continue;
         }
+        // Its value is not shown: it may be a secret under a mistyped name.
+        let problem = match mistyped(name) {
+            Some(known) => format!("is not a variable; do you mean {known}?"),
+            None => {
+                let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+                format!("is not a variable; the variables are {}", names.join(", "))
+            }
+        };
+        errors.add(&escape_value(name), problem);
     }
     for variable in VARIABLES {
         if !vars.contains_key(variable.name) {

@@ -24,7 +24,7 @@ def stripe_error():
     try:
         client.v1.customers.list()
     except stripe.StripeError as error:
-        return {"class": type(error).__name__, "status": error.http_status, "code": error.code, "type": error.error.type,
+        return {"class": type(error).__name__, "status": error.http_status, "code": error.error.code, "type": error.error.type,
                 "message": error.user_message}
 
 

@@ -47,6 +47,7 @@ export const BASE_VARS = {
  * - `usage`: true binds an Analytics Engine dataset, which replaces access lines
  * - `limiters`: rate limiters by binding name, `{ limit, period }`
  * - `services`: service bindings by name; the value is a Worker's module text
+ * - `versionMetadata`: the name of a `[version_metadata]` binding
  * - `stored`: secrets that come from a local Secrets Store, by binding name
  * - `wrapped`: modules of the test's own around the gate's: see `around`
  */
@@ -99,7 +100,7 @@ class World {
     }
   }
 
-  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, wrapped = {} }, project) {
+  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, wrapped = {}, versionMetadata }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -121,6 +122,7 @@ class World {
       secretsStoreSecrets: Object.fromEntries(
         Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
+      ...(versionMetadata ? { versionMetadata } : {}),
       unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
       stripCfConnectingIp: false,
     };

@@ -161,7 +161,11 @@ fn request_that_needs_no_record_is_refused_before_the_lookup() {
         (Request { authorization: Some("Basic dXNlcjpwYXNz"), ..REQUEST }, "credential_missing"),
         (Request { authorization: Some("Bearer foreign.token"), ..REQUEST }, "key_invalid"),
         (
-            Request { authorization: Some(&format!("Bearer {key}")), x_api_key: Some("another"), ..REQUEST },
+            Request {
+                authorization: Some(&format!("Bearer {key}")),
+                x_api_key: Some("acme_live_another"),
+                ..REQUEST
+            },
             "credential_ambiguous",
         ),
         (Request { x_api_key: Some(&format!("{key}, {key}")), ..REQUEST }, "credential_ambiguous"),
