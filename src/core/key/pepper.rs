@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 use super::digest::{Digest, ImportedKey};
 use super::format::{Key, KeyPrefix, tag_text};
 use super::pepper_id::PepperId;
-use crate::request::via::MARK_LEN;
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -82,7 +81,8 @@ impl Pepper {
     /// The mark of the gate that has this pepper and this key prefix, on what it forwards.
     pub(crate) fn mark(&self, prefix: &KeyPrefix) -> String {
         let mac = mac(&self.mark_key, prefix.as_str().as_bytes());
-        mac.iter().take(MARK_LEN / 2).map(|byte| format!("{byte:02x}")).collect()
+        let start = mac.first_chunk().copied().unwrap_or_default();
+        format!("{:016x}", u64::from_be_bytes(start))
     }
 
     fn tag_matches(&self, key: &Key<'_>) -> Choice {

@@ -65,12 +65,11 @@ fn parse_object<'j>(json: &'j str, errors: &mut ErrorCollector) -> Option<Values
             continue;
         }
         // Its value is not shown: it may be a secret under a mistyped name.
-        let problem = match mistyped(name) {
-            Some(known) => format!("is not a variable; do you mean {known}?"),
-            None => {
-                let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
-                format!("is not a variable; the variables are {}", names.join(", "))
-            }
+        let problem = if let Some(known) = mistyped(name) {
+            format!("is not a variable; do you mean {known}?")
+        } else {
+            let names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+            format!("is not a variable; the variables are {}", names.join(", "))
         };
         errors.add(&escape_value(name), problem);
     }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 pub const VIA_HEADER: &str = "keygate-via";
 
 /// The length of a mark: 64 bits in hex.
-pub(crate) const MARK_LEN: usize = 16;
+const MARK_LEN: usize = 16;
 
 /// More gates than anyone chains; it bounds the header.
 const MARKS_MAX: usize = 16;

@@ -14,7 +14,7 @@ pub enum ErrorFormat {
     /// RFC 9457.
     #[default]
     Problem,
-    /// An `error` object with `message`, `type` and `code`, as the SDKs of OpenAI and Stripe read it.
+    /// An `error` object with `message`, `type` and `code`, as the SDKs `openai` and `stripe` read it.
     OpenAi,
 }
 
