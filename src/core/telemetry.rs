@@ -3,3 +3,4 @@
 pub mod event;
 pub mod event_kind;
 pub mod log_budget;
+mod redact;

@@ -48,8 +48,8 @@ pub(crate) fn denied(
     if let Some(suppressed) = suppressed {
         write(&Event::suppressed(&time, suppressed));
     }
-    let prefix = isolate.map(|isolate| isolate.gate.policy.key_prefix());
-    write(&Event::denied(&time, denial, &context(incoming, head), prefix));
+    let policy = isolate.map(|isolate| &isolate.gate.policy);
+    write(&Event::denied(&time, denial, &context(incoming, head), policy));
 }
 
 /// Logs an accepted request.
@@ -81,8 +81,8 @@ pub(crate) fn accepted(
         return;
     }
     let holder = holder.map(|holder| (holder.id, holder.subject));
-    let prefix = Some(isolate.gate.policy.key_prefix());
-    write(&Event::access(&runtime::rfc3339(runtime::now()), holder, &context(incoming, head), prefix));
+    let policy = Some(&isolate.gate.policy);
+    write(&Event::access(&runtime::rfc3339(runtime::now()), holder, &context(incoming, head), policy));
 }
 
 fn context<'a>(incoming: &'a Incoming, head: &RequestHead<'a>) -> RequestContext<'a> {

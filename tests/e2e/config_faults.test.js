@@ -124,10 +124,15 @@ test("scalars may be texts, as the dashboard and --var make them", async () => {
 });
 
 test("a log line that names all faults at once", async () => {
-  const broken = await boot(() => ({ gate: { vars: { ORIGIN: "", METHODS: ["TRACE"], CACHE_SECONDS: -1 }, secrets: { PEPPER: "" } } }));
+  const numbers = ["CACHE_ENTRIES", "CACHE_SECONDS", "STALE_SECONDS", "KV_TIMEOUT_MS", "ORIGIN_TIMEOUT_SECONDS", "MAX_CONNECTION_SECONDS", "REJECTION_LOGS_PER_MINUTE"];
+  const switches = ["ALLOW_HTTP", "ALLOW_ENCODED_SLASH", "CASE_INSENSITIVE_PATHS", "FORMAT_EXTENSIONS", "IMPORTED_KEYS"];
+  const wrong = Object.fromEntries([...numbers.map((name) => [name, -1]), ...switches.map((name) => [name, "perhaps"])]);
+  const mistyped = { KEY_PREFFIX: "acme_live", cache_ttl: 1, METHOD: "GET" };
+  const others = { ORIGIN: "", METHODS: ["TRACE"], CREDENTIALS: ["cookie:key"], PREFLIGHT: "never", REALM: "", ERROR_FORMAT: "xml" };
+  const broken = await boot(() => ({ gate: { vars: { ...wrong, ...mistyped, ...others }, secrets: { PEPPER: "" } } }));
   try {
     const { record } = await assertRefused(broken.gates.gate, { target: "/v1/things" }, "gate_misconfigured");
-    for (const named of ["ORIGIN", "TRACE", "CACHE_SECONDS", "PEPPER"]) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);
+    for (const named of [...numbers, ...switches, ...Object.keys(others), "KEY_PREFFIX", "METHOD:", "TRACE", "secret PEPPER"]) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);
   } finally {
     await broken.stop();
   }

@@ -10,7 +10,7 @@ import { CLOCK, ENDING, turnClock } from "./support/around.js";
 import { assertAccepted } from "./support/contract.js";
 import { makeKey, now } from "./support/keys.js";
 import { isDocumented, LOG_SCHEMA } from "./support/logs.js";
-import { closedPort } from "./support/origin.js";
+import { closedPort, valuesOf } from "./support/origin.js";
 import { ROOT } from "./support/project.js";
 import { boot } from "./support/world.js";
 
@@ -71,8 +71,10 @@ describe("a line is refused by the schema when it", () => {
 test("cases 63, 66: every event and every code that the schema describes is written, and no other", async () => {
   const { gate } = gates;
   const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await world.issue(fields)).key });
-  await assertAccepted(gate, { target: "/public/x" });
+  const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
+  await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
   await gate.get("/v1/x");
+  await gate.get("/v1/x", { headers: { Authorization: `Token ${makeKey().key}` } });
   await gate.get("/v1/x", { key: makeKey().key });
   await gate.get("/v1%2fx");
   await gate.get("/v1/x", { headers: [["X-API-Key", "a"], ["X-API-Key", "b"]] });

@@ -5,8 +5,11 @@ import { after, before, describe, test } from "node:test";
 
 import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
-import { makeKey, now } from "./support/keys.js";
+import { makeKey, now, PEPPER } from "./support/keys.js";
 import { boot } from "./support/world.js";
+
+/** Percent-encoded, every byte. */
+const encoded = (text) => [...text].map((c) => `%${c.charCodeAt().toString(16)}`).join("");
 
 let world;
 let gates;
@@ -15,6 +18,8 @@ before(async () => {
   world = await boot(() => ({
     gate: {},
     capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 } },
+    importing: { vars: { IMPORTED_KEYS: true } },
+    closed: { vars: { ALLOW_HTTP: false } },
     unsampled: { vars: { ACCESS_LOG_SAMPLE: 0 } },
     counted: { usage: true },
     counting: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
@@ -66,7 +71,10 @@ describe("case 39: a key that stands where none belongs does not reach the log:"
   const rows = [
     ["in the path", (key) => ({ target: `/v1/${key}` })],
     ["in the path, its prefix percent-encoded", (key) => ({ target: `/v1/${key.replace("_", "%5f")}` })],
+    ["in the path, every byte percent-encoded", (key) => ({ target: `/v1/${encoded(key)}` })],
+    ["in the path, every byte percent-encoded, beyond where it is cut", (key) => ({ target: `/${"x".repeat(400)}/${encoded(key)}` })],
     ["in User-Agent", (key) => ({ headers: { "User-Agent": key } })],
+    ["in User-Agent, every byte percent-encoded", (key) => ({ headers: { "User-Agent": encoded(key) } })],
     ["in the query", (key) => ({ target: `/v1/things?key=${key}` })],
     ["in CF-Connecting-IP", (key) => ({ headers: { "CF-Connecting-IP": key } })],
     ["in the path, under another case of the prefix's route", (key) => ({ target: `/V1//${key}` }), "path_ambiguous"],
@@ -83,8 +91,30 @@ describe("case 39: a key that stands where none belongs does not reach the log:"
       const { key } = makeKey();
       await assertRefused(gates.gate, { target: "/v1/things", ...request(key) }, code);
       const secret = key.slice(-38, -8);
-      assert.ok(!world.logs.entries.some(({ message }) => message.includes(secret)));
+      const isIn = (text) => text.includes(secret) || text.includes(encoded(secret).slice(0, 30));
+      assert.ok(!world.logs.entries.some(({ message }) => isIn(message)));
     });
+  }
+});
+
+test("the id of a commit is logged, unless it could be an imported key", async () => {
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  for (const [gate, logged] of [["gate", commit], ["importing", "[redacted]"]]) {
+    await assertRefused(gates[gate], { target: `/commit/${commit}` }, "credential_missing", { log: { path: `/commit/${logged}` } });
+  }
+});
+
+test("the line of a tag that does not match names the gate's pepper", async () => {
+  const { record } = await assertRefused(gates.gate, { target: "/v1/x", key: makeKey({ pepper: `${PEPPER}-other` }).key }, "key_invalid");
+  const [, pepper] = issued.record.digest.split(".");
+  assert.equal(record.reason, `the key's tag does not match; the gate's pepper is ${pepper}`);
+});
+
+test("the line of https_required names ALLOW_HTTP and the host", async () => {
+  for (const [gate, host, allowed] of [["closed", "localhost:1", "false"], ["gate", "api.example.com", "true"]]) {
+    const { record } = await assertRefused(gates[gate], { target: "/v1/x", headers: { Host: host } }, "https_required");
+    const rule = "and allows it to localhost and loopback addresses only";
+    assert.equal(record.reason, `the request used plain HTTP to \`${host}\`; ALLOW_HTTP is ${allowed}, ${rule}`);
   }
 });
 

@@ -19,6 +19,7 @@ use crate::address::client_address;
 use crate::auth::overrides::{Rules, check_destination, check_method};
 use crate::auth::secrets::Secrets;
 use crate::key::digest::ImportedKey;
+use crate::key::pepper::Pepper;
 use crate::key::{Key, KeyError, KeyId};
 use crate::policy::Policy;
 use crate::policy::route::{Access, Found, Route};
@@ -136,7 +137,8 @@ impl Gate {
             return Err(Cause::Loop.into());
         }
         if url.scheme != "https" && !(policy.allow_http() && url.is_loopback()) {
-            return Err(Cause::PlainHttp.into());
+            let authority = url.authority.into();
+            return Err(Cause::PlainHttp { authority, allow_http: policy.allow_http() }.into());
         }
 
         // 3
@@ -231,7 +233,11 @@ impl Gate {
                 let id = key.id();
                 Ok(PresentedKey::Issued { text, id })
             }
-            Ok(_) => Err(Cause::Key(KeyError::Tag)),
+            Ok(_) => {
+                let peppers = self.secrets.peppers();
+                let previous = peppers.previous.as_ref().map(Pepper::id);
+                Err(Cause::Tag { current: peppers.current.id(), previous })
+            }
             Err(KeyError::Prefix) if self.policy.imported_keys() => match ImportedKey::parse(text.expose()) {
                 Some(key) => Ok(PresentedKey::Imported(key)),
                 None => Err(Cause::Key(KeyError::Character)),

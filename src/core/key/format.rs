@@ -194,8 +194,6 @@ pub enum KeyError {
     Length,
     /// A character is not a base62 digit.
     Character,
-    /// The tag was not made with a pepper of this gate.
-    Tag,
 }
 
 impl KeyError {
@@ -206,7 +204,6 @@ impl KeyError {
             Self::Prefix => "the key has a different prefix",
             Self::Length => "the key has the wrong length",
             Self::Character => "the key contains a character that is not base62",
-            Self::Tag => "the key's tag does not match",
         }
     }
 }

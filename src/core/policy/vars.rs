@@ -95,7 +95,7 @@ mod tests {
         ),
         (
             "ALLOW_HTTP",
-            "Whether the gate accepts plain HTTP from loopback and forwards over plain HTTP to any origin; for development.",
+            "Whether the gate accepts plain HTTP to localhost and loopback addresses, and forwards over plain HTTP to any origin; for development.",
         ),
         (
             "ALLOW_ENCODED_SLASH",

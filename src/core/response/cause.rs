@@ -19,7 +19,12 @@ pub enum Cause {
     /// The gate has forwarded the request before.
     Loop,
     /// The request used plain HTTP.
-    PlainHttp,
+    PlainHttp {
+        /// The host and the port that the client used.
+        authority: String,
+        /// `ALLOW_HTTP`, which is for loopback only.
+        allow_http: bool,
+    },
     /// The gate or the route does not accept the method.
     Method {
         /// The value of `Allow`.
@@ -39,6 +44,13 @@ pub enum Cause {
     Credential(CredentialError),
     /// The credential is not a key of this gate; it caused no I/O.
     Key(KeyError),
+    /// The key's tag was made with none of the gate's peppers, which are named because all tags fail if the gate has the wrong one.
+    Tag {
+        /// `PEPPER`.
+        current: PepperId,
+        /// `PEPPER_PREVIOUS`.
+        previous: Option<PepperId>,
+    },
     /// No record has this id.
     KeyUnknown,
     /// The digest of the key is not the one in the record.
@@ -101,7 +113,7 @@ impl Cause {
     pub fn code(&self) -> Code {
         match self {
             Self::Loop => Code::LoopDetected,
-            Self::PlainHttp => Code::HttpsRequired,
+            Self::PlainHttp { .. } => Code::HttpsRequired,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::Path(_) => Code::PathAmbiguous,
             Self::MethodOverride => Code::MethodAmbiguous,
@@ -110,7 +122,7 @@ impl Cause {
             Self::CredentialMissing => Code::CredentialMissing,
             Self::Credential(CredentialError::Malformed(..)) => Code::CredentialMalformed,
             Self::Credential(_) => Code::CredentialAmbiguous,
-            Self::Key(_) | Self::KeyUnknown | Self::DigestMismatch => Code::KeyInvalid,
+            Self::Key(_) | Self::Tag { .. } | Self::KeyUnknown | Self::DigestMismatch => Code::KeyInvalid,
             Self::KeyDenied | Self::KeyRevoked => Code::KeyRevoked,
             Self::KeyDisabled => Code::KeyDisabled,
             Self::KeyExpired { .. } => Code::KeyExpired,
@@ -133,7 +145,10 @@ impl Cause {
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Loop => "the gate has forwarded this request before: its origin leads back to it".into(),
-            Self::PlainHttp => "the request used plain HTTP".into(),
+            Self::PlainHttp { authority, allow_http } => format!(
+                "the request used plain HTTP to `{authority}`; ALLOW_HTTP is {allow_http}, and allows it to localhost and loopback addresses only"
+            )
+            .into(),
             Self::Method { .. } => "the method is not allowed here".into(),
             Self::Path(error) => error.as_str().into(),
             Self::MethodOverride => {
@@ -144,6 +159,12 @@ impl Cause {
             Self::CredentialMissing => "no configured credential source contains a credential".into(),
             Self::Credential(error) => error.to_string().into(),
             Self::Key(error) => error.as_str().into(),
+            Self::Tag { current, previous: None } => {
+                format!("the key's tag does not match; the gate's pepper is {current}").into()
+            }
+            Self::Tag { current, previous: Some(previous) } => {
+                format!("the key's tag does not match; the gate's peppers are {current} and {previous}").into()
+            }
             Self::KeyUnknown => "no record has this id".into(),
             Self::DigestMismatch => "the digest does not match".into(),
             Self::KeyDenied => "the id is in DENIED_IDS".into(),

@@ -91,7 +91,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body: RFC 9457 JSON with `code`, `request_id` and (for clients of the Flask guides) `error`; or OpenAI's format.
+    /// The body: RFC 9457 JSON with `code`, `request_id` and (for clients of the Flask guides) `error`; or the format `openai`.
     #[must_use]
     pub fn body(&self, request_id: &str) -> String {
         let [before, after] = &self.body;
@@ -170,7 +170,7 @@ impl Denial {
     }
 }
 
-/// The `type` of an error in OpenAI's format.
+/// The `type` of an error in the format `openai`.
 fn openai_type(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",

@@ -14,13 +14,18 @@ use crate::time::UnixSeconds;
 
 const TIME: UnixSeconds = UnixSeconds::MAX;
 
+fn tag_mismatch() -> Cause {
+    let id = |text: &str| text.parse::<PepperId>().unwrap();
+    Cause::Tag { current: id("1a2b3c4d"), previous: Some(id("5e6f7a8b")) }
+}
+
 /// One cause of each kind, and its code.
 fn causes() -> Vec<(Cause, Code)> {
     let record = Record::parse("{}").unwrap_err();
     let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
     vec![
         (Cause::Loop, Code::LoopDetected),
-        (Cause::PlainHttp, Code::HttpsRequired),
+        (Cause::PlainHttp { authority: "canary".into(), allow_http: false }, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
         (Cause::GateFailed("RuntimeError: unreachable".into()), Code::GateFailed),
@@ -33,7 +38,8 @@ fn causes() -> Vec<(Cause, Code)> {
             Cause::Credential(CredentialError::Malformed(SourceKind::Header, Wrapper::Quotes)),
             Code::CredentialMalformed,
         ),
-        (Cause::Key(KeyError::Tag), Code::KeyInvalid),
+        (Cause::Key(KeyError::Length), Code::KeyInvalid),
+        (tag_mismatch(), Code::KeyInvalid),
         (Cause::KeyUnknown, Code::KeyInvalid),
         (Cause::DigestMismatch, Code::KeyInvalid),
         (Cause::KeyDenied, Code::KeyRevoked),
@@ -86,6 +92,9 @@ fn reasons_contain_the_details() {
         (Cause::ScopeMissing { required: vec!["admin".parse::<Scope>().unwrap()] }, "`admin`"),
         (Cause::PlanUnknown("paid".parse::<Plan>().unwrap()), "`paid`"),
         (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), "1a2b3c4d"),
+        (tag_mismatch(), "1a2b3c4d and 5e6f7a8b"),
+        (Cause::PlainHttp { authority: "api.example".into(), allow_http: true }, "ALLOW_HTTP is true"),
+        (Cause::PlainHttp { authority: "api.example".into(), allow_http: true }, "`api.example`"),
         (Cause::StoreFailed("error 500".into()), "error 500"),
         (Cause::LimiterFailed("no binding".into()), "no binding"),
         (Cause::OriginUnreachable("reset".into()), "reset"),
@@ -188,7 +197,7 @@ fn all_answers_are_equal_until_the_digest_has_matched() {
     for other in [
         answer(Cause::Key(KeyError::Length), None),
         answer(Cause::Key(KeyError::Character), None),
-        answer(Cause::Key(KeyError::Tag), None),
+        answer(tag_mismatch(), None),
         answer(Cause::KeyUnknown, id),
         answer(Cause::DigestMismatch, id),
     ] {

@@ -1,13 +1,15 @@
 //! Log events: one line of JSON each, with a fixed set of fields.
 
-use alloc::borrow::{Cow, ToOwned as _};
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::string::ToString as _;
 
-use crate::key::{KeyId, KeyPrefix};
-use crate::response::Denial;
+use crate::key::KeyId;
+use crate::policy::Policy;
+use crate::response::{Cause, Denial};
 
 use crate::telemetry::event_kind::EventKind;
+use crate::telemetry::redact::clean;
 
 /// The request that an event is about. All values may be hostile.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +50,7 @@ const PATH_MAX: usize = 512;
 const ADDRESS_MAX: usize = 64;
 const USER_AGENT_MAX: usize = 256;
 const REASON_MAX: usize = 512;
+const CONFIGURATION_MAX: usize = 4096;
 
 impl<'a> Event<'a> {
     /// A request was refused.
@@ -56,17 +59,20 @@ impl<'a> Event<'a> {
         time: &'a str,
         denial: &'a Denial,
         context: &RequestContext<'a>,
-        prefix: Option<&KeyPrefix>,
+        policy: Option<&Policy>,
     ) -> Self {
         let code = denial.cause.code();
         let row = code.row();
+        // So that the errors of all variables fit.
+        let is_configuration = matches!(denial.cause, Cause::Misconfigured(_));
+        let reason_max = if is_configuration { CONFIGURATION_MAX } else { REASON_MAX };
         Self {
             code: Some(row.code),
-            reason: Some(clean_owned(denial.cause.reason(), REASON_MAX, prefix)),
+            reason: Some(clean_owned(denial.cause.reason(), reason_max, policy)),
             status: Some(row.status),
             key_id: denial.key_id,
             subject: denial.subject.as_ref().map(crate::record::token::Subject::as_str),
-            ..Self::about(time, EventKind::of_refusal(code), context, prefix)
+            ..Self::about(time, EventKind::of_refusal(code), context, policy)
         }
     }
 
@@ -76,12 +82,12 @@ impl<'a> Event<'a> {
         time: &'a str,
         holder: Option<(KeyId, &'a str)>,
         context: &RequestContext<'a>,
-        prefix: Option<&KeyPrefix>,
+        policy: Option<&Policy>,
     ) -> Self {
         Self {
             key_id: holder.map(|(id, _)| id),
             subject: holder.map(|(_, subject)| subject),
-            ..Self::about(time, EventKind::Access, context, prefix)
+            ..Self::about(time, EventKind::Access, context, policy)
         }
     }
 
@@ -115,19 +121,14 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn about(
-        time: &'a str,
-        kind: EventKind,
-        context: &RequestContext<'a>,
-        prefix: Option<&KeyPrefix>,
-    ) -> Self {
-        let field = |text, max| Some(clean(text, max, prefix));
+    fn about(time: &'a str, kind: EventKind, context: &RequestContext<'a>, policy: Option<&Policy>) -> Self {
+        let field = |text, max| Some(clean(text, max, policy));
         Self {
             request_id: Some(context.request_id),
             method: field(context.method, METHOD_MAX),
             path: field(context.path, PATH_MAX),
-            client_ip: context.client_ip.map(|ip| clean(ip, ADDRESS_MAX, prefix)),
-            user_agent: context.user_agent.map(|ua| clean(ua, USER_AGENT_MAX, prefix)),
+            client_ip: context.client_ip.map(|ip| clean(ip, ADDRESS_MAX, policy)),
+            user_agent: context.user_agent.map(|ua| clean(ua, USER_AGENT_MAX, policy)),
             ..Self::bare(time, kind)
         }
     }
@@ -227,82 +228,11 @@ pub fn without_urls(message: &str) -> String {
     out + rest
 }
 
-/// Truncates `text` to `max` characters and removes what looks like a key, also one that is truncated.
-fn clean<'t>(text: &'t str, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'t, str> {
-    let text = truncate(text, max.saturating_add(LONG_RUN));
-    let without_keys = match prefix {
-        Some(prefix) if prefix.is_in(text) => Cow::Owned(redact_keys(text, prefix)),
-        _ => Cow::Borrowed(text),
-    };
-    if has_long_run(&without_keys) {
-        return truncate(&redact_long_runs(&without_keys), max).to_owned().into();
-    }
-    match without_keys {
-        Cow::Borrowed(text) => truncate(text, max).into(),
-        Cow::Owned(text) => truncate(&text, max).to_owned().into(),
-    }
-}
-
-fn truncate(text: &str, max: usize) -> &str {
-    // A character is a byte or more.
-    if text.len() <= max {
-        return text;
-    }
-    match text.char_indices().nth(max) {
-        Some((end, _)) => text.get(..end).unwrap_or_default(),
-        None => text,
-    }
-}
-
-/// Shorter than the body of a key, which may be incomplete, and than 256 bits in hex or base64. It is redacted whatever precedes
-/// it, because the prefix may be percent-encoded.
-const LONG_RUN: usize = 40;
-
-fn has_long_run(text: &str) -> bool {
-    let mut run = 0;
-    text.len() >= LONG_RUN
-        && text.bytes().any(|b| {
-            run = if b.is_ascii_alphanumeric() { run + 1 } else { 0 };
-            run >= LONG_RUN
-        })
-}
-
-fn redact_long_runs(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
-        let end = piece.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(piece.len());
-        if end >= LONG_RUN {
-            out.push_str("[redacted]");
-            out.push_str(piece.get(end..).unwrap_or_default());
-        } else {
-            out.push_str(piece);
-        }
-    }
-    out
-}
-
-fn clean_owned(text: Cow<'static, str>, max: usize, prefix: Option<&KeyPrefix>) -> Cow<'static, str> {
+fn clean_owned(text: Cow<'static, str>, max: usize, policy: Option<&Policy>) -> Cow<'static, str> {
     match text {
-        Cow::Borrowed(text) => clean(text, max, prefix),
-        Cow::Owned(text) => clean(&text, max, prefix).into_owned().into(),
+        Cow::Borrowed(text) => clean(text, max, policy),
+        Cow::Owned(text) => clean(&text, max, policy).into_owned().into(),
     }
-}
-
-/// Replaces the text after each `prefix_` by `[redacted]`, as far as it could be the body of a key.
-fn redact_keys(text: &str, prefix: &KeyPrefix) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(prefix.as_str()) {
-        out.push_str(before);
-        out.push_str(prefix.as_str());
-        rest = after;
-        if let Some(body) = after.strip_prefix('_') {
-            out.push_str("_[redacted]");
-            rest = body.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-        }
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

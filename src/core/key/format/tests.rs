@@ -29,7 +29,7 @@ fn frozen_keys() {
     for case in vectors["cases"].as_array().unwrap() {
         let outcome = match Key::parse(text(case, "key"), &prefix) {
             Ok(key) if peppers.tag_matches(&key) => "ok",
-            Ok(_) | Err(KeyError::Tag) => "tag",
+            Ok(_) => "tag",
             Err(KeyError::Prefix) => "prefix",
             Err(KeyError::Length) => "length",
             Err(KeyError::Character) => "character",
@@ -236,12 +236,9 @@ fn debug_output_of_a_key_is_its_id() {
         Ok::<(), ()>(())
     });
     assert_eq!(std::format!("{:?}", new.unwrap()), "NewKey(777777777777, ..)");
-    for (error, part) in [
-        (KeyError::Prefix, "prefix"),
-        (KeyError::Length, "length"),
-        (KeyError::Character, "not base62"),
-        (KeyError::Tag, "tag"),
-    ] {
+    for (error, part) in
+        [(KeyError::Prefix, "prefix"), (KeyError::Length, "length"), (KeyError::Character, "not base62")]
+    {
         assert!(error.as_str().contains(part), "{error:?}");
     }
 }

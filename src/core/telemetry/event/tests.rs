@@ -1,5 +1,5 @@
 use super::{Event, RequestContext, without_urls};
-use crate::key::KeyPrefix;
+use crate::policy::Policy;
 use crate::response::{Cause, Denial};
 use std::string::String;
 
@@ -18,10 +18,13 @@ fn urls_are_removed_from_messages() {
     }
 }
 
+fn policy() -> Policy {
+    Policy::from_json(r#"{"ORIGIN":"https://origin.example","KEY_PREFIX":"acme_live"}"#).unwrap()
+}
+
 fn line(context: &RequestContext<'_>) -> String {
-    let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
     let denial = Denial::from(Cause::CredentialMissing);
-    Event::denied("2026-01-02T03:04:05.678Z", &denial, context, Some(&prefix)).to_line()
+    Event::denied("2026-01-02T03:04:05.678Z", &denial, context, Some(&policy())).to_line()
 }
 
 #[test]
@@ -114,4 +117,18 @@ fn suppressed_rejections_are_counted() {
         line,
         r#"{"time":"2026-01-02T03:04:05.678Z","level":"warn","event":"sys_log_suppressed","suppressed":7}"#
     );
+}
+
+#[test]
+fn reason_of_a_misconfiguration_holds_the_errors_of_all_variables() {
+    let many = |len| Denial::from(Cause::Misconfigured("METHODS: no. ".repeat(len)));
+    let context = RequestContext::default();
+    let reason = |denial: &Denial| {
+        let line = Event::denied("2026-01-02T03:04:05.678Z", denial, &context, None).to_line();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        line["reason"].as_str().unwrap().len()
+    };
+    assert_eq!(reason(&many(300)), 3900);
+    assert_eq!(reason(&many(1000)), 4096);
+    assert_eq!(reason(&Denial::from(Cause::StoreFailed("no. ".repeat(300)))), 512);
 }
