@@ -22,13 +22,16 @@ function replace(failed, error) {
 addEventListener("error", ({ error }) => replace(generation, error));
 
 export default {
-  async fetch(request, env) {
+  async fetch(request, env, ctx) {
     const started = generation;
     let end;
     try {
       const answer = handle(request, env);
       if (!(answer instanceof Promise)) return answer;
-      return await Promise.race([answer, new Promise((_, reject) => inFlight.add((end = reject)))]);
+      const settled = Promise.race([answer, new Promise((_, reject) => inFlight.add((end = reject)))]);
+      // An accepted request is logged when the origin has answered, also if the client has gone away before.
+      ctx.waitUntil(settled.catch(() => {}));
+      return await settled;
     } catch (error) {
       replace(started, error);
       return gateFailed(request, error);

@@ -7,6 +7,7 @@ use keygate_core::request::head::RequestHead;
 use keygate_core::request::via::VIA_HEADER;
 use keygate_core::response::{Cause, Denial};
 use keygate_core::signature::{ContentDigest, NONCE_LEN, Signature, SignedComponents, SigningKey};
+use keygate_core::telemetry::event::OriginResponse;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, Url};
 use worker::Env;
@@ -56,11 +57,17 @@ pub(crate) async fn forward(
     let url = signing.as_ref().map_or(url.as_str(), |signing| &signing.url);
     let failed = |error: JsValue| permit.withdraw(Cause::OriginUnreachable(runtime::message(&error)));
     let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
-    telemetry::accepted(isolate, incoming, head, env, permit);
+    telemetry::counted(isolate, head, env, permit);
+    let start = runtime::now();
     let sent = send(incoming, head, env, permit, service, url, &headers).map_err(failed)?;
     let limit_ms = isolate.gate.policy.origin_timeout_secs().saturating_mul(1000);
-    let response = match runtime::settled_within(limit_ms, &sent).await {
-        Some(Ok(response)) => response.unchecked_into::<Response>(),
+    let settled = runtime::settled_within(limit_ms, &sent).await;
+    let response = settled.map(|settled| settled.map(JsCast::unchecked_into::<Response>));
+    let status = response.as_ref().and_then(|response| response.as_ref().ok()).map(Response::status);
+    let elapsed_ms = runtime::now().0.saturating_sub(start.0);
+    telemetry::accepted(isolate, incoming, head, permit, OriginResponse { status, elapsed_ms });
+    let response = match response {
+        Some(Ok(response)) => response,
         Some(Err(error)) => return Err(failed(error)),
         None => return Err(permit.withdraw(Cause::OriginTimeout)),
     };

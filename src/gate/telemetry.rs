@@ -6,7 +6,7 @@ use std::panic;
 use keygate_core::auth::decide::Permit;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::Denial;
-use keygate_core::telemetry::event::{Event, RequestContext};
+use keygate_core::telemetry::event::{Event, OriginResponse, RequestContext};
 use keygate_core::telemetry::log_budget::Allowance;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::console;
@@ -52,37 +52,42 @@ pub(crate) fn denied(
     write(&Event::denied(&time, denial, &context(incoming, head), policy));
 }
 
-/// Logs an accepted request.
+/// Counts an accepted request as a data point, if a dataset is bound.
+pub(crate) fn counted(isolate: &Isolate, head: &RequestHead<'_>, env: &Env, permit: &Permit<'_>) {
+    if !isolate.has_usage {
+        return;
+    }
+    let holder = permit.holder();
+    let id = holder.as_ref().map_or("public", |holder| holder.id.as_str());
+    let subject = holder.map_or("", |holder| holder.subject);
+    let point = AnalyticsEngineDataPointBuilder::new()
+        .indexes([id])
+        .add_blob(subject)
+        .add_blob(head.method)
+        .add_double(1.0)
+        .build();
+    let dataset = runtime::property(env, USAGE).unchecked_into::<AnalyticsEngineDataset>();
+    // A lost data point must not fail the request.
+    drop(dataset.write_data_point(&point));
+}
+
+/// Logs an accepted request as a line, if no dataset is bound.
 pub(crate) fn accepted(
     isolate: &Isolate,
     incoming: &Incoming,
     head: &RequestHead<'_>,
-    env: &Env,
     permit: &Permit<'_>,
+    response: OriginResponse,
 ) {
-    let holder = permit.holder();
-    if isolate.has_usage {
-        let id = holder.as_ref().map_or("public", |holder| holder.id.as_str());
-        let subject = holder.map_or("", |holder| holder.subject);
-        let point = AnalyticsEngineDataPointBuilder::new()
-            .indexes([id])
-            .add_blob(subject)
-            .add_blob(head.method)
-            .add_double(1.0)
-            .build();
-        let dataset = runtime::property(env, USAGE).unchecked_into::<AnalyticsEngineDataset>();
-        // A lost data point must not fail the request.
-        drop(dataset.write_data_point(&point));
-        return;
-    }
     let sample = isolate.gate.policy.access_log_sample();
     // For 0 and 1 no random number is needed.
-    if sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
+    if isolate.has_usage || sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
         return;
     }
-    let holder = holder.map(|holder| (holder.id, holder.subject));
+    let holder = permit.holder().map(|holder| (holder.id, holder.subject));
     let policy = Some(&isolate.gate.policy);
-    write(&Event::access(&runtime::rfc3339(runtime::now()), holder, &context(incoming, head), policy));
+    let time = runtime::rfc3339(runtime::now());
+    write(&Event::access(&time, holder, response, &context(incoming, head), policy));
 }
 
 fn context<'a>(incoming: &'a Incoming, head: &RequestHead<'a>) -> RequestContext<'a> {

@@ -154,6 +154,8 @@ test("case 66: an accepted request is one log line with holder, method and path"
   assert.equal(records.length, 1);
   const [record] = records;
   assert.equal(record.level, "info");
+  assert.equal(record.status, 200);
+  assert.ok(Number.isInteger(record.origin_ms));
   assert.equal(record.key_id, issued.id);
   assert.equal(record.subject, "acme");
   assert.equal(record.method, "GET");

@@ -26,6 +26,15 @@ pub struct RequestContext<'a> {
     pub user_agent: Option<&'a str>,
 }
 
+/// How the origin responded to an accepted request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginResponse {
+    /// The HTTP status; `None` if there was no response.
+    pub status: Option<u16>,
+    /// Milliseconds until its headers came, or until it failed.
+    pub elapsed_ms: u64,
+}
+
 /// One line of the log.
 #[derive(Debug)]
 pub struct Event<'a> {
@@ -34,6 +43,7 @@ pub struct Event<'a> {
     code: Option<&'static str>,
     reason: Option<Cow<'a, str>>,
     status: Option<u16>,
+    origin_ms: Option<u64>,
     request_id: Option<&'a str>,
     key_id: Option<KeyId>,
     subject: Option<&'a str>,
@@ -81,10 +91,13 @@ impl<'a> Event<'a> {
     pub fn access(
         time: &'a str,
         holder: Option<(KeyId, &'a str)>,
+        response: OriginResponse,
         context: &RequestContext<'a>,
         policy: Option<&Policy>,
     ) -> Self {
         Self {
+            status: response.status,
+            origin_ms: Some(response.elapsed_ms),
             key_id: holder.map(|(id, _)| id),
             subject: holder.map(|(_, subject)| subject),
             ..Self::about(time, EventKind::Access, context, policy)
@@ -110,6 +123,7 @@ impl<'a> Event<'a> {
             code: None,
             reason: None,
             status: None,
+            origin_ms: None,
             request_id: None,
             key_id: None,
             subject: None,
@@ -144,6 +158,9 @@ impl<'a> Event<'a> {
         line.optional("reason", self.reason.as_deref());
         if let Some(status) = self.status {
             line.number("status", status.into());
+        }
+        if let Some(origin_ms) = self.origin_ms {
+            line.number("origin_ms", origin_ms);
         }
         line.optional("request_id", self.request_id);
         line.optional("key_id", self.key_id.as_ref().map(KeyId::as_str));

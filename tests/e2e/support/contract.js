@@ -95,7 +95,7 @@ export async function assertRefused(gate, request, code, { allow, log = {}, orig
 }
 
 const FIELDS = [
-  ["time", "level", "event", "code", "reason", "status", "request_id"],
+  ["time", "level", "event", "code", "reason", "status", "origin_ms", "request_id"],
   ["key_id", "subject", "method", "path", "client_ip", "user_agent", "suppressed"],
 ].flat();
 
