@@ -1,4 +1,4 @@
-// Bindings other than KV: Secrets Store peppers, services and the zone as origins.
+// Bindings other than KV: Secrets Store peppers, services and the zone as origins, rate limiters that fail.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -13,6 +13,16 @@ const BACKEND = `export default { async fetch(request) {
   const { method, url, headers } = request;
   return Response.json({ method, url, subject: headers.get("x-keygate-subject"), key: headers.get("authorization"), body: await request.text() });
 } };`;
+
+/** A rate limiter as another Worker implements it: the holder's name says how it answers. */
+const LIMITER = `import { WorkerEntrypoint } from "cloudflare:workers";
+export default class extends WorkerEntrypoint {
+  async limit({ key }) {
+    if (key === "hanging") await new Promise((resolve) => setTimeout(resolve, 20_000));
+    if (key === "failing") throw new Error("the limiter is down");
+    return { success: key !== "exceeding" };
+  }
+}`;
 
 let world;
 let holder;
@@ -29,6 +39,7 @@ before(async () => {
       services: { BACKEND },
     },
     zone: { vars: { ORIGIN: "zone" } },
+    limited: { vars: { PLANS: { free: { limiter: "LIMITER", period: 60 } } }, services: { LIMITER } },
   }));
   holder = await world.issue({ subject: "acme" });
 });
@@ -95,4 +106,19 @@ test("the zone as origin gets the request on its own URL", async () => {
   const { seen } = await assertAccepted(world.gates.zone, { target: "/v1/x?a=%2f&b=+", key: holder.key, headers }, holder);
   assert.equal(seen.url, "/v1/x?a=%2f&b=+");
   assert.deepEqual(valuesOf(seen, "host"), [host]);
+});
+
+test("a rate limiter that fails, or does not answer in time, lets no request through", async () => {
+  const limited = async (subject) => world.issue({ subject, plan: "free" });
+  const within = await limited("within");
+  await assertAccepted(world.gates.limited, { target: "/v1/x", key: within.key }, within);
+  for (const [subject, code, reason] of [
+    ["exceeding", "rate_limited", /exceeded/],
+    ["failing", "gate_misconfigured", /the limiter is down/],
+    ["hanging", "gate_misconfigured", /no answer within 1000 ms/],
+  ]) {
+    const { key } = await limited(subject);
+    const { record } = await assertRefused(world.gates.limited, { target: "/v1/x", key }, code);
+    assert.match(record.reason, reason);
+  }
 });
