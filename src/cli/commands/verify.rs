@@ -9,7 +9,7 @@ use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, decide};
 use keygate_core::auth::lookup::{StoreReply, after_store};
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
 use keygate_core::request::credential::CredentialSources;
 use keygate_core::request::head::RequestHead;
@@ -75,7 +75,7 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
     let local = if args.store.remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let secret = |name| local.as_ref().filter(|_| config.takes_secret(name))?.value(name);
     let policy = Policy::from_json(&config.vars().to_string());
-    let secrets = Secrets::parse(&SecretTexts {
+    let secrets = Secrets::parse(&SecretValues {
         pepper: Some(&texts.current),
         pepper_previous: texts.previous.as_ref().map(|text| text.as_str()),
         static_keys: secret("STATIC_KEYS"),
