@@ -10,6 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -20,7 +21,6 @@ use crate::failure::Failure;
 use crate::gate_process::{Event, GateProcess, status_of};
 use crate::keygate;
 use crate::program;
-use crate::setup;
 use crate::workspace::Workspace;
 
 #[derive(Args)]
@@ -46,9 +46,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let gate_port = listen(options.port, "--port")?;
     let origin = listen(options.origin_port, "--origin-port")?;
     drop(gate_port);
-    setup::for_building(workspace)?;
-    bundle::build(workspace)?;
-    let keygate = keygate::build(workspace)?;
+    // Side by side: the gate waits for npm, and then for a linker that takes one core.
+    let (gate, keygate) = thread::scope(|scope| {
+        let gate = scope.spawn(|| bundle::build(workspace));
+        let keygate = keygate::build(workspace);
+        (gate.join().unwrap_or_else(|panic| Err(Failure::panicked(panic))), keygate)
+    });
+    let ((), keygate) = (gate?, keygate?);
     make_pepper(workspace, &keygate)?;
     let key = issue_key(workspace, &keygate)?;
     demo_origin::serve(origin)?;
