@@ -38,10 +38,10 @@ mutants)
     [ $? = 3 ]
   ;;
 coverage)
-  # Counting branches is not stable yet, and this measures with the compiler that builds the gate.
+  # The lines of tests within a file count as well, and always run. Counting branches is not stable yet, and this measures with the compiler that builds the gate.
   export RUSTC_BOOTSTRAP=1
   measured=(--branch --ignore-filename-regex='tests\.rs$')
-  cargo llvm-cov --package=keygate-core --lib "${measured[@]}" --show-missing-lines --fail-under-lines=96
+  cargo llvm-cov --package=keygate-core --lib "${measured[@]}" --show-missing-lines --fail-under-lines=97
   cargo llvm-cov report --package=keygate-core "${measured[@]}" --json --summary-only | node -e '
     const { files } = JSON.parse(require("fs").readFileSync(0)).data[0];
     const { branches } = files.find(({ filename }) => filename.endsWith("/auth/decide.rs")).summary;

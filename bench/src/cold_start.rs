@@ -1,4 +1,4 @@
-//! `cargo xtask bench cold-start`: how long after its start a Worker gives its first answer.
+//! How long after its start a Worker gives its first answer.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench memory`: whether the gate's memory stays flat while more keys pass than its cache holds.
+//! Whether the gate's memory stays flat while more keys pass than its cache holds.
 
 use std::fmt::Write as _;
 

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{self, Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use signal_hook::consts::TERM_SIGNALS;
+use signal_hook::iterator::Signals;
 
 const GONE: &str = "a process of the bench cannot be measured; run the bench on Linux";
 
@@ -87,13 +88,16 @@ fn alive() -> MutexGuard<'static, BTreeSet<u32>> {
 /// Ctrl-C and SIGTERM end every process that is running, and take `place` away, before they end the bench.
 pub(crate) fn end_all_when_interrupted(place: &Path) -> Result<()> {
     let place = place.to_path_buf();
-    ctrlc::set_handler(move || {
-        for id in &*alive() {
-            // An error means that it has ended already.
-            kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL).unwrap_or_default();
+    let mut signals = Signals::new(TERM_SIGNALS).context("signals cannot be handled")?;
+    thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            for id in &*alive() {
+                // It fails when the process has ended already.
+                drop(Command::new("sh").args(["-c", "kill -s KILL \"$0\"", &id.to_string()]).status());
+            }
+            drop(fs::remove_dir_all(&place));
+            process::exit(130);
         }
-        drop(fs::remove_dir_all(&place));
-        process::exit(130);
-    })
-    .context("signals cannot be handled")
+    });
+    Ok(())
 }

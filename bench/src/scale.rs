@@ -1,4 +1,4 @@
-//! `cargo xtask bench scale`: what the command line takes for as many keys as an operator may have: time, memory, calls.
+//! What the command line takes for as many keys as an operator may have: time, memory, calls.
 //!
 //! The server is the end-to-end tests' stand-in for Cloudflare's API, with the real one's limits: 1,000 names a page, with an empty
 //! page before each further one, 10,000 entries a write, 100 values a read.

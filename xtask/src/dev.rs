@@ -14,6 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use signal_hook::consts::TERM_SIGNALS;
+use signal_hook::iterator::Signals;
 
 use crate::bundle;
 use crate::demo_origin;
@@ -59,9 +61,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
 
     let (events, inbox) = mpsc::channel();
     let interrupt = events.clone();
-    ctrlc::set_handler(move || drop(interrupt.send(Event::Interrupted))).map_err(|error| {
+    let mut signals = Signals::new(TERM_SIGNALS).map_err(|error| {
         Failure::new(format!("Ctrl-C cannot be watched: {error}"), "run the command again")
     })?;
+    thread::spawn(move || signals.forever().try_for_each(|_| interrupt.send(Event::Interrupted)));
     let mut gate = GateProcess::start(wrangler_dev(workspace, options), &events)?;
 
     if is_ready(&mut gate, &inbox, options.port, &key)? {

@@ -24,9 +24,15 @@ use std::process::ExitCode;
 use failure::Failure;
 use workspace::Workspace;
 
+const MORE: &str = "\
+Beside it:
+  cargo run -p keygate-bench   what a request costs, against other Workers
+  cargo run -p keygate-random  random requests, and what must hold of each
+  tests/deep.sh                fuzzing, mutants, coverage, timing";
+
 /// Sets up, builds, runs and tests Keygate.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = MORE)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
