@@ -34,7 +34,7 @@ search)
   ;;
 mutants)
   # Of what is listed in .cargo/mutants.toml. Nobody debugs a mutant; one that takes 90 s loops, which is noticed as well.
-  CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --package=keygate-core --no-shuffle --timeout=90 --output="$target" "${@:2}" -- --lib ||
+  env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --package=keygate-core --no-shuffle --timeout=90 --output="$target" "${@:2}" -- --lib ||
     [ $? = 3 ]
   ;;
 coverage)
@@ -51,7 +51,7 @@ timing)
   # dudect takes |t| of 5 and more for a leak; the control has to have one.
   cargo run --quiet --release --locked --manifest-path=timing/Cargo.toml --target-dir="$target/timing" -- "${2:-1000000}" |
     awk '/max t = / {
-      t = $0; sub(/.*max t = /, "", t); t = t < 0 ? -t : +t
+      t = $0; sub(/.*max t = /, "", t); t += 0; if (t < 0) t = -t
       leaks = t >= 5; compared++; if (leaks != ($2 == "leaky_control")) wrong++
       printf "%-18s |t| = %9.2f  %s\n", $2, t, leaks ? "leaks" : "no leak"
     }

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use crate::bundle;
 use crate::failure::Failure;
 use crate::program;
 use crate::python;
 use crate::setup::{self, WASM_TARGET};
-use crate::steps::timed;
+use crate::steps::{side_by_side, timed};
 use crate::test;
 use crate::workspace::Workspace;
 
@@ -18,7 +19,7 @@ const STEPS: [Step; 12] = [
     ("format", format),
     ("licences and sources", licences),
     ("advisories", advisories),
-    ("lints, native", lints_native),
+    ("lints, native, and the gate", lints_native_and_gate),
     ("lints, the CLI with less", lints_cli_with_less),
     ("lints, wasm32", lints_wasm),
     ("lints, fuzz and timing", lints_apart),
@@ -67,9 +68,11 @@ fn clippy(workspace: &Workspace, arguments: &[&str]) -> Result<(), Failure> {
     cargo(workspace, &arguments, "see the lints above")
 }
 
-fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
-    // Not the gate: it only exists for wasm32.
-    clippy(workspace, &["--workspace", "--exclude=keygate", "--all-targets"])
+/// Beside the build of the gate, whose linker takes one core.
+fn lints_native_and_gate(workspace: &Workspace) -> Result<(), Failure> {
+    // Not of the gate: it only exists for wasm32.
+    let lints = || clippy(workspace, &["--workspace", "--exclude=keygate", "--all-targets"]);
+    side_by_side(|| bundle::build(workspace), lints).map(|_| ())
 }
 
 /// The command line without secret managers, and with each alone: what one needs must not come with another.

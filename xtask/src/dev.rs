@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::gate_process::{Event, GateProcess, status_of};
 use crate::keygate;
 use crate::program;
+use crate::steps::side_by_side;
 use crate::workspace::Workspace;
 
 #[derive(Args)]
@@ -48,13 +49,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let gate_port = listen(options.port, "--port")?;
     let origin = listen(options.origin_port, "--origin-port")?;
     drop(gate_port);
-    // Side by side: the gate waits for npm, and then for a linker that takes one core.
-    let (gate, keygate) = thread::scope(|scope| {
-        let gate = scope.spawn(|| bundle::build(workspace));
-        let keygate = keygate::build(workspace);
-        (gate.join().unwrap_or_else(|panic| Err(Failure::panicked(panic))), keygate)
-    });
-    let ((), keygate) = (gate?, keygate?);
+    // The gate waits for npm, and then for a linker that takes one core.
+    let ((), keygate) = side_by_side(|| bundle::build(workspace), || keygate::build(workspace))?;
     make_pepper(workspace, &keygate)?;
     let key = issue_key(workspace, &keygate)?;
     demo_origin::serve(origin)?;
