@@ -10,7 +10,7 @@ import { ROOT } from "./support/project.js";
 
 const E2E = path.join("tests", "e2e");
 const CASES = Array.from({ length: 66 }, (_, at) => at + 1);
-/** Held by the harness of `cargo xtask timing`, which measures and is no test of this folder. */
+/** Held by the harness of `tests/deep.sh timing`, which measures and is no test of this folder. */
 const ELSEWHERE = { 23: path.join("timing", "main.rs") };
 
 const read = (file) => readFile(path.join(ROOT, file), "utf8");

@@ -94,12 +94,3 @@ impl Workspace {
             })
     }
 }
-
-/// Where built tools live, shared by all clones: `$XDG_CACHE_HOME/keygate/tools`, else `~/.cache/keygate/tools`.
-pub(crate) fn tools() -> Result<PathBuf, Failure> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("keygate/tools"))
-        .ok_or_else(|| Failure::new("there is no folder for built tools", "set HOME or XDG_CACHE_HOME"))
-}
