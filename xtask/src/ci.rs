@@ -26,7 +26,7 @@ const STEPS: [Step; 13] = [
     ("licences and sources", licences),
     ("advisories", advisories),
     ("deploy, dry run", deploy_dry_run),
-    ("test", test::run),
+    ("test", test::all),
     ("random requests", random_briefly),
     ("fuzz", fuzz_briefly),
     ("bench, one round", bench_briefly),

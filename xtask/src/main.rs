@@ -49,7 +49,7 @@ enum Task {
     /// Runs the gate on this machine, in front of a demo API, with a key to try
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
-    Test,
+    Test(test::Options),
     /// Measures what a request costs, against other Workers that do the same
     Bench(bench::Options),
     /// Looks for inputs that break what the core promises, for a given time
@@ -88,7 +88,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         }
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
-        Task::Test => test::run(&workspace),
+        Task::Test(options) => test::run(&workspace, options),
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Fuzz(options) => fuzz::run(&workspace, options),
         Task::Random(options) => random::run(&workspace, options),
