@@ -1,27 +1,21 @@
 // A valid key gets through, wherever it stands, and the origin learns who called instead of the key.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const basic = (user, password) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(() => ({
-    gate: {},
-    everywhere: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "header:x-token", "query:api_key"] } },
-    provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue({ scopes: ["reports:read", "reports:write"] });
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  gate: {},
+  everywhere: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "header:x-token", "query:api_key"] } },
+  provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
+}));
+const { gates } = harness;
+const issued = await harness.issue({ scopes: ["reports:read", "reports:write"] });
 
 describe("cases 2, 4, 5, 9: a valid key is accepted by", () => {
   const rows = [
@@ -100,7 +94,7 @@ describe("cases 16, 17: what only looks like the query's key is none:", () => {
 });
 
 test("case 18: a wrong header is not outvoted by a right query", async () => {
-  const other = await world.issue();
+  const other = await harness.issue();
   for (const wrong of [other.key, "garbage", issued.key.slice(0, -1), `${issued.key} `.repeat(2)]) {
     for (const headers of [{ "X-Token": wrong }, { Authorization: `Bearer ${wrong}` }, { Authorization: basic("x", wrong) }]) {
       const request = { target: `/v1/things?api_key=${issued.key}`, headers };
@@ -143,15 +137,15 @@ test("case 34: a public route needs no key, and the origin learns of no holder",
 });
 
 test("a key with the scope is let in where the scope is needed", async () => {
-  const admin = await world.issue({ scopes: ["admin"] });
+  const admin = await harness.issue({ scopes: ["admin"] });
   await assertAccepted(gates.gate, { target: "/admin/users", key: admin.key }, admin);
 });
 
 test("case 66: an accepted request is one log line with holder, method and path", async () => {
   await assertAccepted(gates.gate, { target: "/v1/logged-access?secret=1", key: issued.key }, issued);
   const mine = ({ path }) => path === "/v1/logged-access";
-  await world.settle();
-  const records = world.logs.events.filter(mine);
+  await harness.settle();
+  const records = harness.logs.events.filter(mine);
   assert.equal(records.length, 1);
   const [record] = records;
   assert.equal(record.level, "info");

@@ -6,7 +6,7 @@ import { mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate, keyIn } from "./support/cli.js";
+import { Operator, keyIn } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { PEPPER, importedIdOf, pepperId, randomBase62 } from "./support/keys.js";
 
@@ -17,7 +17,7 @@ describe("what the commands do", () => {
   let gate;
   let api;
   before(async () => {
-    [folder, api] = [await Gate.make(), await Cloudflare.start()];
+    [folder, api] = [await Operator.make(), await Cloudflare.start()];
     gate = folder.deployed(api);
   });
   after(async () => {
@@ -134,7 +134,7 @@ describe("what the commands do", () => {
 
 describe("the local KV", () => {
   let gate;
-  before(async () => (gate = await Gate.make()));
+  before(async () => (gate = await Operator.make()));
   after(() => gate.remove());
 
   test("a key is issued, changed, rotated and revoked as in a deployed namespace", async () => {
@@ -174,7 +174,7 @@ describe("the local KV", () => {
   describe("each mistake has a message that says what to do", () => {
     let ill;
     before(async () => {
-      ill = await Gate.make();
+      ill = await Operator.make();
       await mkdir(path.join(ill.folder, "node_modules", ".bin"), { recursive: true });
     });
     after(() => ill.remove());
@@ -206,7 +206,7 @@ describe("the local KV", () => {
   test("without wrangler, and without a pepper, the error says what to do", async () => {
     const { stderr } = await gate.keygate(["list"], { status: 1, env: { PATH: gate.folder } });
     assert.match(stderr, /wrangler was found neither .*\n help: install/);
-    const bare = await Gate.make();
+    const bare = await Operator.make();
     try {
       await rm(path.join(bare.folder, ".dev.vars"));
       const { stderr } = await bare.keygate(["issue", "--subject", "acme"], { status: 1 });

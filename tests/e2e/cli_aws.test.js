@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate, keyIn } from "./support/cli.js";
+import { Operator, keyIn } from "./support/cli.js";
 import { Cloudflare, refuse } from "./support/cloudflare.js";
 import { PEPPER, digestOf, now, pepperId } from "./support/keys.js";
 import { Moto, REGION } from "./support/moto.js";
@@ -17,7 +17,7 @@ const OTHER = "other-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
 let gate;
 let moto;
 let api;
-before(async () => ([gate, moto, api] = await Promise.all([Gate.make(), Moto.start(), Cloudflare.start()])));
+before(async () => ([gate, moto, api] = await Promise.all([Operator.make(), Moto.start(), Cloudflare.start()])));
 after(() => Promise.all([gate.remove(), moto.stop(), api.stop()]));
 
 /** A secret that is there: its ARN. */

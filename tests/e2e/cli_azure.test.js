@@ -6,11 +6,11 @@ import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { Gate, PATH } from "./support/cli.js";
+import { Operator, PATH } from "./support/cli.js";
 import { CHINA, CLIENT, CLIENT_SECRET, KeyVault, TENANT, VAULT, refusal } from "./support/key_vault.js";
 import { PEPPER, pepperId } from "./support/keys.js";
 import { run } from "./support/program.js";
-import { pythonWithFlask } from "./support/python.js";
+import { pythonWithPackages } from "./support/python.js";
 
 const OTHER = "other-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
 const URI = `azure:${VAULT}/pepper`;
@@ -18,7 +18,7 @@ const URI = `azure:${VAULT}/pepper`;
 let gate;
 let vault;
 before(async () => {
-  [gate, vault] = await Promise.all([Gate.make(), KeyVault.start()]);
+  [gate, vault] = await Promise.all([Operator.make(), KeyVault.start()]);
   vault.set("pepper", PEPPER);
   vault.set("pepper", OTHER);
 });
@@ -38,7 +38,7 @@ describe("the stand-in", () => {
   test("answers Azure's own SDK as Key Vault does, and keygate reads what that wrote", async () => {
     const script = fileURLToPath(new URL("support/key_vault_client.py", import.meta.url));
     const env = { ...process.env, ...vault.env, REQUESTS_CA_BUNDLE: vault.ca };
-    const { status, stdout, stderr } = await run(await pythonWithFlask(), [script, `https://${VAULT}.vault.azure.net`, OTHER], { env });
+    const { status, stdout, stderr } = await run(await pythonWithPackages(), [script, `https://${VAULT}.vault.azure.net`, OTHER], { env });
     assert.equal(status, 0, stderr);
     const { version, ...seen } = JSON.parse(stdout);
     assert.match(version, /^[0-9a-f]{32}$/);

@@ -2,35 +2,21 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
+import { KEYGATE } from "./support/cli.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { PEPPER } from "./support/keys.js";
 import { run } from "./support/program.js";
 import { ROOT, WRANGLER_TOML } from "./support/project.js";
-import { boot } from "./support/world.js";
 
-const KEYGATE = process.env.KEYGATE_BIN ?? path.join(ROOT, "target", "debug", "keygate");
-
-let folder;
-let world;
-let gate;
-before(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), "keygate-kv-"));
-  world = await boot(() => ({ gate: { vars: { IMPORTED_KEYS: true } } }), { persistTo: folder });
-  ({ gate } = world.gates);
-});
-after(async () => {
-  await world?.stop();
-  await rm(folder, { recursive: true });
-});
+const harness = await startGates(() => ({ gate: { vars: { IMPORTED_KEYS: true } } }));
+const { gate } = harness.gates;
 
 /** Runs `keygate` on the gate's KV; returns what it printed on standard output. */
 async function keygate(args, { input, pepper = PEPPER } = {}) {
-  const { status, stdout, stderr } = await run(KEYGATE, ["--config", WRANGLER_TOML, ...args, "--persist-to", folder], {
+  const { status, stdout, stderr } = await run(KEYGATE, ["--config", WRANGLER_TOML, ...args, "--persist-to", harness.folder], {
     cwd: ROOT,
     input,
     env: { ...process.env, KEYGATE_PEPPER: pepper, WRANGLER_SEND_METRICS: "false" },
@@ -43,7 +29,7 @@ async function keygate(args, { input, pepper = PEPPER } = {}) {
 function printed(stdout, record) {
   const key = stdout.trimEnd();
   assert.match(key, /^acme_live_[0-9A-Za-z]{50}$/);
-  world.watch(key);
+  harness.watch(key);
   return { key, id: key.slice("acme_live_".length, "acme_live_".length + 12), record };
 }
 

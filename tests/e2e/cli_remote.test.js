@@ -6,10 +6,11 @@ import path from "node:path";
 import { before, beforeEach, describe, test } from "node:test";
 
 import { certificate } from "./support/certificate.js";
-import { ACCOUNT, LIVE, PATH, TOKEN, keyIn, run } from "./support/cli.js";
+import { ACCOUNT, LIVE, PATH, TOKEN, keyIn } from "./support/cli.js";
 import { Cloudflare, refuse } from "./support/cloudflare.js";
 import { PEPPER } from "./support/keys.js";
 import { operator } from "./support/operator.js";
+import { run } from "./support/program.js";
 
 const { gate, api } = await operator();
 beforeEach(() => (api.log.length = 0));

@@ -9,9 +9,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate, KEYGATE, PATH, cleanEnv, run } from "./support/cli.js";
+import { Operator, KEYGATE, PATH, cleanEnv } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { PEPPER, digestOf, issue, now } from "./support/keys.js";
+import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
 
 const TEN_YEARS = 10 * 365 * 86_400;
@@ -24,7 +25,7 @@ let gate;
 let home;
 let shim;
 before(async () => {
-  gate = await Gate.make();
+  gate = await Operator.make();
   home = await mkdtemp(path.join(tmpdir(), "keygate-crash-"));
   if (process.platform !== "linux") return;
   shim = path.join(home, "kill_at.so");

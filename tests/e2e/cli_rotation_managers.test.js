@@ -8,13 +8,14 @@ import { mkdtemp, readFile, readdir, symlink, writeFile } from "node:fs/promises
 import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 
-import { Gate, KEYGATE, PATH, cleanEnv, run } from "./support/cli.js";
+import { Operator, KEYGATE, PATH, cleanEnv } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { KeyVault, VAULT, refusal } from "./support/key_vault.js";
 import { PEPPER, issue, now } from "./support/keys.js";
 import { Moto } from "./support/moto.js";
 import { OpenBao } from "./support/openbao.js";
-import { pythonWithFlask } from "./support/python.js";
+import { run } from "./support/program.js";
+import { pythonWithPackages } from "./support/python.js";
 import { Relay } from "./support/relay.js";
 
 /** More calls than a rotation of three places makes; a run that is not killed ends the series long before. */
@@ -29,7 +30,7 @@ let toBao;
 let toMoto;
 let journal;
 before(async () => {
-  [gate, api, bao, moto, azure] = await Promise.all([Gate.make(), Cloudflare.start(), OpenBao.start(), Moto.start(), KeyVault.start()]);
+  [gate, api, bao, moto, azure] = await Promise.all([Operator.make(), Cloudflare.start(), OpenBao.start(), Moto.start(), KeyVault.start()]);
   [toBao, toMoto] = await Promise.all([bao.url, moto.url].map((url) => Relay.start(url)));
 });
 after(async () => {
@@ -221,7 +222,7 @@ describe("the lines of `pepper rotate`", () => {
     const folder = path.dirname(journal);
     // wrangler notes what it is given; Vault's command line is OpenBao's.
     await writeFile(path.join(folder, "wrangler"), `#!/bin/sh\ncat > '${folder}'/"$3"\n`, { mode: 0o700 });
-    await symlink(path.join(path.dirname(await pythonWithFlask()), "bao"), path.join(folder, "vault"));
+    await symlink(path.join(path.dirname(await pythonWithPackages()), "bao"), path.join(folder, "vault"));
     const named = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: "vault:secret/apps/gate#pepper" };
     const { next } = JSON.parse((await keygate(["pepper", "rotate", "--remote", "--json", "--new", path.join(folder, "new")], { env: named })).stdout);
     assert.match(next.at(-1), /^keygate pepper status --remote$/);

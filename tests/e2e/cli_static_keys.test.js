@@ -5,13 +5,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ACCOUNT, Gate, LIVE } from "./support/cli.js";
+import { ACCOUNT, Operator, LIVE } from "./support/cli.js";
 import { deliveries } from "./support/deliveries.js";
 import { PEPPER, now } from "./support/keys.js";
 
 describe("the local gate's STATIC_KEYS are in .dev.vars", () => {
   let gate;
-  before(async () => (gate = await Gate.make()));
+  before(async () => (gate = await Operator.make()));
   after(() => gate.remove());
 
   const overridden = (id) => new RegExp(`warning: key ${id} has another record in STATIC_KEYS .*while KV fails.*take it out of STATIC_KEYS.*DENIED_IDS`);

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate } from "./support/cli.js";
+import { Operator } from "./support/cli.js";
 import { PEPPER, pepperId } from "./support/keys.js";
 import { OpenBao, ROOT_TOKEN } from "./support/openbao.js";
 import { closedPort } from "./support/origin.js";
@@ -17,7 +17,7 @@ let gate;
 let bao;
 let secure;
 before(async () => {
-  [gate, bao, secure] = await Promise.all([Gate.make(), OpenBao.start(), OpenBao.start({ tls: true })]);
+  [gate, bao, secure] = await Promise.all([Operator.make(), OpenBao.start(), OpenBao.start({ tls: true })]);
   for (const server of [bao, secure]) await server.put("gate", { pepper: OTHER, previous: PEPPER, number: 7 });
 });
 after(() => Promise.all([gate.remove(), bao.stop(), secure.stop()]));

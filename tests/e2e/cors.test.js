@@ -1,30 +1,24 @@
 // Browsers: a preflight carries no key and is answered by the gate; a page that is allowed can read a rejection.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefusal, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const APP = "https://app.example.com";
 const STRANGER = "https://evil.example";
 const ALL_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(() => ({
-    none: {},
-    listed: { vars: { CORS_ORIGINS: [APP, "http://localhost:3000"] } },
-    anyone: { vars: { CORS_ORIGINS: ["*"] } },
-    forwarding: { vars: { PREFLIGHT: "forward" } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  none: {},
+  listed: { vars: { CORS_ORIGINS: [APP, "http://localhost:3000"] } },
+  anyone: { vars: { CORS_ORIGINS: ["*"] } },
+  forwarding: { vars: { PREFLIGHT: "forward" } },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 const preflight = (origin, extra = {}) => ({
   method: "OPTIONS",
@@ -44,7 +38,7 @@ describe("case 49: a preflight of an allowed origin is answered without the orig
     ["anyone", STRANGER, ["*", STRANGER]],
   ]) {
     test(`${gate}, ${origin}`, async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates[gate].send(preflight(origin));
       assert.ok([200, 204].includes(answer.status), `${answer.status} ${answer.text}`);
       assert.ok(allowed.includes(answer.header("access-control-allow-origin")));
@@ -52,7 +46,7 @@ describe("case 49: a preflight of an allowed origin is answered without the orig
       assert.match(answer.header("access-control-allow-headers").toLowerCase(), /authorization/);
       assert.match(answer.header("access-control-allow-headers").toLowerCase(), /content-type/);
       assert.equal(answer.header("access-control-allow-credentials"), undefined);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
@@ -64,10 +58,10 @@ describe("case 49: an origin that is not listed gets no permission:", () => {
   ];
   for (const origin of STRANGERS) {
     test(JSON.stringify(origin), async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates.listed.send(preflight(origin));
       assert.equal(answer.header("access-control-allow-origin"), undefined);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
       const rejected = await gates.listed.get("/v1/things", { headers: { Origin: origin } });
       assertRefusal(rejected, "credential_missing");
       assert.equal(rejected.header("access-control-allow-origin"), undefined);
@@ -95,16 +89,16 @@ test("a forwarded preflight must be one: plain OPTIONS and other methods still n
 });
 
 test("a forwarded preflight that asks for a WebSocket does not reach the origin as a GET without a key", async () => {
-  world.origin.clear();
+  harness.origin.clear();
   const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
   await gates.forwarding.send(preflight(APP, upgrade));
-  assert.deepEqual(world.origin.requests.map(({ method }) => method).filter((method) => method !== "OPTIONS"), []);
+  assert.deepEqual(harness.origin.requests.map(({ method }) => method).filter((method) => method !== "OPTIONS"), []);
 });
 
 test("a closed route's preflight opens nothing", async () => {
-  world.origin.clear();
+  harness.origin.clear();
   await gates.forwarding.send({ ...preflight(APP), target: "/closed/x" });
-  assert.equal(world.origin.requests.length, 0);
+  assert.equal(harness.origin.requests.length, 0);
 });
 
 test("case 49: a preflight that asks for a method or a path that is not allowed is refused, and carries no key anywhere", async () => {

@@ -1,25 +1,17 @@
 // What the origin may believe: identity and forwarding headers are the gate's own, whatever the client sent.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gate;
-let scoped;
-let bare;
-let fenced;
-before(async () => {
-  world = await boot();
-  ({ gate } = world.gates);
-  scoped = await world.issue({ scopes: ["reports:read", "reports:write"] });
-  bare = await world.issue({ name: "No scopes" });
-  fenced = await world.issue({ ips: ["203.0.113.0/24"] });
-});
-after(() => world?.stop());
+const harness = await startGates();
+const { gate } = harness.gates;
+const scoped = await harness.issue({ scopes: ["reports:read", "reports:write"] });
+const bare = await harness.issue({ name: "No scopes" });
+const fenced = await harness.issue({ ips: ["203.0.113.0/24"] });
 
 const SPOOFED = [
   "X-Keygate-Key-Id", "x-keygate-key-id", "X-KEYGATE-KEY-ID", "X_Keygate_Key_Id", "x-keygate_key-id",

@@ -2,11 +2,11 @@
 // ignores, and WebDAV's Destination. Where another rule holds for the second reading, the request is refused.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const ROUTES = [
   { path: "/public/*", access: "public" },
@@ -17,21 +17,15 @@ const ROUTES = [
 ];
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(({ origin }) => ({
-    gate: { vars: { ROUTES } },
-    formats: { vars: { ROUTES, FORMAT_EXTENSIONS: true } },
-    based: { vars: { ORIGIN: `${origin.url}/tenant1`, METHODS: [...METHODS, "MOVE"] } },
-    dav: { vars: { ROUTES, METHODS: [...METHODS, "MOVE", "COPY"] } },
-    lenient: { vars: { ROUTES, FORWARD_HEADERS: ["x-http-method-override", "x-real-ip", "x_custom"] } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(({ origin }) => ({
+  gate: { vars: { ROUTES } },
+  formats: { vars: { ROUTES, FORMAT_EXTENSIONS: true } },
+  based: { vars: { ORIGIN: `${origin.url}/tenant1`, METHODS: [...METHODS, "MOVE"] } },
+  dav: { vars: { ROUTES, METHODS: [...METHODS, "MOVE", "COPY"] } },
+  lenient: { vars: { ROUTES, FORWARD_HEADERS: ["x-http-method-override", "x-real-ip", "x_custom"] } },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 describe("a method in the query:", () => {
   for (const [query, isRefused] of [

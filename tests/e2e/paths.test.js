@@ -3,26 +3,20 @@
 // Every request carries a valid key that lacks the scope `admin`, so a path that slips past the rule of `/admin/*` shows.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(({ origin }) => ({
-    gate: {},
-    based: { vars: { ORIGIN: `${origin.url}/base` } },
-    slashes: { vars: { ALLOW_ENCODED_SLASH: true } },
-    caseless: { vars: { CASE_INSENSITIVE_PATHS: true } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(({ origin }) => ({
+  gate: {},
+  based: { vars: { ORIGIN: `${origin.url}/base` } },
+  slashes: { vars: { ALLOW_ENCODED_SLASH: true } },
+  caseless: { vars: { CASE_INSENSITIVE_PATHS: true } },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 /** Rows of `[target, outcome]`: a path that the origin gets, or a code of the contract. */
 function judges(title, gate, rows) {
@@ -34,7 +28,7 @@ function judges(title, gate, rows) {
           const isPublic = outcome === "/public" || outcome.startsWith("/public/");
           const { seen } = await assertAccepted(gates[gate], request, isPublic ? undefined : issued);
           assert.equal(seen.url, outcome);
-          assert.deepEqual(valuesOf(seen, "host"), [world.origin.host]);
+          assert.deepEqual(valuesOf(seen, "host"), [harness.origin.host]);
         } else {
           await assertRefused(gates[gate], request, outcome);
         }
@@ -213,10 +207,10 @@ judges("case 47: a base path of ORIGIN is never left:", "based", [
 describe("cases 42, 46: the runtime itself refuses what is no request target:", () => {
   for (const target of ["v1/things", "?x=1", "\\admin\\x", "@evil.example/x", ".evil.example/x", ":1/x", "http:/x", "http:///x", "/v1/a\tb", "/v1/a\x7fb", "/v1/caf\xe9", "/v1 /x", `/${"x".repeat(100_000)}`]) {
     test(JSON.stringify(target), async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates.gate.send({ target, key: issued.key });
       assert.ok([400, 414].includes(answer.status), `${answer.status} ${answer.text.slice(0, 200)}`);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
@@ -258,19 +252,19 @@ describe("case 46: whatever host a request names, it goes to our origin or nowhe
       if (!outcome.startsWith("/")) return void (await assertRefused(gates.gate, { key: issued.key, ...request }, outcome));
       const { seen } = await assertAccepted(gates.gate, { key: issued.key, ...request }, issued);
       assert.equal(seen.url, outcome);
-      assert.deepEqual(valuesOf(seen, "host"), [world.origin.host]);
+      assert.deepEqual(valuesOf(seen, "host"), [harness.origin.host]);
     });
   }
 
   test("a public name over HTTPS", async () => {
-    world.origin.clear();
+    harness.origin.clear();
     const answer = await gates.gate.fetchHttps("https://api.example.com/v1/things?x=1", {
       headers: { Authorization: `Bearer ${issued.key}` },
     });
     assert.equal(answer.status, 200);
-    const { only } = world.origin;
+    const { only } = harness.origin;
     assert.equal(only.url, "/v1/things?x=1");
-    assert.deepEqual(valuesOf(only, "host"), [world.origin.host]);
+    assert.deepEqual(valuesOf(only, "host"), [harness.origin.host]);
     assert.deepEqual(valuesOf(only, "x-forwarded-proto"), ["https"]);
     assert.deepEqual(valuesOf(only, "x-forwarded-host"), ["api.example.com"]);
   });

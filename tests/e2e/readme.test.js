@@ -14,7 +14,7 @@ import { ACCOUNT, LIVE } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
-import { pythonWithFlask } from "./support/python.js";
+import { pythonWithPackages } from "./support/python.js";
 
 const COPY = path.join(ROOT, "target", "readme");
 /** A first build of the copy takes minutes on a slow machine. */
@@ -48,7 +48,7 @@ before(async () => {
   api = await cloudflare();
   // Wrangler writes its state and its log below HOME.
   home = await mkdtemp(path.join(tmpdir(), "keygate-readme-"));
-  const python = await pythonWithFlask();
+  const python = await pythonWithPackages();
   Object.assign(env, process.env, {
     // A venv's folder first: `python3` is the one with the example's packages. No venv of the copy is built.
     PATH: `${path.dirname(python)}:${process.env.PATH}`,

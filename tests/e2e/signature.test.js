@@ -4,16 +4,16 @@
 import assert from "node:assert/strict";
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { send } from "./support/client.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
+import { send } from "./support/http.js";
 import { now } from "./support/keys.js";
 import { valuesOf } from "./support/origin.js";
-import { run, serve } from "./support/program.js";
-import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
-import { startSigned } from "./support/servers.js";
-import { boot } from "./support/world.js";
+import { run } from "./support/program.js";
+import { FLASK_EXAMPLE, pythonWithPackages } from "./support/python.js";
+import { startServer } from "./support/servers.js";
 
 function newKey(id) {
   const secret = randomBytes(32);
@@ -40,50 +40,34 @@ const GATE_SIGNATURE = path.join(FLASK_EXAMPLE, "gate_signature.py");
 const PYTHON_ENV = { ...process.env, PORT: "0", PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" };
 const FORBIDDEN = { error: "only the gate may call this server" };
 
-let python;
-let flask;
-let gunicorn;
-let mounted;
-let others;
-let world;
-let gates;
-let issued;
-before(async () => {
-  python = await pythonWithFlask();
-  const env = { ...PYTHON_ENV, KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` };
-  flask = await serve(python, [GATE_SIGNATURE], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
-  const [, url] = flask.found;
-  [gunicorn, mounted, ...others] = await Promise.all([
-    startSigned("gunicorn", NEW.text),
-    startSigned("gunicorn", NEW.text, "/api"),
-    startSigned("uWSGI", NEW.text),
-    startSigned("waitress", NEW.text),
-  ]);
-  world = await boot(({ origin }) => ({
-    signed: signing(url, NEW),
-    gunicorn: signing(gunicorn.url, NEW),
-    mounted: signing(`${mounted.url}/api`, NEW),
-    uWSGI: signing(others[0].url, NEW),
-    waitress: signing(others[1].url, NEW),
-    rotating: signing(url, OLD, NEW),
-    otherKey: signing(url, OTHER),
-    unsigned: { vars: { ORIGIN: url, ROUTES } },
-    captured: signing(`${origin.url}/base`, NEW),
-    zone: signing("zone", NEW),
-    service: { ...signing("service:BACKEND", NEW), services: { BACKEND } },
-    plain: { vars: { ROUTES } },
-    badKey: { secrets: { ORIGIN_SIGNING_KEY: "2026-11:canary" } },
-    emptyKey: { secrets: { ORIGIN_SIGNING_KEY: "" } },
-    noText: { secrets: { ORIGIN_SIGNING_KEY: [NEW.text] } },
-    deniedNoText: { secrets: { DENIED_IDS: ["AAAAAAAAAAAA"] } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue({ scopes: ["reports:read", "reports:write"] });
-});
-after(async () => {
-  await world?.stop();
-  await Promise.all([flask, gunicorn, mounted, ...(others ?? [])].map((server) => server?.stop()));
-});
+const python = await pythonWithPackages();
+const [flask, gunicorn, mounted, uWSGI, waitress] = await Promise.all([
+  startServer("signature check", { KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` }),
+  startServer("signature check, gunicorn", { KEYGATE_SIGNING_KEY: NEW.text }),
+  startServer("signature check, gunicorn", { KEYGATE_SIGNING_KEY: NEW.text, MOUNT: "/api", SCRIPT_NAME: "/api" }),
+  startServer("signature check, uWSGI", { KEYGATE_SIGNING_KEY: NEW.text }),
+  startServer("signature check, waitress", { KEYGATE_SIGNING_KEY: NEW.text }),
+]);
+const harness = await startGates(({ origin }) => ({
+  signed: signing(flask, NEW),
+  gunicorn: signing(gunicorn, NEW),
+  mounted: signing(`${mounted}/api`, NEW),
+  uWSGI: signing(uWSGI, NEW),
+  waitress: signing(waitress, NEW),
+  rotating: signing(flask, OLD, NEW),
+  otherKey: signing(flask, OTHER),
+  unsigned: { vars: { ORIGIN: flask, ROUTES } },
+  captured: signing(`${origin.url}/base`, NEW),
+  zone: signing("zone", NEW),
+  service: { ...signing("service:BACKEND", NEW), services: { BACKEND } },
+  plain: { vars: { ROUTES } },
+  badKey: { secrets: { ORIGIN_SIGNING_KEY: "2026-11:canary" } },
+  emptyKey: { secrets: { ORIGIN_SIGNING_KEY: "" } },
+  noText: { secrets: { ORIGIN_SIGNING_KEY: [NEW.text] } },
+  deniedNoText: { secrets: { DENIED_IDS: ["AAAAAAAAAAAA"] } },
+}));
+const { gates } = harness;
+const issued = await harness.issue({ scopes: ["reports:read", "reports:write"] });
 
 /** The value of the one header `name` of a request that an origin saw. */
 const only = (seen, name) => {
@@ -137,7 +121,7 @@ describe("what the gate signs:", () => {
 
   test("the request's own host, where the zone is the origin", async () => {
     // On this machine the request's own host is the origin's, so the zone is the origin.
-    const headers = { Host: world.origin.host };
+    const headers = { Host: harness.origin.host };
     const { seen } = await assertAccepted(gates.zone, { target: "/v1?a=%2f", key: issued.key, headers }, issued);
     assert.equal(only(seen, "signature"), macOf(seen, NEW));
   });
@@ -155,7 +139,7 @@ describe("what the gate signs:", () => {
   });
 
   test("a holder without scopes", async () => {
-    const bare = await world.issue();
+    const bare = await harness.issue();
     const seen = await capture({ target: "/v1" }, bare);
     assert.deepEqual(coveredBy(seen), [...ALWAYS, "x-keygate-key-id", "x-keygate-subject"]);
     assert.equal(only(seen, "signature"), macOf(seen, NEW));
@@ -252,11 +236,11 @@ describe("sent straight to Flask,", () => {
     const changed = change(withHeader("host", new URL(url).host)(request));
     return withHeader("signature", macOf(changed, NEW))(changed);
   }
-  const forFlask = (captured, change) => madeOutTo(flask.found[1], captured, change);
+  const forFlask = (captured, change) => madeOutTo(flask, captured, change);
 
   const holder = async (change) => forFlask(await capture({ target: "/v1/reports?a=1" }), change);
   const nobody = async () => forFlask(await capture({ target: "/healthz" }, null));
-  const toFlask = ({ method, url, headers }) => send(flask.found[1], { method, target: url, headers });
+  const toFlask = ({ method, url, headers }) => send(flask, { method, target: url, headers });
 
   test("a request that is signed with the key is answered, so that the refusals below are for the change alone", async () => {
     const answer = await toFlask(await holder());
@@ -271,7 +255,7 @@ describe("sent straight to Flask,", () => {
     ["another spelling of the path", (request) => ({ ...request, url: "/v1/report%73?a=1" })],
     ["an altered query", (request) => ({ ...request, url: "/v1/reports?a=2" })],
     ["a query cut off", (request) => ({ ...request, url: "/v1/reports" })],
-    ["the target in absolute form", (request) => ({ ...request, url: `${flask.found[1]}/v1/reports?a=1` })],
+    ["the target in absolute form", (request) => ({ ...request, url: `${flask}/v1/reports?a=1` })],
     ["a fragment behind the query", (request) => ({ ...request, url: "/v1/reports?a=1#x" })],
     ["another Host", withHeader("host", "api.example.com")],
     ["an altered subject", withHeader("x-keygate-subject", "root")],
@@ -325,8 +309,8 @@ describe("sent straight to Flask,", () => {
   describe("or to gunicorn, which believes a header about the mount,", () => {
     const move = (name, value) => (request) => ({ ...request, headers: [...request.headers, [name, value]] });
     const ask = async (server, target, change = (request) => request) => {
-      const { method, url, headers } = change(madeOutTo(server.url, await capture({ target })));
-      return send(server.url, { method, target: url, headers });
+      const { method, url, headers } = change(madeOutTo(server, await capture({ target })));
+      return send(server, { method, target: url, headers });
     };
 
     for (const target of ["/v1/reports", "/v1/reports?a=%2f", "/v1/%72eports", "/admin/users"]) {
@@ -356,7 +340,7 @@ describe("sent straight to Flask,", () => {
   });
 
   test("a client with a good key and no gate is refused", async () => {
-    const answer = await send(flask.found[1], { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
+    const answer = await send(flask, { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
     assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
   });
 });

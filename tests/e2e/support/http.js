@@ -1,23 +1,20 @@
-// An HTTP/1.1 client that sends exactly what it is told: raw paths, repeated headers, odd bytes, unknown methods.
-// A polite client would repair half of what these tests are about.
+// HTTP/1.1 as bytes: what is sent goes out as it is, and what comes is kept as it came, with nothing repaired, merged or decoded.
+// An ordinary client would hide half of what these tests are about: raw paths, repeated headers, odd bytes, unknown methods.
 
 import net from "node:net";
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 
-/** An answer; header names keep no case, values keep their bytes. */
+const latin1 = (bytes) => bytes.toString("latin1");
+
+/** An answer. `headers` has the names in lower case; `message` is the answer as it came: see `readMessage`. */
 export class Answer {
-  constructor(head, body) {
-    const [statusLine, ...lines] = head.split("\r\n");
-    const [, status, reason] = /^HTTP\/1\.1 (\d{3}) ?(.*)$/.exec(statusLine) ?? [];
-    if (status === undefined) throw new Error(`not an HTTP answer: ${JSON.stringify(statusLine)}`);
-    this.status = Number(status);
-    this.reason = reason;
-    this.headers = lines.map((line) => {
-      const colon = line.indexOf(":");
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    });
-    this.bytes = body;
+  constructor(message) {
+    this.message = message;
+    this.status = message.status;
+    [, this.reason] = /^HTTP\/1\.[01] \d{3} ?(.*)$/.exec(message.start);
+    this.headers = message.headers.map(([name, value]) => [name.toLowerCase(), value]);
+    this.bytes = message.body;
   }
 
   all(name) {
@@ -44,52 +41,48 @@ export class Answer {
   }
 }
 
-/** Headers as an object, or as a list of pairs where a name repeats. */
-const pairs = (headers) => (Array.isArray(headers) ? headers : Object.entries(headers));
-
 /**
- * Sends one request and reads the answer. `target` goes out byte for byte (Latin-1), and so do names and values of headers.
- * `Host` and `Content-Length` are added unless given; `body` is a string or a Buffer.
+ * Sends one request and reads the answer. `target` goes out byte for byte (Latin-1), and so do names and values of headers, which are
+ * an object, or a list of pairs where a name repeats. `Host` and `Content-Length` are added unless given; `body` is a string or a Buffer.
  */
-export async function send(base, { method = "GET", target = "/", headers = {}, body } = {}) {
-  const { hostname, port } = new URL(base);
-  const list = pairs(headers);
+export async function send(url, { method = "GET", target = "/", headers = {}, body } = {}) {
+  const list = Array.isArray(headers) ? headers : Object.entries(headers);
   const has = (name) => list.some(([n]) => n.toLowerCase() === name);
   const lines = [`${method} ${target} HTTP/1.1`];
-  if (!has("host")) lines.push(`Host: ${hostname}:${port}`);
+  if (!has("host")) lines.push(`Host: ${new URL(url).host}`);
   for (const [name, value] of list) lines.push(`${name}: ${value}`);
   const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(body);
   if (body !== undefined && !has("content-length") && !has("transfer-encoding")) {
     lines.push(`Content-Length: ${bytes.length}`);
   }
   if (!has("connection")) lines.push("Connection: close");
-  return exchange(base, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), bytes]), method === "HEAD");
+  return exchange(url, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), bytes]), method);
 }
 
-/** Sends raw bytes, and reads one answer until it is whole or the connection ends. */
-export async function exchange(base, bytes, headOnly = false) {
-  const { hostname, port } = new URL(base);
+/** Sends bytes on a connection of their own, and reads one answer until it is whole or the connection ends. */
+export async function exchange(url, bytes, method = "GET") {
+  const { hostname, port } = new URL(url);
   const socket = net.connect({ host: hostname, port: Number(port) });
   try {
     return await new Promise((resolve, reject) => {
       let received = Buffer.alloc(0);
-      socket.setTimeout(LIMIT_MS, () => reject(new Error("no answer in time")));
-      const finish = (ended) => {
+      const settle = (ended) => {
         try {
-          const answer = parse(received, ended, headOnly);
-          if (answer !== undefined) resolve(answer);
-          else if (ended) reject(new Error(`the connection ended early: ${received.toString("latin1").slice(0, 200)}`));
+          const message = readAnswer(received, method, ended);
+          if (message !== undefined) resolve(new Answer(message));
+          else if (ended) reject(new Error(`the answer ended early: ${latin1(received).slice(0, 300)}`));
         } catch (error) {
           reject(error);
         }
       };
+      socket.setTimeout(LIMIT_MS, () => reject(new Error(`no answer in time, but ${latin1(received).slice(0, 300)}`)));
       socket.on("data", (chunk) => {
         received = Buffer.concat([received, chunk]);
-        finish(false);
+        settle(false);
       });
-      socket.on("end", () => finish(true));
+      socket.on("end", () => settle(true));
       // A refused upload may be answered and then reset; the answer that came first is what counts.
-      socket.on("error", (error) => (received.length > 0 ? finish(true) : reject(error)));
+      socket.on("error", (error) => (received.length > 0 ? settle(true) : reject(error)));
       socket.write(bytes);
     });
   } finally {
@@ -97,35 +90,69 @@ export async function exchange(base, bytes, headOnly = false) {
   }
 }
 
-/** The answer in `received`, or `undefined` while it is not whole. */
-function parse(received, ended, headOnly) {
-  const end = received.indexOf("\r\n\r\n");
-  if (end < 0) return undefined;
-  const answer = new Answer(received.subarray(0, end).toString("latin1"), Buffer.alloc(0));
-  const rest = received.subarray(end + 4);
-  if (headOnly || [101, 204, 304].includes(answer.status)) return answer;
-  if (answer.header("transfer-encoding") === "chunked") {
-    answer.bytes = unchunk(rest);
-    return answer.bytes && answer;
+/** The answer to a request of `method`: a message with `status` and `interim`, the ones before it; undefined while it is not whole. */
+export function readAnswer(bytes, method, ended) {
+  const interim = [];
+  for (;;) {
+    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(latin1(bytes.subarray(0, 12)))?.[1]);
+    const isFinal = status >= 200 || status === 101;
+    const bodiless = method === "HEAD" || status < 200 || status === 204 || status === 304;
+    const message = readMessage(bytes, { bodiless, isAnswer: true, ended });
+    if (message === undefined) return undefined;
+    if (Number.isNaN(status)) throw new Error(`not an HTTP answer: ${JSON.stringify(message.start)}`);
+    if (isFinal) return { ...message, interim, status };
+    interim.push(status);
+    bytes = bytes.subarray(message.length);
   }
-  const length = answer.header("content-length");
-  if (length === undefined) {
-    answer.bytes = rest;
-    return ended ? answer : undefined;
-  }
-  answer.bytes = rest.subarray(0, Number(length));
-  return rest.length >= Number(length) ? answer : undefined;
 }
 
-function unchunk(bytes) {
+/**
+ * Reads one message of `bytes`: `{ start, headers, framing, body, trailers, length }`, or undefined while it is not whole.
+ * Names keep their spelling, texts their bytes. `bodiless`: it has none, whatever its headers say; `ended`: no more will come.
+ */
+export function readMessage(bytes, { bodiless = false, isAnswer = false, ended = false } = {}) {
+  const head = bytes.indexOf("\r\n\r\n");
+  if (head < 0) return undefined;
+  const [start, ...lines] = latin1(bytes.subarray(0, head)).split("\r\n");
+  const headers = fields(lines);
+  const message = { start, headers, framing: "none", body: Buffer.alloc(0), trailers: [], length: head + 4 };
+  if (bodiless) return message;
+  const one = (name) => headers.find(([found]) => found.toLowerCase() === name)?.[1];
+  const rest = bytes.subarray(head + 4);
+  if (one("transfer-encoding")?.toLowerCase().endsWith("chunked")) {
+    const chunked = readChunks(rest);
+    return chunked && { ...message, framing: "chunked", ...chunked, length: head + 4 + chunked.length };
+  }
+  const length = one("content-length");
+  if (length !== undefined) {
+    if (rest.length < Number(length)) return undefined;
+    return { ...message, framing: "length", body: rest.subarray(0, Number(length)), length: head + 4 + Number(length) };
+  }
+  if (!isAnswer) return message;
+  return ended ? { ...message, framing: "close", body: rest, length: bytes.length } : undefined;
+}
+
+function readChunks(bytes) {
   const parts = [];
-  for (;;) {
-    const line = bytes.indexOf("\r\n");
+  for (let at = 0; ; ) {
+    const line = bytes.indexOf("\r\n", at);
     if (line < 0) return undefined;
-    const size = Number.parseInt(bytes.subarray(0, line).toString("latin1"), 16);
-    if (size === 0) return Buffer.concat(parts);
-    if (bytes.length < line + 2 + size + 2) return undefined;
-    parts.push(bytes.subarray(line + 2, line + 2 + size));
-    bytes = bytes.subarray(line + 2 + size + 2);
+    const size = Number.parseInt(latin1(bytes.subarray(at, line)), 16);
+    at = line + 2;
+    if (size === 0) {
+      const end = latin1(bytes.subarray(line, line + 4)) === "\r\n\r\n" ? line : bytes.indexOf("\r\n\r\n", at);
+      if (end < 0) return undefined;
+      const trailers = end === line ? [] : fields(latin1(bytes.subarray(at, end)).split("\r\n"));
+      return { body: Buffer.concat(parts), trailers, length: end + 4 };
+    }
+    if (bytes.length < at + size + 2) return undefined;
+    parts.push(bytes.subarray(at, at + size));
+    at += size + 2;
   }
 }
+
+const fields = (lines) =>
+  lines.map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")];
+  });

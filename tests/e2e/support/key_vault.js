@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 import { Failing, readBody } from "./failing.js";
 import { run } from "./program.js";
-import { pythonWithFlask } from "./python.js";
+import { pythonWithPackages } from "./python.js";
 
 export const TENANT = "11111111-2222-3333-4444-555555555555";
 export const CLIENT = "66666666-7777-8888-9999-000000000000";
@@ -44,7 +44,7 @@ export class KeyVault extends Failing {
     const vault = new KeyVault();
     vault.folder = await mkdtemp(path.join(tmpdir(), "keygate-azure-"));
     const script = fileURLToPath(new URL("certificates.py", import.meta.url));
-    const made = await run(await pythonWithFlask(), [script, vault.folder, ...HOSTS]);
+    const made = await run(await pythonWithPackages(), [script, vault.folder, ...HOSTS]);
     if (made.status !== 0) throw new Error(made.stderr);
     vault.ca = path.join(vault.folder, "ca.pem");
     const pem = await readFile(path.join(vault.folder, "server.pem"));

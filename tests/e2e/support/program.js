@@ -1,19 +1,23 @@
 // Programs that a test starts: run to their end, or kept until the test is over.
 
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Runs a program to its end: `{ status, stdout, stderr }`, whatever the status. */
-export function run(program, args, { input = "", ...options } = {}) {
+/**
+ * Runs a program to its end: `{ status, stdout, stderr }`, whatever the status; null for one that was killed. Without `input` its
+ * standard input is empty; `stdout` may be a file to write to.
+ */
+export function run(program, args, { input, stdout = "pipe", ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, { timeout: 120_000, ...options }, (error, stdout, stderr) => {
-      // A number is an exit status; a text, such as ENOENT, says that it never ran.
-      if (error && typeof error.code !== "number") reject(new Error(`${program}: ${error.message}\n${stderr}`));
-      else resolve({ status: error?.code ?? 0, stdout, stderr });
-    });
-    // A program may end without having read its input; its status says whether that was right.
-    child.stdin.on("error", () => {});
-    child.stdin.end(input);
+    const stdin = input === undefined ? "ignore" : "pipe";
+    const child = spawn(program, args, { timeout: 120_000, stdio: [stdin, stdout, "pipe"], ...options });
+    const said = { stdout: "", stderr: "" };
+    child.stdout?.setEncoding("utf8").on("data", (text) => (said.stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text) => (said.stderr += text));
+    child.on("error", reject);
+    child.on("close", (status) => resolve({ status, ...said }));
+    // A program may end before it has read what it was sent; its status says whether that was right.
+    child.stdin?.on("error", () => {}).end(input);
   });
 }
 

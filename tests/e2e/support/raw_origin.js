@@ -1,102 +1,10 @@
-// HTTP/1.1 as bytes, at both ends of the gate: what was sent and what came, with nothing merged, decoded or left out.
+// Origins that show a request's bytes: one that answers with given bytes, and one that notes what passes to another server.
 
 import { once } from "node:events";
 import net from "node:net";
+import { after } from "node:test";
 
-const LIMIT_MS = 60_000;
-
-const text = (bytes) => bytes.toString("latin1");
-
-/**
- * Reads one message of `bytes`: `{ start, headers, framing, body, trailers, length }`, or undefined while it is not whole.
- * Names keep their spelling, texts their bytes. `bodiless`: it has none, whatever its headers say; `ended`: no more will come.
- */
-function readMessage(bytes, { bodiless = false, isAnswer = false, ended = false } = {}) {
-  const head = bytes.indexOf("\r\n\r\n");
-  if (head < 0) return undefined;
-  const [start, ...lines] = text(bytes.subarray(0, head)).split("\r\n");
-  const headers = fields(lines);
-  const message = { start, headers, framing: "none", body: Buffer.alloc(0), trailers: [], length: head + 4 };
-  if (bodiless) return message;
-  const one = (name) => headers.find(([found]) => found.toLowerCase() === name)?.[1];
-  const rest = bytes.subarray(head + 4);
-  if (one("transfer-encoding")?.toLowerCase().endsWith("chunked")) {
-    const chunked = readChunks(rest);
-    return chunked && { ...message, framing: "chunked", ...chunked, length: head + 4 + chunked.length };
-  }
-  const length = one("content-length");
-  if (length !== undefined) {
-    if (rest.length < Number(length)) return undefined;
-    return { ...message, framing: "length", body: rest.subarray(0, Number(length)), length: head + 4 + Number(length) };
-  }
-  if (!isAnswer) return message;
-  return ended ? { ...message, framing: "close", body: rest, length: bytes.length } : undefined;
-}
-
-function readChunks(bytes) {
-  const parts = [];
-  for (let at = 0; ; ) {
-    const line = bytes.indexOf("\r\n", at);
-    if (line < 0) return undefined;
-    const size = Number.parseInt(text(bytes.subarray(at, line)), 16);
-    at = line + 2;
-    if (size === 0) {
-      const end = text(bytes.subarray(line, line + 4)) === "\r\n\r\n" ? line : bytes.indexOf("\r\n\r\n", at);
-      if (end < 0) return undefined;
-      const trailers = end === line ? [] : fields(text(bytes.subarray(at, end)).split("\r\n"));
-      return { body: Buffer.concat(parts), trailers, length: end + 4 };
-    }
-    if (bytes.length < at + size + 2) return undefined;
-    parts.push(bytes.subarray(at, at + size));
-    at += size + 2;
-  }
-}
-
-const fields = (lines) =>
-  lines.map((line) => {
-    const colon = line.indexOf(":");
-    return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")];
-  });
-
-/** Reads the answer to a request of `method`, with the interim ones before it; undefined while it is not whole. */
-function readAnswer(bytes, method, ended) {
-  const interim = [];
-  for (;;) {
-    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text(bytes.subarray(0, 12)))?.[1]);
-    const bodiless = method === "HEAD" || status < 200 || status === 204 || status === 304;
-    const message = readMessage(bytes, { bodiless, isAnswer: true, ended });
-    if (message === undefined) return undefined;
-    if (status >= 200) return { ...message, interim, status };
-    interim.push(status);
-    bytes = bytes.subarray(message.length);
-  }
-}
-
-/** Sends bytes on a connection of their own, and reads the answer to the end. */
-export async function converse(url, bytes, method) {
-  const { hostname, port } = new URL(url);
-  const socket = net.connect({ host: hostname, port: Number(port) });
-  let received = Buffer.alloc(0);
-  try {
-    return await new Promise((resolve, reject) => {
-      const settle = (ended) => {
-        const answer = readAnswer(received, method, ended);
-        if (answer !== undefined) resolve(answer);
-        else if (ended) reject(new Error(`the answer ended early: ${text(received).slice(0, 300)}`));
-      };
-      socket.setTimeout(LIMIT_MS, () => reject(new Error(`no answer in time, but ${text(received).slice(0, 300)}`)));
-      socket.on("data", (chunk) => {
-        received = Buffer.concat([received, chunk]);
-        settle(false);
-      });
-      socket.on("end", () => settle(true));
-      socket.on("error", reject);
-      socket.write(bytes);
-    });
-  } finally {
-    socket.destroy();
-  }
-}
+import { readMessage } from "./http.js";
 
 /** A server of sockets that notes every whole request since `clear`. */
 class Listener {
@@ -109,9 +17,11 @@ class Listener {
     this.accept(socket);
   });
 
+  /** Listens until the tests of the file are over. */
   async listen() {
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
+    after(() => this.#stop());
     return this;
   }
 
@@ -127,7 +37,7 @@ class Listener {
     this.requests = [];
   }
 
-  async stop() {
+  async #stop() {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, "close");
