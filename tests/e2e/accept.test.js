@@ -1,4 +1,4 @@
-// A valid key gets through, wherever it stands, and the origin learns who called instead of the key.
+// A valid key is accepted from every credential source, and the origin gets the caller's identity instead of the key.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -64,7 +64,7 @@ describe("case 17: the query's other bytes are forwarded as they came", () => {
   }
 });
 
-describe("case 17: a key in the query is refused when it came twice:", () => {
+describe("case 17: a key that occurs twice in the query is refused:", () => {
   for (const second of ["api_key=KEY", "api_key=wrong", "%61pi_key=KEY", "api%5fkey=", "api_key"]) {
     test(second, async () => {
       const target = `/v1/things?api_key=KEY&${second}`.replaceAll("KEY", issued.key);
@@ -73,7 +73,7 @@ describe("case 17: a key in the query is refused when it came twice:", () => {
   }
 });
 
-describe("cases 16, 17: what only looks like the query's key is none:", () => {
+describe("cases 16, 17: only the exact parameter holds the key:", () => {
   for (const [target, code] of [
     ["/v1/things?API_KEY=KEY", "credential_missing"],
     ["/v1/things?api_key%00=KEY", "credential_missing"],
@@ -93,7 +93,7 @@ describe("cases 16, 17: what only looks like the query's key is none:", () => {
   }
 });
 
-test("case 18: a wrong header is not outvoted by a right query", async () => {
+test("case 18: a wrong key in a header is refused although the query holds a valid one", async () => {
   const other = await harness.issue();
   for (const wrong of [other.key, "garbage", issued.key.slice(0, -1), `${issued.key} `.repeat(2)]) {
     for (const headers of [{ "X-Token": wrong }, { Authorization: `Bearer ${wrong}` }, { Authorization: basic("x", wrong) }]) {
@@ -131,17 +131,17 @@ test("case 48: HEAD is forwarded as HEAD and has no body", async () => {
   assert.equal(answer.text, "");
 });
 
-test("case 34: a public route needs no key, and the origin learns of no holder", async () => {
+test("case 34: a public route needs no key, and the origin gets no identity headers", async () => {
   await assertAccepted(gates.gate, { target: "/public/page" });
   await assertAccepted(gates.gate, { target: "/public" });
 });
 
-test("a key with the scope is let in where the scope is needed", async () => {
+test("a key with the required scope is accepted", async () => {
   const admin = await harness.issue({ scopes: ["admin"] });
   await assertAccepted(gates.gate, { target: "/admin/users", key: admin.key }, admin);
 });
 
-test("case 66: an accepted request is one log line with holder, method and path", async () => {
+test("case 66: an accepted request is one log line with subject, method and path", async () => {
   await assertAccepted(gates.gate, { target: "/v1/logged-access?secret=1", key: issued.key }, issued);
   const mine = ({ path }) => path === "/v1/logged-access";
   await harness.settle();
@@ -169,7 +169,7 @@ describe("ORIGIN_AUTHORIZATION replaces what the client sent", () => {
   }
 });
 
-test("case 19: a foreign Authorization is the origin's when the key came by another header", async () => {
+test("case 19: an Authorization that holds no key is forwarded when the key is in another header", async () => {
   for (const foreign of ["Basic dXNlcjpwYXNz", "Bearer eyJhbGciOi.token", "Digest username=\"a\""]) {
     const headers = { Authorization: foreign, "X-API-Key": issued.key };
     const { seen } = await assertAccepted(gates.gate, { target: "/v1/things", headers }, issued);

@@ -1,5 +1,5 @@
-// What else somebody would try who has read the code: the borders between the message's framing, the gate, the origin and
-// the isolate's memory. In all of it, what reaches the origin was decided on, as it stands there.
+// Attacks by somebody who has read the code: request smuggling, Connection, upgrades, the isolate's cache and the clock. Every request
+// that reaches the origin was checked as it stands there.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
@@ -36,7 +36,7 @@ function assertDecided(expected) {
   assert.deepEqual(harness.origin.requests.map(({ method, url }) => `${method} ${url}`), expected);
 }
 
-describe("however a message is framed, a second request does not hide in it:", () => {
+describe("no framing of a message smuggles in a second request:", () => {
   const HEAD = "Host: localhost\nAuthorization: Bearer KEY";
   const rows = [
     ["Content-Length and chunked", `POST /v1/x HTTP/1.1\n${HEAD}\nContent-Length: 4\nTransfer-Encoding: chunked\n\n0\n\nGET /admin/x HTTP/1.1\n${HEAD}\n\n`, ["POST /v1/x"]],
@@ -68,7 +68,7 @@ describe("however a message is framed, a second request does not hide in it:", (
     });
   }
 
-  test("of two requests in one go, each is decided on by itself", async () => {
+  test("two pipelined requests are decided independently", async () => {
     harness.origin.clear();
     const requests = `GET /v1/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${holder.key}\r\n\r\nGET /v1/y HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
     assert.equal((await exchange(gates.gate.url, Buffer.from(requests))).status, 200);
@@ -78,7 +78,7 @@ describe("however a message is framed, a second request does not hide in it:", (
   });
 });
 
-describe("Connection takes nothing away that somebody relies on:", () => {
+describe("Connection removes no header that the gate or the origin relies on:", () => {
   const ADDRESS = "203.0.113.9";
   const NAMED = [
     "authorization", "x-api-key", "cf-connecting-ip", "CF-Connecting-IP", "x-forwarded-for", "x-forwarded-host", "host",
@@ -100,13 +100,13 @@ describe("Connection takes nothing away that somebody relies on:", () => {
   }
 });
 
-test("a thousand identity headers are removed like one", async () => {
+test("a thousand identity headers are removed", async () => {
   const headers = Array.from({ length: 1000 }, (_, at) => [`X-Keygate-Subject${at || ""}`, "root"]);
   const { seen } = await assertAccepted(gates.gate, { target: "/v1/x", key: holder.key, headers }, holder);
   assert.deepEqual(seen.headers.filter(([, value]) => value === "root"), []);
 });
 
-describe("an upgrade is judged like any request:", () => {
+describe("an upgrade is checked like any request:", () => {
   const upgrade = { Connection: "Upgrade", Upgrade: "WebSocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
   for (const [target, code] of [
     ["/admin/chat", "scope_missing"],
@@ -122,7 +122,7 @@ describe("an upgrade is judged like any request:", () => {
   });
 });
 
-describe("on a public route nothing that could be a key goes on:", () => {
+describe("on a public route nothing that could be a key is forwarded:", () => {
   const basic = (text) => `Basic ${Buffer.from(text).toString("base64")}`;
   for (const [name, make] of [
     ["two lines of X-API-Key", (key) => [["X-API-Key", key], ["X-API-Key", key]]],
@@ -146,15 +146,15 @@ describe("on a public route nothing that could be a key goes on:", () => {
     assert.equal(seen.url, "/public/x?a=1&b=2");
   });
 
-  test("nor is the provider's credential sent along for a caller's", async () => {
+  test("ORIGIN_AUTHORIZATION is not sent in place of a caller's credential", async () => {
     const { seen } = await assertAccepted(gates.provider, { target: "/v1/x", headers: { "X-API-Key": holder.key, Authorization: "Bearer mine" } }, holder);
     assert.deepEqual(valuesOf(seen, "authorization"), ["Bearer provider-token"]);
     await assertRefused(gates.provider, { target: "/v1/x", headers: { Authorization: "Bearer provider-token" } }, "key_invalid");
   });
 });
 
-describe("the isolate's memory of records lets nobody in who holds another key:", () => {
-  test("a record that is kept is compared with every key that names it", async () => {
+describe("a cached record accepts no other key:", () => {
+  test("a cached record is compared with every key that has its id", async () => {
     const issued = await harness.issue();
     await assertAccepted(gates.crowded, { target: "/v1/x", key: issued.key }, issued);
     const forged = makeKey({ id: issued.id });
@@ -164,7 +164,7 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
     }
   });
 
-  test("keys that push each other out are still told apart", async () => {
+  test("keys that evict each other from the cache are not confused", async () => {
     const pair = [await harness.issue({ subject: "one" }), await harness.issue({ subject: "two", state: "disabled" })];
     for (let round = 0; round < 5; round++) {
       await assertAccepted(gates.crowded, { target: "/v1/x", key: pair[0].key }, pair[0]);
@@ -208,7 +208,7 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
   });
 
-  test("case 58: a kept record serves STALE_SECONDS while the store fails, and not a second longer", async () => {
+  test("case 58: a cached record is used for STALE_SECONDS while the store fails, and not a second longer", async () => {
     const second = now() + 10_000;
     await gates.cached.setClock(second);
     const issued = await harness.issue();
@@ -220,7 +220,7 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_store_unavailable");
   });
 
-  test("a clock that goes back does not bring a record to life again", async () => {
+  test("a clock that goes back does not revive a record", async () => {
     const second = now() + 20_000;
     await gates.cached.setClock(second);
     const issued = await harness.issue();
@@ -231,7 +231,7 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
   });
 });
 
-test("a plan's limit holds for fifty requests at once, by two keys of one holder", async () => {
+test("a plan's limit holds for fifty simultaneous requests with two keys of one subject", async () => {
   const keys = [await harness.issue({ plan: "free", subject: "greedy" }), await harness.issue({ plan: "free", subject: "greedy" })];
   harness.origin.clear();
   const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => gates.limited.get("/v1/x", { key: keys[at % 2].key })));
@@ -242,7 +242,7 @@ test("a plan's limit holds for fifty requests at once, by two keys of one holder
   for (const { status } of answers) assert.ok([200, 429].includes(status));
 });
 
-test("an origin's claims about who called go to the client, and into no later request", async () => {
+test("identity headers in an origin's answer go to the client and into no later request", async () => {
   harness.origin.clear((_, response) => {
     response.writeHead(200, { "X-Keygate-Subject": "root", "X-Keygate-Key-Id": "AAAAAAAAAAAA" });
     response.end();

@@ -33,7 +33,7 @@ test("a pepper from a Secrets Store works as one from a secret", async () => {
   await assertRefused(harness.gates.stored, { target: "/v1/x" }, "credential_missing");
 });
 
-test("fifty requests at once, before the pepper has come from its Secrets Store, are each decided on by themselves", async () => {
+test("fifty simultaneous requests that wait for the pepper from a Secrets Store are decided independently", async () => {
   const holders = await Promise.all(Array.from({ length: 25 }, (_, at) => harness.issue({ subject: `holder-${at}` })));
   harness.origin.clear();
   const requests = holders.flatMap(({ key }) => [{ target: "/v1/x", key }, { target: "/v1/x" }]);
@@ -43,7 +43,7 @@ test("fifty requests at once, before the pepper has come from its Secrets Store,
   assert.deepEqual(told.sort(), holders.map(({ record }) => record.subject).sort());
 });
 
-test("a Secrets Store that has no pepper opens nothing, and is asked again by the next request", async () => {
+test("without a pepper in the Secrets Store every request is refused, and the next one asks again", async () => {
   const secrets = (await harness.runtime.getSecretsStoreSecretAPI("PEPPER", "storedLater"))();
   const { metadata } = (await secrets.list()).find(({ name }) => name === "storedLater-PEPPER");
   await secrets.delete(metadata.uuid);
@@ -55,11 +55,11 @@ test("a Secrets Store that has no pepper opens nothing, and is asked again by th
   await assertAccepted(harness.gates.storedLater, { target: "/v1/x", key: holder.key }, holder);
 });
 
-test("a bad pepper in a Secrets Store opens nothing", async () => {
+test("with an invalid pepper in the Secrets Store every request is refused", async () => {
   await assertRefused(harness.gates.storedBad, { target: "/v1/x", key: holder.key }, "gate_misconfigured");
 });
 
-test("a service binding as origin gets method, path, query, body and holder, and no key", async () => {
+test("a service binding as origin gets method, path, query, body and subject, and no key", async () => {
   const answer = await harness.gates.service.send({ method: "POST", target: "/v1/x?a=%2f", key: holder.key, body: "hello" });
   assert.equal(answer.status, 200, answer.text);
   const { method, url, subject, key, body } = answer.json;
@@ -67,7 +67,7 @@ test("a service binding as origin gets method, path, query, body and holder, and
   assert.ok(url.endsWith("/v1/x?a=%2f"), url);
 });
 
-test("a route's own origin takes its requests, and the others stay", async () => {
+test("a route's own origin gets the route's requests, and ORIGIN gets the others", async () => {
   const { seen } = await assertAccepted(harness.gates.routed, { target: "/elsewhere/x?y", key: holder.key }, holder);
   assert.equal(seen.url, "/base/elsewhere/x?y");
   assert.equal((await harness.gates.routed.send({ target: "/v1/x", key: holder.key })).json.subject, "acme");

@@ -138,7 +138,7 @@ describe("a rotation in AWS's four steps", () => {
     assert.match(judged.stdout, /permitted/);
   });
 
-  test("a last step that was cut short is completed", async () => {
+  test("an interrupted last step is completed by running it again", async () => {
     const rotation = await begun();
     for (const name of ["createSecret", "setSecret"]) await step(name, rotation);
     const fail = (call) => (call === "PUT /bulk" ? refuse(403) : undefined);
@@ -160,7 +160,7 @@ describe("a rotation in AWS's four steps", () => {
     assert.match(await moto.current(rotation.SecretId), /^acme_live_/);
   });
 
-  test("a secret that holds no key yet is told which key it is for", async () => {
+  test("a secret that holds no key yet needs --key", async () => {
     const old = await issue();
     const SecretId = await secret("to be replaced");
     const rotation = { old, SecretId, token: await moto.beginRotation(SecretId) };

@@ -1,4 +1,4 @@
-// Requests share an isolate and nothing else: no answer, identity or failure of one reaches another.
+// Requests share an isolate, and no answer, identity or failure of one reaches another.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -53,7 +53,7 @@ describe("case 39: each of many simultaneous requests gets its own answer,", () 
   }
 });
 
-test("case 58: simultaneous requests whose store read hangs all get 503, and the next is normal", async () => {
+test("case 58: simultaneous requests whose store read hangs all get 503, and the next one succeeds", async () => {
   harness.origin.clear();
   harness.store.mode = "hang";
   const answers = await Promise.all(holders.map(({ key }) => gates.slowStore.get("/v1/things", { key })));

@@ -48,7 +48,7 @@ describe("the API behind the gate:", () => {
     assert.equal(answer.json.caller, "acme");
   });
 
-  test("its own 404 and 400 come through", async () => {
+  test("its own 404 and 400 reach the client", async () => {
     assert.equal((await gate.get("/v1/reports/99", { key: full.key })).json.error, "no such report");
     const bad = await gate.send({ method: "POST", target: "/v1/reports", key: full.key, body: "{}" });
     assert.equal(bad.status, 400);
@@ -79,7 +79,7 @@ describe("the client:", () => {
     assert.equal(JSON.parse(stdout).caller, "acme");
   });
 
-  test("adds a report in the name of the key's holder", async () => {
+  test("adds a report in the name of the key's subject", async () => {
     const { status, stdout } = await client(["Sales, März"], { key: full.key });
     assert.equal(status, 0);
     const { title, created_by: createdBy } = JSON.parse(stdout);

@@ -1,4 +1,4 @@
-// The log's published schema: every test's lines are held against it (see World.stop). Here each kind of event is provoked
+// The log's published schema: every test's lines are checked against it (see Harness.stop). Here each kind of event is provoked
 // once, so that the schema describes no event that the gate does not write.
 
 import assert from "node:assert/strict";
@@ -59,11 +59,11 @@ describe("a line is refused by the schema when it", () => {
     ["is no JSON", "hello"],
     ["is no object", "1"],
   ];
-  test("nothing is wrong with the line itself", () => assert.ok(isDocumented(line({}))));
+  test("the unchanged line is accepted", () => assert.ok(isDocumented(line({}))));
   for (const [name, message] of rows) test(name, () => assert.ok(!isDocumented(message)));
 });
 
-test("cases 63, 66: every event and every code that the schema describes is written, and no other", async () => {
+test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
   const { gate } = gates;
   const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   await assertAccepted(gate, { target: "/public/x" });

@@ -56,7 +56,7 @@ describe("case 64: hostile text stays inside its line:", () => {
   }
 });
 
-describe("case 39: a key that stands where none belongs does not reach the log:", () => {
+describe("case 39: a key in the wrong part of a request does not reach the log:", () => {
   const rows = [
     ["in the path", (key) => ({ target: `/v1/${key}` })],
     ["in the path, its prefix percent-encoded", (key) => ({ target: `/v1/${key.replace("_", "%5f")}` })],
@@ -82,7 +82,7 @@ describe("case 39: a key that stands where none belongs does not reach the log:"
   }
 });
 
-test("case 63: request ids differ, and what the client claims as one is not used", async () => {
+test("case 63: request ids are unique, and the client's own is not used", async () => {
   const ids = new Set();
   for (let n = 0; n < 10; n++) {
     const { record } = await assertRefused(gates.gate, { target: "/v1/things", headers: { "X-Request-Id": "mine" } }, "credential_missing");
@@ -92,7 +92,7 @@ test("case 63: request ids differ, and what the client claims as one is not used
   assert.ok(!ids.has("mine"));
 });
 
-test("case 65: a flood of rejections is cut to the limit; every answer is still a 401", async () => {
+test("case 65: a flood of rejections is logged up to the limit, and every answer is still a 401", async () => {
   for (let n = 0; n < 40; n++) assert.equal((await gates.capped.get(`/flood/${n}`)).status, 401);
   await harness.settle();
   const lines = harness.logs.events.filter(({ path }) => path?.startsWith("/flood/"));
@@ -100,7 +100,7 @@ test("case 65: a flood of rejections is cut to the limit; every answer is still 
   assert.ok(lines.length >= 5 && lines.length <= 10, `${lines.length} lines`);
 });
 
-test("case 65: what was suppressed is counted, by the minute and whatever the rejection", async () => {
+test("case 65: suppressed lines are counted by the minute, whatever their code", async () => {
   const start = Math.ceil(now() / 60) * 60;
   await gates.counting.setClock(start);
   const flood = [{ target: "/v1/x" }, { target: "/v1%2fx" }, { target: "/v1/x", key: makeKey().key }, { method: "TRACE" }];
@@ -117,7 +117,7 @@ test("case 65: what was suppressed is counted, by the minute and whatever the re
   assert.equal(harness.logs.events.filter((line) => line.event === "sys_log_suppressed" && line.suppressed === 35).length, 1);
 });
 
-test("case 66: accepted requests are one line each when no dataset is bound, and none where the sample is 0", async () => {
+test("case 66: each accepted request is one line when no dataset is bound, and none when the sample is 0", async () => {
   for (const [gate, expected] of [["gate", 1], ["unsampled", 0], ["counted", 0]]) {
     const path = `/v1/access-of-${gate}`;
     await assertAccepted(gates[gate], { target: path, key: issued.key }, issued);

@@ -40,7 +40,7 @@ for (const [name, target, authorization, isSigned] of [
   });
 }
 
-test("a client's own Authorization goes to an origin that gets none of the gate's", async () => {
+test("a client's own Authorization is forwarded to an origin that does not get the gate's", async () => {
   const headers = { "X-API-Key": issued.key, Authorization: "Digest of-the-other-origin" };
   const { seen } = await assertAccepted(harness.gates.gate, { target: "/other/x", headers }, issued);
   assert.deepEqual(valuesOf(seen, "authorization"), ["Digest of-the-other-origin"]);

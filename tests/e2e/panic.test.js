@@ -1,7 +1,7 @@
-// The wasm instance ends half-way through a request, with others in flight: none of them is forwarded unchecked, each gets an
+// The wasm instance ends in the middle of a request, with others in flight: none of them is forwarded unchecked, each gets an
 // answer, and the next one runs on a fresh instance that knows nothing of the old one.
 //
-// The gate under test is the built one. A test's modules around it end the instance from within: the trap, the panic and
+// The gate under test is the built one. An entry module of the tests' own ends the instance from within: the trap, the panic and
 // the overflow all pass through frames of the gate's own wasm.
 
 import assert from "node:assert/strict";
@@ -60,7 +60,7 @@ const ENDS = [
   ["a panic of the gate's own", false, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "panic" })],
 ];
 
-describe("case 62: with 50 requests in flight, none is forwarded unchecked, each gets its 503, and the next is normal, after", () => {
+describe("case 62: with 50 requests in flight, none is forwarded unchecked, each gets 503, and the next one succeeds, after", () => {
   for (const [name, isBack, end] of ENDS) {
     test(name, async () => {
       const [known, fresh, revoked] = [await harness.issue(), await harness.issue(), await harness.issue()];
@@ -124,7 +124,7 @@ describe("case 62: with 50 requests in flight, none is forwarded unchecked, each
   }
 });
 
-test("case 62: a panic names its place in the log, and nothing of a request", async () => {
+test("case 62: the log line of a panic has its source location and nothing of a request", async () => {
   const fresh = await harness.issue();
   const answer = await gate.send(things("panic-in-the-log", fresh.key, { "X-Test-End": "panic" }));
   assertGateFailed(answer);

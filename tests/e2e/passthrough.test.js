@@ -1,4 +1,4 @@
-// What the origin answers is what the client gets; the gate adds and follows nothing.
+// The client gets the origin's answer; the gate adds and follows nothing.
 
 import assert from "node:assert/strict";
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
@@ -73,7 +73,7 @@ test("an Origin that is not listed gets the origin's answer as it is", async () 
   assert.equal(answer.header("access-control-allow-origin"), undefined);
 });
 
-test("conditions and ranges of the request reach the origin", async () => {
+test("conditional and range headers reach the origin", async () => {
   harness.origin.clear(fixed(304, ["etag", '"v1"']));
   const sent = { "If-None-Match": '"v1"', Range: "bytes=0-4", "If-Modified-Since": "Sat, 01 Nov 2025 00:00:00 GMT" };
   const answer = await gate.get("/v1/things", { key: issued.key, headers: sent });
@@ -81,7 +81,7 @@ test("conditions and ranges of the request reach the origin", async () => {
   for (const [name, value] of Object.entries(sent)) assert.deepEqual(valuesOf(harness.origin.only, name.toLowerCase()), [value]);
 });
 
-describe("case 55: a redirect is handed to the client and not followed:", () => {
+describe("case 55: a redirect is returned to the client and not followed:", () => {
   for (const status of [301, 302, 303, 307, 308]) {
     test(String(status), async () => {
       const location = `${elsewhere.url}/steal`;
@@ -96,7 +96,7 @@ describe("case 55: a redirect is handed to the client and not followed:", () => 
   }
 });
 
-test("case 56: one key's answer is never given to another: the origin is asked each time", async () => {
+test("case 56: an answer for one key is never reused for another", async () => {
   const other = await harness.issue({ subject: "other" });
   const asked = [];
   harness.origin.clear(async (request, response) => {

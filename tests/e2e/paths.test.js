@@ -1,6 +1,6 @@
-// The path that is judged is the path that is forwarded; one that has two readings is refused.
+// The path that is checked is the path that is forwarded; one that has two readings is refused.
 //
-// Every request carries a valid key that lacks the scope `admin`, so a path that slips past the rule of `/admin/*` shows.
+// Every request carries a valid key that lacks the scope `admin`, so a path that evades the rule of `/admin/*` shows.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -38,7 +38,7 @@ function judges(title, gate, rows) {
 }
 
 // The runtime hands the path over as it came: what dot segments mean is for the gate to say, and it says nothing.
-judges("cases 40, 41: dot segments are refused wherever they would lead:", "gate", [
+judges("cases 40, 41: dot segments are refused wherever they lead:", "gate", [
   ["/public/../admin/x", "path_ambiguous"],
   ["/public/%2e%2e/admin/x", "path_ambiguous"],
   ["/public/.%2E/admin/x", "path_ambiguous"],
@@ -64,7 +64,7 @@ judges("cases 40, 41: dot segments are refused wherever they would lead:", "gate
   ["/public/.well-known", "/public/.well-known"],
 ]);
 
-judges("cases 41, 42: slashes have one form:", "gate", [
+judges("cases 41, 42: only single, unescaped slashes separate segments:", "gate", [
   ["//admin/x", "path_ambiguous"],
   ["/public//admin/x", "path_ambiguous"],
   ["/admin//", "path_ambiguous"],
@@ -102,7 +102,7 @@ judges("case 43: escapes are decoded once:", "gate", [
   ["/v1/%252f", "/v1/%252f"],
 ]);
 
-judges("case 44: what is no text is refused:", "gate", [
+judges("case 44: a path that is not valid UTF-8 text is refused:", "gate", [
   ["/public/%00", "path_ambiguous"],
   ["/public/%0d%0aX-Admin:%201", "path_ambiguous"],
   ["/public/%09x", "path_ambiguous"],
@@ -126,7 +126,7 @@ judges("case 44: what is no text is refused:", "gate", [
   ["/public/%1b", "path_ambiguous"],
 ]);
 
-judges("case 41: other spellings are other segments:", "gate", [
+judges("case 41: different spellings are different segments:", "gate", [
   ["/ADMIN/x", "/ADMIN/x"],
   ["/admin.", "/admin."],
   ["/admin%20", "/admin%20"],
@@ -141,7 +141,7 @@ judges("case 41: other spellings are other segments:", "gate", [
   ["/public/admin/x", "/public/admin/x"],
 ]);
 
-judges("case 45: a query or an escaped # moves no border:", "gate", [
+judges("case 45: a query or an escaped # does not change where the path ends:", "gate", [
   ["/admin/x%23/public", "scope_missing"],
   ["/admin/x?x=/public/", "scope_missing"],
   ["/admin/x%3f/public/y", "scope_missing"],
@@ -155,12 +155,12 @@ judges("case 45: a query or an escaped # moves no border:", "gate", [
   ["/v1/things?a=%2f%2e%2e//&b", "/v1/things?a=%2f%2e%2e//&b"],
 ]);
 
-judges("a fragment, which no client should send, is no part of the path:", "gate", [
+judges("a fragment is not part of the path:", "gate", [
   ["/admin#/public", "scope_missing"],
   ["/public/x#/../admin", "/public/x"],
 ]);
 
-judges("case 40: path parameters must not change the outcome:", "gate", [
+judges("case 40: path parameters do not change the outcome:", "gate", [
   ["/admin;x=1/users", "path_ambiguous"],
   ["/public;x=1/page", "path_ambiguous"],
   ["/;/admin/x", "path_ambiguous"],
@@ -181,7 +181,7 @@ judges("with ALLOW_ENCODED_SLASH an encoded slash is part of its segment:", "sla
   ["/public%5cadmin", "path_ambiguous"],
 ]);
 
-judges("case 41: with CASE_INSENSITIVE_PATHS the rules are blind to case, the origin sees what was sent:", "caseless", [
+judges("case 41: with CASE_INSENSITIVE_PATHS rules ignore case, and the origin gets the path as sent:", "caseless", [
   ["/ADMIN/x", "scope_missing"],
   ["/Admin", "scope_missing"],
   ["/%41dmin/x", "scope_missing"],
@@ -190,7 +190,7 @@ judges("case 41: with CASE_INSENSITIVE_PATHS the rules are blind to case, the or
   ["/V1/Things", "/V1/Things"],
 ]);
 
-judges("case 47: a base path of ORIGIN is never left:", "based", [
+judges("case 47: no path escapes the base path of ORIGIN:", "based", [
   ["/v1/things?x=1", "/base/v1/things?x=1"],
   ["/", "/base/"],
   ["/../secret", "path_ambiguous"],
@@ -204,7 +204,7 @@ judges("case 47: a base path of ORIGIN is never left:", "based", [
   ["/?x=/../../secret", "/base/?x=/../../secret"],
 ]);
 
-describe("cases 42, 46: the runtime itself refuses what is no request target:", () => {
+describe("cases 42, 46: the runtime itself refuses an invalid request target:", () => {
   for (const target of ["v1/things", "?x=1", "\\admin\\x", "@evil.example/x", ".evil.example/x", ":1/x", "http:/x", "http:///x", "/v1/a\tb", "/v1/a\x7fb", "/v1/caf\xe9", "/v1 /x", `/${"x".repeat(100_000)}`]) {
     test(JSON.stringify(target), async () => {
       harness.origin.clear();
@@ -215,7 +215,7 @@ describe("cases 42, 46: the runtime itself refuses what is no request target:", 
   }
 });
 
-describe("case 46: whatever host a request names, it goes to our origin or nowhere:", () => {
+describe("case 46: a request goes to ORIGIN or nowhere, whatever host it names:", () => {
   const rows = [
     ["a path that looks like a host", { target: "//evil.example/x" }, "path_ambiguous"],
     ["a path that looks like user information", { target: "/@evil.example" }, "/@evil.example"],

@@ -1,4 +1,4 @@
-// Records that are not as they should be: their keys are refused, loudly, and never for the wrong reason.
+// Keys whose records are invalid are refused with 503, and the log names the fault.
 
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";

@@ -1,4 +1,4 @@
-// Rotation, revocation and the clock, as the store's records change under a running gate.
+// Rotation, revocation and expiry while the gate runs.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ const { gate } = harness.gates;
 
 const use = ({ key }) => ({ target: "/v1/things", key });
 
-test("case 28: in the grace both keys work, and they are the same subject", async () => {
+test("case 28: in the grace both keys work, with the same subject", async () => {
   const old = await harness.issue();
   const fresh = await harness.issue({ replaces: old.id });
   await harness.put({ ...old.record, not_after: now() + 3600, replaced_by: fresh.id });
@@ -32,9 +32,9 @@ test("cases 24, 28: after the grace the old key is refused and the new one works
 });
 
 for (const [name, seconds, code] of [
-  ["case 24: one second before its end a key is good", -1, undefined],
-  ["case 24: at its end it is not", 0, "key_expired"],
-  ["case 24: nor is it ever after", 10 ** 9, "key_expired"],
+  ["case 24: a key is accepted one second before its expiry", -1, undefined],
+  ["case 24: a key is refused at its expiry", 0, "key_expired"],
+  ["case 24: a key is refused long after its expiry", 10 ** 9, "key_expired"],
 ]) {
   test(name, async () => {
     const end = now() + 1000;
@@ -46,8 +46,8 @@ for (const [name, seconds, code] of [
 }
 
 for (const [name, seconds, code] of [
-  ["case 25: one second before its beginning a key is not good", -1, "key_not_yet_valid"],
-  ["case 25: at its beginning it is", 0, undefined],
+  ["case 25: a key is refused one second before its not_before", -1, "key_not_yet_valid"],
+  ["case 25: a key is accepted at its not_before", 0, undefined],
 ]) {
   test(name, async () => {
     const beginning = now() + 1000;
@@ -58,7 +58,7 @@ for (const [name, seconds, code] of [
   });
 }
 
-test("the deadline is the gate's own clock: a cached record expires without another read", async () => {
+test("a cached record expires by the gate's own clock, without another read", async () => {
   const { cached } = harness.gates;
   const expiry = now() + 1000;
   const issued = await harness.issue({ not_after: expiry });
@@ -70,7 +70,7 @@ test("the deadline is the gate's own clock: a cached record expires without anot
   assert.equal(harness.store.reads.length, reads);
 });
 
-test("a key that becomes valid is let in without another read", async () => {
+test("a cached record becomes valid without another read", async () => {
   const { cached } = harness.gates;
   const start = now() + 1000;
   const issued = await harness.issue({ not_before: start });
@@ -82,7 +82,7 @@ test("a key that becomes valid is let in without another read", async () => {
   assert.equal(harness.store.reads.length, reads);
 });
 
-test("a new key works although its name was asked for before it was issued", async () => {
+test("a new key works although its id was looked up before it was issued", async () => {
   const issued = await harness.issue();
   const kv = await harness.kv();
   await kv.delete(`key/${issued.id}`);
@@ -98,7 +98,7 @@ test("case 26: a revoked key is refused from the next read on, and stays refused
   await assertRefused(gate, use(issued), "key_revoked", { log: { key_id: issued.id, subject: "acme" } });
 });
 
-test("case 26: a disabled key comes back when it is enabled", async () => {
+test("case 26: a disabled key works again when it is enabled", async () => {
   const issued = await harness.issue();
   await harness.put({ ...issued.record, state: "disabled" });
   await assertRefused(gate, use(issued), "key_disabled");

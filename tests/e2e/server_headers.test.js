@@ -1,5 +1,5 @@
-// Whatever a client claims in a header, the application behind the gate sees what the gate has judged: each header that some server
-// or framework believes, on each server.
+// Whatever a client claims in a header, the application behind the gate sees what the gate has checked: each header that some server
+// or framework trusts, on each server.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -92,7 +92,7 @@ const TABLE_VALUES = {
 
 for (const server of SERVERS) {
   describe(`${server}, behind the gate:`, () => {
-    test("no header of the table of docs/headers.md says anything", async () => {
+    test("no header of docs/headers.md changes what the application sees", async () => {
       const families = await tableByFamily();
       assert.ok(families.flatMap(([, names]) => names).length > 100, "the table was not read");
       const wrong = [];
@@ -113,7 +113,7 @@ for (const server of SERVERS) {
     for (const [kind, { value, request, names }] of Object.entries(HOSTILE_HEADERS)) {
       const cells = () => TARGETS.flatMap((target) => names.map((name) => [target, name, value(target.path)]));
 
-      test(`no header says ${kind}`, async () => {
+      test(`no header tells the application ${kind}`, async () => {
         const wrong = [];
         await each(cells(), async ([target, name, text]) => {
           const { seen } = await ask(server, target, [[name, text]], request);
@@ -122,7 +122,7 @@ for (const server of SERVERS) {
         assert.deepEqual(wrong.sort(), []);
       });
 
-      test(`no header that would say ${kind} gets there, unless docs/headers.md does not have it`, async () => {
+      test(`headers that would tell ${kind} are removed, except those that docs/headers.md does not list`, async () => {
         const wrong = [];
         const [target] = TARGETS;
         const { names: usual } = await ask(server, target, [], request);
@@ -137,8 +137,8 @@ for (const server of SERVERS) {
   });
 }
 
-describe("without the gate the applications believe what docs/origins.md lists, so that the rows above can fail:", () => {
-  test("each header that is listed, and what it makes the application see", async () => {
+describe("without the gate the applications believe the headers of docs/origins.md:", () => {
+  test("each listed header has its effect", async () => {
     for (const [server, header, effect] of await rowsBelow("docs/origins.md", "| server | believes | and then |")) {
       const [name, value] = header.split(": ");
       const [, field, expected] = /^the (\w+) (?:`[^`]+` )?is `([^`]+)`$/.exec(effect);
@@ -149,7 +149,7 @@ describe("without the gate the applications believe what docs/origins.md lists, 
   });
 });
 
-test("what an application takes from a body is not judged, as docs/origins.md says", async () => {
+test("a method in a body is not checked, as docs/origins.md says", async () => {
   const rows = await rowsBelow("docs/origins.md", "| server | request | body | judged as | answered as |");
   for (const [server, request, body, judgedAs, answeredAs] of rows) {
     const [method, target] = request.split(" ");

@@ -1,5 +1,5 @@
-// Whatever a request path looks like, the resource that the application picks is one of the rule that the gate has judged, or the
-// gate has refused it. Where an application reads paths as no gate can know, docs/origins.md says so and names the setting.
+// Whatever a request path looks like, the resource that the application picks is under the rule that the gate applied, or the
+// gate refuses the path. Where an application reads paths as no gate can know, docs/origins.md names it and the setting.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -92,11 +92,11 @@ async function differences(server, gate, targets = TARGETS) {
   return found.sort();
 }
 
-test("there are more than 200 paths", () => {
+test("more than 200 paths are tried", () => {
   assert.ok(TARGETS.length > 200, String(TARGETS.length));
 });
 
-describe("the resource is one of the rule that was judged:", () => {
+describe("the resource is under the rule that the gate applied:", () => {
   const DOCUMENTED = "| server | path | judged by the rule | answered as | setting |";
   const of = async (server) => (await rowsBelow("docs/origins.md", DOCUMENTED)).filter(([names]) => names.split(", ").includes(server));
 

@@ -132,13 +132,13 @@ describe("what the gate signs:", () => {
     assert.equal(only(answer.json, "signature"), macOf(answer.json, NEW));
   });
 
-  test("every request has a nonce of its own", async () => {
+  test("every signature has its own nonce", async () => {
     const nonces = new Set();
     for (let n = 0; n < 5; n++) nonces.add(/nonce="([^"]+)"/.exec(only(await capture({ target: "/v1" }), "signature-input"))[1]);
     assert.equal(nonces.size, 5);
   });
 
-  test("a holder without scopes", async () => {
+  test("a key without scopes", async () => {
     const bare = await harness.issue();
     const seen = await capture({ target: "/v1" }, bare);
     assert.deepEqual(coveredBy(seen), [...ALWAYS, "x-keygate-key-id", "x-keygate-subject"]);
@@ -155,14 +155,14 @@ describe("what the gate signs:", () => {
   });
 
   for (const [name, value] of [["is not ASCII", "sha-256=\xe9"], ["is longer than 1 KiB", `sha-256=:${"A".repeat(1024)}:`]]) {
-    test(`a Content-Digest that ${name} cannot be signed and stays here`, async () => {
+    test(`a Content-Digest that ${name} is not signed and not forwarded`, async () => {
       const seen = await capture({ target: "/v1", headers: { "Content-Digest": value } });
       assert.deepEqual(valuesOf(seen, "content-digest"), []);
       assert.ok(!coveredBy(seen).includes("content-digest"));
     });
   }
 
-  test("without a signing key, nothing is signed and the client's signatures are the origin's business", async () => {
+  test("without a signing key nothing is signed, and the client's signatures are forwarded", async () => {
     const headers = { Signature: "sig1=:AAAA:", "Signature-Input": 'sig1=("@method")', "Content-Digest": "sha-256=\xe9" };
     const { seen } = await assertAccepted(gates.plain, { target: "/v1", key: issued.key, headers }, issued);
     for (const [name, value] of Object.entries(headers)) assert.equal(only(seen, name.toLowerCase()), value);
@@ -186,7 +186,7 @@ describe("Flask answers what the gate has signed:", () => {
     });
   }
 
-  test("and knows who called", async () => {
+  test("with the caller's identity", async () => {
     assert.equal((await gates.signed.get("/v1/reports", { key: issued.key })).json.caller, "acme");
   });
 
@@ -199,7 +199,7 @@ describe("Flask answers what the gate has signed:", () => {
     assert.equal((await gates.rotating.get("/v1/reports", { key: issued.key })).status, 200);
   });
 
-  test("a body that its Content-Digest fits, and no other", async () => {
+  test("only a body that matches its Content-Digest", async () => {
     const body = '{"title":"März"}';
     const digest = `sha-256=:${createHash("sha256").update(body).digest("base64")}:`;
     const post = (text) => gates.signed.send({
@@ -212,7 +212,7 @@ describe("Flask answers what the gate has signed:", () => {
   });
 
   for (const [name, gate] of [["signs with another key of the same name", "otherKey"], ["does not sign", "unsigned"]]) {
-    test(`but not what comes from a gate that ${name}`, async () => {
+    test(`but nothing from a gate that ${name}`, async () => {
       for (const target of ["/v1/reports", "/healthz"]) {
         const answer = await gates[gate].get(target, { key: issued.key });
         assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
@@ -242,7 +242,7 @@ describe("sent straight to Flask,", () => {
   const nobody = async () => forFlask(await capture({ target: "/healthz" }, null));
   const toFlask = ({ method, url, headers }) => send(flask, { method, target: url, headers });
 
-  test("a request that is signed with the key is answered, so that the refusals below are for the change alone", async () => {
+  test("a request that is signed with the key is answered", async () => {
     const answer = await toFlask(await holder());
     assert.deepEqual([answer.status, answer.json.caller], [200, "acme"]);
     assert.equal((await toFlask(await nobody())).status, 200);
@@ -287,7 +287,7 @@ describe("sent straight to Flask,", () => {
     });
   }
 
-  test("identity added to a signed request of nobody's is refused", async () => {
+  test("identity headers added to a signed anonymous request are refused", async () => {
     const answer = await toFlask(withHeader("x-keygate-subject", "root")(await nobody()));
     assert.equal(answer.status, 403);
   });
@@ -306,7 +306,7 @@ describe("sent straight to Flask,", () => {
     });
   }
 
-  describe("or to gunicorn, which believes a header about the mount,", () => {
+  describe("sent straight to gunicorn, which trusts SCRIPT_NAME,", () => {
     const move = (name, value) => (request) => ({ ...request, headers: [...request.headers, [name, value]] });
     const ask = async (server, target, change = (request) => request) => {
       const { method, url, headers } = change(madeOutTo(server, await capture({ target })));
@@ -320,7 +320,7 @@ describe("sent straight to Flask,", () => {
       });
     }
 
-    test("a path beyond ASCII is the application's to answer", async () => {
+    test("a path beyond ASCII is passed to the application", async () => {
       assert.equal((await ask(gunicorn, "/caf%C3%A9%20")).status, 404);
     });
 
@@ -331,7 +331,7 @@ describe("sent straight to Flask,", () => {
       });
     }
 
-    test("nor is a mount taken away or made longer where there is one", async () => {
+    test("an existing mount cannot be removed or extended", async () => {
       for (const value of ["/", "", "/api/public"]) {
         const answer = await ask(mounted, "/api/public/admin/users", move("SCRIPT_NAME", value));
         assert.equal(answer.status, 403, `${value}: ${answer.text}`);
@@ -339,7 +339,7 @@ describe("sent straight to Flask,", () => {
     });
   });
 
-  test("a client with a good key and no gate is refused", async () => {
+  test("a client with a valid key that bypasses the gate is refused", async () => {
     const answer = await send(flask, { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
     assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
   });
@@ -354,14 +354,14 @@ describe("behind the gate and with the check,", () => {
     });
   }
 
-  test("gunicorn is not asked for another path than the one that was signed", async () => {
+  test("gunicorn gets only the path that was signed", async () => {
     const answer = await gates.gunicorn.get("/public/admin/users", { key: issued.key, headers: { SCRIPT_NAME: "/public" } });
     // The gate has dropped the header, and there is no such page; without that the check refuses it.
     assert.ok([403, 404].includes(answer.status), answer.text);
   });
 });
 
-describe("without keys that can be used nothing starts:", () => {
+describe("without usable signing keys nothing starts:", () => {
   for (const [name, gate, named] of [
     ["a key that is too short", "badKey", "ORIGIN_SIGNING_KEY"],
     ["an empty text", "emptyKey", "ORIGIN_SIGNING_KEY"],

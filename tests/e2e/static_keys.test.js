@@ -1,4 +1,4 @@
-// STATIC_KEYS: records that serve while KV does not. What KV says of a key holds for them too.
+// STATIC_KEYS: records that serve while KV does not. KV's record wins where it is stricter.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
@@ -26,12 +26,12 @@ afterEach(() => {
 
 const use = (target = "/admin/users") => ({ target, key: listed.key });
 
-test("it serves where KV has no entry of its id", async () => {
+test("a static key works where KV has no entry of its id", async () => {
   await assertAccepted(gates.uncached, use(), listed);
 });
 
 for (const mode of ["fail", "hang"]) {
-  test(`it serves while KV ${mode}s, also when KV has revoked it`, async () => {
+  test(`a static key works while KV ${mode}s, although KV has revoked it`, async () => {
     harness.store.put({ ...listed.record, state: "revoked" });
     harness.store.mode = mode;
     await assertAccepted(gates.uncached, use(), listed);
@@ -52,13 +52,13 @@ describe("KV's record wins where it is stricter:", () => {
     });
   }
 
-  test("an entry that is no record", async () => {
+  test("an invalid record", async () => {
     harness.store.entries.set(`key/${listed.id}`, "{}");
     await assertRefused(gates.uncached, use(), "key_record_invalid");
   });
 });
 
-test("a revocation is seen soon after KV answers again, however long records are cached", async () => {
+test("a revocation takes effect soon after KV answers again, however long records are cached", async () => {
   harness.store.put({ ...listed.record, state: "revoked" });
   harness.store.mode = "fail";
   await assertAccepted(gates.turned, use(), listed);
@@ -69,7 +69,7 @@ test("a revocation is seen soon after KV answers again, however long records are
   await assertRefused(gates.turned, use(), "key_revoked");
 });
 
-test("no read is added for a request whose record is cached, and a store that hangs is waited for once", async () => {
+test("a store that hangs is waited for once, and then the cached record is used", async () => {
   harness.store.mode = "hang";
   for (let n = 0; n < 3; n++) await assertAccepted(gates.cached, use(), listed);
   assert.equal(harness.store.reads.length, 1);

@@ -1,4 +1,4 @@
-// The key store may fail: that is never a wrong answer, and keys that need no store keep working.
+// A failing key store never causes a wrong answer, and keys that need no store keep working.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
@@ -31,7 +31,7 @@ const use = ({ key }, target = "/v1/things") => ({ target, key });
 
 for (const mode of ["fail", "hang"]) {
   describe(`case 58: while the store ${mode}s`, () => {
-    test("a key that it holds gets 503, not 401", async () => {
+    test("a key that KV holds gets 503, not 401", async () => {
       const issued = await harness.issue();
       harness.store.mode = mode;
       await assertRefused(gates.uncached, use(issued), "key_store_unavailable");
@@ -42,7 +42,7 @@ for (const mode of ["fail", "hang"]) {
       await assertRefused(gates.uncached, use(makeKey()), "key_store_unavailable");
     });
 
-    test("a forged key still gets 401, as it needs no store", async () => {
+    test("a forged key still gets 401", async () => {
       harness.store.mode = mode;
       await assertRefused(gates.uncached, use(makeKey({ pepper: "another-pepper-0123456789-abcdefghijklmnopqrstuv" })), "key_invalid");
     });
@@ -52,7 +52,7 @@ for (const mode of ["fail", "hang"]) {
       await assertAccepted(gates.uncached, use(breakGlass, "/admin/users"), breakGlass);
     });
 
-    test("a static key's own end still holds", async () => {
+    test("a static key's own expiry is enforced", async () => {
       harness.store.mode = mode;
       await assertRefused(gates.uncached, use(endedBreakGlass), "key_expired");
     });
@@ -81,7 +81,7 @@ for (const mode of ["fail", "hang"]) {
       assert.ok(harness.store.reads.length > reads, "the store was not read");
     });
 
-    test("without STALE_SECONDS it gets 503 once its cached record is no longer fresh", async () => {
+    test("a key whose cached record is no longer fresh gets 503 without STALE_SECONDS", async () => {
       const issued = await harness.issue();
       const start = now();
       await gates.noStale.setClock(start);
@@ -91,7 +91,7 @@ for (const mode of ["fail", "hang"]) {
       await assertRefused(gates.noStale, use(issued), "key_store_unavailable");
     });
 
-    test("the next request after the failure is normal", async () => {
+    test("the next request after the failure succeeds", async () => {
       const issued = await harness.issue();
       harness.store.mode = mode;
       await assertRefused(gates.uncached, use(issued), "key_store_unavailable");

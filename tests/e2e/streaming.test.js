@@ -1,4 +1,4 @@
-// Bodies pass through the gate as streams: it never holds one, and never reads one that it refuses.
+// Bodies pass through the gate as streams: it never holds one, and never reads the body of a refused request.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -120,7 +120,7 @@ test("an upload is forwarded while the client still writes, and the answer while
   assert.equal((await parts.next()).done, true);
 });
 
-test("case 53: the gate has held no such body in memory", async (t) => {
+test("case 53: the runtime's memory stays far below the size of the body", async (t) => {
   const peak = await peakMemory();
   if (peak === undefined) return t.skip("this system does not tell the memory of a process");
   // The idle runtime has about 150 MB; three bodies of 64 MB have passed.

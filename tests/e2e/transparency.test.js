@@ -92,7 +92,7 @@ async function assertTransparent(request, gate = "plain", { behind, forwarder, p
 
 const HELLO = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
 
-describe("the origin sees the request as it came:", () => {
+describe("the origin gets the request unchanged:", () => {
   for (const [name, requests] of Object.entries(REQUESTS)) {
     test(name, async () => {
       origin.answer = HELLO;
@@ -101,7 +101,7 @@ describe("the origin sees the request as it came:", () => {
   }
 });
 
-describe("the client gets the answer as it is:", () => {
+describe("the client gets the answer unchanged:", () => {
   for (const [name, answer] of Object.entries(ANSWERS)) {
     test(name, async () => {
       origin.answer = answer;
@@ -115,7 +115,7 @@ describe("the client gets the answer as it is:", () => {
   }
 });
 
-describe("each part of the policy changes what it says, and nothing else:", () => {
+describe("each setting changes only what it documents:", () => {
   const everywhere = [...METHODS.map((method) => ({ method })), { method: "POST", body: "a=1" }, { target: "/a/b?c=%2f" }];
   const foreign = { headers: [["Authorization", "Basic dTpw"]] };
   const unsignable = { headers: [["Content-Digest", `sha-256=:${"A".repeat(1100)}:`]] };
@@ -162,7 +162,7 @@ describe("httpbin answers the same, by every method:", () => {
     });
   }
 
-  test("TRACE, which it has too, is refused", async () => {
+  test("TRACE is refused", async () => {
     tap.clear();
     const { gates } = harness;
     const answer = await gates.httpbin.send({ method: "TRACE", target: "/anything", headers: { "X-API-Key": issued.key } });
@@ -171,7 +171,7 @@ describe("httpbin answers the same, by every method:", () => {
   });
 });
 
-test("the rows of docs/transparency.md are the changes that occur", async () => {
+test("exactly the changes of docs/transparency.md occur", async () => {
   const text = await readFile(path.join(ROOT, "docs", "transparency.md"), "utf8");
   const rows = [...text.matchAll(/^\| ([a-z -]+?) +\| (request|answer) +\| (runtime|gate) +\| \S/gm)];
   const documented = rows.map(([, name, side, by]) => `${name}, ${side}, ${by}`);

@@ -1,4 +1,4 @@
-// A WebSocket is a request like any other: without a key there is none.
+// A WebSocket is checked like any other request.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Keys of another system: they have no tag, so each unknown one costs a read, and they work only where that is wanted.
+// Keys of another system have no tag, so each unknown one costs a read; they work only with IMPORTED_KEYS.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -28,16 +28,16 @@ describe("case 20: an imported key is accepted where IMPORTED_KEYS is on:", () =
   }
 });
 
-test("case 20: it is refused where IMPORTED_KEYS is off", async () => {
+test("case 20: an imported key is refused where IMPORTED_KEYS is off", async () => {
   const issued = await harness.import(HEX());
   await assertRefused(gates.off, { target: "/v1/things", headers: { "X-API-Key": issued.key } }, "key_invalid");
 });
 
-test("an unknown one is refused", async () => {
+test("an unknown imported key is refused", async () => {
   await assertRefused(gates.on, { target: "/v1/things", headers: { "X-API-Key": HEX() } }, "key_invalid");
 });
 
-test("its state, end and scopes hold as for any key", async () => {
+test("an imported key's state, expiry and scopes are enforced", async () => {
   const use = ({ key }, target = "/v1/things") => ({ target, headers: { "X-API-Key": key } });
   await assertRefused(gates.on, use(await harness.import(HEX(), { state: "revoked" })), "key_revoked");
   await assertRefused(gates.on, use(await harness.import(HEX(), { not_after: now() - 1 })), "key_expired");
@@ -66,14 +66,14 @@ test("a digest without a pepper, as earlier versions stored it, is read", async 
   await assertAccepted(gates.on, { target: "/v1/things", headers: { "X-API-Key": issued.key } }, issued);
 });
 
-test("a digest of another pepper is refused loudly", async () => {
+test("a digest of another pepper is refused with 503", async () => {
   const key = HEX();
   const { record } = importKey(key, {}, { pepper: "another-pepper-0123456789-abcdefghijklmnopqrstuv" });
   await harness.put(record);
   await assertRefused(gates.on, { target: "/v1/things", headers: { "X-API-Key": key } }, "key_record_invalid");
 });
 
-test("a record that was put under a tagged key's id does not let an untagged text in", async () => {
+test("a record under an issued key's id accepts no text without a tag", async () => {
   const key = HEX();
   const { record } = importKey(key);
   const id = randomBase62(12);

@@ -1,4 +1,4 @@
-// A gate that is not set up completely opens nothing: every request is 503, and a log line names what is wrong.
+// A gate with an incomplete or invalid configuration answers every request with 503, and a log line names what is wrong.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -95,7 +95,7 @@ describe("case 59: every request is refused, and the log names the fault, when",
   }
 });
 
-describe("case 60: nobody gets in by an empty secret, and the rest works, when", () => {
+describe("case 60: an empty secret accepts no credential, and valid keys work, when", () => {
   for (const [at, [what]] of EMPTY.entries()) {
     test(what, async () => {
       const gate = harness.gates[nameOf(FAULTS.length + at)];
@@ -106,13 +106,13 @@ describe("case 60: nobody gets in by an empty secret, and the rest works, when",
   }
 });
 
-test("scalars may be texts, as the dashboard and --var make them", async () => {
+test("numbers and booleans may be strings, as the dashboard and --var make them", async () => {
   const texts = await startGates(() => ({ gate: vars({ ALLOW_HTTP: "true", CACHE_SECONDS: "0", IMPORTED_KEYS: "false" }) }));
   const known = await texts.issue();
   await assertAccepted(texts.gates.gate, { target: "/v1/things", key: known.key }, known);
 });
 
-test("a log line that names all faults at once", async () => {
+test("one log line names all faults", async () => {
   const broken = await startGates(() => ({ gate: { vars: { ORIGIN: "", METHODS: ["TRACE"], CACHE_SECONDS: -1 }, secrets: { PEPPER: "" } } }));
   const { record } = await assertRefused(broken.gates.gate, { target: "/v1/things" }, "gate_misconfigured");
   for (const named of ["ORIGIN", "TRACE", "CACHE_SECONDS", "PEPPER"]) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);

@@ -1,4 +1,4 @@
-// `keygate` writes, the running gate reads: both on the local KV, while the gate runs.
+// `keygate` writes to the local KV while the gate that reads it runs.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -43,7 +43,7 @@ test("a key that is issued works at once, with its subject and scopes", async ()
   await assertAccepted(gate, use(issued, "/admin/users"), issued);
 });
 
-test("a key that is bound to addresses and an end holds to both", async () => {
+test("a key's address list and expiry are enforced", async () => {
   const issued = printed(await keygate(["issue", "--subject", "billing", "--ip", "203.0.113.0/24", "--expires", "90d"]), {
     subject: "billing",
   });
@@ -52,7 +52,7 @@ test("a key that is bound to addresses and an end holds to both", async () => {
   await assertRefused(gate, from("198.51.100.5"), "ip_not_allowed");
 });
 
-test("a rotated key: both work in the grace", async () => {
+test("both keys of a rotation work in the grace", async () => {
   const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   const fresh = printed(await keygate(["rotate", old.id, "--grace", "1h"]), { subject: "acme" });
   assert.notEqual(fresh.id, old.id);
@@ -60,7 +60,7 @@ test("a rotated key: both work in the grace", async () => {
   await assertAccepted(gate, use(fresh), fresh);
 });
 
-test("a rotated key without grace: only the new one works", async () => {
+test("only the new key of a rotation without grace works", async () => {
   const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   await assertAccepted(gate, use(old), old);
   const fresh = printed(await keygate(["rotate", old.id, "--grace", "0"]), { subject: "acme" });
@@ -68,7 +68,7 @@ test("a rotated key without grace: only the new one works", async () => {
   await assertAccepted(gate, use(fresh), fresh);
 });
 
-test("disabled, enabled, updated and revoked: the gate follows", async () => {
+test("the gate follows when a key is disabled, enabled, updated or revoked", async () => {
   const issued = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   await assertAccepted(gate, use(issued), issued);
   await keygate(["disable", issued.id]);
@@ -82,7 +82,7 @@ test("disabled, enabled, updated and revoked: the gate follows", async () => {
   await assertRefused(gate, use(issued), "key_revoked", { log: { key_id: issued.id, subject: "acme" } });
 });
 
-test("a key of another system that is imported works as it is", async () => {
+test("an imported key of another system works unchanged", async () => {
   const key = randomBytes(32).toString("hex");
   await keygate(["issue", "--subject", "legacy", "--import-stdin"], { input: key });
   const answer = await gate.get("/v1/things", { headers: { "X-API-Key": key } });

@@ -1,4 +1,4 @@
-// Every code of the contract, and the ways that lead to it. Each row is held against the whole contract:
+// Every code of the contract, and the ways that lead to it. Each row is checked against the whole contract:
 // status, headers, body, no call of the origin, exactly one log record.
 
 import assert from "node:assert/strict";
@@ -245,7 +245,7 @@ test("key_record_invalid: a plan that PLANS does not name", async () => {
   await assertRefused(gates.limited, { target: "/v1/things", key: keys.oddPlan.key }, "key_record_invalid");
 });
 
-test("case 13: a key with any one of its letters in the other case, or two neighbours swapped, is no key", async () => {
+test("case 13: a key with one letter in the other case, or two neighbours swapped, is refused", async () => {
   const { key } = keys.good;
   const wrong = new Set();
   for (let at = 0; at < key.length; at++) {
@@ -271,7 +271,7 @@ describe("case 11: each byte above 0x7f, alone as a credential, is refused witho
   }
 });
 
-describe("case 11: the runtime itself refuses what no header may hold:", () => {
+describe("case 11: the runtime itself refuses a header with a forbidden byte:", () => {
   for (const [name, value] of [["NUL", "a\0b"], ["a lone line feed", "a\nb"], ["a lone carriage return", "a\rb"]]) {
     test(name, async () => {
       harness.origin.clear();
@@ -284,7 +284,7 @@ describe("case 11: the runtime itself refuses what no header may hold:", () => {
   }
 });
 
-describe("case 51: a method that is no method of ours never reaches the origin:", () => {
+describe("case 51: a method that METHODS does not allow never reaches the origin:", () => {
   for (const method of ["FOO", "get", "Get", "GETX", "TRACK", "PURGE", "LINK", "M-SEARCH", "GET/", "\xc7ET"]) {
     test(JSON.stringify(method), async () => {
       harness.origin.clear();
@@ -296,7 +296,7 @@ describe("case 51: a method that is no method of ours never reaches the origin:"
   }
 });
 
-test("case 48: HEAD is judged as GET is, and its refusal has no body", async () => {
+test("case 48: HEAD is checked as GET is, and its refusal has no body", async () => {
   for (const [request, status] of [
     [{ target: "/v1/things" }, 401],
     [{ target: "/admin/x", key: keys.good.key }, 403],
@@ -317,7 +317,7 @@ refuses("gate_misconfigured", [
   ["a public route", () => ({ target: "/public/x" }), { gate: "misconfigured" }],
 ]);
 
-test("case 61: origin_unreachable: an origin at which nobody listens, and nothing internal in the answer", async () => {
+test("case 61: origin_unreachable: an origin at which nobody listens; the answer has no internal detail", async () => {
   const log = { key_id: keys.good.id, subject: "acme" };
   const request = { target: "/v1/things", key: keys.good.key };
   const { answer } = await assertRefused(gates.orphan, request, "origin_unreachable", { log });
@@ -338,7 +338,7 @@ test("case 61: origin_timeout: an origin that does not answer in time", async ()
   });
 });
 
-test("case 32: an address rule lets the addresses of its networks in, and refuses when the address is not known", async () => {
+test("case 32: an address list accepts the addresses of its networks, and refuses an unknown address", async () => {
   const status = async (address) => {
     const headers = address === undefined ? {} : { "CF-Connecting-IP": address };
     return (await gates.gate.get("/v1/things", { key: keys.homeOnly.key, headers })).status;
@@ -379,7 +379,7 @@ test("case 32: an address rule lets the addresses of its networks in, and refuse
   for (const [address, expected] of rows) assert.equal(await status(address), expected, String(address));
 });
 
-test("a key is good one second before its end and from its first second on", async () => {
+test("a key is valid one second before its expiry, and from not_before on", async () => {
   const soon = await harness.issue({ not_after: now() + 60, not_before: now() - 1 });
   assert.equal((await gates.gate.get("/v1/things", { key: soon.key })).status, 200);
 });
@@ -409,7 +409,7 @@ test("case 21: until the digest has matched, all answers are the same, byte for 
   for (const [name, answer] of answers) assert.equal(answer, answers.get("malformed"), name);
 });
 
-test("cases 57, 63: the contract's table has no code that this file does not provoke, and so hold against all of it", async () => {
+test("cases 57, 63: this file provokes every code of the contract", async () => {
   await harness.settle();
   const seen = new Set(harness.logs.events.map((event) => event.code));
   for (const code of Object.keys(CONTRACT)) assert.ok(seen.has(code), code);
