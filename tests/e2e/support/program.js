@@ -1,7 +1,6 @@
 // Programs that a test starts: run to their end, or kept until the test is over.
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 
 /**
  * Runs a program to its end: `{ status, stdout, stderr }`, whatever the status; null for one that was killed. Without `input` its
@@ -24,7 +23,7 @@ export function run(program, args, { input, stdout = "pipe", ...options } = {}) 
 /** Starts a server; resolves to `{ found, stop }` once `ready` (a regular expression) matches what it prints. */
 export async function serve(program, args, ready, options) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-  const exited = once(child, "exit");
+  const exited = new Promise((resolve) => child.once("exit", resolve));
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill();
     await exited;
@@ -37,11 +36,12 @@ export async function serve(program, args, ready, options) {
         const match = ready.exec(printed);
         if (match) resolve(match);
       };
-      child.stdout.on("data", read);
-      child.stderr.on("data", read);
+      for (const stream of [child.stdout, child.stderr]) stream.on("data", read);
       child.once("error", reject);
       child.once("exit", (code) => reject(new Error(`${program} ended with ${code}:\n${printed}`)));
     });
+    // What it prints from now on has to be read, and nobody needs it.
+    for (const stream of [child.stdout, child.stderr]) stream.removeAllListeners("data").resume();
     return { found, stop };
   } catch (error) {
     child.kill();

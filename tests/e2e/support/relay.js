@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import http from "node:http";
+import { pipeline } from "node:stream/promises";
 
 import { Failing, readBody } from "./failing.js";
 
@@ -32,12 +33,13 @@ export class Relay extends Failing {
       }
       asked.on("error", () => response.destroy());
       if (typeof told === "function") {
-        answer.resume();
+        answer.on("error", () => {}).resume();
         told();
         return;
       }
       response.writeHead(answer.statusCode, answer.rawHeaders);
-      answer.pipe(response);
+      // Either end may go away in the middle.
+      await pipeline(answer, response).catch(() => {});
     });
     relay.server.listen(0, "127.0.0.1");
     await once(relay.server, "listening");
