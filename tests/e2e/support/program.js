@@ -2,6 +2,9 @@
 
 import { spawn } from "node:child_process";
 
+/** What hangs ends; a machine under load has many times what it needs. */
+const LIMIT_MS = 10 * 60_000;
+
 /**
  * Runs a program to its end: `{ status, stdout, stderr }`, whatever the status; null for one that was killed. Without `input` its
  * standard input is empty; `stdout` may be a file to write to.
@@ -9,7 +12,7 @@ import { spawn } from "node:child_process";
 export function run(program, args, { input, stdout = "pipe", ...options } = {}) {
   return new Promise((resolve, reject) => {
     const stdin = input === undefined ? "ignore" : "pipe";
-    const child = spawn(program, args, { timeout: 120_000, stdio: [stdin, stdout, "pipe"], ...options });
+    const child = spawn(program, args, { timeout: LIMIT_MS, stdio: [stdin, stdout, "pipe"], ...options });
     const said = { stdout: "", stderr: "" };
     child.stdout?.setEncoding("utf8").on("data", (text) => (said.stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (said.stderr += text));
