@@ -156,7 +156,7 @@ test("many keys take as few calls as the API allows; a second import writes noth
 });
 
 test("many keys go into bulk files and from there into the store, and list reads their metadata alone", async () => {
-  const COUNT = 25_000;
+  const COUNT = 20_010;
   const folder = await mkdtemp(path.join(tmpdir(), "keygate-bulk-"));
   try {
     const file = path.join(folder, "keys");
