@@ -23,10 +23,16 @@ export function run(program, args, { input, stdout = "pipe", ...options } = {}) 
   });
 }
 
+/** Servers that have not been stopped: they end with this process, even if it fails before its tests begin. */
+const running = new Set();
+process.once("exit", () => running.forEach((child) => child.kill()));
+
 /** Starts a server; resolves to `{ found, stop }` once `ready` (a regular expression) matches what it prints. */
 export async function serve(program, args, ready, options) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  running.add(child);
   const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.once("exit", () => running.delete(child));
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill();
     await exited;
