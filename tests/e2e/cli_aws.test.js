@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate, keyIn } from "./support/cli.js";
+import { Operator, keyIn } from "./support/cli.js";
 import { Cloudflare, refuse } from "./support/cloudflare.js";
 import { PEPPER, digestOf, now, pepperId } from "./support/keys.js";
 import { Moto, REGION } from "./support/moto.js";
@@ -17,7 +17,7 @@ const OTHER = "other-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
 let gate;
 let moto;
 let api;
-before(async () => ([gate, moto, api] = await Promise.all([Gate.make(), Moto.start(), Cloudflare.start()])));
+before(async () => ([gate, moto, api] = await Promise.all([Operator.make(), Moto.start(), Cloudflare.start()])));
 after(() => Promise.all([gate.remove(), moto.stop(), api.stop()]));
 
 /** A secret that is there: its ARN. */
@@ -138,7 +138,7 @@ describe("a rotation in AWS's four steps", () => {
     assert.match(judged.stdout, /permitted/);
   });
 
-  test("a last step that was cut short is completed", async () => {
+  test("an interrupted last step is completed by running it again", async () => {
     const rotation = await begun();
     for (const name of ["createSecret", "setSecret"]) await step(name, rotation);
     const fail = (call) => (call === "PUT /bulk" ? refuse(403) : undefined);
@@ -160,7 +160,7 @@ describe("a rotation in AWS's four steps", () => {
     assert.match(await moto.current(rotation.SecretId), /^acme_live_/);
   });
 
-  test("a secret that holds no key yet is told which key it is for", async () => {
+  test("a secret that holds no key yet needs --key", async () => {
     const old = await issue();
     const SecretId = await secret("to be replaced");
     const rotation = { old, SecretId, token: await moto.beginRotation(SecretId) };

@@ -1,28 +1,22 @@
 // The log: one line of JSON for each event, whatever the client put into its request.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
 import { makeKey, now } from "./support/keys.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(() => ({
-    gate: {},
-    capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 } },
-    unsampled: { vars: { ACCESS_LOG_SAMPLE: 0 } },
-    counted: { usage: true },
-    counting: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  gate: {},
+  capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 } },
+  unsampled: { vars: { ACCESS_LOG_SAMPLE: 0 } },
+  counted: { usage: true },
+  counting: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, entry: SETTABLE_CLOCK },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 describe("case 64: hostile text stays inside its line:", () => {
   const utf8 = (text) => Buffer.from(text).toString("latin1");
@@ -53,7 +47,7 @@ describe("case 64: hostile text stays inside its line:", () => {
   for (const [name, request, code = "credential_missing"] of rows) {
     test(name, async () => {
       const { answer } = await assertRefused(gates.gate, { target: "/v1/things", ...request }, code);
-      const lines = world.logs.entries.filter(({ message }) => message.includes(answer.json.request_id));
+      const lines = harness.logs.entries.filter(({ message }) => message.includes(answer.json.request_id));
       assert.equal(lines.length, 1);
       const [{ message }] = lines;
       assert.match(message, /^[\x20-\x7e]*$/, "one line of visible ASCII");
@@ -62,7 +56,7 @@ describe("case 64: hostile text stays inside its line:", () => {
   }
 });
 
-describe("case 39: a key that stands where none belongs does not reach the log:", () => {
+describe("case 39: a key in the wrong part of a request does not reach the log:", () => {
   const rows = [
     ["in the path", (key) => ({ target: `/v1/${key}` })],
     ["in the path, its prefix percent-encoded", (key) => ({ target: `/v1/${key.replace("_", "%5f")}` })],
@@ -83,12 +77,12 @@ describe("case 39: a key that stands where none belongs does not reach the log:"
       const { key } = makeKey();
       await assertRefused(gates.gate, { target: "/v1/things", ...request(key) }, code);
       const secret = key.slice(-38, -8);
-      assert.ok(!world.logs.entries.some(({ message }) => message.includes(secret)));
+      assert.ok(!harness.logs.entries.some(({ message }) => message.includes(secret)));
     });
   }
 });
 
-test("case 63: request ids differ, and what the client claims as one is not used", async () => {
+test("case 63: request ids are unique, and the client's own is not used", async () => {
   const ids = new Set();
   for (let n = 0; n < 10; n++) {
     const { record } = await assertRefused(gates.gate, { target: "/v1/things", headers: { "X-Request-Id": "mine" } }, "credential_missing");
@@ -98,36 +92,36 @@ test("case 63: request ids differ, and what the client claims as one is not used
   assert.ok(!ids.has("mine"));
 });
 
-test("case 65: a flood of rejections is cut to the limit; every answer is still a 401", async () => {
+test("case 65: a flood of rejections is logged up to the limit, and every answer is still a 401", async () => {
   for (let n = 0; n < 40; n++) assert.equal((await gates.capped.get(`/flood/${n}`)).status, 401);
-  await world.settle();
-  const lines = world.logs.events.filter(({ path }) => path?.startsWith("/flood/"));
+  await harness.settle();
+  const lines = harness.logs.events.filter(({ path }) => path?.startsWith("/flood/"));
   // A minute may have turned in between: at most twice the limit.
   assert.ok(lines.length >= 5 && lines.length <= 10, `${lines.length} lines`);
 });
 
-test("case 65: what was suppressed is counted, by the minute and whatever the rejection", async () => {
+test("case 65: suppressed lines are counted by the minute, whatever their code", async () => {
   const start = Math.ceil(now() / 60) * 60;
-  await turnClock(gates.counting, start);
+  await gates.counting.setClock(start);
   const flood = [{ target: "/v1/x" }, { target: "/v1%2fx" }, { target: "/v1/x", key: makeKey().key }, { method: "TRACE" }];
   for (let n = 0; n < 40; n++) assert.notEqual((await gates.counting.send(flood[n % 4])).status, 200);
   // Requests that are let in are not part of it.
   await assertAccepted(gates.counting, { target: "/v1/x", key: issued.key }, issued);
-  await turnClock(gates.counting, start + 60);
+  await gates.counting.setClock(start + 60);
   await gates.counting.get("/v1/after-the-flood");
   await gates.counting.get("/v1/after-the-flood");
-  await world.settle();
-  const after = world.logs.events.findIndex(({ path }) => path === "/v1/after-the-flood");
-  const { event, suppressed } = world.logs.events[after - 1];
+  await harness.settle();
+  const after = harness.logs.events.findIndex(({ path }) => path === "/v1/after-the-flood");
+  const { event, suppressed } = harness.logs.events[after - 1];
   assert.deepEqual({ event, suppressed }, { event: "sys_log_suppressed", suppressed: 35 });
-  assert.equal(world.logs.events.filter((line) => line.event === "sys_log_suppressed" && line.suppressed === 35).length, 1);
+  assert.equal(harness.logs.events.filter((line) => line.event === "sys_log_suppressed" && line.suppressed === 35).length, 1);
 });
 
-test("case 66: accepted requests are one line each when no dataset is bound, and none where the sample is 0", async () => {
+test("case 66: each accepted request is one line when no dataset is bound, and none when the sample is 0", async () => {
   for (const [gate, expected] of [["gate", 1], ["unsampled", 0], ["counted", 0]]) {
     const path = `/v1/access-of-${gate}`;
     await assertAccepted(gates[gate], { target: path, key: issued.key }, issued);
-    await world.settle();
-    assert.equal(world.logs.events.filter((event) => event.path === path).length, expected, gate);
+    await harness.settle();
+    assert.equal(harness.logs.events.filter((event) => event.path === path).length, expected, gate);
   }
 });

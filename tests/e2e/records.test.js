@@ -1,19 +1,14 @@
-// Records that are not as they should be: their keys are refused, loudly, and never for the wrong reason.
+// Keys whose records are invalid are refused with 503, and the log names the fault.
 
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 import { assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { randomBase62 } from "./support/keys.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gate;
-before(async () => {
-  world = await boot(() => ({ gate: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } } }));
-  ({ gate } = world.gates);
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({ gate: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } } }));
+const { gate } = harness.gates;
 
 describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and the log names it:", () => {
   const broken = (change) => (record) => JSON.stringify({ ...record, ...change });
@@ -71,8 +66,8 @@ describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and
   };
   for (const [name, value] of Object.entries(rows)) {
     test(name, async () => {
-      const issued = await world.issue();
-      world.store.entries.set(`key/${issued.id}`, value(issued.record));
+      const issued = await harness.issue();
+      harness.store.entries.set(`key/${issued.id}`, value(issued.record));
       await assertRefused(gate, { target: "/v1/things", key: issued.key }, "key_record_invalid", {
         log: { key_id: issued.id },
       });

@@ -24,7 +24,7 @@ const STEPS: [Step; 12] = [
     ("lints, wasm32", lints_wasm),
     ("lints, fuzz and timing", lints_apart),
     ("deploy, dry run", deploy_dry_run),
-    ("test", test::run),
+    ("test", test::all),
     ("random requests and bench", gate_under_load),
     ("fuzz", fuzz),
 ];

@@ -37,7 +37,7 @@ pub(crate) struct Options {
 }
 
 /// Wrangler and the runtime take two to five seconds; a machine under load may take a multiple.
-const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// Only after such a silence the gate is looked at: wrangler may be saying why it ends.
 const SILENCE: Duration = Duration::from_millis(200);

@@ -47,7 +47,7 @@ enum Task {
     /// Runs the gate on this machine, in front of a demo API, with a key to try
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
-    Test,
+    Test(test::Options),
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -74,7 +74,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         }
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
-        Task::Test => test::run(&workspace),
+        Task::Test(options) => test::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
     }
 }

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import path from "node:path";
 
 import { serve } from "./program.js";
-import { pythonWithFlask } from "./python.js";
+import { pythonWithPackages } from "./python.js";
 
 export const REGION = "eu-central-1";
 const SECRET_ACCESS_KEY = "e2eSecretAccessKeyLr2K7hVbT1mWcZk3vQ9xLr";
@@ -12,7 +12,7 @@ const SECRET_ACCESS_KEY = "e2eSecretAccessKeyLr2K7hVbT1mWcZk3vQ9xLr";
 export class Moto {
   static async start() {
     const moto = new Moto();
-    const program = path.join(path.dirname(await pythonWithFlask()), "moto_server");
+    const program = path.join(path.dirname(await pythonWithPackages()), "moto_server");
     const env = { PATH: process.env.PATH, PYTHONUNBUFFERED: "1" };
     moto.server = await serve(program, ["-H", "127.0.0.1", "-p", "0"], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
     moto.url = moto.server.found[1];

@@ -1,4 +1,4 @@
-// The address at which nobody listens, which tests of failures need: nobody gets it while the tests run.
+// The address at which nobody listens, which tests of failures use: no server gets it while the tests run.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,4 +1,6 @@
-// A server that fails where a test wants it to.
+// Servers on loopback that fail where a test wants them to.
+
+import { once } from "node:events";
 
 /** The whole body of a request; `undefined` when the client has gone away in the middle: nobody is left to answer. */
 export async function readBody(request) {
@@ -11,7 +13,7 @@ export async function readBody(request) {
   return Buffer.concat(chunks);
 }
 
-export class Failing {
+export class FaultyServer {
   /** Given a call, says how it fails, in the words of the server; `undefined`: not at all. */
   fail = () => undefined;
 
@@ -23,5 +25,18 @@ export class Failing {
     } finally {
       this.fail = () => undefined;
     }
+  }
+
+  /** Listens with `server`; resolves to its address. */
+  async listen(server) {
+    this.server = server;
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return `127.0.0.1:${server.address().port}`;
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    return new Promise((resolve) => this.server.close(resolve));
   }
 }

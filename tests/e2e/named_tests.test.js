@@ -1,5 +1,5 @@
-// The lists that point at tests: every case has a number in a test's name, every store and manager has its failures, and what docs/cases.md,
-// docs/failures.md and SECURITY.md name exists.
+// Tests that documents name: every case has its number in a test's name, every store and manager has its failures, and each test that
+// docs/cases.md, docs/failures.md and SECURITY.md name exists.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -49,7 +49,7 @@ async function has(file, name) {
 }
 
 test("every case has its number in the name of a test", async () => {
-  const files = (await readdir(path.join(ROOT, E2E))).filter((name) => name.endsWith(".test.js") && name !== "cases.test.js");
+  const files = (await readdir(path.join(ROOT, E2E))).filter((name) => name.endsWith(".test.js") && name !== "named_tests.test.js");
   const sources = await Promise.all(files.map((name) => read(path.join(E2E, name))));
   const found = new Set(sources.flatMap((source) => literals(source).flatMap(numbersIn)));
   assert.deepEqual(CASES.filter((number) => !found.has(number) && !(number in ELSEWHERE)), []);
@@ -65,7 +65,7 @@ test("docs/cases.md has one row for each case, and a test in each row that has i
   }
 });
 
-test("docs/failures.md says of every store and manager what each failure comes to, or that it has none", async () => {
+test("docs/failures.md has a row for each failure of every store and manager, or says that it cannot occur", async () => {
   const WHERE = ["Cloudflare", "local KV", "Vault", "AWS", "Azure", "exec", "file"];
   const FAILURES = ["wrong token", "no permission", "not found", "conflict", "timeout", "bad TLS", "malformed answer"];
   const held = (await heldBy("docs/failures.md")).map(({ cells: [where, failure] }) => [where, failure]);
@@ -77,7 +77,7 @@ test("docs/failures.md says of every store and manager what each failure comes t
   assert.deepEqual([...held, ...none].map(String).sort(), WHERE.flatMap((where) => FAILURES.map((failure) => String([where, failure]))).sort());
 });
 
-describe("every test that is named exists:", () => {
+describe("every test that a document names exists:", () => {
   for (const document of ["docs/cases.md", "docs/failures.md", "SECURITY.md"]) {
     test(document, async () => {
       const rows = await heldBy(document);

@@ -1,4 +1,5 @@
-// One boot of workerd with the gate in several configurations, an origin, a local KV and a scripted one, and the runtime's logs.
+// Starts what the gate's tests need: one workerd with the gate in several configurations, an origin, a local KV and a scripted
+// one; and collects the runtime's logs.
 //
 // The gate's bindings come from the project's own wrangler.toml; a test overrides variables and secrets only.
 // Not wrangler's createTestHarness: it sends the Worker's fetches through Node's fetch, which decodes bodies, follows its
@@ -10,14 +11,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { after } from "node:test";
 
-import { around } from "./around.js";
-import { send } from "./client.js";
+import { send } from "./http.js";
 import { importKey, issue, PEPPER } from "./keys.js";
 import { Logs } from "./logs.js";
 import { Origin } from "./origin.js";
 import { readProject } from "./project.js";
-import { ScriptedStore } from "./store.js";
+import { ScriptedStore } from "./scripted_store.js";
 
 const require = createRequire(import.meta.url);
 const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(require.resolve("wrangler"))("miniflare");
@@ -39,7 +40,8 @@ export const BASE_VARS = {
 };
 
 /**
- * Boots every configuration of `configurations`, a function from `{ origin, store }` to named overrides:
+ * Starts every configuration of `configurations`, a function from `{ origin, store }` to named overrides, and stops them after the
+ * tests of the file, or after the test that calls it:
  *
  * - `vars`: over BASE_VARS; `undefined` removes one
  * - `secrets`: over `{ PEPPER }`; `undefined` removes one
@@ -48,20 +50,17 @@ export const BASE_VARS = {
  * - `limiters`: rate limiters by binding name, `{ limit, period }`
  * - `services`: service bindings by name; the value is a Worker's module text
  * - `stored`: secrets that come from a local Secrets Store, by binding name
- * - `wrapped`: modules of the test's own around the gate's: see `around`
+ * - `entry`: an entry module around the gate's, of entry_modules.js
+ * - `worker`: the module text of another Worker in the gate's stead; of the rest, it has `vars` alone
  */
-export async function boot(configurations = () => ({ gate: {} }), { persistTo } = {}) {
-  const world = new World();
-  try {
-    await world.start(configurations, persistTo);
-  } catch (error) {
-    await world.stop();
-    throw error;
-  }
-  return world;
+export async function startGates(configurations = () => ({ gate: {} })) {
+  const harness = new Harness();
+  after(() => harness.stop());
+  await harness.start(configurations);
+  return harness;
 }
 
-class World {
+class Harness {
   logs = new Logs();
   /** The configurations by name; each is a gate that listens on a socket of its own. */
   gates = {};
@@ -69,10 +68,11 @@ class World {
   #answers = [];
   #settled = 0;
 
-  async start(configurations, persistTo) {
+  async start(configurations) {
     this.origin = await Origin.start();
     this.store = await ScriptedStore.start();
-    this.directory = await mkdtemp(path.join(tmpdir(), "keygate-e2e-"));
+    /** `keygate --persist-to` works on the local KV of this folder. */
+    this.folder = await mkdtemp(path.join(tmpdir(), "keygate-e2e-"));
     const project = await readProject();
     const named = Object.entries(configurations(this));
     const workers = named.flatMap(([name, overrides]) => [this.#worker(name, overrides, project), ...backends(name, overrides)]);
@@ -84,7 +84,7 @@ class World {
         log: new Log(LogLevel.NONE),
         logRequests: false,
         // The layout of `wrangler dev --persist-to`, so that wrangler's commands work on the same KV.
-        resourcePersistencePath: path.join(persistTo ?? this.directory, "v3"),
+        resourcePersistencePath: path.join(this.folder, "v3"),
         handleStructuredLogs: (entry) => this.logs.add(entry),
       }),
     );
@@ -99,7 +99,14 @@ class World {
     }
   }
 
-  #worker(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, wrapped = {} }, project) {
+  #worker(name, { worker, ...overrides }, project) {
+    const socket = { name, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }], stripCfConnectingIp: false };
+    if (worker === undefined) return { ...this.#gate(name, overrides, project), ...socket };
+    const modules = [{ type: "ESModule", path: "worker.js", contents: worker }];
+    return { compatibilityDate: project.compatibilityDate, modules, bindings: overrides.vars, ...socket };
+  }
+
+  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -109,8 +116,7 @@ class World {
     };
     return {
       ...project,
-      modules: around(project.modules, wrapped),
-      name,
+      modules: entry === undefined ? project.modules : withEntry(entry, project.modules),
       bindings: present({ ORIGIN: this.origin.url, ...BASE_VARS, ...vars, PEPPER, ...secrets }),
       kvNamespaces: namespaces[kv],
       analyticsEngineDatasets: usage ? { USAGE: { dataset: "keygate" } } : {},
@@ -121,8 +127,6 @@ class World {
       secretsStoreSecrets: Object.fromEntries(
         Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
-      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
-      stripCfConnectingIp: false,
     };
   }
 
@@ -173,7 +177,7 @@ class World {
     await this.runtime?.dispose();
     await this.origin?.stop();
     await this.store?.stop();
-    if (this.directory) await rm(this.directory, { recursive: true, force: true });
+    if (this.folder) await rm(this.folder, { recursive: true, force: true });
     for (const secret of this.#secrets) {
       assert.ok(!this.logs.entries.some(({ message }) => message.includes(secret)), "a log line holds a key");
       assert.ok(!this.origin.everything.some((head) => head.includes(secret)), "the origin saw a key");
@@ -181,6 +185,13 @@ class World {
     }
     assert.equal(this.logs.undocumented, undefined, "a log line is not as docs/log-event.schema.json says");
   }
+}
+
+/** The gate's modules behind an entry module of the tests' own, which finds the gate's as `./entry.js`; the runtime starts the first. */
+function withEntry({ module, wasm }, modules) {
+  const own = [{ type: "ESModule", path: "test_entry.js", contents: module }];
+  if (wasm !== undefined) own.push({ type: "CompiledWasm", path: "test.wasm", contents: wasm });
+  return [...own, ...modules];
 }
 
 /** The Workers behind a configuration's service bindings. */
@@ -206,8 +217,8 @@ const SENTINEL = {
 };
 
 class Gate {
-  constructor(world, name, url) {
-    this.world = world;
+  constructor(harness, name, url) {
+    this.harness = harness;
     this.name = name;
     this.url = url;
   }
@@ -217,7 +228,7 @@ class Gate {
     const list = Array.isArray(headers) ? headers : Object.entries(headers);
     const all = key === undefined ? list : [["Authorization", `Bearer ${key}`], ...list];
     const answer = await send(this.url, { ...request, headers: all });
-    this.world.remember(`${JSON.stringify(answer.headers)} ${answer.text.slice(0, 10_000)}`);
+    this.harness.remember(`${JSON.stringify(answer.headers)} ${answer.text.slice(0, 10_000)}`);
     return answer;
   }
 
@@ -225,9 +236,15 @@ class Gate {
     return this.send({ target, ...options });
   }
 
+  /** Sets the clock of a gate that has the entry SETTABLE_CLOCK to `seconds` since 1970; it then stands still. */
+  async setClock(seconds) {
+    this.clockMs = seconds * 1000;
+    await this.get("/", { headers: { "X-Test-Clock": String(seconds) } });
+  }
+
   /** The same gate as the edge reaches it: over HTTPS, under a public name. */
   async fetchHttps(url, init) {
-    return (await this.world.runtime.getWorker(this.name)).fetch(url, init);
+    return (await this.harness.runtime.getWorker(this.name)).fetch(url, init);
   }
 }
 

@@ -1,11 +1,11 @@
-// A gate that is not set up completely opens nothing: every request is 503, and a log line names what is wrong.
+// A gate with an incomplete or invalid configuration answers every request with 503, and a log line names what is wrong.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { issue, PEPPER } from "./support/keys.js";
-import { boot } from "./support/world.js";
 
 const vars = (changes) => ({ vars: changes });
 const secrets = (changes) => ({ secrets: changes });
@@ -77,18 +77,13 @@ const EMPTY = [
 
 const nameOf = (at) => `config-${at}`;
 
-let world;
-let issued;
-before(async () => {
-  world = await boot(() => Object.fromEntries([["sound", {}], ...[...FAULTS, ...EMPTY].map(([, overrides], at) => [nameOf(at), overrides])]));
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(() => Object.fromEntries([["sound", {}], ...[...FAULTS, ...EMPTY].map(([, overrides], at) => [nameOf(at), overrides])]));
+const issued = await harness.issue();
 
 describe("case 59: every request is refused, and the log names the fault, when", () => {
   for (const [at, [what, , named]] of FAULTS.entries()) {
     test(what, async () => {
-      const gate = world.gates[nameOf(at)];
+      const gate = harness.gates[nameOf(at)];
       const { answer, record } = await assertRefused(gate, { target: "/v1/things", key: issued.key }, "gate_misconfigured");
       assert.ok(record.reason.includes(named), `the reason names ${named}: ${record.reason}`);
       // What is wrong is the operator's business; the caller learns only that something is.
@@ -100,10 +95,10 @@ describe("case 59: every request is refused, and the log names the fault, when",
   }
 });
 
-describe("case 60: nobody gets in by an empty secret, and the rest works, when", () => {
+describe("case 60: an empty secret accepts no credential, and valid keys work, when", () => {
   for (const [at, [what]] of EMPTY.entries()) {
     test(what, async () => {
-      const gate = world.gates[nameOf(FAULTS.length + at)];
+      const gate = harness.gates[nameOf(FAULTS.length + at)];
       await assertRefused(gate, { target: "/v1/things" }, "credential_missing");
       await assertRefused(gate, { target: "/v1/things", headers: { "X-API-Key": "[]" } }, "key_invalid");
       await assertAccepted(gate, { target: "/v1/things", key: issued.key }, issued);
@@ -111,22 +106,14 @@ describe("case 60: nobody gets in by an empty secret, and the rest works, when",
   }
 });
 
-test("scalars may be texts, as the dashboard and --var make them", async () => {
-  const texts = await boot(() => ({ gate: vars({ ALLOW_HTTP: "true", CACHE_SECONDS: "0", IMPORTED_KEYS: "false" }) }));
-  try {
-    const known = await texts.issue();
-    await assertAccepted(texts.gates.gate, { target: "/v1/things", key: known.key }, known);
-  } finally {
-    await texts.stop();
-  }
+test("numbers and booleans may be strings, as the dashboard and --var make them", async () => {
+  const texts = await startGates(() => ({ gate: vars({ ALLOW_HTTP: "true", CACHE_SECONDS: "0", IMPORTED_KEYS: "false" }) }));
+  const known = await texts.issue();
+  await assertAccepted(texts.gates.gate, { target: "/v1/things", key: known.key }, known);
 });
 
-test("a log line that names all faults at once", async () => {
-  const broken = await boot(() => ({ gate: { vars: { ORIGIN: "", METHODS: ["TRACE"], CACHE_SECONDS: -1 }, secrets: { PEPPER: "" } } }));
-  try {
-    const { record } = await assertRefused(broken.gates.gate, { target: "/v1/things" }, "gate_misconfigured");
-    for (const named of ["ORIGIN", "TRACE", "CACHE_SECONDS", "PEPPER"]) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);
-  } finally {
-    await broken.stop();
-  }
+test("one log line names all faults", async () => {
+  const broken = await startGates(() => ({ gate: { vars: { ORIGIN: "", METHODS: ["TRACE"], CACHE_SECONDS: -1 }, secrets: { PEPPER: "" } } }));
+  const { record } = await assertRefused(broken.gates.gate, { target: "/v1/things" }, "gate_misconfigured");
+  for (const named of ["ORIGIN", "TRACE", "CACHE_SECONDS", "PEPPER"]) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);
 });

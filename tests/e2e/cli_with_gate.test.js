@@ -1,36 +1,22 @@
-// `keygate` writes, the running gate reads: both on the local KV, while the gate runs.
+// `keygate` writes to the local KV while the gate that reads it runs.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
+import { KEYGATE } from "./support/cli.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { PEPPER } from "./support/keys.js";
 import { run } from "./support/program.js";
 import { ROOT, WRANGLER_TOML } from "./support/project.js";
-import { boot } from "./support/world.js";
 
-const KEYGATE = process.env.KEYGATE_BIN ?? path.join(ROOT, "target", "debug", "keygate");
-
-let folder;
-let world;
-let gate;
-before(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), "keygate-kv-"));
-  world = await boot(() => ({ gate: { vars: { IMPORTED_KEYS: true } } }), { persistTo: folder });
-  ({ gate } = world.gates);
-});
-after(async () => {
-  await world?.stop();
-  await rm(folder, { recursive: true });
-});
+const harness = await startGates(() => ({ gate: { vars: { IMPORTED_KEYS: true } } }));
+const { gate } = harness.gates;
 
 /** Runs `keygate` on the gate's KV; returns what it printed on standard output. */
 async function keygate(args, { input, pepper = PEPPER } = {}) {
-  const { status, stdout, stderr } = await run(KEYGATE, ["--config", WRANGLER_TOML, ...args, "--persist-to", folder], {
+  const { status, stdout, stderr } = await run(KEYGATE, ["--config", WRANGLER_TOML, ...args, "--persist-to", harness.folder], {
     cwd: ROOT,
     input,
     env: { ...process.env, KEYGATE_PEPPER: pepper, WRANGLER_SEND_METRICS: "false" },
@@ -43,7 +29,7 @@ async function keygate(args, { input, pepper = PEPPER } = {}) {
 function printed(stdout, record) {
   const key = stdout.trimEnd();
   assert.match(key, /^acme_live_[0-9A-Za-z]{50}$/);
-  world.watch(key);
+  harness.watch(key);
   return { key, id: key.slice("acme_live_".length, "acme_live_".length + 12), record };
 }
 
@@ -57,7 +43,7 @@ test("a key that is issued works at once, with its subject and scopes", async ()
   await assertAccepted(gate, use(issued, "/admin/users"), issued);
 });
 
-test("a key that is bound to addresses and an end holds to both", async () => {
+test("a key's address list and expiry are enforced", async () => {
   const issued = printed(await keygate(["issue", "--subject", "billing", "--ip", "203.0.113.0/24", "--expires", "90d"]), {
     subject: "billing",
   });
@@ -66,7 +52,7 @@ test("a key that is bound to addresses and an end holds to both", async () => {
   await assertRefused(gate, from("198.51.100.5"), "ip_not_allowed");
 });
 
-test("a rotated key: both work in the grace", async () => {
+test("both keys of a rotation work in the grace", async () => {
   const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   const fresh = printed(await keygate(["rotate", old.id, "--grace", "1h"]), { subject: "acme" });
   assert.notEqual(fresh.id, old.id);
@@ -74,7 +60,7 @@ test("a rotated key: both work in the grace", async () => {
   await assertAccepted(gate, use(fresh), fresh);
 });
 
-test("a rotated key without grace: only the new one works", async () => {
+test("only the new key of a rotation without grace works", async () => {
   const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   await assertAccepted(gate, use(old), old);
   const fresh = printed(await keygate(["rotate", old.id, "--grace", "0"]), { subject: "acme" });
@@ -82,7 +68,7 @@ test("a rotated key without grace: only the new one works", async () => {
   await assertAccepted(gate, use(fresh), fresh);
 });
 
-test("disabled, enabled, updated and revoked: the gate follows", async () => {
+test("the gate follows when a key is disabled, enabled, updated or revoked", async () => {
   const issued = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   await assertAccepted(gate, use(issued), issued);
   await keygate(["disable", issued.id]);
@@ -96,7 +82,7 @@ test("disabled, enabled, updated and revoked: the gate follows", async () => {
   await assertRefused(gate, use(issued), "key_revoked", { log: { key_id: issued.id, subject: "acme" } });
 });
 
-test("a key of another system that is imported works as it is", async () => {
+test("an imported key of another system works unchanged", async () => {
   const key = randomBytes(32).toString("hex");
   await keygate(["issue", "--subject", "legacy", "--import-stdin"], { input: key });
   const answer = await gate.get("/v1/things", { headers: { "X-API-Key": key } });

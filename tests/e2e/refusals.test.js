@@ -1,14 +1,14 @@
-// Every code of the contract, and the ways that lead to it. Each row is held against the whole contract:
+// Every code of the contract, and the ways that lead to it. Each row is checked against the whole contract:
 // status, headers, body, no call of the origin, exactly one log record.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertRefused, CONTRACT } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { digestOf, makeKey, now, PEPPER, randomBase62, tagOf } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
 import { closedPort } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const utf8 = (text) => Buffer.from(text).toString("latin1");
 const HIGH_BYTES = Array.from({ length: 128 }, (_, byte) => String.fromCharCode(0x80 + byte)).join("");
@@ -16,47 +16,43 @@ const ADDRESS = "203.0.113.7";
 const DENIED = randomBase62(12);
 const HOUR = 3600;
 
-let world;
-let gates;
 /** The keys that the rows speak of; all belong to the subject `acme`. */
 const keys = {};
-before(async () => {
-  const closed = await closedPort();
-  world = await boot(() => ({
-    gate: { secrets: { DENIED_IDS: ` ${DENIED}, ${randomBase62(12)}\n` } },
-    hasty: { kv: "scripted", vars: { KV_TIMEOUT_MS: 100 } },
-    limited: {
-      vars: { PLANS: { free: { limiter: "FREE_LIMIT", period: 60 } } },
-      limiters: { FREE_LIMIT: { limit: 2, period: 60 } },
-    },
-    httpsOnly: { vars: { ALLOW_HTTP: undefined } },
-    orphan: { vars: { ORIGIN: closed } },
-    impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
-    dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },
-    misconfigured: { vars: { KEY_PREFIX: "Not A Prefix" } },
-  }));
-  ({ gates } = world);
-  const issued = {
-    good: {},
-    other: {},
-    stranger: { subject: "stranger" },
-    expired: { not_after: now() - 1 },
-    early: { not_before: now() + HOUR },
-    disabled: { state: "disabled" },
-    revoked: { state: "revoked" },
-    revokedAndExpired: { state: "revoked", not_after: now() - HOUR },
-    homeOnly: { ips: ["203.0.113.0/29", "2001:db8::/32"] },
-    elsewhere: { ips: ["198.51.100.0/24"] },
-    free: { plan: "free" },
-    oddPlan: { plan: "unheard-of" },
-  };
-  for (const [name, fields] of Object.entries(issued)) keys[name] = await world.issue(fields);
-  const denied = makeKey({ id: DENIED });
-  keys.denied = { ...denied, record: { ...keys.good.record, id: DENIED, digest: digestOf(PEPPER, denied.key) } };
-  world.watch(denied.key);
-  await world.put(keys.denied.record);
-});
-after(() => world?.stop());
+
+const closed = await closedPort();
+const harness = await startGates(() => ({
+  gate: { secrets: { DENIED_IDS: ` ${DENIED}, ${randomBase62(12)}\n` } },
+  hasty: { kv: "scripted", vars: { KV_TIMEOUT_MS: 100 } },
+  limited: {
+    vars: { PLANS: { free: { limiter: "FREE_LIMIT", period: 60 } } },
+    limiters: { FREE_LIMIT: { limit: 2, period: 60 } },
+  },
+  httpsOnly: { vars: { ALLOW_HTTP: undefined } },
+  orphan: { vars: { ORIGIN: closed } },
+  impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
+  dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },
+  misconfigured: { vars: { KEY_PREFIX: "Not A Prefix" } },
+}));
+const { gates } = harness;
+const issued = {
+  good: {},
+  other: {},
+  stranger: { subject: "stranger" },
+  expired: { not_after: now() - 1 },
+  early: { not_before: now() + HOUR },
+  disabled: { state: "disabled" },
+  revoked: { state: "revoked" },
+  revokedAndExpired: { state: "revoked", not_after: now() - HOUR },
+  homeOnly: { ips: ["203.0.113.0/29", "2001:db8::/32"] },
+  elsewhere: { ips: ["198.51.100.0/24"] },
+  free: { plan: "free" },
+  oddPlan: { plan: "unheard-of" },
+};
+for (const [name, fields] of Object.entries(issued)) keys[name] = await harness.issue(fields);
+const denied = makeKey({ id: DENIED });
+keys.denied = { ...denied, record: { ...keys.good.record, id: DENIED, digest: digestOf(PEPPER, denied.key) } };
+harness.watch(denied.key);
+await harness.put(keys.denied.record);
 
 /** Rows of `[what is sent, request, more]`; a request is a function, because keys are issued before the tests run. */
 function refuses(code, rows, { gate = "gate" } = {}) {
@@ -235,11 +231,11 @@ describe("rate_limited:", () => {
 describe("case 58: key_store_unavailable:", () => {
   for (const mode of ["fail", "hang"]) {
     test(`a store that ${mode}s`, async () => {
-      world.store.mode = mode;
+      harness.store.mode = mode;
       try {
         await assertRefused(gates.hasty, { target: "/v1/things", key: keys.good.key }, "key_store_unavailable");
       } finally {
-        world.store.clear();
+        harness.store.clear();
       }
     });
   }
@@ -249,7 +245,7 @@ test("key_record_invalid: a plan that PLANS does not name", async () => {
   await assertRefused(gates.limited, { target: "/v1/things", key: keys.oddPlan.key }, "key_record_invalid");
 });
 
-test("case 13: a key with any one of its letters in the other case, or two neighbours swapped, is no key", async () => {
+test("case 13: a key with one letter in the other case, or two neighbours swapped, is refused", async () => {
   const { key } = keys.good;
   const wrong = new Set();
   for (let at = 0; at < key.length; at++) {
@@ -257,50 +253,50 @@ test("case 13: a key with any one of its letters in the other case, or two neigh
     wrong.add(key.slice(0, at) + key.slice(at, at + 2).split("").reverse().join("") + key.slice(at + 2));
   }
   wrong.delete(key);
-  world.origin.clear();
+  harness.origin.clear();
   const answers = await Promise.all([...wrong].map((text) => gates.gate.get("/v1/things", { key: text })));
   assert.ok(wrong.size > 80, `${wrong.size} keys`);
   assert.deepEqual(new Set(answers.map(({ status, json }) => `${status} ${json.code}`)), new Set(["401 key_invalid"]));
-  assert.equal(world.origin.requests.length, 0);
+  assert.equal(harness.origin.requests.length, 0);
 });
 
 describe("case 11: each byte above 0x7f, alone as a credential, is refused without a panic:", () => {
   for (const place of ["Authorization", "X-API-Key"]) {
     test(place, async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answers = await Promise.all([...HIGH_BYTES].map((byte) => gates.gate.get("/v1/things", { headers: { [place]: place === "Authorization" ? `Bearer ${byte}` : byte } })));
       assert.deepEqual(new Set(answers.map(({ status, json }) => `${status} ${json.code}`)), new Set(["401 key_invalid"]));
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
 
-describe("case 11: the runtime itself refuses what no header may hold:", () => {
+describe("case 11: the runtime itself refuses a header with a forbidden byte:", () => {
   for (const [name, value] of [["NUL", "a\0b"], ["a lone line feed", "a\nb"], ["a lone carriage return", "a\rb"]]) {
     test(name, async () => {
-      world.origin.clear();
+      harness.origin.clear();
       for (const headers of [{ "X-API-Key": value }, { Authorization: `Bearer ${value}` }, { "X-API-Key": `${keys.good.key}${value}` }]) {
         const answer = await gates.gate.get("/v1/things", { headers });
         assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status} ${answer.text.slice(0, 200)}`);
       }
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
 
-describe("case 51: a method that is no method of ours never reaches the origin:", () => {
+describe("case 51: a method that METHODS does not allow never reaches the origin:", () => {
   for (const method of ["FOO", "get", "Get", "GETX", "TRACK", "PURGE", "LINK", "M-SEARCH", "GET/", "\xc7ET"]) {
     test(JSON.stringify(method), async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates.gate.send({ method, target: "/v1/things", key: keys.good.key });
       // The runtime refuses names that it does not know with an answer of its own.
       assert.ok([400, 405, 501].includes(answer.status), `${answer.status} ${answer.text.slice(0, 200)}`);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
 
-test("case 48: HEAD is judged as GET is, and its refusal has no body", async () => {
+test("case 48: HEAD is checked as GET is, and its refusal has no body", async () => {
   for (const [request, status] of [
     [{ target: "/v1/things" }, 401],
     [{ target: "/admin/x", key: keys.good.key }, 403],
@@ -308,10 +304,10 @@ test("case 48: HEAD is judged as GET is, and its refusal has no body", async () 
     [{ target: "/read-only/x", key: keys.good.key }, 200],
     [{ target: "/v1%2fx", key: keys.good.key }, 400],
   ]) {
-    world.origin.clear();
+    harness.origin.clear();
     const answer = await gates.gate.send({ method: "HEAD", ...request });
     assert.equal(answer.status, status);
-    assert.equal(world.origin.requests.length, status === 200 ? 1 : 0);
+    assert.equal(harness.origin.requests.length, status === 200 ? 1 : 0);
   }
 });
 
@@ -321,7 +317,7 @@ refuses("gate_misconfigured", [
   ["a public route", () => ({ target: "/public/x" }), { gate: "misconfigured" }],
 ]);
 
-test("case 61: origin_unreachable: an origin at which nobody listens, and nothing internal in the answer", async () => {
+test("case 61: origin_unreachable: an origin at which nobody listens; the answer has no internal detail", async () => {
   const log = { key_id: keys.good.id, subject: "acme" };
   const request = { target: "/v1/things", key: keys.good.key };
   const { answer } = await assertRefused(gates.orphan, request, "origin_unreachable", { log });
@@ -342,7 +338,7 @@ test("case 61: origin_timeout: an origin that does not answer in time", async ()
   });
 });
 
-test("case 32: an address rule lets the addresses of its networks in, and refuses when the address is not known", async () => {
+test("case 32: an address list accepts the addresses of its networks, and refuses an unknown address", async () => {
   const status = async (address) => {
     const headers = address === undefined ? {} : { "CF-Connecting-IP": address };
     return (await gates.gate.get("/v1/things", { key: keys.homeOnly.key, headers })).status;
@@ -383,8 +379,8 @@ test("case 32: an address rule lets the addresses of its networks in, and refuse
   for (const [address, expected] of rows) assert.equal(await status(address), expected, String(address));
 });
 
-test("a key is good one second before its end and from its first second on", async () => {
-  const soon = await world.issue({ not_after: now() + 60, not_before: now() - 1 });
+test("a key is valid one second before its expiry, and from not_before on", async () => {
+  const soon = await harness.issue({ not_after: now() + 60, not_before: now() - 1 });
   assert.equal((await gates.gate.get("/v1/things", { key: soon.key })).status, 200);
 });
 
@@ -413,8 +409,8 @@ test("case 21: until the digest has matched, all answers are the same, byte for 
   for (const [name, answer] of answers) assert.equal(answer, answers.get("malformed"), name);
 });
 
-test("cases 57, 63: the contract's table has no code that this file does not provoke, and so hold against all of it", async () => {
-  await world.settle();
-  const seen = new Set(world.logs.events.map((event) => event.code));
+test("cases 57, 63: this file provokes every code of the contract", async () => {
+  await harness.settle();
+  const seen = new Set(harness.logs.events.map((event) => event.code));
   for (const code of Object.keys(CONTRACT)) assert.ok(seen.has(code), code);
 });

@@ -2,11 +2,11 @@
 // ignores, and WebDAV's Destination. Where another rule holds for the second reading, the request is refused.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const ROUTES = [
   { path: "/public/*", access: "public" },
@@ -17,21 +17,15 @@ const ROUTES = [
 ];
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(({ origin }) => ({
-    gate: { vars: { ROUTES } },
-    formats: { vars: { ROUTES, FORMAT_EXTENSIONS: true } },
-    based: { vars: { ORIGIN: `${origin.url}/tenant1`, METHODS: [...METHODS, "MOVE"] } },
-    dav: { vars: { ROUTES, METHODS: [...METHODS, "MOVE", "COPY"] } },
-    lenient: { vars: { ROUTES, FORWARD_HEADERS: ["x-http-method-override", "x-real-ip", "x_custom"] } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(({ origin }) => ({
+  gate: { vars: { ROUTES } },
+  formats: { vars: { ROUTES, FORMAT_EXTENSIONS: true } },
+  based: { vars: { ORIGIN: `${origin.url}/tenant1`, METHODS: [...METHODS, "MOVE"] } },
+  dav: { vars: { ROUTES, METHODS: [...METHODS, "MOVE", "COPY"] } },
+  lenient: { vars: { ROUTES, FORWARD_HEADERS: ["x-http-method-override", "x-real-ip", "x_custom"] } },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 describe("a method in the query:", () => {
   for (const [query, isRefused] of [
@@ -68,7 +62,7 @@ describe("a method in a header:", () => {
   for (const name of [
     "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method", "X-Override-Method", "X-Requested-Method",
   ]) {
-    test(`${name} is refused where another rule holds, and dropped where the same does`, async () => {
+    test(`${name} is refused where it selects another rule, and removed where it selects the same`, async () => {
       const request = { method: "POST", target: "/things/1", key: issued.key };
       await assertRefused(gates.gate, { ...request, headers: { [name]: "DELETE" } }, "method_ambiguous");
       const { seen } = await assertAccepted(gates.gate, { ...request, headers: { [name]: "PUT" } }, issued);
@@ -76,7 +70,7 @@ describe("a method in a header:", () => {
     });
   }
 
-  test("FORWARD_HEADERS lets it through where the same rule holds, and not where another does", async () => {
+  test("FORWARD_HEADERS forwards it where it selects the same rule, and not where it selects another", async () => {
     const request = { method: "POST", target: "/things/1", key: issued.key };
     const send = (value) => ({ ...request, headers: { "X-HTTP-Method-Override": value } });
     await assertRefused(gates.lenient, send("DELETE"), "method_ambiguous");
@@ -85,16 +79,16 @@ describe("a method in a header:", () => {
   });
 });
 
-test("FORWARD_HEADERS lets through what it names, and nothing that resembles it", async () => {
+test("FORWARD_HEADERS forwards only the exact names", async () => {
   const headers = { "X-Real-IP": "10.0.0.1", X_Custom: "1", "X_Real-IP": "10.0.0.2", X_Other: "1", "True-Client-IP": "10.0.0.3" };
   const { seen } = await assertAccepted(gates.lenient, { target: "/public/x", headers });
   const reached = Object.keys(headers).filter((name) => valuesOf(seen, name.toLowerCase()).length > 0);
   assert.deepEqual(reached, ["X-Real-IP", "X_Custom"]);
 });
 
-describe("an extension that the origin ignores:", () => {
+describe("a format extension that the origin ignores:", () => {
   for (const target of ["/admin.json", "/admin.json/", "/closed.xml", "/admin.tar.gz", "/public.json", "/admin%2ejson", "/admin.json;v=1"]) {
-    test(`${target} is refused with FORMAT_EXTENSIONS, and a path of its own without`, async () => {
+    test(`${target} is refused with FORMAT_EXTENSIONS, and a separate path without`, async () => {
       await assertRefused(gates.formats, { target, key: issued.key }, "path_ambiguous");
       await assertAccepted(gates.gate, { target, key: issued.key }, issued);
     });
@@ -106,19 +100,19 @@ describe("an extension that the origin ignores:", () => {
   }
 });
 
-test("a Destination goes on with no other method, by which an origin could be made to MOVE", async () => {
+test("a Destination is removed from requests of other methods, which an override could turn into MOVE", async () => {
   const headers = { Destination: "/admin/b" };
   const { seen } = await assertAccepted(gates.dav, { method: "POST", target: "/files/a?_method=MOVE", key: issued.key, headers }, issued);
   assert.deepEqual(valuesOf(seen, "destination"), []);
 });
 
-test("a Destination is refused where ORIGIN has a base path, which it would leave", async () => {
+test("a Destination is refused where ORIGIN has a base path", async () => {
   for (const Destination of ["/tenant2/b", "/b"]) {
     await assertRefused(gates.based, { method: "MOVE", target: "/a", key: issued.key, headers: { Destination } }, "destination_not_allowed");
   }
 });
 
-test("many parameters that name a method cost no more than one", async () => {
+test("a long path with many method parameters is handled like a short one", async () => {
   const target = `/things/${"a;".repeat(3000)}?${"_method=PUT&".repeat(600)}`;
   await assertAccepted(gates.formats, { method: "POST", target, key: issued.key }, issued);
 });
