@@ -1,5 +1,5 @@
 // The lists that point at tests: every case has a number in a test's name, every store and manager has its failures, and what docs/cases.md,
-// docs/failures.md and SECURITY.md name exists.
+// docs/failures.md and docs/threats.md name exists.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -78,7 +78,7 @@ test("docs/failures.md says of every store and manager what each failure comes t
 });
 
 describe("every test that is named exists:", () => {
-  for (const document of ["docs/cases.md", "docs/failures.md", "SECURITY.md"]) {
+  for (const document of ["docs/cases.md", "docs/failures.md", "docs/threats.md"]) {
     test(document, async () => {
       const rows = await heldBy(document);
       assert.ok(rows.length > 20, `${rows.length} rows`);

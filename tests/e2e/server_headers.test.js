@@ -159,7 +159,7 @@ describe("without the gate the applications believe what docs/origins.md lists, 
 });
 
 test("what an application takes from a body is not judged, as docs/origins.md says", async () => {
-  const rows = await rowsBelow("docs/origins.md", "| server | request | body | judged as | answered as |");
+  const rows = await rowsBelow("docs/origins.md", "| server | request | body | checked as | answered as |");
   for (const [server, request, body, judgedAs, answeredAs] of rows) {
     const [method, target] = request.split(" ");
     const answer = await world.gates[server].send({ method, target, body });

@@ -107,7 +107,7 @@ test("there are more than 200 paths", () => {
 });
 
 describe("the resource is one of the rule that was judged:", () => {
-  const DOCUMENTED = "| server | path | judged by the rule | answered as | setting |";
+  const DOCUMENTED = "| server | path | checked by the rule | answered as | setting |";
   const of = async (server) => (await rowsBelow("docs/origins.md", DOCUMENTED)).filter(([names]) => names.split(", ").includes(server));
 
   for (const server of SERVERS) {
