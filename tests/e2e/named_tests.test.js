@@ -1,5 +1,5 @@
 // Tests that documents name: every case has its number in a test's name, every store and manager has its failures, and each test that
-// docs/cases.md, docs/failures.md and SECURITY.md name exists.
+// docs/cases.md, docs/failures.md and docs/threats.md name exists.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -78,7 +78,7 @@ test("docs/failures.md has a row for each failure of every store and manager, or
 });
 
 describe("every test that a document names exists:", () => {
-  for (const document of ["docs/cases.md", "docs/failures.md", "SECURITY.md"]) {
+  for (const document of ["docs/cases.md", "docs/failures.md", "docs/threats.md"]) {
     test(document, async () => {
       const rows = await heldBy(document);
       assert.ok(rows.length > 20, `${rows.length} rows`);

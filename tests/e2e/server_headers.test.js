@@ -150,7 +150,7 @@ describe("without the gate the applications believe the headers of docs/origins.
 });
 
 test("a method in a body is not checked, as docs/origins.md says", async () => {
-  const rows = await rowsBelow("docs/origins.md", "| server | request | body | judged as | answered as |");
+  const rows = await rowsBelow("docs/origins.md", "| server | request | body | checked as | answered as |");
   for (const [server, request, body, judgedAs, answeredAs] of rows) {
     const [method, target] = request.split(" ");
     const answer = await harness.gates[server].send({ method, target, body });

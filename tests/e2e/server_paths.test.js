@@ -97,7 +97,7 @@ test("more than 200 paths are tried", () => {
 });
 
 describe("the resource is under the rule that the gate applied:", () => {
-  const DOCUMENTED = "| server | path | judged by the rule | answered as | setting |";
+  const DOCUMENTED = "| server | path | checked by the rule | answered as | setting |";
   const of = async (server) => (await rowsBelow("docs/origins.md", DOCUMENTED)).filter(([names]) => names.split(", ").includes(server));
 
   for (const server of SERVERS) {
