@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cloudflare::{WRITE_MAX, WRITE_MAX_BYTES};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// `keys-0001.json` and so on, as they fill up.
 #[derive(Debug)]
@@ -74,8 +74,8 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn not_written(folder: &Path, error: &io::Error) -> Fault {
-    Fault::failed(
+fn not_written(folder: &Path, error: &io::Error) -> Error {
+    Error::failed(
         format!("cannot write bulk files in {}: {error}", folder.display()),
         "name a new folder, in a place that you can write to and that has room",
     )

@@ -6,8 +6,7 @@ use keygate_core::time::UnixSeconds;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::fault::{Fault, Outcome};
-use crate::revision::{REVISION_MAX_BYTES, Revision};
+use crate::error::{Error, Outcome};
 
 /// An element of the array that `wrangler kv bulk put` reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,7 +39,7 @@ pub(crate) struct Metadata {
     /// `None` when they did not fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scopes: Option<Vec<String>>,
-    /// How often the entry has been written; none in the local KV, and in what other programs wrote.
+    /// How often the entry has been written; none in what other programs wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rev: Option<u64>,
     /// Who wrote it last, if they said so.
@@ -49,6 +48,16 @@ pub(crate) struct Metadata {
 }
 
 const METADATA_MAX_BYTES: usize = 1024;
+pub(crate) const OPERATOR_MAX_BYTES: usize = 64;
+/// `,"rev":18446744073709551615,"by":"…"`
+const REVISION_MAX_BYTES: usize = 40 + OPERATOR_MAX_BYTES;
+
+/// Which writing of an entry this is, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revision {
+    pub(crate) number: u64,
+    pub(crate) by: Option<String>,
+}
 
 fn state<'de, D: Deserializer<'de>>(value: D) -> Result<State, D::Error> {
     parse_state(&String::deserialize(value)?)
@@ -115,7 +124,7 @@ impl Entry {
     pub(crate) fn of(record: &Record, revision: Option<Revision>) -> Outcome<Self> {
         let value = record
             .to_json()
-            .map_err(|e| Fault::usage(format!("the record would not be valid: {e}"), "give other values"))?;
+            .map_err(|e| Error::usage(format!("the record would not be valid: {e}"), "give other values"))?;
         let (rev, by) = match revision {
             Some(Revision { number, by }) => (Some(number), by),
             None => (None, None),
@@ -138,7 +147,7 @@ impl Entry {
 /// The stored text is no record; the gate answers 503 for this key.
 pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
     Record::parse_entry(id, value).map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("the entry {} is not a valid record: {e}", id.kv_name()),
             "the gate answers 503 for this key until the entry is corrected; see docs/record.schema.json",
         )
@@ -147,8 +156,7 @@ pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, METADATA_MAX_BYTES, Metadata};
-    use crate::revision::Revision;
+    use super::{Entry, METADATA_MAX_BYTES, Metadata, Revision};
     use keygate_core::key::KeyId;
     use keygate_core::key::digest::Digest;
     use keygate_core::record::token::{Scope, Subject};

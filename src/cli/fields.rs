@@ -10,7 +10,7 @@ use keygate_core::record::{Bounded, Meta, Name, Record};
 use keygate_core::time::UnixSeconds;
 
 use crate::args::FieldArgs;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::time::{When, utc};
 
 /// Sets what is given; all else stays, notes one by one.
@@ -43,7 +43,7 @@ pub(crate) fn set(record: &mut Record, given: &FieldArgs, now: UnixSeconds) -> O
 /// It is none; of a whole key that was given in its place nothing is repeated.
 pub(crate) fn id(text: &str) -> Outcome<KeyId> {
     text.parse::<KeyId>().map_err(|e| {
-        Fault::usage(
+        Error::usage(
             e.to_string(),
             "give the 12 characters after the key's prefix; `keygate list` shows them",
         )
@@ -77,7 +77,7 @@ fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
     let mut notes: BTreeMap<String, String> = old.as_map().clone();
     for text in texts {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            Fault::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing")
+            Error::usage("--meta has not the form NAME=VALUE", "write for example --meta team=billing")
         })?;
         notes.insert(name.to_owned(), value.to_owned());
     }
@@ -90,7 +90,7 @@ fn meta(old: &Meta, texts: &[String]) -> Outcome<Meta> {
 /// It has passed.
 pub(crate) fn end(when: When, now: UnixSeconds) -> Outcome<Option<UnixSeconds>> {
     match when.from(now) {
-        Some(end) if end <= now => Err(Fault::usage(
+        Some(end) if end <= now => Err(Error::usage(
             format!("--expires is {}, which has passed", utc(end)),
             "give a time to come; to end a key now, use `keygate disable` or `keygate revoke`",
         )),
@@ -98,8 +98,8 @@ pub(crate) fn end(when: When, now: UnixSeconds) -> Outcome<Option<UnixSeconds>> 
     }
 }
 
-fn wrong(option: &str, problem: impl Display) -> Fault {
-    Fault::usage(format!("{option}: {problem}"), "give another value; see `--help`")
+fn wrong(option: &str, problem: impl Display) -> Error {
+    Error::usage(format!("{option}: {problem}"), "give another value; see `--help`")
 }
 
 #[cfg(test)]
@@ -112,9 +112,9 @@ mod tests {
     #[test]
     fn a_whole_key_given_for_an_id_is_not_repeated() {
         let key = format!("acme_live_{}", "Zx9".repeat(17));
-        let fault = id(&key).unwrap_err();
-        assert!(!fault.to_string().contains("Zx9Zx9"), "{fault}");
-        assert_eq!(fault.exit_code(), 2);
+        let error = id(&key).unwrap_err();
+        assert!(!error.to_string().contains("Zx9Zx9"), "{error}");
+        assert_eq!(error.exit_code(), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::output::{Output, printable};
 
 /// How bad a finding is.

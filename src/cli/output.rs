@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, StdoutLock, Write as _};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// Room for any result that holds a key, so that no reallocation leaves a copy of it behind.
 const RESULT_BYTES: usize = 32 * 1024;
@@ -60,11 +60,10 @@ impl Output {
     }
 
     /// Says why the command failed; as a JSON object under `--json`.
-    pub(crate) fn fault(self, fault: &Fault) {
-        if self.json {
-            self.note(fault.to_json());
-        } else {
-            self.note(fault);
+    pub(crate) fn failure(self, error: &Error) {
+        match serde_json::to_string(error) {
+            Ok(json) if self.json => self.note(json),
+            _ => self.note(error),
         }
     }
 }
@@ -103,8 +102,8 @@ impl Lines {
     }
 }
 
-pub(crate) fn not_written(error: &io::Error) -> Fault {
-    Fault::failed(
+pub(crate) fn not_written(error: &io::Error) -> Error {
+    Error::failed(
         format!("cannot write to standard output: {error}"),
         "check where standard output is sent to",
     )

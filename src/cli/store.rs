@@ -4,9 +4,11 @@ use std::slice;
 
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::entry::{self, Entry, Metadata};
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// A KV namespace that holds records.
 pub(crate) trait Store {
@@ -44,19 +46,25 @@ pub(crate) trait Store {
 }
 
 /// An entry as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Stored {
     pub(crate) value: String,
-    /// `None` when there is none, none that Keygate wrote, or none to be had: wrangler reads local values without it.
+    /// `None` when there is none, or none that Keygate wrote.
+    #[serde(default, deserialize_with = "own_metadata")]
     pub(crate) metadata: Option<Metadata>,
 }
 
 /// An entry as a listing shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Listed {
     pub(crate) name: String,
-    /// `None` when there is none, or none that Keygate wrote.
+    /// As [`Stored::metadata`].
+    #[serde(default, deserialize_with = "own_metadata")]
     pub(crate) metadata: Option<Metadata>,
+}
+
+fn own_metadata<'de, D: Deserializer<'de>>(metadata: D) -> Result<Option<Metadata>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(metadata)?).ok())
 }
 
 impl Listed {
@@ -73,7 +81,7 @@ impl Listed {
 pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<(Record, Stored)> {
     match store.entry(&id.kv_name())? {
         Some(stored) => Ok((entry::read(id, &stored.value)?, stored)),
-        None => Err(Fault::failed(
+        None => Err(Error::failed(
             format!("there is no key {id} in {}", store.place()),
             if store.is_remote() {
                 "see `keygate list --remote`, and `--env NAME` for another environment; a key that was just issued can take a minute to be seen"
@@ -87,14 +95,14 @@ pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<(Record, Stored)> 
 /// Writes one entry. Where no answer came it is looked whether it was written, so that what was done is not undone.
 ///
 /// # Errors
-/// It was not written; or, where the fault is [`Fault::is_unanswered`], nobody can say.
+/// It was not written; or, where the error is [`Error::is_unanswered`], nobody can say.
 pub(crate) fn write_surely(store: &dyn Store, entry: &Entry) -> Outcome<()> {
-    let Err(fault) = store.write(slice::from_ref(entry)) else {
+    let Err(error) = store.write(slice::from_ref(entry)) else {
         return Ok(());
     };
-    match fault.is_unanswered().then(|| store.entry(&entry.key)) {
+    match error.is_unanswered().then(|| store.entry(&entry.key)) {
         Some(Ok(Some(now))) if now.value == entry.value => Ok(()),
-        _ => Err(fault),
+        _ => Err(error),
     }
 }
 
@@ -106,7 +114,7 @@ pub(crate) mod fake {
 
     use super::{Listed, Store, Stored};
     use crate::entry::Entry;
-    use crate::fault::{Fault, Outcome};
+    use crate::error::{Error, Outcome};
 
     #[derive(Default)]
     pub(crate) struct FakeStore {
@@ -127,7 +135,7 @@ pub(crate) mod fake {
         fn write(&self, entries: &[Entry]) -> Outcome<()> {
             for entry in entries {
                 if self.fails_after.get() == Some(self.written.borrow().len()) {
-                    return Err(Fault::failed("the store failed", "try again"));
+                    return Err(Error::failed("the store failed", "try again"));
                 }
                 self.written.borrow_mut().push(entry.key.clone());
                 self.entries.borrow_mut().insert(entry.key.clone(), entry.clone());

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use keygate_core::time::UnixSeconds;
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// This machine's clock.
 ///
@@ -20,7 +20,7 @@ pub(crate) fn now() -> Outcome<UnixSeconds> {
         .ok()
         .and_then(|since| UnixSeconds::new(since.as_secs()))
         .ok_or_else(|| {
-            Fault::failed(
+            Error::failed(
                 "the clock of this machine is not between 1970 and 9999",
                 "set the clock, then run the command again",
             )

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::args::StoreArgs;
-use crate::standing::Standing;
+use crate::key_status::KeyStatus;
 use crate::time::Span;
 
 #[derive(Args, Debug)]
@@ -34,13 +34,13 @@ pub(crate) enum ListedState {
 }
 
 impl ListedState {
-    /// Whether a key of this standing is meant.
-    pub(crate) fn is(self, standing: Standing) -> bool {
+    /// Whether a key of this status is meant.
+    pub(crate) fn is(self, status: KeyStatus) -> bool {
         match self {
-            Self::Active => matches!(standing, Standing::Active | Standing::Pending),
-            Self::Expired => standing == Standing::Expired,
-            Self::Disabled => standing == Standing::Disabled,
-            Self::Revoked => standing == Standing::Revoked,
+            Self::Active => matches!(status, KeyStatus::Active | KeyStatus::Pending),
+            Self::Expired => status == KeyStatus::Expired,
+            Self::Disabled => status == KeyStatus::Disabled,
+            Self::Revoked => status == KeyStatus::Revoked,
         }
     }
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 use crate::args::{ChangeArgs, Clearable, FieldArgs, GuardArgs, StoreArgs, UpdateArgs};
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::fields;
+use crate::key_status::KeyStatus;
 use crate::revision;
 use crate::staleness::Staleness;
-use crate::standing::Standing;
 use crate::static_keys::StaticKeys;
 use crate::store;
 use crate::time::utc_or_never;
@@ -19,7 +19,7 @@ use crate::time::utc_or_never;
 #[derive(Serialize)]
 struct Changed<'c> {
     id: &'c str,
-    state: Standing,
+    state: KeyStatus,
     not_after: Option<u64>,
     staleness_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,21 +57,21 @@ fn in_state(mut record: Record, state: State) -> Record {
     record
 }
 
-fn already(record: &Record) -> Fault {
-    Fault::failed(
+fn already(record: &Record) -> Error {
+    Error::failed(
         format!("key {} is {} already", record.id, record.state.as_str()),
         format!("see `keygate show {}`", record.id),
     )
 }
 
-fn final_state(record: &Record) -> Fault {
-    Fault::failed(format!("key {} is revoked, which is for good", record.id), "issue a new key")
+fn final_state(record: &Record) -> Error {
+    Error::failed(format!("key {} is revoked, which is for good", record.id), "issue a new key")
 }
 
 /// Updates a key's fields.
 pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
     if args.fields == FieldArgs::default() && args.clear.is_empty() {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "there is nothing to change",
             "give at least one of --name, --scope, --ip, --expires, --plan, --meta, --clear",
         ));
@@ -122,17 +122,17 @@ fn apply(
     let static_keys = StaticKeys::of(&config, store.remote, context.now);
     let store = context::store(&config, store)?;
     // Read and written with nothing in between, so a second look before the write would see no more than this one.
-    let (old, seen) = store::record(&*store, id).map_err(|fault| static_keys.explain(id, fault))?;
+    let (old, seen) = store::record(&*store, id).map_err(|error| static_keys.explain(id, error))?;
     revision::expected(&*store, &id.kv_name(), &seen, guard.if_rev)?;
     let record = changed(old)?;
     let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
     let entries = [Entry::of(&record, revision)?];
     context::write(&*store, &entries, dry_run)?;
 
-    let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
+    let status = KeyStatus::of(record.state, record.not_before, record.not_after, context.now);
     let result = Changed {
         id: id.as_str(),
-        state: standing,
+        state: status,
         not_after: record.not_after.map(Into::into),
         staleness_seconds: staleness.worst_secs(),
         entries: dry_run.then_some(&entries),
@@ -146,12 +146,12 @@ fn apply(
         "{} {id} of {}: {}, expires {}, in {}",
         if dry_run { "would write" } else { "wrote" },
         record.subject,
-        standing.as_str(),
+        status.as_str(),
         utc_or_never(record.not_after),
         store.place(),
     ));
     // A key that goes on is not said to end.
-    if static_keys.overrides(&record) || !matches!(standing, Standing::Active | Standing::Pending) {
+    if static_keys.overrides(&record) || !matches!(status, KeyStatus::Active | KeyStatus::Pending) {
         static_keys.warn(context.out, &[&record]);
     }
     if dry_run {
@@ -159,7 +159,7 @@ fn apply(
         return Ok(());
     }
     context.out.note(format_args!("staleness: {}", staleness.sentence()));
-    if staleness.is_remote() && matches!(standing, Standing::Revoked | Standing::Disabled) {
+    if staleness.is_remote() && matches!(status, KeyStatus::Revoked | KeyStatus::Disabled) {
         context.out.note(format_args!(
             "to refuse it within seconds: add {id} to the secret DENIED_IDS (`wrangler secret put DENIED_IDS`)"
         ));

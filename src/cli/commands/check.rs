@@ -10,7 +10,7 @@ use crate::check_policy::check_policy;
 use crate::check_records::check_records;
 use crate::check_routes::check_routes;
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::findings::Findings;
 use crate::wrangler_toml::WranglerToml;
 
@@ -60,7 +60,7 @@ fn text(path: &Path) -> Outcome<String> {
         fs::read_to_string(path)
     };
     read.map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("cannot read {}: {e}", path.display()),
             "name readable files that hold JSON, or `-` for standard input",
         )

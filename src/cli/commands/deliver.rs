@@ -7,7 +7,7 @@ use keygate_core::record::Record;
 
 use crate::context::Context;
 use crate::entry::Entry;
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::output::printable;
 use crate::places::{self, Holder, Template};
 use crate::revision;
@@ -69,16 +69,16 @@ impl Delivery {
         let id = record.id;
         let mut first = record.clone();
         first.not_after = Some(short);
-        let ends = |fault: crate::fault::Fault| {
+        let ends = |error: crate::error::Error| {
             let remedy = format!(
                 "{}; then issue again with --overwrite. To keep key {id} instead, see `keygate show {id}` and give it another end with `keygate update {id} --expires WHEN`",
-                fault.remedy()
+                error.remedy()
             );
-            fault.and(format!("the record of key {id} ends by itself at {}", utc(short)), remedy)
+            error.and(format!("the record of key {id} ends by itself at {}", utc(short)), remedy)
         };
         let entry = Entry::of(&first, revision::next(store, None, operator))?;
         store::write_surely(store, &entry)
-            .map_err(|fault| if fault.is_unanswered() { ends(fault) } else { fault })?;
+            .map_err(|error| if error.is_unanswered() { ends(error) } else { error })?;
         self.targets.fill(key).map_err(ends)?;
         if record.not_after == Some(short) {
             return Ok(());

@@ -9,7 +9,7 @@ use crate::check_policy::check_policy;
 use crate::cloudflare::{self, Api};
 use crate::context::{self, Context};
 use crate::doctor::{check_deployment, check_keys, check_settings};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::findings::Findings;
 use crate::secrets;
 use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};

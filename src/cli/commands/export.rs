@@ -7,7 +7,7 @@ use keygate_core::record::Record;
 
 use crate::args::ExportArgs;
 use crate::context::{self, Context};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::output::printable;
 use crate::progress::Progress;
 use crate::store::Listed;
@@ -54,5 +54,5 @@ pub(crate) fn run(context: &Context, args: &ExportArgs) -> Outcome<ExitCode> {
 fn record(name: &str, value: &str) -> Result<Record, String> {
     let id = name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name);
     let id = id.parse::<KeyId>().map_err(|e| e.to_string())?;
-    Record::parse_entry(id, value).map_err(|fault| format!("is not a valid record: {fault}"))
+    Record::parse_entry(id, value).map_err(|error| format!("is not a valid record: {error}"))
 }

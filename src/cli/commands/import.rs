@@ -14,7 +14,7 @@ use crate::bulk_files::BulkFiles;
 use crate::cloudflare::WRITE_MAX;
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::import::{self, Candidate, Draft, Rules};
 use crate::imported;
 use crate::output::{Lines, printable};
@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     let mut digests = 0;
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
-        if rules.pepper.is_none() && matches!(read, Ok(Draft::Foreign(_))) {
+        if rules.pepper.is_none() && matches!(read, Ok(Draft::ImportedRow(_))) {
             // Only now: a source of records alone needs none. Bulk files may be for a deployed gate, so the local gate's pepper is
             // not taken for them without being named.
             let remote = args.store.remote || args.bulk_dir.is_some();
@@ -82,7 +82,7 @@ fn source(args: &ImportArgs) -> Outcome<Box<dyn BufRead>> {
         None => Ok(Box::new(io::stdin().lock())),
         Some(path) => match File::open(path) {
             Ok(file) => Ok(Box::new(BufReader::new(file))),
-            Err(e) => Err(Fault::failed(
+            Err(e) => Err(Error::failed(
                 format!("cannot read {}: {e}", path.display()),
                 "name a readable file, or send the keys to standard input",
             )),
@@ -215,13 +215,13 @@ impl Import<'_> {
                     entries.push(entry);
                     rows.push(Row::of(line, &candidate.record, Fate::New));
                 }
-                Err(fault) => rows.push(Row::bad(line, fault.problem().to_owned())),
+                Err(error) => rows.push(Row::bad(line, error.problem().to_owned())),
             }
         }
         match &mut self.target {
             Target::Store { dry_run: true, .. } => {}
-            Target::Store { store, .. } => store.write(&entries).map_err(|fault| {
-                fault.and(
+            Target::Store { store, .. } => store.write(&entries).map_err(|error| {
+                error.and(
                     "not all keys were written",
                     "run the command again: keys that were written are left as they are",
                 )

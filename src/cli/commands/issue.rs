@@ -12,7 +12,7 @@ use crate::args::IssueArgs;
 use crate::commands::deliver::Delivery;
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::fields;
 use crate::imported;
 use crate::key_out::KeyOut;
@@ -91,7 +91,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let id = key.id();
     if !dry_run {
         let [entry] = &entries;
-        store::write_surely(&*store, entry).map_err(|fault| unsure(fault, id.as_str()))?;
+        store::write_surely(&*store, entry).map_err(|error| unsure(error, id.as_str()))?;
     }
 
     let mut say = || {
@@ -112,7 +112,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
             context.out.result(&issued, key.reveal())
         }
     };
-    say().map_err(|fault| lost(fault, id.as_str(), args.write.dry_run))?;
+    say().map_err(|error| lost(error, id.as_str(), args.write.dry_run))?;
 
     announce(context, &record, &*store, args.write.dry_run);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
@@ -123,22 +123,22 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
 }
 
 /// A key that could not be shown is lost; its record is not. Says so.
-pub(crate) fn lost(fault: Fault, id: &str, dry_run: bool) -> Fault {
+pub(crate) fn lost(error: Error, id: &str, dry_run: bool) -> Error {
     if dry_run {
-        return fault;
+        return error;
     }
-    fault.and(
+    error.and(
         format!("the record of key {id} was written, but the key could not be handed over and is lost"),
         format!("`keygate revoke {id}`, then issue another"),
     )
 }
 
 /// A record whose writing got no answer may be there, and nobody has its key. Says so.
-pub(crate) fn unsure(fault: Fault, id: &str) -> Fault {
-    if !fault.is_unanswered() {
-        return fault;
+pub(crate) fn unsure(error: Error, id: &str) -> Error {
+    if !error.is_unanswered() {
+        return error;
     }
-    fault.and(
+    error.and(
         format!("the record of key {id} may have been written, and nobody has been given the key"),
         format!(
             "look with `keygate show {id}`; if it is there, `keygate revoke {id}`; then run the command again"
@@ -158,7 +158,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dy
     let entries = [Entry::of(&record, revision::next(store, None, context.operator.as_deref()))?];
     // The id of an imported key follows from the key, so its record may be there, revoked even.
     if !args.write.dry_run && store.entry(&key.id().kv_name())?.is_some() {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!("this key has a record already: {}", key.id()),
             format!("see `keygate show {0}`; change it with `keygate update {0}`", key.id()),
         ));

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::args::ListArgs;
 use crate::context::{self, Context};
-use crate::fault::Outcome;
+use crate::error::Outcome;
+use crate::key_status::KeyStatus;
 use crate::output::printable;
 use crate::progress::Progress;
-use crate::standing::Standing;
 use crate::store::Listed;
 use crate::time::utc_or_never;
 
@@ -21,7 +21,7 @@ struct Row {
     id: String,
     subject: Option<String>,
     name: Option<String>,
-    state: Option<Standing>,
+    state: Option<KeyStatus>,
     created: Option<u64>,
     not_after: Option<u64>,
     /// Null as well when there are so many that the metadata does not hold them.
@@ -89,7 +89,7 @@ fn row(entry: Listed, now: UnixSeconds) -> Row {
     };
     Row {
         id,
-        state: Some(Standing::of(metadata.state, None, metadata.not_after, now)),
+        state: Some(KeyStatus::of(metadata.state, None, metadata.not_after, now)),
         subject: Some(metadata.subject),
         name: Some(metadata.name),
         created: metadata.created.map(Into::into),
@@ -103,18 +103,18 @@ fn row(entry: Listed, now: UnixSeconds) -> Row {
 
 /// What the metadata does not say passes the filter: what cannot be told must not be hidden.
 fn is_wanted(row: &Row, args: &ListArgs, now: UnixSeconds) -> bool {
-    let Some(standing) = row.state else {
+    let Some(status) = row.state else {
         return true;
     };
     let subject = args.subject.is_none() || args.subject == row.subject;
-    let state = args.state.is_none_or(|state| state.is(standing));
+    let state = args.state.is_none_or(|state| state.is(status));
     let scope = match (&args.scope, &row.scopes) {
         (Some(wanted), Some(scopes)) => scopes.contains(wanted),
         _ => true,
     };
     let expiring = args.expiring.is_none_or(|span| {
         let by = now.plus(span.seconds()).seconds();
-        standing == Standing::Active && row.not_after.is_some_and(|end| end <= by)
+        status == KeyStatus::Active && row.not_after.is_some_and(|end| end <= by)
     });
     subject && state && scope && expiring
 }
@@ -129,7 +129,7 @@ fn table(rows: &[Row]) -> String {
     let wide = width(subject, "SUBJECT");
     let mut text = format!("{:<12}  {:<8}  {:<wide$}  {:<20}  NAME\n", "ID", "STATE", "SUBJECT", "NOT AFTER");
     for row in rows {
-        let state = row.state.map_or("?", Standing::as_str);
+        let state = row.state.map_or("?", KeyStatus::as_str);
         let name = printable(row.name.as_deref().unwrap_or("?"));
         // Writing to a String does not fail.
         let _ = writeln!(

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::output::{Output, not_written};
 
 /// Prints a shell's completions.
@@ -23,7 +23,7 @@ pub(crate) fn man(out: Output, args: &ManArgs) -> Outcome<()> {
     let folder = &args.folder;
     fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder)).map_err(
         |e| {
-            Fault::failed(
+            Error::failed(
                 format!("cannot write man pages into {}: {e}", folder.display()),
                 "name a folder that you can write to",
             )

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::args::ShowArgs;
 use crate::context::{self, Context};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::fields;
+use crate::key_status::KeyStatus;
 use crate::output::printable;
-use crate::standing::Standing;
 use crate::store;
 use crate::time::{in_words, utc, utc_or_never};
 
@@ -20,7 +20,7 @@ use crate::time::{in_words, utc, utc_or_never};
 #[derive(Serialize)]
 struct Shown<'s> {
     record: &'s Record,
-    state: Standing,
+    state: KeyStatus,
     good_now: bool,
     /// Which writing of the entry this is; null in the local KV.
     rev: Option<u64>,
@@ -33,15 +33,15 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     let store = context::store(&context.config()?, &args.store)?;
     let (record, stored) = store::record(&*store, id)?;
     let (rev, by) = stored.metadata.map_or((None, None), |metadata| (metadata.rev, metadata.by));
-    let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
+    let status = KeyStatus::of(record.state, record.not_before, record.not_after, context.now);
     let shown = Shown {
         record: &record,
-        state: standing,
-        good_now: standing == Standing::Active,
+        state: status,
+        good_now: status == KeyStatus::Active,
         rev,
         by: by.as_deref(),
     };
-    let mut text = lines(&record, standing, context.now);
+    let mut text = lines(&record, status, context.now);
     if let Some(rev) = rev {
         let by = by.as_deref().map(|by| format!(" by {}", printable(by))).unwrap_or_default();
         // Writing to a String does not fail.
@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     context.out.result(&shown, text.trim_end())
 }
 
-fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
+fn lines(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn Display| {
         // Writing to a String does not fail.
@@ -59,7 +59,7 @@ fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
     line("id", &record.id);
     line("subject", &record.subject);
     line("name", &printable(record.name.as_str()));
-    line("state", &sentence(record, standing, now));
+    line("state", &sentence(record, status, now));
     line("created", &utc(record.created));
     line("not_before", &record.not_before.map_or_else(|| "-".to_owned(), utc));
     line("not_after", &utc_or_never(record.not_after));
@@ -86,15 +86,15 @@ fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
     text
 }
 
-fn sentence(record: &Record, standing: Standing, now: UnixSeconds) -> String {
+fn sentence(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {
     let left = |time: UnixSeconds| in_words(time.seconds().saturating_sub(now.seconds()));
-    match (standing, record.not_before, record.not_after) {
-        (Standing::Active, _, Some(end)) => format!("active, for another {}", left(end)),
-        (Standing::Pending, Some(start), _) => format!("pending, for another {}", left(start)),
-        (Standing::Expired, _, Some(end)) => {
+    match (status, record.not_before, record.not_after) {
+        (KeyStatus::Active, _, Some(end)) => format!("active, for another {}", left(end)),
+        (KeyStatus::Pending, Some(start), _) => format!("pending, for another {}", left(start)),
+        (KeyStatus::Expired, _, Some(end)) => {
             format!("expired, {} ago", in_words(now.seconds().saturating_sub(end.seconds())))
         }
-        _ => standing.as_str().to_owned(),
+        _ => status.as_str().to_owned(),
     }
 }
 

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::args::VerifyArgs;
 use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::imported::read_line;
 use crate::output::printable;
 use crate::percent::encoded;
@@ -91,7 +91,7 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
 }
 
 fn joined<T: ToString>(faults: impl Iterator<Item = T>) -> String {
-    faults.map(|fault| fault.to_string()).collect::<Vec<_>>().join("; ")
+    faults.map(|error| error.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn judge(
@@ -185,7 +185,7 @@ fn check_path(path: &str) -> Outcome<()> {
     if as_sent {
         return Ok(());
     }
-    Err(Fault::usage(
+    Err(Error::usage(
         format!("--path `{}` is not a path as the gate is given it", printable(path)),
         "write it as a browser would send it: beginning with `/`, dot segments resolved, other than plain ASCII percent-encoded, without `#`",
     ))

@@ -6,10 +6,10 @@ use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::findings::{Findings, Level};
+use crate::key_status::KeyStatus;
 use crate::progress::Progress;
-use crate::standing::Standing;
 use crate::static_keys::{OVERRIDDEN, OVERRIDDEN_REMEDY, StaticKeys};
 use crate::store::{Listed, Store};
 use crate::time::utc;
@@ -92,7 +92,7 @@ impl Check<'_> {
         let record = match id
             .parse::<KeyId>()
             .map_err(|e| e.to_string())
-            .and_then(|id| Record::parse_entry(id, value).map_err(|fault| fault.to_string()))
+            .and_then(|id| Record::parse_entry(id, value).map_err(|error| error.to_string()))
         {
             Ok(record) => record,
             Err(problem) => {
@@ -112,7 +112,7 @@ impl Check<'_> {
         if self.static_keys.overrides(&record) {
             self.say(Level::Warning, &listed.name, OVERRIDDEN.to_owned(), OVERRIDDEN_REMEDY);
         }
-        if Standing::of(record.state, record.not_before, record.not_after, self.now) == Standing::Active {
+        if KeyStatus::of(record.state, record.not_before, record.not_after, self.now) == KeyStatus::Active {
             self.in_use(&listed.name, &record);
         }
     }

@@ -7,8 +7,8 @@ use std::io::BufRead;
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
-use crate::fault::{Fault, Outcome};
-use crate::import::foreign::{FIELDS, Foreign};
+use crate::error::{Error, Outcome};
+use crate::import::foreign::{FIELDS, ImportedRow};
 use crate::import::{Draft, Each, Read, lines};
 
 pub(super) fn read(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
@@ -41,9 +41,9 @@ fn draft(line: &str, heading: &StringRecord) -> Read {
     if row.len() != heading.len() {
         return Err(format!("has {} columns, the heading {}", row.len(), heading.len()));
     }
-    let mut foreign = Foreign::default();
+    let mut foreign = ImportedRow::default();
     heading.iter().zip(&row).try_for_each(|(column, text)| foreign.set(column, text))?;
-    Ok(Draft::Foreign(Box::new(foreign)))
+    Ok(Draft::ImportedRow(Box::new(foreign)))
 }
 
 /// The fields of one line.
@@ -66,9 +66,9 @@ fn record(line: &str) -> Result<StringRecord, String> {
     Ok(row)
 }
 
-fn no_heading(problem: &str) -> Fault {
+fn no_heading(problem: &str) -> Error {
     // The heading is not repeated: where there is none, the first key stands there.
-    Fault::failed(
+    Error::failed(
         format!("the first line {problem}"),
         format!("begin the file with a line of column names out of {}, meta.<name>", FIELDS.join(", ")),
     )
@@ -77,7 +77,7 @@ fn no_heading(problem: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::read;
-    use crate::fault::Outcome;
+    use crate::error::Outcome;
 
     /// `line: problem` of each bad line, and the number of each good one.
     fn found(text: &[u8]) -> Outcome<Vec<String>> {
@@ -115,8 +115,8 @@ mod tests {
             ("key, subject", "no field"),
             ("\"key", "cannot be read as CSV"),
         ] {
-            let fault = found(format!("{heading}\nk,a,b\n").as_bytes()).unwrap_err().to_string();
-            assert!(fault.contains(said), "{fault}");
+            let error = found(format!("{heading}\nk,a,b\n").as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
         }
     }
 }

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 use zeroize::Zeroizing;
 
-use crate::fault::{Fault, Outcome};
-use crate::import::foreign::Foreign;
+use crate::error::{Error, Outcome};
+use crate::import::foreign::ImportedRow;
 use crate::import::{Draft, Each, Read, lines};
 use crate::time::When;
 
@@ -62,7 +62,7 @@ pub(super) fn read_kong(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()>
 }
 
 fn kong(key: &KongKey, subject: Option<&str>, consumer: Option<&KongConsumer>) -> Read {
-    let mut foreign = Foreign::default();
+    let mut foreign = ImportedRow::default();
     foreign.set("key", &key.key.value)?;
     foreign.set("subject", subject.unwrap_or_default())?;
     if let Some(consumer) = consumer {
@@ -84,7 +84,7 @@ fn kong(key: &KongKey, subject: Option<&str>, consumer: Option<&KongConsumer>) -
             foreign.set_end(When::In(span));
         }
     }
-    Ok(Draft::Foreign(Box::new(foreign)))
+    Ok(Draft::ImportedRow(Box::new(foreign)))
 }
 
 #[derive(Deserialize)]
@@ -139,9 +139,9 @@ pub(super) fn read_apisix(input: impl BufRead, each: &mut Each<'_>) -> Outcome<(
         });
         let all = std::iter::once(consumer.plugins.key_auth.as_ref()).chain(further);
         for key in all.flatten().filter_map(|plugin| plugin.key.as_ref()) {
-            let mut foreign = Foreign::default();
+            let mut foreign = ImportedRow::default();
             let set = foreign.set("key", &key.value).and_then(|()| foreign.set("subject", subject));
-            each(key.referenced.line(), set.map(|()| Draft::Foreign(Box::new(foreign))))?;
+            each(key.referenced.line(), set.map(|()| Draft::ImportedRow(Box::new(foreign))))?;
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn parse<T: DeserializeOwned>(mut input: impl BufRead, whose: &str) -> Outcome<T
     serde_saphyr::from_str_with_options(&text, options).map_err(|e| {
         let place = e.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
         // Not the parser's own words: they repeat what stands there.
-        Fault::failed(
+        Error::failed(
             format!("the source is not a declarative file of {whose}'s{place}"),
             format!("export it anew from {whose}; keys are texts, so one of digits alone stands in quotes"),
         )
@@ -172,7 +172,7 @@ fn parse<T: DeserializeOwned>(mut input: impl BufRead, whose: &str) -> Outcome<T
 #[cfg(test)]
 mod tests {
     use super::{read_apisix, read_kong};
-    use crate::fault::Outcome;
+    use crate::error::Outcome;
     use crate::import::{Each, Rules};
     use keygate_core::key::KeyPrefix;
     use keygate_core::key::pepper::Pepper;
@@ -271,10 +271,10 @@ keyauth_credentials:
             "consumers: [",
             "consumers:\n- keyauth_credentials: [{key: [canary]}]",
         ] {
-            let fault = read(bad, |input, each| read_kong(input, each)).unwrap_err().to_string();
+            let error = read(bad, |input, each| read_kong(input, each)).unwrap_err().to_string();
             assert!(
-                fault.contains("not a declarative file of Kong's") && !fault.contains("canary"),
-                "{fault}"
+                error.contains("not a declarative file of Kong's") && !error.contains("canary"),
+                "{error}"
             );
         }
     }

@@ -40,7 +40,7 @@ enum Credential {
 /// What a source says of one key. Empty texts are as good as none.
 // Absent on purpose: Debug; it may hold a key.
 #[derive(Default)]
-pub(crate) struct Foreign {
+pub(crate) struct ImportedRow {
     credential: Option<Credential>,
     texts: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<String>>,
@@ -48,7 +48,7 @@ pub(crate) struct Foreign {
     meta: BTreeMap<String, String>,
 }
 
-impl Foreign {
+impl ImportedRow {
     /// Takes one field in.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ fn key(text: &str, rules: &Rules) -> Result<ImportedKey, String> {
     if text.starts_with("$secret://") || text.starts_with("$env://") || text.starts_with("{vault://") {
         return Err("is a reference to a secret, not a key; put the key in its place".to_owned());
     }
-    imported::import(text, &rules.prefix, rules.allow_weak).map_err(|fault| fault.problem().to_owned())
+    imported::import(text, &rules.prefix, rules.allow_weak).map_err(|error| error.problem().to_owned())
 }
 
 /// A SHA-256 in hex, base64 or base64url (padded or not), or as it stands in a record.
@@ -206,7 +206,7 @@ fn time(text: &str) -> Result<When, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Foreign, Rules, sha256, time};
+    use super::{ImportedRow, Rules, sha256, time};
     use crate::time::When;
     use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding as _};
     use keygate_core::key::KeyPrefix;
@@ -228,8 +228,8 @@ mod tests {
         }
     }
 
-    fn foreign(fields: &[(&str, &str)]) -> Result<Foreign, String> {
-        let mut foreign = Foreign::default();
+    fn foreign(fields: &[(&str, &str)]) -> Result<ImportedRow, String> {
+        let mut foreign = ImportedRow::default();
         fields.iter().try_for_each(|(field, text)| foreign.set(field, text)).map(|()| foreign)
     }
 

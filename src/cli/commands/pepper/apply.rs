@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::args::PepperApplyArgs;
 use crate::context::{self, Context};
 use crate::entry::{self, Entry};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::fields;
 use crate::progress::Progress;
 use crate::revision;

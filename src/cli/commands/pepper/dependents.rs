@@ -8,10 +8,10 @@ use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::entry;
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::fields;
+use crate::key_status::KeyStatus;
 use crate::progress::Progress;
-use crate::standing::Standing;
 use crate::store::Store;
 
 /// The keys that a pepper is needed for.
@@ -77,9 +77,9 @@ pub(super) fn dependents(store: &dyn Store, more: &[Record], now: UnixSeconds) -
 }
 
 fn count(found: &mut Found, record: &Record, now: UnixSeconds) {
-    let standing = Standing::of(record.state, record.not_before, record.not_after, now);
+    let status = KeyStatus::of(record.state, record.not_before, record.not_after, now);
     let over = record.not_after.is_some_and(|end| now >= end);
-    if record.state == State::Revoked || over || standing == Standing::Expired {
+    if record.state == State::Revoked || over || status == KeyStatus::Expired {
         return;
     }
     let Some(pepper) = record.digest.pepper() else {

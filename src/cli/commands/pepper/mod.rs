@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::args::{PepperCommand, PepperGroup};
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::key_source::entropy;
 use crate::output::Output;
 
@@ -55,7 +55,7 @@ fn make() -> Outcome<(Zeroizing<String>, Pepper)> {
     let text = Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()));
     let pepper = text.parse::<Pepper>().map_err(|e| {
         // 32 random bytes with fewer than 10 different characters do not happen; a broken generator might.
-        Fault::failed(
+        Error::failed(
             format!("the pepper {e}"),
             "the system's random number generator is broken; use another machine",
         )

@@ -17,7 +17,7 @@ use crate::commands::pepper::shell;
 use crate::commands::pepper::status::Seen;
 use crate::context::Context;
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
 use crate::secrets::{FROM_VARIABLE, PEPPER_VARIABLE, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::wrangler_toml::WranglerToml;
@@ -46,7 +46,7 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let config = context.config()?;
     let file = dev_vars(&config, seen)?;
     if !config.takes_secret("PEPPER_PREVIOUS") {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!(
                 "`{}` in {} does not name PEPPER_PREVIOUS, so `wrangler dev` would not take it",
                 config.place("secrets.required"),
@@ -89,7 +89,7 @@ fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
     let elsewhere = given.into_iter().find(|source| Some(*source) != own.as_ref());
     match (file, elsewhere) {
         (Some(file), None) => Ok(file),
-        (_, elsewhere) => Err(Fault::usage(
+        (_, elsewhere) => Err(Error::usage(
             format!(
                 "the local gate's peppers are in .dev.vars, and others were given: from {}",
                 elsewhere.unwrap_or(&seen.source)
@@ -104,14 +104,14 @@ fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
 /// The new pepper goes into a file; its secrets are set by wrangler.
 fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outcome<()> {
     let Some(path) = &args.new else {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "the new pepper needs a place until it is in your secret manager",
             "name a new file for it: `--new FILE`; a file that an earlier run wrote is taken again",
         ));
     };
     let pepper = made_in(path, context.out.is_json())?;
     if pepper.id().as_str() == seen.current {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             format!("{} holds the pepper that is in use", path.display()),
             "name another file, or none that is there",
         ));
@@ -145,10 +145,10 @@ fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outc
 fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
     if path.exists() {
         let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|e| {
-            Fault::failed(format!("cannot read {}: {e}", path.display()), "name another file")
+            Error::failed(format!("cannot read {}: {e}", path.display()), "name another file")
         })?;
         return text.parse::<Pepper>().map_err(|e| {
-            Fault::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet")
+            Error::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet")
         });
     }
     let (text, pepper) = make()?;

@@ -13,7 +13,7 @@ use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
 use crate::commands::pepper::shell;
 use crate::context::{self, Context};
 use crate::doctor;
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::secrets::{self, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::static_keys;
 use crate::time::utc;
@@ -232,5 +232,5 @@ fn bound(context: &Context, config: &WranglerToml, store: &StoreArgs) -> Option<
         let names = doctor::bindings(config, &Api::from_environment()?, &account)?;
         Ok(names.iter().any(|name| name == "PEPPER_PREVIOUS"))
     };
-    ask().inspect_err(|fault| context.out.note(format_args!("not looked at: {}", fault.problem()))).ok()
+    ask().inspect_err(|error| context.out.note(format_args!("not looked at: {}", error.problem()))).ok()
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Whether the gate takes a key now, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Standing {
+pub(crate) enum KeyStatus {
     /// The gate takes it.
     Active,
     /// Its time has not come.
@@ -21,7 +21,7 @@ pub(crate) enum Standing {
     Revoked,
 }
 
-impl Standing {
+impl KeyStatus {
     /// In the gate's order: state, then time.
     pub(crate) fn of(
         state: State,
@@ -51,24 +51,24 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::Standing;
+    use super::KeyStatus;
     use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
 
     #[test]
     fn a_key_is_good_from_its_first_second_to_the_one_before_its_end() {
         let at = |seconds| UnixSeconds::new(seconds).unwrap();
-        let standing = |state, now| Standing::of(state, Some(at(10)), Some(at(20)), at(now));
+        let status = |state, now| KeyStatus::of(state, Some(at(10)), Some(at(20)), at(now));
         for (state, now, expected) in [
-            (State::Active, 9, Standing::Pending),
-            (State::Active, 10, Standing::Active),
-            (State::Active, 19, Standing::Active),
-            (State::Active, 20, Standing::Expired),
-            (State::Disabled, 20, Standing::Disabled),
-            (State::Revoked, 20, Standing::Revoked),
+            (State::Active, 9, KeyStatus::Pending),
+            (State::Active, 10, KeyStatus::Active),
+            (State::Active, 19, KeyStatus::Active),
+            (State::Active, 20, KeyStatus::Expired),
+            (State::Disabled, 20, KeyStatus::Disabled),
+            (State::Revoked, 20, KeyStatus::Revoked),
         ] {
-            assert_eq!(standing(state, now), expected, "{state:?} at {now}");
+            assert_eq!(status(state, now), expected, "{state:?} at {now}");
         }
-        assert_eq!(Standing::of(State::Active, None, None, at(0)), Standing::Active);
+        assert_eq!(KeyStatus::of(State::Active, None, None, at(0)), KeyStatus::Active);
     }
 }
