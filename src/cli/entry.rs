@@ -11,6 +11,7 @@ use crate::error::{Error, Outcome};
 /// An element of the array that `wrangler kv bulk put` reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) value: String,
@@ -24,14 +25,18 @@ pub(crate) struct Entry {
 /// characters of 4 bytes each); the scopes, which may be 64 of 64 bytes, are there when they fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Metadata {
     pub(crate) subject: String,
     pub(crate) name: String,
     #[serde(deserialize_with = "state")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) state: State,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub(crate) created: Option<UnixSeconds>,
     #[serde(deserialize_with = "time")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub(crate) not_after: Option<UnixSeconds>,
     /// The pepper that the digest names; none for an imported key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,13 +65,7 @@ pub(crate) struct Revision {
 }
 
 fn state<'de, D: Deserializer<'de>>(value: D) -> Result<State, D::Error> {
-    parse_state(&String::deserialize(value)?)
-        .ok_or_else(|| D::Error::custom("`state` is not active, disabled or revoked"))
-}
-
-/// The state, as it stands in a record.
-pub(crate) fn parse_state(text: &str) -> Option<State> {
-    [State::Active, State::Disabled, State::Revoked].into_iter().find(|state| state.as_str() == text)
+    String::deserialize(value)?.parse().map_err(D::Error::custom)
 }
 
 fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<UnixSeconds>, D::Error> {

@@ -1,19 +1,22 @@
-//! What a record amounts to at one moment.
+//! The effective status of a key at one moment.
 
 use clap::ValueEnum;
-use keygate_core::record::State;
+use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 /// Whether the gate takes a key now, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum KeyStatus {
     /// The gate takes it.
     Active,
-    /// Its time has not come.
+    /// The key is not valid yet.
+    // Not to be chosen: the metadata of an entry, which `list` filters by, does not tell.
+    #[value(skip)]
     Pending,
-    /// Its time is over.
+    /// The key has expired.
     Expired,
     /// It is switched off, and can be switched on.
     Disabled,
@@ -38,6 +41,11 @@ impl KeyStatus {
         }
     }
 
+    /// The status of a key by its record.
+    pub(crate) fn of_record(record: &Record, now: UnixSeconds) -> Self {
+        Self::of(record.state, record.not_before, record.not_after, now)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -56,7 +64,7 @@ mod tests {
     use keygate_core::time::UnixSeconds;
 
     #[test]
-    fn a_key_is_good_from_its_first_second_to_the_one_before_its_end() {
+    fn a_key_is_valid_from_its_first_second_to_the_one_before_its_expiry() {
         let at = |seconds| UnixSeconds::new(seconds).unwrap();
         let status = |state, now| KeyStatus::of(state, Some(at(10)), Some(at(20)), at(now));
         for (state, now, expected) in [

@@ -5,14 +5,10 @@
 mod args;
 mod beside;
 mod bulk_files;
-mod check_policy;
-mod check_records;
-mod check_routes;
 mod cloudflare;
 mod commands;
 mod context;
 mod dev_vars;
-mod doctor;
 mod entry;
 mod error;
 mod fields;

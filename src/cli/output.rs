@@ -120,7 +120,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// `text`, which others wrote, with every run of 40 or more key characters taken out: shorter than a key, a pepper or a digest.
 pub(crate) fn redact(text: &str) -> String {
-    without_runs(text, 40)
+    without_runs(text, 40, "_-")
 }
 
 /// `text` with every run taken out that may be a key, an imported one as well: these have 20 characters or more.
@@ -128,14 +128,14 @@ pub(crate) fn redact(text: &str) -> String {
 /// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs. No word or option of ours is
 /// as long.
 pub(crate) fn redact_typed(text: &str) -> String {
-    without_runs(text, 20)
+    without_runs(text, 20, "-._~+/=")
 }
 
-fn without_runs(text: &str, least: usize) -> String {
+fn without_runs(text: &str, least: usize, marks: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut run = String::new();
     for c in text.chars().chain(['\n']) {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
+        if c.is_ascii_alphanumeric() || marks.contains(c) {
             run.push(c);
             continue;
         }
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(redact(&key), "(redacted)");
         assert_eq!(redact("--persist-to <DIR>"), "--persist-to <DIR>");
         assert_eq!(
-            redact_typed("unexpected argument 'Zk3vQ9xLr2K7hVbT1mWc'"),
+            redact_typed("unexpected argument 'Zk3vQ9xLr/2K7h.VbT1m='"),
             "unexpected argument '(redacted)'"
         );
     }

@@ -33,7 +33,7 @@ impl StaticKeys {
             return Self { is_hidden: config.requires_secret(STATIC_KEYS), ..Self::default() };
         }
         let serves = |record: &Record| {
-            let status = KeyStatus::of(record.state, record.not_before, record.not_after, now);
+            let status = KeyStatus::of_record(record, now);
             matches!(status, KeyStatus::Active | KeyStatus::Pending)
         };
         match local(config) {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::entry::{self, Entry, Metadata};
 use crate::error::{Error, Outcome};
+use crate::progress::Progress;
 
 /// A KV namespace that holds records.
 pub(crate) trait Store {
@@ -68,10 +69,64 @@ fn own_metadata<'de, D: Deserializer<'de>>(metadata: D) -> Result<Option<Metadat
 }
 
 impl Listed {
+    /// The record that its value is.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn record(&self, value: &str) -> Result<Record, String> {
+        let id = self.id().parse::<KeyId>().map_err(|e| e.to_string())?;
+        Record::parse_entry(id, value).map_err(|e| format!("is not a valid record: {e}"))
+    }
+
     /// The id in the name.
     pub(crate) fn id(&self) -> &str {
         self.name.strip_prefix(KV_NAME_PREFIX).unwrap_or(&self.name)
     }
+}
+
+/// Gives every key's listing and entry to `each`, and counts them at a terminal: `counted` says what was done to them.
+///
+/// # Errors
+/// The store could not be asked, or `each` failed.
+pub(crate) fn each_entry(
+    store: &dyn Store,
+    counted: &'static str,
+    each: &mut dyn FnMut(&Progress, &Listed, Option<Stored>) -> Outcome<()>,
+) -> Outcome<()> {
+    let progress = Progress::counting(counted, None);
+    store.list(KV_NAME_PREFIX, &mut |page| {
+        let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
+        for (listed, stored) in page.iter().zip(store.entries(&names)?) {
+            each(&progress, listed, stored)?;
+        }
+        progress.add(page.len());
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(())
+}
+
+/// As [`each_entry`], of valid records alone.
+///
+/// # Errors
+/// As [`each_entry`], or there is an entry that is no record.
+pub(crate) fn each_record(
+    store: &dyn Store,
+    counted: &'static str,
+    each: &mut dyn FnMut(Record, Stored),
+) -> Outcome<()> {
+    each_entry(store, counted, &mut |_, listed, stored| {
+        if let Some(stored) = stored {
+            let id = listed.id().parse::<KeyId>().map_err(|e| {
+                Error::failed(
+                    format!("the entry {} is not named by a key id: {e}", listed.name),
+                    "delete the entry",
+                )
+            })?;
+            each(entry::read(id, &stored.value)?, stored);
+        }
+        Ok(())
+    })
 }
 
 /// The record of a key that must be there, and the entry that it was read from.

@@ -3,13 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use serde::Serialize;
 
-use crate::args::ImportArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::bulk_files::BulkFiles;
 use crate::cloudflare::WRITE_MAX;
 use crate::context::{self, Context};
@@ -22,6 +24,57 @@ use crate::progress::Progress;
 use crate::revision;
 use crate::secrets;
 use crate::store::{Store, Stored};
+use crate::time::When;
+
+/// Take in many keys of another system, or the records of an export
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A plaintext key is digested and never stored. A key that is there already is left as it is: a second import changes nothing. Lines that cannot be taken are named by number, and the exit code is then 1; all others are taken.\n\nFormats:\n  keys    one key a line; a blank and its subject may follow\n  sha256  one SHA-256 a line, in hex or base64; a blank and its subject may follow\n  csv     a heading of field names: key or sha256, subject, name, scopes, ips, plan, state, created, not_before, not_after, meta.<name>; lists separated by blanks\n  jsonl   one object a line: those fields, or a record as `keygate export` writes it\n  kong    Kong's declarative file: consumers, keyauth_credentials; ACL groups become scopes\n  apisix  APISIX's declarative file, or ADC's: the key-auth of consumers and credentials\n\nExamples:\n  keygate import --format kong --dry-run kong.yaml\n  keygate import --format keys --subject acme --remote < keys.txt\n  keygate import --format jsonl --bulk-dir bulk export.jsonl"
+)]
+pub(crate) struct ImportArgs {
+    /// The file to read; without one standard input is read
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What the file holds
+    #[arg(long, value_enum)]
+    format: ImportFormat,
+    /// Who holds the keys for which the file names nobody
+    #[arg(long)]
+    subject: Option<String>,
+    /// A permission of the keys for which the file says none; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Which limits hold for the keys for which the file says none
+    #[arg(long)]
+    plan: Option<String>,
+    /// When the keys end for which the file says nothing: 90d, 2027-01-31, an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<When>,
+    /// Take keys that are too easy to guess: who reads the KV namespace can then find them by trial
+    #[arg(long)]
+    allow_weak: bool,
+    /// Write files for `wrangler kv bulk put` into this folder, and nothing to the store; it is not asked either
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "remote", "persist_to"])]
+    bulk_dir: Option<PathBuf>,
+    /// Write nothing; print what would become of each key
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// What an imported file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    Keys,
+    Sha256,
+    Csv,
+    Jsonl,
+    Kong,
+    Apisix,
+}
 
 /// Imports keys.
 pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {

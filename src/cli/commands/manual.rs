@@ -2,12 +2,34 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use clap::CommandFactory as _;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
 
-use crate::args::{Cli, CompletionsArgs, ManArgs};
+use crate::args::Cli;
 use crate::error::{Error, Outcome};
 use crate::output::{Output, not_written};
+
+/// Print the completions of a shell
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  keygate completions bash > ~/.local/share/bash-completion/completions/keygate"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Write the man pages into a folder
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  keygate man ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The folder; it is made when it is not there
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
 
 /// Prints a shell's completions.
 pub(crate) fn completions(args: &CompletionsArgs) -> Outcome<()> {

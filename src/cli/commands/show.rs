@@ -2,19 +2,29 @@
 
 use std::fmt::{Display, Write as _};
 
+use clap::Args;
 use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
-use crate::args::ShowArgs;
+use crate::args::{KeyArgs, StoreArgs};
 use crate::context::{self, Context};
 use crate::error::Outcome;
-use crate::fields;
 use crate::key_status::KeyStatus;
 use crate::output::printable;
 use crate::store;
 use crate::time::{in_words, utc, utc_or_never};
+
+/// Show a key's record, and what it amounts to now
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  keygate show 4fTz0Qw9Lr2K")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 /// The result, as `--json` prints it.
 #[derive(Serialize)]
@@ -29,11 +39,10 @@ struct Shown<'s> {
 
 /// Shows a key's record.
 pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
-    let id = fields::id(&args.id)?;
     let store = context::store(&context.config()?, &args.store)?;
-    let (record, stored) = store::record(&*store, id)?;
+    let (record, stored) = store::record(&*store, args.key.id)?;
     let (rev, by) = stored.metadata.map_or((None, None), |metadata| (metadata.rev, metadata.by));
-    let status = KeyStatus::of(record.state, record.not_before, record.not_after, context.now);
+    let status = KeyStatus::of_record(&record, context.now);
     let shown = Shown {
         record: &record,
         state: status,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding as _};
+use clap::Args;
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Destination, LimiterAnswer, Lookup, Permit, Verdict, decide};
@@ -17,7 +18,7 @@ use keygate_core::response::denial::{Cause, Denial};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::VerifyArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
@@ -27,6 +28,27 @@ use crate::percent::encoded;
 use crate::secrets::pepper_texts;
 use crate::store::Store;
 use crate::wrangler_toml::WranglerToml;
+
+/// Say what the gate would answer to a key, which is read from standard input
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit code 0 when the gate would forward the request, 1 when not.\n\nExample:\n  keygate verify --path /v1/reports < key-file"
+)]
+pub(crate) struct VerifyArgs {
+    /// The request's method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The request's path
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// The client's address; without it a rule about addresses refuses
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 /// Stands for the gate's own host, which decides nothing.
 const GATE: &str = "https://gate.invalid";

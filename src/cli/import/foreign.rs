@@ -10,7 +10,6 @@ use keygate_core::record::{Bounded, Meta, Record};
 use keygate_core::time::UnixSeconds;
 use zeroize::Zeroizing;
 
-use crate::entry;
 use crate::import::{Candidate, Rules};
 use crate::imported;
 use crate::time::When;
@@ -134,7 +133,7 @@ impl ImportedRow {
         record.plan = plan.map(|plan| parsed("plan", plan.parse::<Plan>())).transpose()?;
         record.meta = parsed("meta", Meta::try_from(self.meta.clone()))?;
         if let Some(state) = text("state") {
-            record.state = entry::parse_state(state).ok_or("`state` is not active, disabled or revoked")?;
+            record.state = state.parse().map_err(|_| "`state` is not active, disabled or revoked")?;
         }
         record.not_before = moment("not_before").and_then(|when| when.from(rules.now));
         let end = moment("not_after").or(rules.expires);

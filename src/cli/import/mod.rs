@@ -13,7 +13,7 @@ use keygate_core::key::pepper::Pepper;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 
-use crate::args::ImportFormat;
+use crate::commands::import::ImportFormat;
 use crate::error::Outcome;
 use crate::import::foreign::ImportedRow;
 use crate::time::When;
@@ -110,7 +110,7 @@ impl Candidate {
 #[cfg(test)]
 mod tests {
     use super::read;
-    use crate::args::ImportFormat;
+    use crate::commands::import::ImportFormat;
     use clap::ValueEnum as _;
     use proptest::collection::vec;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
-use crate::entry;
 use crate::error::Outcome;
-use crate::fields;
-use crate::key_status::KeyStatus;
-use crate::progress::Progress;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// The keys that a pepper is needed for.
 #[derive(Debug, Default, Serialize)]
@@ -61,25 +56,13 @@ pub(super) fn dependents(store: &dyn Store, more: &[Record], now: UnixSeconds) -
     }
     // `keygate pepper apply` writes records of the store, and not those of STATIC_KEYS.
     found.without_pepper = 0;
-    let progress = Progress::counting("looked at", None);
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        let names: Vec<String> = page.into_iter().map(|listed| listed.name).collect();
-        for (name, stored) in names.iter().zip(store.entries(&names)?) {
-            let Some(stored) = stored else { continue };
-            let id = fields::id(name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name))?;
-            count(&mut found, &entry::read(id, &stored.value)?, now);
-        }
-        progress.add(names.len());
-        Ok(())
-    })?;
-    progress.finish();
+    store::each_record(store, "looked at", &mut |record, _| count(&mut found, &record, now))?;
     Ok(found)
 }
 
 fn count(found: &mut Found, record: &Record, now: UnixSeconds) {
-    let status = KeyStatus::of(record.state, record.not_before, record.not_after, now);
-    let over = record.not_after.is_some_and(|end| now >= end);
-    if record.state == State::Revoked || over || status == KeyStatus::Expired {
+    // Whatever else it is: a disabled key can come back, but not after its expiry.
+    if record.state == State::Revoked || record.not_after.is_some_and(|end| now >= end) {
         return;
     }
     let Some(pepper) = record.digest.pepper() else {

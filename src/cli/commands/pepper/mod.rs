@@ -9,15 +9,36 @@ mod status;
 use std::process::ExitCode;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use clap::{Args, Subcommand};
 use keygate_core::key::pepper::Pepper;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::{PepperCommand, PepperGroup};
+use crate::commands::pepper::apply::ApplyArgs;
+use crate::commands::pepper::rotation::RotateArgs;
+use crate::commands::pepper::status::StatusArgs;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::key_source::entropy;
 use crate::output::Output;
+
+/// Make a pepper, the gate's secret PEPPER; or see to its rotation
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  echo \"PEPPER=$(keygate pepper)\" >> .dev.vars\n  keygate pepper status --remote"
+)]
+pub(crate) struct PepperGroup {
+    #[command(subcommand)]
+    command: Option<PepperCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PepperCommand {
+    Status(StatusArgs),
+    Rotate(RotateArgs),
+    Apply(ApplyArgs),
+}
 
 #[derive(Serialize)]
 struct Made<'p> {

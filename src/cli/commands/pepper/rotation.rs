@@ -4,13 +4,14 @@
 //! together with, the new one becoming `PEPPER`; new keys are made with the new one; the old one goes when no key needs it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use keygate_core::key::pepper::Pepper;
 use zeroize::Zeroizing;
 
-use crate::args::PepperRotateArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::commands::pepper::dependents::Stage;
 use crate::commands::pepper::make;
 use crate::commands::pepper::shell;
@@ -22,8 +23,23 @@ use crate::key_out::KeyOut;
 use crate::secrets::{FROM_VARIABLE, PEPPER_VARIABLE, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::wrangler_toml::WranglerToml;
 
+/// Do the next step of a rotation of the pepper, or say which command does it
+#[derive(Args, Debug)]
+#[command(
+    after_help = "For the local gate it writes .dev.vars. For a deployed one the secrets are wrangler's: the new pepper goes into the file of --new, and the commands that set it are printed.\n\nExit code 0 when the rotation is finished or there was a step to do, 1 when keys still depend on the pepper before.\n\nExamples:\n  keygate pepper rotate\n  keygate pepper rotate --remote --new pepper.new"
+)]
+pub(super) struct RotateArgs {
+    /// The new file, for your eyes alone, that the new pepper is written to
+    #[arg(long, value_name = "FILE", requires = "remote")]
+    new: Option<PathBuf>,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
 /// Does the step that comes next.
-pub(super) fn run(context: &Context, args: &PepperRotateArgs) -> Outcome<ExitCode> {
+pub(super) fn run(context: &Context, args: &RotateArgs) -> Outcome<ExitCode> {
     let seen = Seen::look(context, &args.pepper, &args.store)?;
     match (seen.stage, args.store.remote) {
         (Stage::Settled, true) if seen.bound != Some(true) => begin_remote(context, args, &seen)?,
@@ -102,7 +118,7 @@ fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
 }
 
 /// The new pepper goes into a file; its secrets are set by wrangler.
-fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outcome<()> {
+fn begin_remote(context: &Context, args: &RotateArgs, seen: &Seen) -> Outcome<()> {
     let Some(path) = &args.new else {
         return Err(Error::usage(
             "the new pepper needs a place until it is in your secret manager",
