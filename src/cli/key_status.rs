@@ -10,7 +10,7 @@ use serde::Serialize;
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum KeyStatus {
-    /// The gate takes it.
+    /// The gate accepts it.
     Active,
     /// The key is not valid yet.
     // Not to be chosen: the metadata of an entry, which `list` filters by, does not tell.
@@ -18,9 +18,9 @@ pub(crate) enum KeyStatus {
     Pending,
     /// The key has expired.
     Expired,
-    /// It is switched off, and can be switched on.
+    /// The gate refuses it until it is enabled again.
     Disabled,
-    /// It is refused for good.
+    /// The gate refuses it for good.
     Revoked,
 }
 

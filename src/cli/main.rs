@@ -21,6 +21,8 @@ mod key_source;
 mod key_status;
 mod local_kv;
 mod output;
+#[cfg(test)]
+mod output_schema;
 mod percent;
 mod places;
 mod progress;

@@ -207,28 +207,13 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
     list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
+/// The file as the Worker's runtime would be given its variables, which is as JSON.
 fn parse(text: &str) -> Result<Map<String, Value>, String> {
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+    toml::from_str(text).map_err(|e: toml::de::Error| {
         // Not the whole error: it repeats the line, and somebody's secret may stand there.
         let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
-    })?;
-    Ok(table.into_iter().map(|(name, value)| (name, json(value))).collect())
-}
-
-/// The value as the Worker's runtime would be given it, which is as JSON.
-fn json(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(yes) => yes.into(),
-        toml::Value::Datetime(time) => Value::String(time.to_string()),
-        toml::Value::Array(list) => list.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect())
-        }
-    }
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const READ_MAX: usize = 100;
 /// Pairs that one bulk write may hold.
 pub(crate) const WRITE_MAX: usize = 10_000;
 /// One bulk write may have 100 MB; escaping and commas are within the rest.
-pub(crate) const WRITE_MAX_BYTES: usize = 90_000_000;
+const WRITE_MAX_BYTES: usize = 90_000_000;
 
 /// The namespace of one deployed gate.
 // Absent on purpose: Debug; the API holds the token.

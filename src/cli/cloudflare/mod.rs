@@ -5,7 +5,7 @@ mod kv;
 mod refusal;
 
 pub(crate) use api::{Api, Call, TOKEN_VARIABLE};
-pub(crate) use kv::{RemoteKv, WRITE_MAX, WRITE_MAX_BYTES};
+pub(crate) use kv::{RemoteKv, WRITE_MAX, bulks};
 pub(crate) use refusal::Permission;
 
 use std::env;

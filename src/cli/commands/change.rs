@@ -61,7 +61,7 @@ enum Clearable {
     NotBefore,
 }
 
-/// The result, as `--json` prints it.
+/// A key that was changed.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Changed<'c> {

@@ -4,6 +4,7 @@
 //! the record dies by itself.
 
 use keygate_core::record::Record;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::entry::Entry;
@@ -14,6 +15,14 @@ use crate::revision;
 use crate::rotation::{PROVISIONAL_SECS, Targets};
 use crate::store::{self, Store, Stored};
 use crate::time::utc;
+
+/// The secret stores that a key can be delivered to, as a dry run found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Deliverable<'d> {
+    subject: &'d str,
+    places: &'d [String],
+}
 
 /// The places of a first key, which can be written.
 pub(super) struct Delivery {
@@ -43,7 +52,7 @@ impl Delivery {
     pub(super) fn say_checked(&self, context: &Context, record: &Record) -> Outcome<()> {
         let places = self.names.join(", ");
         context.out.result(
-            &serde_json::json!({ "subject": record.subject.as_str(), "places": self.names }),
+            &Deliverable { subject: record.subject.as_str(), places: &self.names },
             format_args!(
                 "a key for {} can be delivered to {}\nnothing was written",
                 record.subject,

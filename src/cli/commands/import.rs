@@ -105,7 +105,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     let mut digests = 0;
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
-        if rules.pepper.is_none() && matches!(read, Ok(Draft::ImportedRow(_))) {
+        if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
             // Only now: a source of records alone needs none. Bulk files may be for a deployed gate, so the local gate's pepper is
             // not taken for them without being named.
             let remote = args.store.remote || args.bulk_dir.is_some();
@@ -114,7 +114,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => import.take(line, candidate),
-            Err(problem) => import.report(&Row::bad(line, problem)),
+            Err(problem) => import.report(&ImportedKey::bad(line, problem)),
         }
     })?;
     let (counts, place) = import.finish()?;
@@ -168,6 +168,7 @@ impl Target {
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Fate {
     /// Its record is written.
     New,
@@ -181,17 +182,19 @@ enum Fate {
     Bad,
 }
 
-/// One key of the source, as `--json` and `--dry-run` print it.
+/// One key of the source, and what becomes of it.
 #[derive(Serialize)]
-struct Row {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ImportedKey {
     line: u64,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     id: Option<KeyId>,
     subject: Option<String>,
     fate: Fate,
     problem: Option<String>,
 }
 
-impl Row {
+impl ImportedKey {
     fn bad(line: u64, problem: String) -> Self {
         Self { line, id: None, subject: None, fate: Fate::Bad, problem: Some(problem) }
     }
@@ -230,8 +233,8 @@ impl Import<'_> {
     fn take(&mut self, line: u64, candidate: Candidate) -> Outcome<()> {
         if let Some(first) = self.seen.get(&candidate.record.id) {
             let problem = format!("is the same key as line {first}");
-            let row = Row::of(line, &candidate.record, Fate::Bad);
-            return self.report(&Row { problem: Some(problem), ..row });
+            let row = ImportedKey::of(line, &candidate.record, Fate::Bad);
+            return self.report(&ImportedKey { problem: Some(problem), ..row });
         }
         self.seen.insert(candidate.record.id, line);
         self.waiting.push((line, candidate));
@@ -250,7 +253,7 @@ impl Import<'_> {
                     (Target::Store { store, .. }, Some(record)) => {
                         let operator = self.context.operator.as_deref();
                         entries.push(Entry::of(&record, revision::next(&**store, Some(&stored), operator))?);
-                        rows.push(Row::of(line, &record, Fate::Renewed));
+                        rows.push(ImportedKey::of(line, &record, Fate::Renewed));
                     }
                     _ => rows.push(compared(line, candidate, &stored)),
                 }
@@ -266,9 +269,9 @@ impl Import<'_> {
                 Ok(entry) => {
                     self.counts.imported += usize::from(candidate.record.digest.is_imported());
                     entries.push(entry);
-                    rows.push(Row::of(line, &candidate.record, Fate::New));
+                    rows.push(ImportedKey::of(line, &candidate.record, Fate::New));
                 }
-                Err(error) => rows.push(Row::bad(line, error.problem().to_owned())),
+                Err(error) => rows.push(ImportedKey::bad(line, error.problem().to_owned())),
             }
         }
         match &mut self.target {
@@ -279,7 +282,7 @@ impl Import<'_> {
                     "run the command again: keys that were written are left as they are",
                 )
             })?,
-            Target::Files(files) => entries.iter().try_for_each(|entry| files.add(entry))?,
+            Target::Files(files) => files.add(&entries)?,
         }
         rows.iter().try_for_each(|row| self.report(row))
     }
@@ -300,7 +303,7 @@ impl Import<'_> {
         Ok(ids.into_iter().zip(entries).filter_map(|(id, entry)| Some((id, entry?))).collect())
     }
 
-    fn report(&mut self, row: &Row) -> Outcome<()> {
+    fn report(&mut self, row: &ImportedKey) -> Outcome<()> {
         match row.fate {
             Fate::New => self.counts.new += 1,
             Fate::Renewed => self.counts.renewed += 1,
@@ -313,7 +316,7 @@ impl Import<'_> {
         {
             return lines.add(row);
         }
-        let Row { line, id, subject, problem, .. } = row;
+        let ImportedKey { line, id, subject, problem, .. } = row;
         if let Some(problem) = problem {
             self.progress.aside(|| {
                 self.context.out.note(printable(&format!(
@@ -343,7 +346,7 @@ impl Import<'_> {
         }
         let place = match self.target {
             Target::Store { store, .. } => store.place().to_owned(),
-            Target::Files(files) => match files.finish()? {
+            Target::Files(files) => match files.count() {
                 1 => "1 bulk file".to_owned(),
                 count => format!("{count} bulk files"),
             },
@@ -367,23 +370,26 @@ fn renewed(candidate: &Candidate, stored: &Stored) -> Option<Record> {
     (wanted.to_json().ok()? == record.to_json().ok()?).then_some(record)
 }
 
-fn compared(line: u64, candidate: Candidate, stored: &Stored) -> Row {
+fn compared(line: u64, candidate: Candidate, stored: &Stored) -> ImportedKey {
     let Ok(there) = Record::parse_entry(candidate.record.id, &stored.value) else {
         let problem = "has an entry that is no valid record; it is left as it is".to_owned();
-        return Row { problem: Some(problem), ..Row::of(line, &candidate.record, Fate::Different) };
+        return ImportedKey {
+            problem: Some(problem),
+            ..ImportedKey::of(line, &candidate.record, Fate::Different)
+        };
     };
     let record = candidate.counted_as_first(&there);
     match (record.to_json(), there.to_json()) {
-        (Ok(wanted), Ok(found)) if wanted == found => Row::of(line, &record, Fate::Same),
+        (Ok(wanted), Ok(found)) if wanted == found => ImportedKey::of(line, &record, Fate::Same),
         (Ok(wanted), Ok(found)) => {
             let of = |value| Stored { value, metadata: None };
             let problem = format!(
                 "is there already and is left as it is: {}",
                 revision::difference(&of(wanted), &of(found))
             );
-            Row { problem: Some(problem), ..Row::of(line, &record, Fate::Different) }
+            ImportedKey { problem: Some(problem), ..ImportedKey::of(line, &record, Fate::Different) }
         }
-        (Err(e), _) | (_, Err(e)) => Row::bad(line, format!("makes no valid record: {e}")),
+        (Err(e), _) | (_, Err(e)) => ImportedKey::bad(line, format!("makes no valid record: {e}")),
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) struct IssueArgs {
     write: WriteArgs,
 }
 
-/// The result, as `--json` prints it.
+/// A new key. `key` is there where it is not in a file or a secret store; `entries` in a dry run.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Issued<'i> {

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use serde::Serialize;
 
 use crate::args::Cli;
 use crate::error::{Error, Outcome};
@@ -31,6 +32,13 @@ pub(crate) struct ManArgs {
     folder: PathBuf,
 }
 
+/// The folder of the man pages.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Written<'w> {
+    folder: &'w Path,
+}
+
 /// Prints a shell's completions.
 pub(crate) fn completions(args: &CompletionsArgs) -> Outcome<()> {
     // Into memory first: the generator panics where standard output is closed.
@@ -51,6 +59,9 @@ pub(crate) fn man(out: Output, args: &ManArgs) -> Outcome<()> {
             )
         },
     )?;
+    if out.is_json() {
+        out.result(&Written { folder }, "")?;
+    }
     out.note(format_args!("wrote keygate.1 and a page for each command into {}", folder.display()));
     Ok(())
 }

@@ -26,9 +26,12 @@ pub(crate) struct ShowArgs {
     store: StoreArgs,
 }
 
-/// The result, as `--json` prints it.
+/// A key's record, and its status now.
 #[derive(Serialize)]
-struct Shown<'s> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Shown<'s> {
+    /// See record.schema.json.
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     record: &'s Record,
     state: KeyStatus,
     good_now: bool,

@@ -53,9 +53,10 @@ pub(crate) struct VerifyArgs {
 /// Stands for the gate's own host, which decides nothing.
 const GATE: &str = "https://gate.invalid";
 
-/// The result, as `--json` prints it.
+/// What the gate would answer.
 #[derive(Serialize)]
-struct Judgement {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Judgement {
     permitted: bool,
     /// The status and code of the gate's answer; null where the origin answers.
     status: Option<u16>,

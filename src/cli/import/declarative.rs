@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Outcome};
-use crate::import::foreign::ImportedRow;
+use crate::import::imported_row::ImportedRow;
 use crate::import::{Draft, Each, Read, lines};
 use crate::time::When;
 
@@ -62,29 +62,29 @@ pub(super) fn read_kong(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()>
 }
 
 fn kong(key: &KongKey, subject: Option<&str>, consumer: Option<&KongConsumer>) -> Read {
-    let mut foreign = ImportedRow::default();
-    foreign.set("key", &key.key.value)?;
-    foreign.set("subject", subject.unwrap_or_default())?;
+    let mut imported = ImportedRow::default();
+    imported.set("key", &key.key.value)?;
+    imported.set("subject", subject.unwrap_or_default())?;
     if let Some(consumer) = consumer {
         if let Some(id) = consumer.custom_id.as_deref().filter(|_| consumer.username.is_some()) {
-            foreign.set("meta.custom_id", id)?;
+            imported.set("meta.custom_id", id)?;
         }
         if !consumer.acls.is_empty() {
-            foreign.set_list("scopes", consumer.acls.iter().map(|acl| acl.group.clone()).collect());
+            imported.set_list("scopes", consumer.acls.iter().map(|acl| acl.group.clone()).collect());
         }
     }
     if let Some(created) = key.created_at {
-        foreign.set("created", &created.to_string())?;
+        imported.set("created", &created.to_string())?;
     }
     match (key.ttl.filter(|ttl| *ttl > 0), key.created_at) {
         (None, _) => {}
-        (Some(ttl), Some(created)) => foreign.set("not_after", &created.saturating_add(ttl).to_string())?,
+        (Some(ttl), Some(created)) => imported.set("not_after", &created.saturating_add(ttl).to_string())?,
         (Some(ttl), None) => {
             let span = format!("{ttl}s").parse().map_err(|_| "has a `ttl` that is no length of time")?;
-            foreign.set_end(When::In(span));
+            imported.set_end(When::In(span));
         }
     }
-    Ok(Draft::ImportedRow(Box::new(foreign)))
+    Ok(Draft::Imported(Box::new(imported)))
 }
 
 #[derive(Deserialize)]
@@ -139,9 +139,9 @@ pub(super) fn read_apisix(input: impl BufRead, each: &mut Each<'_>) -> Outcome<(
         });
         let all = std::iter::once(consumer.plugins.key_auth.as_ref()).chain(further);
         for key in all.flatten().filter_map(|plugin| plugin.key.as_ref()) {
-            let mut foreign = ImportedRow::default();
-            let set = foreign.set("key", &key.value).and_then(|()| foreign.set("subject", subject));
-            each(key.referenced.line(), set.map(|()| Draft::ImportedRow(Box::new(foreign))))?;
+            let mut imported = ImportedRow::default();
+            let set = imported.set("key", &key.value).and_then(|()| imported.set("subject", subject));
+            each(key.referenced.line(), set.map(|()| Draft::Imported(Box::new(imported))))?;
         }
     }
     Ok(())

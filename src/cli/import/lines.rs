@@ -5,7 +5,7 @@ use std::io::BufRead;
 use zeroize::Zeroize as _;
 
 use crate::error::{Error, Outcome};
-use crate::import::foreign::ImportedRow;
+use crate::import::imported_row::ImportedRow;
 use crate::import::{Draft, Each, Read};
 
 /// What stands first on a line.
@@ -58,7 +58,7 @@ fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
         Kind::Key => "key",
         Kind::Sha256 => "sha256",
     };
-    let mut foreign = ImportedRow::default();
-    let set = foreign.set(field, credential).and_then(|()| foreign.set("subject", subject));
-    Some(set.map(|()| Draft::ImportedRow(Box::new(foreign))))
+    let mut imported = ImportedRow::default();
+    let set = imported.set(field, credential).and_then(|()| imported.set("subject", subject));
+    Some(set.map(|()| Draft::Imported(Box::new(imported))))
 }

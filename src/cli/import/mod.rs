@@ -2,7 +2,7 @@
 
 mod csv;
 mod declarative;
-mod foreign;
+mod imported_row;
 mod json_lines;
 mod lines;
 
@@ -15,7 +15,7 @@ use keygate_core::time::UnixSeconds;
 
 use crate::commands::import::ImportFormat;
 use crate::error::Outcome;
-use crate::import::foreign::ImportedRow;
+use crate::import::imported_row::ImportedRow;
 use crate::time::When;
 
 /// What holds for a whole import.
@@ -37,7 +37,7 @@ pub(crate) enum Draft {
     /// A record of Keygate's own, whole.
     Record(Box<Record>),
     /// A key or a digest of another system, with what is known of it.
-    ImportedRow(Box<ImportedRow>),
+    Imported(Box<ImportedRow>),
 }
 
 /// The record that a draft makes, and which of its times were counted from now.
@@ -74,7 +74,7 @@ impl Draft {
     pub(crate) fn is_digest(&self) -> bool {
         match self {
             Self::Record(_) => false,
-            Self::ImportedRow(foreign) => foreign.is_digest(),
+            Self::Imported(imported) => imported.is_digest(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Draft {
             Self::Record(record) => {
                 Ok(Candidate { record: *record, created_now: false, ends_from_now: false })
             }
-            Self::ImportedRow(foreign) => foreign.candidate(rules),
+            Self::Imported(imported) => imported.candidate(rules),
         }
     }
 }

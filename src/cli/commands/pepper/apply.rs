@@ -28,7 +28,7 @@ pub(super) struct ApplyArgs {
     store: StoreArgs,
 }
 
-/// The result, as `--json` prints it.
+/// The imported keys whose digests got a pepper.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Applied {

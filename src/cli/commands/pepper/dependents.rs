@@ -11,7 +11,8 @@ use crate::store::{self, Store};
 
 /// The keys that a pepper is needed for.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Dependents {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Dependents {
     /// Keys that go on, switched-off ones among them: they can come back.
     pub(super) lasting: usize,
     /// Keys that have been replaced, and end by themselves.
@@ -32,7 +33,8 @@ pub(super) struct Found {
 /// How far a rotation of the pepper is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Stage {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum Stage {
     /// One pepper, and every key depends on it.
     Settled,
     /// Keys depend on a pepper that is not known here.

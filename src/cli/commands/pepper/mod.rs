@@ -1,10 +1,10 @@
 //! `keygate pepper`: a new pepper, and the way from the old one to it.
 
-mod apply;
-mod dependents;
-mod rotation;
+pub(crate) mod apply;
+pub(crate) mod dependents;
+pub(crate) mod rotation;
 mod shell;
-mod status;
+pub(crate) mod status;
 
 use std::process::ExitCode;
 
@@ -40,8 +40,10 @@ enum PepperCommand {
     Apply(ApplyArgs),
 }
 
+/// A new pepper.
 #[derive(Serialize)]
-struct Made<'p> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewPepper<'p> {
     pepper: &'p str,
     id: &'p str,
 }
@@ -60,7 +62,7 @@ pub(crate) fn run(context: &Context, args: &PepperGroup) -> Outcome<ExitCode> {
 fn print(out: Output) -> Outcome<()> {
     let (text, pepper) = make()?;
     let id = pepper.id();
-    out.result(&Made { pepper: &text, id: id.as_str() }, text.as_str())?;
+    out.result(&NewPepper { pepper: &text, id: id.as_str() }, text.as_str())?;
     out.note(format_args!(
         "pepper {id}: keep a copy in your secret manager; without it no key can be checked\n\
          deployed: wrangler secret put PEPPER\n\

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use keygate_core::key::pepper::Pepper;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::{PepperArgs, StoreArgs};
@@ -36,6 +37,16 @@ pub(super) struct RotateArgs {
     pepper: PepperArgs,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+/// The step of a pepper's rotation that was done.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Step<'s> {
+    /// The id of the new pepper; null where there is none.
+    new: Option<&'s str>,
+    /// The commands that come next.
+    next: &'s [String],
 }
 
 /// Does the step that comes next.
@@ -90,6 +101,9 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
 fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let file = dev_vars(&context.config()?, seen)?;
     file.write_with(&[("PEPPER_PREVIOUS", None)])?;
+    if context.out.is_json() {
+        context.out.result(&Step { new: None, next: &[] }, "")?;
+    }
     context
         .out
         .note(format_args!("{} has no PEPPER_PREVIOUS any more: the rotation is finished", file.name()));
@@ -174,7 +188,7 @@ fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
 
 fn next(context: &Context, new: &Pepper, done: &str, commands: &[String]) -> Outcome<()> {
     context.out.result(
-        &serde_json::json!({ "new": new.id().as_str(), "next": commands }),
+        &Step { new: Some(new.id().as_str()), next: commands },
         format_args!("{done}\nnext:\n  {}", commands.join("\n  ")),
     )
 }

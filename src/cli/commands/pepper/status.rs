@@ -49,9 +49,10 @@ pub(super) struct Seen {
     environment: Option<String>,
 }
 
-/// The result, as `--json` prints it.
+/// How far a rotation of the pepper is.
 #[derive(Serialize)]
-struct Status<'s> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Status<'s> {
     stage: Stage,
     current: &'s str,
     previous: Option<&'s str>,

@@ -29,6 +29,9 @@ pub(super) const FIELDS: [&str; 11] = [
     "not_after",
 ];
 
+/// The fields that hold several texts.
+pub(super) const LISTS: [&str; 2] = ["scopes", "ips"];
+
 /// What the gate will compare a presented key with.
 // Absent on purpose: Debug.
 enum Credential {
@@ -227,9 +230,9 @@ mod tests {
         }
     }
 
-    fn foreign(fields: &[(&str, &str)]) -> Result<ImportedRow, String> {
-        let mut foreign = ImportedRow::default();
-        fields.iter().try_for_each(|(field, text)| foreign.set(field, text)).map(|()| foreign)
+    fn imported(fields: &[(&str, &str)]) -> Result<ImportedRow, String> {
+        let mut imported = ImportedRow::default();
+        fields.iter().try_for_each(|(field, text)| imported.set(field, text)).map(|()| imported)
     }
 
     const KEY: &str = "Zk3vQ9xLr2K7hVbT1mWcQq";
@@ -243,7 +246,7 @@ mod tests {
             ("not_after", "2000"),
             ("meta.team", "x"),
         ];
-        let made = foreign(&fields).unwrap().candidate(&rules()).unwrap();
+        let made = imported(&fields).unwrap().candidate(&rules()).unwrap();
         assert_eq!(made.record.scopes.as_slice().len(), 1);
         assert_eq!(made.record.ips.unwrap().as_slice().len(), 2);
         assert_eq!(made.record.not_after, UnixSeconds::new(2000));
@@ -262,7 +265,7 @@ mod tests {
             (&[("key", KEY), ("subject", "two words")], "`subject` has not the form"),
             (&[("key", KEY), ("subject", "acme"), ("state", "on")], "`state` is not"),
         ] {
-            let Err(problem) = foreign(fields).unwrap().candidate(&rules()) else { panic!("{said}") };
+            let Err(problem) = imported(fields).unwrap().candidate(&rules()) else { panic!("{said}") };
             assert!(problem.contains(said), "{problem}");
             assert!(!problem.contains(KEY) && !problem.contains("Zk3v"), "{problem}");
         }
@@ -273,8 +276,8 @@ mod tests {
             ("not_after", "1764000000000"),
             (KEY, "x"),
         ] {
-            let mut foreign = foreign(&[("key", KEY)]).unwrap();
-            let problem = foreign.set(field, text).unwrap_err();
+            let mut imported = imported(&[("key", KEY)]).unwrap();
+            let problem = imported.set(field, text).unwrap_err();
             assert!(!problem.contains(KEY), "{problem}");
         }
     }
@@ -284,7 +287,7 @@ mod tests {
         let candidate = |now: u64| {
             let mut rules = rules();
             rules.now = UnixSeconds::new(now).unwrap();
-            foreign(&[("key", KEY), ("subject", "a"), ("not_after", "1h")])
+            imported(&[("key", KEY), ("subject", "a"), ("not_after", "1h")])
                 .unwrap()
                 .candidate(&rules)
                 .unwrap()
@@ -310,7 +313,7 @@ mod tests {
 
         #[test]
         fn no_field_makes_the_parsers_panic(field in "[a-z0-9._]{0,12}|key|sha256|ips|not_after", text in ".{0,80}") {
-            let _ = foreign(&[("subject", "a"), (&field, &text)]).map(|foreign| foreign.candidate(&rules()).is_ok());
+            let _ = imported(&[("subject", "a"), (&field, &text)]).map(|imported| imported.candidate(&rules()).is_ok());
         }
 
         #[test]
