@@ -156,23 +156,18 @@ pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
 #[cfg(test)]
 mod tests {
     use super::{Entry, METADATA_MAX_BYTES, Metadata, Revision};
-    use keygate_core::key::KeyId;
+    use crate::store::fake::record;
     use keygate_core::key::digest::Digest;
     use keygate_core::record::token::{Scope, Subject};
     use keygate_core::record::{Bounded, Record, State};
     use keygate_core::time::UnixSeconds;
 
     fn longest(name: &str) -> Record {
-        let mut record = Record::new(
-            "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap(),
-            "s".repeat(128).parse::<Subject>().unwrap(),
-            format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap(),
-            UnixSeconds::MAX,
-        );
-        record.name = name.parse().unwrap();
-        record.state = State::Disabled;
-        record.not_after = Some(UnixSeconds::MAX);
-        record
+        record(|r| {
+            r.subject = "s".repeat(128).parse::<Subject>().unwrap();
+            r.name = name.parse().unwrap();
+            (r.state, r.created, r.not_after) = (State::Disabled, UnixSeconds::MAX, Some(UnixSeconds::MAX));
+        })
     }
 
     #[test]
@@ -206,12 +201,6 @@ mod tests {
     #[test]
     fn a_record_that_the_gate_would_refuse_is_not_written() {
         // The id of an imported key follows from its digest; this one does not.
-        let record = Record::new(
-            "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap(),
-            "demo".parse::<Subject>().unwrap(),
-            Digest::ImportedBare([0; 32]),
-            UnixSeconds::MAX,
-        );
-        assert!(Entry::of(&record, None).is_err());
+        assert!(Entry::of(&record(|r| r.digest = Digest::ImportedBare([0; 32])), None).is_err());
     }
 }

@@ -24,11 +24,10 @@ const OPERATOR_VARIABLE: &str = "KEYGATE_OPERATOR";
 /// # Errors
 /// The variable holds something else than a short word.
 pub(crate) fn operator() -> Outcome<Option<String>> {
-    let name = match env::var(OPERATOR_VARIABLE) {
-        Ok(name) if !name.is_empty() => name,
-        Ok(_) | Err(env::VarError::NotPresent) => return Ok(None),
-        Err(env::VarError::NotUnicode(_)) => String::from("\0"),
-    };
+    let name = env::var_os(OPERATOR_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+    if name.is_empty() {
+        return Ok(None);
+    }
     let fits = name.len() <= OPERATOR_MAX_BYTES
         && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
     if fits {
@@ -44,7 +43,7 @@ pub(crate) fn operator() -> Outcome<Option<String>> {
 
 /// The revision of the entry that is written over `seen`, or where nothing stood.
 ///
-/// `None` for the local KV: its entries are read without metadata, so it cannot be counted on.
+/// `None` for the local KV, which has one writer.
 pub(crate) fn next(store: &dyn Store, seen: Option<&Stored>, operator: Option<&str>) -> Option<Revision> {
     if !store.is_remote() {
         return None;
@@ -145,25 +144,16 @@ fn position(metadata: Option<&Metadata>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Revision, difference, expected, next, unchanged};
-    use crate::entry::Entry;
-    use crate::store::fake::FakeStore;
+    use super::{difference, expected, next, unchanged};
+    use crate::entry::{Entry, Revision};
+    use crate::store::fake::{FakeStore, record};
     use crate::store::{Store as _, Stored};
-    use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
     use keygate_core::record::{Record, State};
-    use keygate_core::time::UnixSeconds;
 
     const NAME: &str = "key/4fTz0Qw9Lr2K";
 
     fn entry(number: u64, by: Option<&str>, change: impl FnOnce(&mut Record)) -> Entry {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let mut record =
-            Record::new(id, "acme".parse::<Subject>().unwrap(), digest, UnixSeconds::new(1).unwrap());
-        change(&mut record);
-        Entry::of(&record, Some(Revision { number, by: by.map(str::to_owned) })).unwrap()
+        Entry::of(&record(change), Some(Revision { number, by: by.map(str::to_owned) })).unwrap()
     }
 
     fn store_with(entry: Entry) -> (FakeStore, Stored) {

@@ -117,27 +117,13 @@ pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
 #[cfg(test)]
 mod tests {
     use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
-    use keygate_core::record::{Record, State};
-    use keygate_core::time::UnixSeconds;
+    use keygate_core::record::State;
 
     use super::StaticKeys;
+    use crate::store::fake::{at, record};
     use crate::wrangler_toml::WranglerToml;
 
     const NOW: u64 = 1_000;
-
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
-    fn record(change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(500));
-        change(&mut record);
-        record
-    }
 
     fn config(required: &str, dev_vars: &str) -> (tempfile::TempDir, WranglerToml) {
         let folder = tempfile::tempdir().unwrap();

@@ -84,15 +84,14 @@ impl Listed {
     }
 }
 
+/// What is done with a key's listing and entry, while a count is shown.
+pub(crate) type EachEntry<'e> = dyn FnMut(&Progress, &Listed, Option<Stored>) -> Outcome<()> + 'e;
+
 /// Gives every key's listing and entry to `each`, and counts them at a terminal: `counted` says what was done to them.
 ///
 /// # Errors
 /// The store could not be asked, or `each` failed.
-pub(crate) fn each_entry(
-    store: &dyn Store,
-    counted: &'static str,
-    each: &mut dyn FnMut(&Progress, &Listed, Option<Stored>) -> Outcome<()>,
-) -> Outcome<()> {
+pub(crate) fn each_entry(store: &dyn Store, counted: &'static str, each: &mut EachEntry<'_>) -> Outcome<()> {
     let progress = Progress::counting(counted, None);
     store.list(KV_NAME_PREFIX, &mut |page| {
         let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
@@ -161,15 +160,34 @@ pub(crate) fn write_surely(store: &dyn Store, entry: &Entry) -> Outcome<()> {
     }
 }
 
-/// A store for tests: a map, a log of what was written, and a count after which writing fails.
+/// For tests: a record, and a store that is a map, a log of what was written, and a count after which writing fails.
 #[cfg(test)]
 pub(crate) mod fake {
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
 
+    use keygate_core::key::KeyId;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::Record;
+    use keygate_core::record::token::Subject;
+    use keygate_core::time::UnixSeconds;
+
     use super::{Listed, Store, Stored};
     use crate::entry::Entry;
     use crate::error::{Error, Outcome};
+
+    pub(crate) fn at(seconds: u64) -> UnixSeconds {
+        UnixSeconds::new(seconds).unwrap()
+    }
+
+    /// The record of an active key of acme's, made with the pepper 01234567 at second 1.
+    pub(crate) fn record(change: impl FnOnce(&mut Record)) -> Record {
+        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
+        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(1));
+        change(&mut record);
+        record
+    }
 
     #[derive(Default)]
     pub(crate) struct FakeStore {

@@ -51,7 +51,7 @@ pub(crate) struct GateArgs {
     /// The environment in wrangler.toml, as for wrangler
     #[arg(long, global = true, help_heading = GATE, value_name = "NAME", env = "CLOUDFLARE_ENV", hide_env_values = true)]
     pub(crate) env: Option<String>,
-    /// Print results as JSON
+    /// Print results as JSON, of the form in docs/cli-output.schema.json
     #[arg(long, global = true, help_heading = GATE)]
     pub(crate) json: bool,
 }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     /// An id in the place of a variable that holds one.
-    fn with_id(word: &String) -> &str {
+    fn with_id(word: &str) -> &str {
         if word.starts_with('$') && word.ends_with("_ID") { "4fTz0Qw9Lr2K" } else { word }
     }
 
@@ -199,7 +199,7 @@ mod tests {
             if line.starts_with("```") {
                 inside = line == "```sh";
             } else if inside && line.starts_with("keygate ") {
-                let parsed = Cli::try_parse_from(words(line).iter().map(with_id));
+                let parsed = Cli::try_parse_from(words(line).iter().map(|word| with_id(word)));
                 assert!(parsed.is_ok(), "{line}\n{}", parsed.unwrap_err());
                 read += 1;
             } else if inside {

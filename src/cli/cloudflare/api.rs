@@ -185,7 +185,7 @@ impl Api {
                 "has no address that this machine can find",
                 "check CLOUDFLARE_API_BASE_URL, the network and its name service",
             )
-        } else if causes(error).any(|cause| cause.is::<io::Error>()) {
+        } else if causes(error).any(<Cause>::is::<io::Error>) {
             ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again")
         } else {
             ("did not answer as HTTP wants it", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY")

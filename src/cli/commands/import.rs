@@ -18,7 +18,6 @@ use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::import::{self, Candidate, Draft, Rules};
-use crate::imported;
 use crate::output::{Lines, printable};
 use crate::progress::Progress;
 use crate::revision;
@@ -101,6 +100,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         waiting: Vec::new(),
         seen: HashMap::new(),
         counts: Counts::default(),
+        imported: 0,
     };
     let mut digests = 0;
     import::read(args.format, source(args)?, &mut |line, read| {
@@ -117,17 +117,18 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
             Err(problem) => import.report(&ImportedKey::bad(line, problem)),
         }
     })?;
-    let (counts, place) = import.finish()?;
-    announce(context, &counts, &place, args.dry_run);
+    let (counts, imported, place) = import.finish()?;
+    let count = |fate| counts.get(&fate).copied().unwrap_or_default();
+    announce(context, count, &place, args.dry_run);
     if digests > 0 {
         context.out.note(format_args!(
             "of {digests} keys the source has digests alone: whether they are easy to guess cannot be told"
         ));
     }
-    if counts.imported > 0 {
-        imported::warn_unless_read(context, &config);
+    if imported > 0 {
+        crate::imported::warn_unless_read(context, &config);
     }
-    Ok(ExitCode::from(u8::from(counts.bad + counts.different > 0)))
+    Ok(ExitCode::from(u8::from(count(Fate::Bad) + count(Fate::Different) > 0)))
 }
 
 fn source(args: &ImportArgs) -> Outcome<Box<dyn BufRead>> {
@@ -166,7 +167,7 @@ impl Target {
 }
 
 /// What becomes of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Fate {
@@ -205,16 +206,20 @@ impl ImportedKey {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    new: usize,
-    renewed: usize,
-    same: usize,
-    different: usize,
-    bad: usize,
-    /// Of the new ones, those that another system issued.
-    imported: usize,
+impl Fate {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Renewed => "renewed",
+            Self::Same => "same",
+            Self::Different => "different",
+            Self::Bad => "bad",
+        }
+    }
 }
+
+/// How many keys have each fate.
+type Counts = HashMap<Fate, usize>;
 
 /// An import on its way.
 struct Import<'c> {
@@ -227,6 +232,8 @@ struct Import<'c> {
     /// The line on which each key was first seen.
     seen: HashMap<KeyId, u64>,
     counts: Counts,
+    /// How many of the new keys another system issued.
+    imported: usize,
 }
 
 impl Import<'_> {
@@ -267,7 +274,7 @@ impl Import<'_> {
             };
             match Entry::of(&candidate.record, revision) {
                 Ok(entry) => {
-                    self.counts.imported += usize::from(candidate.record.digest.is_imported());
+                    self.imported += usize::from(candidate.record.digest.is_imported());
                     entries.push(entry);
                     rows.push(ImportedKey::of(line, &candidate.record, Fate::New));
                 }
@@ -304,13 +311,7 @@ impl Import<'_> {
     }
 
     fn report(&mut self, row: &ImportedKey) -> Outcome<()> {
-        match row.fate {
-            Fate::New => self.counts.new += 1,
-            Fate::Renewed => self.counts.renewed += 1,
-            Fate::Same => self.counts.same += 1,
-            Fate::Different => self.counts.different += 1,
-            Fate::Bad => self.counts.bad += 1,
-        }
+        *self.counts.entry(row.fate).or_default() += 1;
         if self.context.out.is_json()
             && let Some(lines) = &mut self.lines
         {
@@ -326,19 +327,12 @@ impl Import<'_> {
             });
         }
         if let (Some(lines), Some(id), Some(subject)) = (&mut self.lines, id, subject) {
-            let fate = match row.fate {
-                Fate::New => "new",
-                Fate::Renewed => "renewed",
-                Fate::Same => "same",
-                Fate::Different => "different",
-                Fate::Bad => "bad",
-            };
-            return lines.add_text(format_args!("{fate:<9}  {id}  {subject}"));
+            return lines.add_text(format_args!("{:<9}  {id}  {subject}", row.fate.as_str()));
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Outcome<(Counts, String)> {
+    fn finish(mut self) -> Outcome<(Counts, usize, String)> {
         self.settle()?;
         self.progress.finish();
         if let Some(lines) = self.lines {
@@ -351,7 +345,7 @@ impl Import<'_> {
                 count => format!("{count} bulk files"),
             },
         };
-        Ok((self.counts, place))
+        Ok((self.counts, self.imported, place))
     }
 }
 
@@ -393,15 +387,20 @@ fn compared(line: u64, candidate: Candidate, stored: &Stored) -> ImportedKey {
     }
 }
 
-fn announce(context: &Context, counts: &Counts, place: &str, dry_run: bool) {
-    let Counts { new, renewed, same, different, bad, .. } = counts;
+fn announce(context: &Context, count: impl Fn(Fate) -> usize, place: &str, dry_run: bool) {
     let written = if dry_run { "would be written to" } else { "written to" };
     context.out.note(format_args!(
-        "{new} {written} {place}, {same} there already and the same, {different} there and different, {bad} not taken"
+        "{} {written} {place}, {} there already and the same, {} there and different, {} not taken",
+        count(Fate::New),
+        count(Fate::Same),
+        count(Fate::Different),
+        count(Fate::Bad),
     ));
-    if *renewed > 0 {
+    if count(Fate::Renewed) > 0 {
         let given = if dry_run { "would get" } else { "got" };
-        context.out.note(format_args!("{renewed} there already {given} digests with this pepper"));
+        context
+            .out
+            .note(format_args!("{} there already {given} digests with this pepper", count(Fate::Renewed)));
     }
     if dry_run {
         context.out.note("nothing was written");

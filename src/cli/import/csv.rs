@@ -22,7 +22,7 @@ pub(super) fn read(mut input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> 
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let breaks = text.get(from..).unwrap_or_default().iter().take_while(|b| matches!(b, b'\r' | b'\n'));
         let from = from + breaks.count();
-        line += text.get(counted..from).unwrap_or_default().iter().filter(|b| **b == b'\n').count() as u64;
+        line += text.get(counted..from).unwrap_or_default().split(|b| *b == b'\n').skip(1).count() as u64;
         counted = from;
         each(line, draft(&row, &heading))?;
     }

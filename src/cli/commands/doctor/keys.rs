@@ -148,23 +148,13 @@ mod tests {
     use crate::findings::{Findings, Level};
     use crate::static_keys::StaticKeys;
     use crate::store::Store as _;
-    use crate::store::fake::FakeStore;
-    use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
+    use crate::store::fake::{self, FakeStore, at};
     use keygate_core::record::{Record, State};
-    use keygate_core::time::UnixSeconds;
 
     const NOW: u64 = 1000 * DAY_SECS;
 
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
     fn record(change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(NOW));
+        let mut record = fake::record(|r| r.created = at(NOW));
         change(&mut record);
         record
     }

@@ -96,24 +96,20 @@ pub(super) fn stage(current: &str, previous: Option<&str>, found: &BTreeMap<Stri
 
 #[cfg(test)]
 mod tests {
-    use keygate_core::key::KeyId;
     use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
     use keygate_core::record::{Record, State};
     use keygate_core::time::UnixSeconds;
 
     use super::{Stage, dependents, stage};
-    use crate::store::fake::FakeStore;
+    use crate::store::fake::{self, FakeStore};
 
     const NOW: u64 = 1_000;
     const OLD: &str = "01234567";
     const NEW: &str = "89abcdef";
 
     fn record(pepper: &str, change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.{pepper}.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let at = UnixSeconds::new(1).unwrap();
-        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at);
+        let digest = format!("hs256.{pepper}.{}", "A".repeat(43));
+        let mut record = fake::record(|r| r.digest = digest.parse::<Digest>().unwrap());
         change(&mut record);
         record
     }
