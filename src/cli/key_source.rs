@@ -3,7 +3,7 @@
 use keygate_core::key::pepper::Pepper;
 use keygate_core::key::{KeyPrefix, NewKey};
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// Fills `bytes` from the operating system's cryptographic generator.
 ///
@@ -11,7 +11,7 @@ use crate::fault::{Fault, Outcome};
 /// The system has none, or it failed.
 pub(crate) fn entropy(bytes: &mut [u8]) -> Outcome<()> {
     getrandom::fill(bytes).map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("the system's random number generator failed: {e}"),
             "run the command on a system whose generator works",
         )

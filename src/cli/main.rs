@@ -5,16 +5,12 @@
 mod args;
 mod beside;
 mod bulk_files;
-mod check_policy;
-mod check_records;
-mod check_routes;
 mod cloudflare;
 mod commands;
 mod context;
 mod dev_vars;
-mod doctor;
 mod entry;
-mod fault;
+mod error;
 mod fields;
 mod findings;
 mod http;
@@ -22,7 +18,11 @@ mod import;
 mod imported;
 mod key_out;
 mod key_source;
+mod key_status;
+mod local_kv;
 mod output;
+#[cfg(test)]
+mod output_schema;
 mod percent;
 mod places;
 mod progress;
@@ -30,12 +30,19 @@ mod revision;
 mod rotation;
 mod secrets;
 mod staleness;
-mod standing;
 mod static_keys;
 mod store;
 mod time;
-mod wrangler_kv;
 mod wrangler_toml;
+
+/// Names that the rotation and the secret stores still use.
+mod fault {
+    pub(crate) use crate::error::{Error as Fault, Outcome};
+}
+/// See [`fault`].
+mod standing {
+    pub(crate) use crate::key_status::KeyStatus as Standing;
+}
 
 use std::process::ExitCode;
 
@@ -43,7 +50,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command};
 use context::Context;
-use fault::{Fault, Outcome};
+use error::{Error, Outcome};
 use output::{Output, redact_typed};
 
 fn main() -> ExitCode {
@@ -55,7 +62,7 @@ fn main() -> ExitCode {
             let said = redact_typed(&e.render().to_string());
             // Nothing was parsed that could tell; whoever reads JSON typed it.
             if std::env::args_os().any(|argument| argument == "--json") {
-                Output::new(true).fault(&misuse(&said));
+                Output::new(true).failure(&misuse(&said));
             } else {
                 Output::new(false).note(said.trim_end());
             }
@@ -65,18 +72,18 @@ fn main() -> ExitCode {
     let out = Output::new(cli.gate.json);
     match run(cli) {
         Ok(code) => code,
-        Err(fault) => {
-            out.fault(&fault);
-            ExitCode::from(fault.exit_code())
+        Err(error) => {
+            out.failure(&error);
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// clap's message as a fault: its first paragraph is the problem.
-fn misuse(said: &str) -> Fault {
+/// clap's message as a error: its first paragraph is the problem.
+fn misuse(said: &str) -> Error {
     let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (problem, remedy) = said.split_once("\n\n").unwrap_or((said, "try '--help'"));
-    Fault::usage(line(problem.trim_start_matches("error: ")), line(remedy))
+    Error::usage(line(problem.trim_start_matches("error: ")), line(remedy))
 }
 
 fn run(cli: Cli) -> Outcome<ExitCode> {

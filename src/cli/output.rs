@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, StdoutLock, Write as _};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// Room for any result that holds a key, so that no reallocation leaves a copy of it behind.
 const RESULT_BYTES: usize = 32 * 1024;
@@ -60,11 +60,10 @@ impl Output {
     }
 
     /// Says why the command failed; as a JSON object under `--json`.
-    pub(crate) fn fault(self, fault: &Fault) {
-        if self.json {
-            self.note(fault.to_json());
-        } else {
-            self.note(fault);
+    pub(crate) fn failure(self, error: &Error) {
+        match serde_json::to_string(error) {
+            Ok(json) if self.json => self.note(json),
+            _ => self.note(error),
         }
     }
 }
@@ -103,8 +102,8 @@ impl Lines {
     }
 }
 
-pub(crate) fn not_written(error: &io::Error) -> Fault {
-    Fault::failed(
+pub(crate) fn not_written(error: &io::Error) -> Error {
+    Error::failed(
         format!("cannot write to standard output: {error}"),
         "check where standard output is sent to",
     )
@@ -121,7 +120,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// `text`, which others wrote, with every run of 40 or more key characters taken out: shorter than a key, a pepper or a digest.
 pub(crate) fn redact(text: &str) -> String {
-    without_runs(text, 40)
+    without_runs(text, 40, "_-")
 }
 
 /// `text` with every run taken out that may be a key, an imported one as well: these have 20 characters or more.
@@ -129,14 +128,14 @@ pub(crate) fn redact(text: &str) -> String {
 /// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs. No word or option of ours is
 /// as long.
 pub(crate) fn redact_typed(text: &str) -> String {
-    without_runs(text, 20)
+    without_runs(text, 20, "-._~+/=")
 }
 
-fn without_runs(text: &str, least: usize) -> String {
+fn without_runs(text: &str, least: usize, marks: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut run = String::new();
     for c in text.chars().chain(['\n']) {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
+        if c.is_ascii_alphanumeric() || marks.contains(c) {
             run.push(c);
             continue;
         }
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(redact(&key), "(redacted)");
         assert_eq!(redact("--persist-to <DIR>"), "--persist-to <DIR>");
         assert_eq!(
-            redact_typed("unexpected argument 'Zk3vQ9xLr2K7hVbT1mWc'"),
+            redact_typed("unexpected argument 'Zk3vQ9xLr/2K7h.VbT1m='"),
             "unexpected argument '(redacted)'"
         );
     }

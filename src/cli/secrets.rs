@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::args::PepperArgs;
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::places::{self, PlaceUri};
 use crate::wrangler_toml::WranglerToml;
 
@@ -120,7 +120,7 @@ pub(crate) fn peppers(args: &PepperArgs, config: &WranglerToml, remote: bool) ->
 
 fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {
     text.parse::<Pepper>().map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("the {which} from {source} {e}"),
             "use the text that the gate has as its secret, whole and unchanged",
         )
@@ -160,7 +160,7 @@ fn current_text(
     }
     if remote {
         // Not .dev.vars, because a key made with the local pepper is dead at the deployed gate.
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "there is no pepper for the deployed gate",
             format!(
                 "set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
@@ -169,7 +169,7 @@ fn current_text(
     }
     let file = DevVars::read(config.folder(), config.environment())?;
     file.and_then(|file| of_dev_vars(&file, "PEPPER")).ok_or_else(|| {
-        Fault::failed(
+        Error::failed(
             format!("there is no PEPPER in .dev.vars beside {}", config.name()),
             format!(
                 "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
@@ -184,7 +184,7 @@ fn of_dev_vars(file: &DevVars, name: &str) -> Option<(Zeroizing<String>, Source)
 
 fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {
     fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("cannot read the pepper file {}: {e}", file.display()),
             "name a readable file that holds the pepper alone",
         )
@@ -198,7 +198,7 @@ fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {
 fn named((text, place): (&'static str, &'static str)) -> Outcome<Option<(Zeroizing<String>, Source)>> {
     match (variable(text)?, variable(place)?) {
         (Some(_), Some(_)) => {
-            Err(Fault::usage(format!("{text} and {place} are both set"), "unset the one that is not meant"))
+            Err(Error::usage(format!("{text} and {place} are both set"), "unset the one that is not meant"))
         }
         (Some(found), None) => Ok(Some((found, Source::Variable(text)))),
         (None, Some(uri)) => held(&uri, place).map(Some),
@@ -209,12 +209,12 @@ fn named((text, place): (&'static str, &'static str)) -> Outcome<Option<(Zeroizi
 /// What the place holds; `named_by` is the option or variable that names it.
 fn held(uri: &str, named_by: &'static str) -> Outcome<(Zeroizing<String>, Source)> {
     let uri = PlaceUri::parse(uri)
-        .map_err(|fault| Fault::usage(format!("{named_by}: {}", fault.problem()), fault.remedy()))?;
+        .map_err(|error| Error::usage(format!("{named_by}: {}", error.problem()), error.remedy()))?;
     if let PlaceUri::Env { name } = &uri {
         NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
     }
     let text = places::open(&uri)?.look()?.text.ok_or_else(|| {
-        Fault::failed(
+        Error::failed(
             format!("{uri} holds nothing"),
             "put the text there that the gate has as its secret, whole and unchanged",
         )
@@ -228,7 +228,7 @@ fn variable(name: &str) -> Outcome<Option<Zeroizing<String>>> {
         Ok(text) if text.is_empty() => Ok(None),
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Fault::usage(
+        Err(env::VarError::NotUnicode(_)) => Err(Error::usage(
             format!("{name} is not UTF-8 text"),
             "use the text that the gate has as its secret, whole and unchanged",
         )),

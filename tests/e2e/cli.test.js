@@ -178,16 +178,20 @@ describe("the local KV", () => {
     });
     after(() => ill.remove());
 
-    const list = "`wrangler kv key list --prefix key/` failed for the local KV of `wrangler dev`: ";
+    /** A Node.js that does what the script says, in place of the one that opens the store. */
+    const withNode = (script) => writeFile(path.join(ill.folder, "node_modules", ".bin", "node"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+    const store = "cannot use the local KV of `wrangler dev`: ";
     for (const [name, script, args, said] of [
-      ["a store that may not be read", "echo \"✘ [ERROR] EACCES: permission denied, mkdir '/kv'\" >&2; exit 1", ["list"], `${list}EACCES: permission denied.*\n help: check wrangler.toml and the folder of the local store`],
-      ["an old Node.js", "echo '[ERROR] Wrangler requires at least Node.js v22' >&2; exit 1", ["list"], `${list}Wrangler requires.*\n help: wrangler needs Node.js 22 or later: \`npm ci\``],
-      ["a wrangler that says something else", "echo canary", ["list"], "`wrangler kv key list` printed something else than the expected JSON.*\n help: use the version of wrangler that package.json names"],
-      ["a wrangler that says something else of values", "echo '[]'", ["show", "000000000000"], "`wrangler kv bulk get` printed something else.*\n help: use the version of wrangler"],
-      ["a key that is not there", "echo '{}'", ["show", "000000000000"], "there is no key 000000000000 in the local KV.*\n help: see `keygate list`; keys of the deployed gate need `--remote`"],
+      ["a store that may not be read", `read line; echo '{"error":"EACCES: permission denied"}'`, ["list"], `${store}EACCES: permission denied\n help: check the folder of the local store`],
+      ["an old Node.js", `read line; echo '{"error":"Node.js 22 or later is needed, and this is 20.0.0"}'`, ["list"], `${store}Node.js 22.*\n help: wrangler needs Node.js 22 or later: \`npm ci\``],
+      ["a wrangler without Miniflare", `read line; echo '{"error":"Cannot find module miniflare"}'`, ["list"], `${store}Cannot find module.*\n help: use the version of wrangler that package.json names`],
+      ["a Miniflare that says something else", "read line; echo canary", ["list"], `${store}Miniflare answered something else.*\n help: use the version of wrangler that package.json names`],
+      ["a Miniflare that says something else of values", `read line; echo '{"answer":{"canary":1}}'`, ["show", "000000000000"], `${store}Miniflare answered something else.*\n help: use the version of wrangler`],
+      ["a process that ends", "echo 'out of memory' >&2; exit 1", ["list"], `${store}out of memory\n help: check the folder`],
+      ["a key that is not there", `read line; echo '{"answer":[null]}'`, ["show", "000000000000"], "there is no key 000000000000 in the local KV.*\n help: see `keygate list`; keys of the deployed gate need `--remote`"],
     ]) {
       test(name, async () => {
-        await writeFile(path.join(ill.folder, "node_modules", ".bin", "wrangler"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+        await withNode(script);
         const { stdout, stderr } = await ill.keygate(args, { status: 1 });
         assert.match(stderr, new RegExp(said));
         assert.ok(stdout === "" && !stderr.includes("canary"), stderr);
@@ -195,7 +199,7 @@ describe("the local KV", () => {
     }
 
     test("a write that failed may have been made: the key is named", async () => {
-      await writeFile(path.join(ill.folder, "node_modules", ".bin", "wrangler"), "#!/bin/sh\nexit 1\n", { mode: 0o700 });
+      await withNode("exit 1");
       const { stdout, stderr } = await ill.keygate(["issue", "--subject", "acme"], { status: 1 });
       assert.equal(stdout, "");
       assert.match(stderr, /it gave no reason; the record of key (\w{12}) may have been written.*\n help: look with `keygate show \1`/);

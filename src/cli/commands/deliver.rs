@@ -4,16 +4,25 @@
 //! the record dies by itself.
 
 use keygate_core::record::Record;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::entry::Entry;
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::output::printable;
 use crate::places::{self, Holder, Template};
 use crate::revision;
 use crate::rotation::{PROVISIONAL_SECS, Targets};
 use crate::store::{self, Store, Stored};
 use crate::time::utc;
+
+/// The secret stores that a key can be delivered to, as a dry run found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Deliverable<'d> {
+    subject: &'d str,
+    places: &'d [String],
+}
 
 /// The places of a first key, which can be written.
 pub(super) struct Delivery {
@@ -43,7 +52,7 @@ impl Delivery {
     pub(super) fn say_checked(&self, context: &Context, record: &Record) -> Outcome<()> {
         let places = self.names.join(", ");
         context.out.result(
-            &serde_json::json!({ "subject": record.subject.as_str(), "places": self.names }),
+            &Deliverable { subject: record.subject.as_str(), places: &self.names },
             format_args!(
                 "a key for {} can be delivered to {}\nnothing was written",
                 record.subject,
@@ -69,16 +78,16 @@ impl Delivery {
         let id = record.id;
         let mut first = record.clone();
         first.not_after = Some(short);
-        let ends = |fault: crate::fault::Fault| {
+        let ends = |error: crate::error::Error| {
             let remedy = format!(
                 "{}; then issue again with --overwrite. To keep key {id} instead, see `keygate show {id}` and give it another end with `keygate update {id} --expires WHEN`",
-                fault.remedy()
+                error.remedy()
             );
-            fault.and(format!("the record of key {id} ends by itself at {}", utc(short)), remedy)
+            error.and(format!("the record of key {id} ends by itself at {}", utc(short)), remedy)
         };
         let entry = Entry::of(&first, revision::next(store, None, operator))?;
         store::write_surely(store, &entry)
-            .map_err(|fault| if fault.is_unanswered() { ends(fault) } else { fault })?;
+            .map_err(|error| if error.is_unanswered() { ends(error) } else { error })?;
         self.targets.fill(key).map_err(ends)?;
         if record.not_after == Some(short) {
             return Ok(());

@@ -4,7 +4,7 @@
 pub(crate) mod aws_rotation_step;
 pub(crate) mod change;
 pub(crate) mod check;
-mod deliver;
+pub(crate) mod deliver;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;

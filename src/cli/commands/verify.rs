@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding as _};
+use clap::Args;
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, decide};
@@ -17,10 +18,10 @@ use keygate_core::response::{Cause, Denial};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::VerifyArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::imported::read_line;
 use crate::output::printable;
 use crate::percent::encoded;
@@ -28,12 +29,34 @@ use crate::secrets::pepper_texts;
 use crate::store::Store;
 use crate::wrangler_toml::WranglerToml;
 
+/// Say what the gate would answer to a key, which is read from standard input
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit code 0 when the gate would forward the request, 1 when not.\n\nExample:\n  keygate verify --path /v1/reports < key-file"
+)]
+pub(crate) struct VerifyArgs {
+    /// The request's method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The request's path
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// The client's address; without it a rule about addresses refuses
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
 /// Stands for the gate's own host, which decides nothing.
 const GATE: &str = "https://gate.invalid";
 
-/// The result, as `--json` prints it.
+/// What the gate would answer.
 #[derive(Serialize)]
-struct Judgement {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Judgement {
     permitted: bool,
     /// The status and code of the gate's answer; null where the origin answers.
     status: Option<u16>,
@@ -91,7 +114,7 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
 }
 
 fn joined<T: ToString>(faults: impl Iterator<Item = T>) -> String {
-    faults.map(|fault| fault.to_string()).collect::<Vec<_>>().join("; ")
+    faults.map(|error| error.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn judge(
@@ -185,7 +208,7 @@ fn check_path(path: &str) -> Outcome<()> {
     if as_sent {
         return Ok(());
     }
-    Err(Fault::usage(
+    Err(Error::usage(
         format!("--path `{}` is not a path as the gate is given it", printable(path)),
         "write it as a browser would send it: beginning with `/`, dot segments resolved, other than plain ASCII percent-encoded, without `#`",
     ))

@@ -11,7 +11,7 @@ use rustls::crypto::ring;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use crate::fault::Fault;
+use crate::error::Error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -84,8 +84,8 @@ fn is_unknown_host(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::HostNotFound) || error.to_string().contains("failed to lookup address")
 }
 
-/// The fault that a request without an answer amounts to.
-pub(crate) fn unreachable(doing: &str, peer: Peer<'_>, error: &ureq::Error) -> Fault {
+/// The error that a request without an answer amounts to.
+pub(crate) fn unreachable(doing: &str, peer: Peer<'_>, error: &ureq::Error) -> Error {
     let Peer { base, named_by, own_trust } = peer;
     let (problem, remedy) = match error {
         ureq::Error::Timeout(_) => (
@@ -112,5 +112,5 @@ pub(crate) fn unreachable(doing: &str, peer: Peer<'_>, error: &ureq::Error) -> F
         }
         _ => ("did not answer as HTTP wants it", format!("check {named_by} and HTTPS_PROXY")),
     };
-    Fault::failed(format!("{doing}: {base} {problem} ({error})"), remedy)
+    Error::failed(format!("{doing}: {base} {problem} ({error})"), remedy)
 }

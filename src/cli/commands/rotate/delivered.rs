@@ -2,6 +2,7 @@
 
 use keygate_core::key::KeyId;
 use keygate_core::record::Record;
+use serde::Serialize;
 
 use crate::args::RotateArgs;
 use crate::commands::issue::{Issued, Replaced, issued};
@@ -14,6 +15,22 @@ use crate::places::{Holder, PlaceUri, Template};
 use crate::rotation::{self, Finished, Journal, Notes, check_in_use, lifetime};
 use crate::store;
 use crate::time;
+
+/// A key that can be rotated, as a dry run found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rotatable<'r> {
+    id: &'r str,
+    places: &'r [String],
+}
+
+/// A rotation that was taken back.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Undone<'u> {
+    id: &'u str,
+    undone: bool,
+}
 
 /// Rotates one key.
 pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<()> {
@@ -32,7 +49,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
         check(context, &gate, &record, &uris)?;
         let places = names(&uris);
         return context.out.result(
-            &serde_json::json!({ "id": old.to_string(), "places": places }),
+            &Rotatable { id: old.as_str(), places: &places },
             format_args!("{old} can be rotated: {} can be written, and hold it where that can be seen\nnothing was written", places.join(", ")),
         );
     }
@@ -137,7 +154,7 @@ pub(super) fn undo(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<
 
 fn undone(context: &Context, old: &str) -> Outcome<()> {
     if context.out.is_json() {
-        context.out.result(&serde_json::json!({ "id": old, "undone": true }), "")?;
+        context.out.result(&Undone { id: old, undone: true }, "")?;
     }
     context.out.note(format_args!(
         "the rotation of key {old} is undone: the new key is revoked, and no place is left with that"

@@ -21,7 +21,8 @@ use crate::time::{Span, utc};
 
 /// What became of one key; as JSON under `--json`.
 #[derive(Debug, Serialize)]
-struct Row<'r> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Row<'r> {
     id: &'r str,
     subject: &'r str,
     /// rotated, failed or left

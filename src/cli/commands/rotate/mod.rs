@@ -1,8 +1,8 @@
 //! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
 
-mod delivered;
+pub(crate) mod delivered;
 mod gate;
-mod many;
+pub(crate) mod many;
 mod plain;
 
 use keygate_core::record::Record;

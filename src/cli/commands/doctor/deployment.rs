@@ -5,9 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cloudflare::{Api, Call, Permission};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::findings::{Findings, Level};
-use crate::percent::encoded;
 use crate::static_keys::STATIC_KEYS;
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
@@ -68,9 +67,10 @@ struct Rule {
 /// Cloudflare could not be asked, or refused.
 pub(crate) fn bindings(config: &WranglerToml, api: &Api, account: &str) -> Outcome<Vec<String>> {
     let name = config.worker_name().unwrap_or_default();
-    let answer = api.ask::<Settings>(Call {
+    let answer = api.ask::<Settings>(&Call {
         method: "GET",
-        path: &format!("/accounts/{account}/workers/scripts/{}/settings", encoded(&name).as_str()),
+        path: &["accounts", account, "workers", "scripts", &name, "settings"],
+        query: &[],
         body: None,
         needs: Permission::Scripts,
         doing: "cannot look at the deployed gate's secrets",
@@ -97,7 +97,7 @@ pub(crate) fn check_deployment(
         );
     };
     let mut check = Check { api, place: format!("the Worker {name}"), findings };
-    let script = format!("/accounts/{account}/workers/scripts/{}", encoded(&name).as_str());
+    let script = ["accounts", account, "workers", "scripts", &name];
     check.settings(&script, config, namespace);
     check.subdomain(&script);
     let zones = config.zones();
@@ -129,21 +129,29 @@ impl Check<'_> {
     }
 
     /// What stands at `path`; that it may not be looked at is a finding.
-    fn ask<T: DeserializeOwned>(&mut self, path: &str, needs: Permission, field: &str) -> Option<T> {
-        let call = Call { method: "GET", path, body: None, needs, doing: "not looked at" };
-        let answer: Outcome<_> = self.api.ask(call);
-        match answer {
+    fn ask<T: DeserializeOwned>(&mut self, path: &[&str], needs: Permission, field: &str) -> Option<T> {
+        self.ask_for(path, &[], needs, field)
+    }
+
+    fn ask_for<T: DeserializeOwned>(
+        &mut self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        needs: Permission,
+        field: &str,
+    ) -> Option<T> {
+        match self.api.ask(&Call { method: "GET", path, query, body: None, needs, doing: "not looked at" }) {
             Ok(answer) => answer.result,
-            Err(fault) => {
-                self.warn(field, fault.problem(), fault.remedy());
+            Err(error) => {
+                self.warn(field, error.problem(), error.remedy());
                 None
             }
         }
     }
 
-    fn settings(&mut self, script: &str, config: &WranglerToml, namespace: &str) {
+    fn settings(&mut self, script: &[&str], config: &WranglerToml, namespace: &str) {
         let Some(settings) =
-            self.ask::<Settings>(&format!("{script}/settings"), Permission::Scripts, "settings")
+            self.ask::<Settings>(&[script, &["settings"]].concat(), Permission::Scripts, "settings")
         else {
             return;
         };
@@ -190,9 +198,9 @@ impl Check<'_> {
         }
     }
 
-    fn subdomain(&mut self, script: &str) {
+    fn subdomain(&mut self, script: &[&str]) {
         let Some(subdomain) =
-            self.ask::<Subdomain>(&format!("{script}/subdomain"), Permission::Scripts, "workers_dev")
+            self.ask::<Subdomain>(&[script, &["subdomain"]].concat(), Permission::Scripts, "workers_dev")
         else {
             return;
         };
@@ -213,8 +221,8 @@ impl Check<'_> {
     }
 
     fn zone(&mut self, zone: &str, worker: &str) {
-        let path = format!("/zones?name={}", encoded(zone).as_str());
-        let Some(zones) = self.ask::<Vec<Zone>>(&path, Permission::Zones, zone) else {
+        let name = [("name", zone)];
+        let Some(zones) = self.ask_for::<Vec<Zone>>(&["zones"], &name, Permission::Zones, zone) else {
             return;
         };
         let Some(Zone { id }) = zones.first() else {
@@ -225,7 +233,7 @@ impl Check<'_> {
             );
         };
         if let Some(routes) =
-            self.ask::<Vec<Route>>(&format!("/zones/{id}/workers/routes"), Permission::Routes, "routes")
+            self.ask::<Vec<Route>>(&["zones", id, "workers", "routes"], Permission::Routes, "routes")
         {
             let ours: Vec<&Route> =
                 routes.iter().filter(|route| route.script.as_deref() == Some(worker)).collect();
@@ -240,7 +248,7 @@ impl Check<'_> {
                 self.error("routes", format!("the route {} fails open: past the daily quota of the free plan every request reaches the origin unchecked", route.pattern), "set the route to fail closed in the dashboard: Workers Routes, Edit, Request limit failure mode");
             }
         }
-        let rules = format!("/zones/{id}/rulesets/phases/http_request_cache_settings/entrypoint");
+        let rules = ["zones", id, "rulesets", "phases", "http_request_cache_settings", "entrypoint"];
         if let Some(ruleset) = self.ask::<Ruleset>(&rules, Permission::CacheRules, "cache rules") {
             let caches = |rule: &&Rule| {
                 rule.enabled

@@ -1,40 +1,39 @@
 //! What a command says when it cannot do its work: the problem, then the remedy.
 
-use core::fmt;
+use serde::Serialize;
 
 /// Why a command ended without doing its work.
 ///
 /// Neither text ever holds a key or a pepper: errors end up in terminals, logs and tickets.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    kind: Kind,
+#[derive(Debug, Serialize, thiserror::Error)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[error("error: {problem}\n help: {remedy}")]
+pub(crate) struct Error {
+    #[serde(skip)]
+    is_usage: bool,
     /// What was asked for may have been done all the same: no answer came.
+    #[serde(skip)]
     unanswered: bool,
+    #[serde(rename = "error")]
     problem: String,
     remedy: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Failed,
-    Usage,
-}
-
 /// The result of everything that can end a command.
-pub(crate) type Outcome<T> = Result<T, Fault>;
+pub(crate) type Outcome<T> = Result<T, Error>;
 
-impl Fault {
+impl Error {
     /// The world was not as needed: exit code 1.
     pub(crate) fn failed(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, unanswered: false, problem: problem.into(), remedy: remedy.into() }
+        Self { is_usage: false, unanswered: false, problem: problem.into(), remedy: remedy.into() }
     }
 
     /// The command line asks for something that cannot be: exit code 2, as for clap's own errors.
     pub(crate) fn usage(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, ..Self::failed(problem, remedy) }
+        Self { is_usage: true, ..Self::failed(problem, remedy) }
     }
 
-    /// The same fault, of something that may have been done all the same.
+    /// The same error, of something that may have been done all the same.
     pub(crate) fn unanswered(self) -> Self {
         Self { unanswered: true, ..self }
     }
@@ -44,14 +43,10 @@ impl Fault {
         self.unanswered
     }
 
-    /// The same fault, with what it brought about and what is to be done about that.
+    /// The same error, with what it brought about and what is to be done about that.
     pub(crate) fn and(self, consequence: impl AsRef<str>, remedy: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Failed,
-            unanswered: self.unanswered,
-            problem: format!("{}; {}", self.problem, consequence.as_ref()),
-            remedy: remedy.into(),
-        }
+        let problem = format!("{}; {}", self.problem, consequence.as_ref());
+        Self { is_usage: false, unanswered: self.unanswered, problem, remedy: remedy.into() }
     }
 
     /// What was wrong, without what to do about it.
@@ -64,22 +59,8 @@ impl Fault {
         &self.remedy
     }
 
-    /// What the process ends with.
+    /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-        }
-    }
-
-    /// The fault as one JSON object, for `--json`.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "error": self.problem, "remedy": self.remedy })
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\n help: {}", self.problem, self.remedy)
+        if self.is_usage { 2 } else { 1 }
     }
 }

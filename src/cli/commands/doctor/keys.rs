@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::findings::{Findings, Level};
-use crate::progress::Progress;
-use crate::standing::Standing;
+use crate::key_status::KeyStatus;
 use crate::static_keys::{OVERRIDDEN, OVERRIDDEN_REMEDY, StaticKeys};
-use crate::store::{Listed, Store};
+use crate::store::{self, Listed, Store};
 use crate::time::utc;
 
 const DAY_SECS: u64 = 24 * 60 * 60;
@@ -32,27 +30,21 @@ pub(crate) fn check_keys(
     now: UnixSeconds,
     findings: &mut Findings,
 ) -> Outcome<()> {
-    let progress = Progress::counting("looked at", None);
     let mut check = Check {
         place: store.place().to_owned(),
         peppers,
         static_keys,
         now,
         findings,
-        foreign: BTreeMap::new(),
+        unknown: BTreeMap::new(),
         without_pepper: 0,
     };
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
-        for (listed, entry) in page.iter().zip(store.entries(&names)?) {
-            if let Some(entry) = entry {
-                check.entry(listed, &entry.value, store.is_remote());
-            }
+    store::each_entry(store, "looked at", &mut |_, listed, stored| {
+        if let Some(stored) = stored {
+            check.entry(listed, &stored.value);
         }
-        progress.add(names.len());
         Ok(())
     })?;
-    progress.finish();
     if check.without_pepper > 0 {
         check.findings.advise(
             Level::Warning,
@@ -62,7 +54,7 @@ pub(crate) fn check_keys(
             "`keygate pepper apply` gives them digests with the pepper; deploy this version of the gate first",
         );
     }
-    for (pepper, count) in check.foreign {
+    for (pepper, count) in check.unknown {
         findings.advise(
             Level::Error,
             store.place(),
@@ -81,26 +73,21 @@ struct Check<'c> {
     now: UnixSeconds,
     findings: &'c mut Findings,
     /// How many keys in use depend on each unknown pepper.
-    foreign: BTreeMap<String, usize>,
+    unknown: BTreeMap<String, usize>,
     /// How many imported keys in use have a digest without one.
     without_pepper: usize,
 }
 
 impl Check<'_> {
-    fn entry(&mut self, listed: &Listed, value: &str, has_revision: bool) {
-        let id = listed.id();
-        let record = match id
-            .parse::<KeyId>()
-            .map_err(|e| e.to_string())
-            .and_then(|id| Record::parse_entry(id, value).map_err(|fault| fault.to_string()))
-        {
+    fn entry(&mut self, listed: &Listed, value: &str) {
+        let record = match listed.record(value) {
             Ok(record) => record,
             Err(problem) => {
-                return self.say(Level::Error, &listed.name, format!("is not a valid record: {problem}; the gate answers 503 for this key"), "correct the entry (docs/record.schema.json), or overwrite it with a record that is revoked");
+                return self.say(Level::Error, &listed.name, format!("{problem}; the gate answers 503 for this key"), "correct the entry (docs/record.schema.json), or overwrite it with a record that is revoked");
             }
         };
         let stale = !listed.metadata.as_ref().is_some_and(|metadata| metadata.agrees_with(&record));
-        if stale && has_revision {
+        if stale {
             self.say(
                 Level::Warning,
                 &listed.name,
@@ -112,7 +99,7 @@ impl Check<'_> {
         if self.static_keys.overrides(&record) {
             self.say(Level::Warning, &listed.name, OVERRIDDEN.to_owned(), OVERRIDDEN_REMEDY);
         }
-        if Standing::of(record.state, record.not_before, record.not_after, self.now) == Standing::Active {
+        if KeyStatus::of_record(&record, self.now) == KeyStatus::Active {
             self.in_use(&listed.name, &record);
         }
     }
@@ -145,7 +132,7 @@ impl Check<'_> {
         };
         let pepper = pepper.to_string();
         if !self.peppers.is_empty() && !self.peppers.contains(&pepper) {
-            *self.foreign.entry(pepper).or_default() += 1;
+            *self.unknown.entry(pepper).or_default() += 1;
         }
     }
 
@@ -161,23 +148,13 @@ mod tests {
     use crate::findings::{Findings, Level};
     use crate::static_keys::StaticKeys;
     use crate::store::Store as _;
-    use crate::store::fake::FakeStore;
-    use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
+    use crate::store::fake::{self, FakeStore, at};
     use keygate_core::record::{Record, State};
-    use keygate_core::time::UnixSeconds;
 
     const NOW: u64 = 1000 * DAY_SECS;
 
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
     fn record(change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(NOW));
+        let mut record = fake::record(|r| r.created = at(NOW));
         change(&mut record);
         record
     }

@@ -10,7 +10,6 @@ use keygate_core::record::{Bounded, Meta, Record};
 use keygate_core::time::UnixSeconds;
 use zeroize::Zeroizing;
 
-use crate::entry;
 use crate::import::{Candidate, Rules};
 use crate::imported;
 use crate::time::When;
@@ -30,6 +29,9 @@ pub(super) const FIELDS: [&str; 11] = [
     "not_after",
 ];
 
+/// The fields that hold several texts.
+pub(super) const LISTS: [&str; 2] = ["scopes", "ips"];
+
 /// What the gate will compare a presented key with.
 // Absent on purpose: Debug.
 enum Credential {
@@ -40,7 +42,7 @@ enum Credential {
 /// What a source says of one key. Empty texts are as good as none.
 // Absent on purpose: Debug; it may hold a key.
 #[derive(Default)]
-pub(crate) struct Foreign {
+pub(crate) struct ImportedRow {
     credential: Option<Credential>,
     texts: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<String>>,
@@ -48,7 +50,7 @@ pub(crate) struct Foreign {
     meta: BTreeMap<String, String>,
 }
 
-impl Foreign {
+impl ImportedRow {
     /// Takes one field in.
     ///
     /// # Errors
@@ -134,7 +136,7 @@ impl Foreign {
         record.plan = plan.map(|plan| parsed("plan", plan.parse::<Plan>())).transpose()?;
         record.meta = parsed("meta", Meta::try_from(self.meta.clone()))?;
         if let Some(state) = text("state") {
-            record.state = entry::parse_state(state).ok_or("`state` is not active, disabled or revoked")?;
+            record.state = state.parse().map_err(|_| "`state` is not active, disabled or revoked")?;
         }
         record.not_before = moment("not_before").and_then(|when| when.from(rules.now));
         let end = moment("not_after").or(rules.expires);
@@ -165,7 +167,7 @@ fn key(text: &str, rules: &Rules) -> Result<ImportedKey, String> {
     if text.starts_with("$secret://") || text.starts_with("$env://") || text.starts_with("{vault://") {
         return Err("is a reference to a secret, not a key; put the key in its place".to_owned());
     }
-    imported::import(text, &rules.prefix, rules.allow_weak).map_err(|fault| fault.problem().to_owned())
+    imported::import(text, &rules.prefix, rules.allow_weak).map_err(|error| error.problem().to_owned())
 }
 
 /// A SHA-256 in hex, base64 or base64url (padded or not), or as it stands in a record.
@@ -206,7 +208,7 @@ fn time(text: &str) -> Result<When, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Foreign, Rules, sha256, time};
+    use super::{ImportedRow, Rules, sha256, time};
     use crate::time::When;
     use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding as _};
     use keygate_core::key::KeyPrefix;
@@ -228,9 +230,9 @@ mod tests {
         }
     }
 
-    fn foreign(fields: &[(&str, &str)]) -> Result<Foreign, String> {
-        let mut foreign = Foreign::default();
-        fields.iter().try_for_each(|(field, text)| foreign.set(field, text)).map(|()| foreign)
+    fn imported(fields: &[(&str, &str)]) -> Result<ImportedRow, String> {
+        let mut imported = ImportedRow::default();
+        fields.iter().try_for_each(|(field, text)| imported.set(field, text)).map(|()| imported)
     }
 
     const KEY: &str = "Zk3vQ9xLr2K7hVbT1mWcQq";
@@ -244,7 +246,7 @@ mod tests {
             ("not_after", "2000"),
             ("meta.team", "x"),
         ];
-        let made = foreign(&fields).unwrap().candidate(&rules()).unwrap();
+        let made = imported(&fields).unwrap().candidate(&rules()).unwrap();
         assert_eq!(made.record.scopes.as_slice().len(), 1);
         assert_eq!(made.record.ips.unwrap().as_slice().len(), 2);
         assert_eq!(made.record.not_after, UnixSeconds::new(2000));
@@ -263,7 +265,7 @@ mod tests {
             (&[("key", KEY), ("subject", "two words")], "`subject` has not the form"),
             (&[("key", KEY), ("subject", "acme"), ("state", "on")], "`state` is not"),
         ] {
-            let Err(problem) = foreign(fields).unwrap().candidate(&rules()) else { panic!("{said}") };
+            let Err(problem) = imported(fields).unwrap().candidate(&rules()) else { panic!("{said}") };
             assert!(problem.contains(said), "{problem}");
             assert!(!problem.contains(KEY) && !problem.contains("Zk3v"), "{problem}");
         }
@@ -274,8 +276,8 @@ mod tests {
             ("not_after", "1764000000000"),
             (KEY, "x"),
         ] {
-            let mut foreign = foreign(&[("key", KEY)]).unwrap();
-            let problem = foreign.set(field, text).unwrap_err();
+            let mut imported = imported(&[("key", KEY)]).unwrap();
+            let problem = imported.set(field, text).unwrap_err();
             assert!(!problem.contains(KEY), "{problem}");
         }
     }
@@ -285,7 +287,7 @@ mod tests {
         let candidate = |now: u64| {
             let mut rules = rules();
             rules.now = UnixSeconds::new(now).unwrap();
-            foreign(&[("key", KEY), ("subject", "a"), ("not_after", "1h")])
+            imported(&[("key", KEY), ("subject", "a"), ("not_after", "1h")])
                 .unwrap()
                 .candidate(&rules)
                 .unwrap()
@@ -311,7 +313,7 @@ mod tests {
 
         #[test]
         fn no_field_makes_the_parsers_panic(field in "[a-z0-9._]{0,12}|key|sha256|ips|not_after", text in ".{0,80}") {
-            let _ = foreign(&[("subject", "a"), (&field, &text)]).map(|foreign| foreign.candidate(&rules()).is_ok());
+            let _ = imported(&[("subject", "a"), (&field, &text)]).map(|imported| imported.candidate(&rules()).is_ok());
         }
 
         #[test]

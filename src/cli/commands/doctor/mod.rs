@@ -1,18 +1,35 @@
 //! `keygate doctor`: is the gate deployed as it is meant to be, and do its keys want a hand?
 
+pub(crate) mod deployment;
+mod keys;
+mod settings;
+
 use std::process::ExitCode;
 
+use clap::Args;
 use keygate_core::key::pepper::Pepper;
 
-use crate::args::{DoctorArgs, PepperArgs};
-use crate::check_policy::check_policy;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare::{self, Api};
+use crate::commands::check::policy::check_policy;
+use crate::commands::doctor::deployment::check_deployment;
+use crate::commands::doctor::keys::check_keys;
+use crate::commands::doctor::settings::check_settings;
 use crate::context::{self, Context};
-use crate::doctor::{check_deployment, check_keys, check_settings};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::findings::Findings;
 use crate::secrets;
 use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
+
+/// Look at wrangler.toml, the keys and (with --remote) the deployment, and say what is wrong with the remedy
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"
+)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 /// Looks at the gate.
 pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {

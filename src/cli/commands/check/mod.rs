@@ -1,18 +1,34 @@
 //! `keygate check`: is what is written what the gate will read?
 
+pub(crate) mod policy;
+mod records;
+mod routes;
+
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::args::CheckArgs;
-use crate::check_policy::check_policy;
-use crate::check_records::check_records;
-use crate::check_routes::check_routes;
+use clap::Args;
+
+use crate::commands::check::policy::check_policy;
+use crate::commands::check::records::check_records;
+use crate::commands::check::routes::check_routes;
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::findings::Findings;
 use crate::wrangler_toml::WranglerToml;
+
+/// Check wrangler.toml's policy, and files of records
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml is read as wrangler.toml. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
+)]
+pub(crate) struct CheckArgs {
+    /// wrangler.toml files and files of records
+    #[arg(value_name = "FILES")]
+    files: Vec<PathBuf>,
+}
 
 /// Checks the files.
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
@@ -60,7 +76,7 @@ fn text(path: &Path) -> Outcome<String> {
         fs::read_to_string(path)
     };
     read.map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("cannot read {}: {e}", path.display()),
             "name readable files that hold JSON, or `-` for standard input",
         )

@@ -1,27 +1,30 @@
-//! What a record amounts to at one moment.
+//! The effective status of a key at one moment.
 
 use clap::ValueEnum;
-use keygate_core::record::State;
+use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 /// Whether the gate takes a key now, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Standing {
-    /// The gate takes it.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum KeyStatus {
+    /// The gate accepts it.
     Active,
-    /// Its time has not come.
+    /// The key is not valid yet.
+    // Not to be chosen: the metadata of an entry, which `list` filters by, does not tell.
+    #[value(skip)]
     Pending,
-    /// Its time is over.
+    /// The key has expired.
     Expired,
-    /// It is switched off, and can be switched on.
+    /// The gate refuses it until it is enabled again.
     Disabled,
-    /// It is refused for good.
+    /// The gate refuses it for good.
     Revoked,
 }
 
-impl Standing {
+impl KeyStatus {
     /// In the gate's order: state, then time.
     pub(crate) fn of(
         state: State,
@@ -38,6 +41,11 @@ impl Standing {
         }
     }
 
+    /// The status of a key by its record.
+    pub(crate) fn of_record(record: &Record, now: UnixSeconds) -> Self {
+        Self::of(record.state, record.not_before, record.not_after, now)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -51,24 +59,24 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::Standing;
+    use super::KeyStatus;
     use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
 
     #[test]
-    fn a_key_is_good_from_its_first_second_to_the_one_before_its_end() {
+    fn a_key_is_valid_from_its_first_second_to_the_one_before_its_expiry() {
         let at = |seconds| UnixSeconds::new(seconds).unwrap();
-        let standing = |state, now| Standing::of(state, Some(at(10)), Some(at(20)), at(now));
+        let status = |state, now| KeyStatus::of(state, Some(at(10)), Some(at(20)), at(now));
         for (state, now, expected) in [
-            (State::Active, 9, Standing::Pending),
-            (State::Active, 10, Standing::Active),
-            (State::Active, 19, Standing::Active),
-            (State::Active, 20, Standing::Expired),
-            (State::Disabled, 20, Standing::Disabled),
-            (State::Revoked, 20, Standing::Revoked),
+            (State::Active, 9, KeyStatus::Pending),
+            (State::Active, 10, KeyStatus::Active),
+            (State::Active, 19, KeyStatus::Active),
+            (State::Active, 20, KeyStatus::Expired),
+            (State::Disabled, 20, KeyStatus::Disabled),
+            (State::Revoked, 20, KeyStatus::Revoked),
         ] {
-            assert_eq!(standing(state, now), expected, "{state:?} at {now}");
+            assert_eq!(status(state, now), expected, "{state:?} at {now}");
         }
-        assert_eq!(Standing::of(State::Active, None, None, at(0)), Standing::Active);
+        assert_eq!(KeyStatus::of(State::Active, None, None, at(0)), KeyStatus::Active);
     }
 }

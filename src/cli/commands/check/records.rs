@@ -11,7 +11,7 @@ use crate::findings::{Findings, Level};
 
 /// Checks the text of one file.
 pub(crate) fn check_records(file: &str, text: &str, findings: &mut Findings) {
-    let fault = match serde_json::from_str::<Value>(text) {
+    let error = match serde_json::from_str::<Value>(text) {
         Ok(Value::Array(list)) if is_bulk(&list) => return check_bulk(file, &list, findings),
         // The text, not the value: a field that is written twice is lost in the value.
         Ok(Value::Array(_)) => Record::parse_list(text).err(),
@@ -22,8 +22,8 @@ pub(crate) fn check_records(file: &str, text: &str, findings: &mut Findings) {
         }
         Err(e) => return findings.add(Level::Error, file, ".", format!("is not JSON: {e}")),
     };
-    if let Some(fault) = fault {
-        findings.add(Level::Error, file, fault.field(), fault.problem());
+    if let Some(error) = error {
+        findings.add(Level::Error, file, error.field(), error.problem());
     }
 }
 
@@ -62,12 +62,12 @@ fn check_entry(file: &str, at: usize, entry: &Entry, findings: &mut Findings) {
     };
     let record = match Record::parse_entry(id, &entry.value) {
         Ok(record) => record,
-        Err(fault) => {
-            let field = match fault.field() {
+        Err(error) => {
+            let field = match error.field() {
                 "." => format!("[{at}].value"),
                 field => format!("[{at}].value.{field}"),
             };
-            return findings.add(Level::Error, file, field, fault.problem());
+            return findings.add(Level::Error, file, field, error.problem());
         }
     };
     let field = format!("[{at}].metadata");

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::output::{printable, redact};
 
 /// An element of `errors` in an answer.
 #[derive(Debug, Deserialize)]
-pub(super) struct Said {
+pub(super) struct ApiError {
     #[serde(default)]
     pub(super) code: u64,
     #[serde(default)]
@@ -40,8 +40,8 @@ impl Permission {
     }
 }
 
-/// The fault that an answer amounts to.
-pub(super) fn refusal(status: u16, said: &[Said], needs: Permission, doing: &str) -> Fault {
+/// The error that an answer amounts to.
+pub(super) fn refusal(status: u16, said: &[ApiError], needs: Permission, doing: &str) -> Error {
     let words = words(status, said);
     let has = |codes: &[u64]| said.iter().any(|said| codes.contains(&said.code));
     let permission = needs.name();
@@ -89,11 +89,11 @@ pub(super) fn refusal(status: u16, said: &[Said], needs: Permission, doing: &str
             format!("see what it said; the token needs the permission {permission}"),
         ),
     };
-    Fault::failed(format!("{doing}: {problem} ({words})"), remedy)
+    Error::failed(format!("{doing}: {problem} ({words})"), remedy)
 }
 
 /// What Cloudflare said, short and harmless. It has no reason to repeat the token; nor is it given the chance.
-fn words(status: u16, said: &[Said]) -> String {
+fn words(status: u16, said: &[ApiError]) -> String {
     const LONGEST: usize = 160;
     let mut words = format!("status {status}");
     for said in said.iter().take(2) {
@@ -106,10 +106,10 @@ fn words(status: u16, said: &[Said]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Permission, Said, refusal};
+    use super::{ApiError, Permission, refusal};
 
-    fn fault(status: u16, code: u64, message: &str) -> String {
-        let said = Said { code, message: message.to_owned() };
+    fn error(status: u16, code: u64, message: &str) -> String {
+        let said = ApiError { code, message: message.to_owned() };
         refusal(status, &[said], Permission::KvWrite, "cannot write").to_string()
     }
 
@@ -126,16 +126,16 @@ mod tests {
             (502, 0, "cloudflarestatus.com"),
             (418, 1, "Cloudflare refused the request"),
         ] {
-            let fault = fault(status, code, "said");
-            assert!(fault.contains(part), "{fault}");
+            let error = error(status, code, "said");
+            assert!(error.contains(part), "{error}");
         }
     }
 
     #[test]
     fn what_cloudflare_says_cannot_show_a_token_or_steer_a_terminal() {
         let token = "Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc";
-        let fault = fault(400, 1, &format!("bad `{token}` \u{1b}[2J{}", "é".repeat(1000)));
-        assert!(!fault.contains(token) && !fault.contains('\u{1b}'), "{fault}");
-        assert!(fault.len() < 700, "{fault}");
+        let error = error(400, 1, &format!("bad `{token}` \u{1b}[2J{}", "é".repeat(1000)));
+        assert!(!error.contains(token) && !error.contains('\u{1b}'), "{error}");
+        assert!(error.len() < 700, "{error}");
     }
 }

@@ -16,12 +16,12 @@ pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> bo
     match &policy {
         Ok(policy) => check_bindings(config, policy, findings),
         Err(faults) => {
-            for fault in faults.iter() {
-                let field = match fault.field() {
+            for error in faults.iter() {
+                let field = match error.field() {
                     "vars" => config.place("vars"),
                     field => config.place(&format!("vars.{field}")),
                 };
-                findings.add(Level::Error, file, field, fault.problem());
+                findings.add(Level::Error, file, field, error.problem());
             }
         }
     }
