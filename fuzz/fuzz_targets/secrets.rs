@@ -49,7 +49,8 @@ fn read(texts: &SecretValues<'_>, secrets: &Secrets) {
         assert!(secret.is_empty() || !debug.contains(secret), "a secret is shown");
     }
     let other = alone.origin_authorization.map(|_| "another");
-    let other = Secrets::parse(&SecretValues { origin_authorization: other, ..alone }).expect("it is a value");
+    let other =
+        Secrets::parse(&SecretValues { origin_authorization: other, ..alone }).expect("it is a value");
     assert_eq!(format!("{other:?}"), debug, "what is shown depends on a secret");
 
     let named: Vec<KeyId> = words(texts.denied_ids).filter_map(|word| word.parse::<KeyId>().ok()).collect();
