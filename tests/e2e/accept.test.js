@@ -27,13 +27,13 @@ describe("cases 2, 4, 5, 9: a valid key is accepted by", () => {
     ["X-API-Key with blanks around it", "gate", (key) => ({ headers: { "X-API-Key": ` \t${key}\t ` } })],
     ["bEaReR and a tab", "gate", (key) => ({ headers: { Authorization: `bEaReR\t${key}` } })],
     ["X-API-Key and Bearer, the same key (case 9)", "gate", (key) => ({ key, headers: { "X-API-Key": key } })],
-    ["X-API-Key beside an empty Authorization", "gate", (key) => ({ headers: { Authorization: "", "X-API-Key": key } })],
+    ["X-API-Key and an empty Authorization", "gate", (key) => ({ headers: { Authorization: "", "X-API-Key": key } })],
     ["a header of the configuration's own", "everywhere", (key) => ({ headers: { "X-Token": key } })],
     ["Basic, as the password", "everywhere", (key) => ({ headers: { Authorization: basic("anyone", key) } })],
     ["Basic, as the user of an empty password", "everywhere", (key) => ({ headers: { Authorization: basic(key, "") } })],
     ["the query", "everywhere", (key) => ({ target: `/v1/things?api_key=${key}` })],
     ["the query, under a percent-encoded name (case 17)", "everywhere", (key) => ({ target: `/v1/things?%61pi%5Fkey=${key}` })],
-    ["all places at once, the same key", "everywhere", (key) => ({ key, target: `/v1/things?api_key=${key}`, headers: { "X-Token": key } })],
+    ["every credential source at once, the same key", "everywhere", (key) => ({ key, target: `/v1/things?api_key=${key}`, headers: { "X-Token": key } })],
   ];
   for (const [name, gate, request] of rows) {
     test(name, async () => {
@@ -159,7 +159,7 @@ describe("ORIGIN_AUTHORIZATION replaces what the client sent", () => {
   const rows = [
     ["a key by Bearer", (key) => ({ key })],
     ["a key by X-API-Key", (key) => ({ headers: { "X-API-Key": key } })],
-    ["a foreign Authorization beside the key", (key) => ({ headers: { Authorization: "Basic dTpw", "X-API-Key": key } })],
+    ["another scheme's Authorization, and the key", (key) => ({ headers: { Authorization: "Basic dTpw", "X-API-Key": key } })],
   ];
   for (const [name, request] of rows) {
     test(name, async () => {

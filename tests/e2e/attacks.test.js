@@ -50,7 +50,7 @@ describe("no framing of a message smuggles in a second request:", () => {
     ["a folded line", `GET /v1/x HTTP/1.1\n${HEAD}\nX-A: b\n X-Keygate-Subject: root\n\n`, []],
     ["no Host", `GET /v1/x HTTP/1.1\nAuthorization: Bearer KEY\n\n`, []],
     ["HTTP/0.9", `GET /public/x\n\n`, []],
-    ["trailers that claim a holder", `POST /v1/x HTTP/1.1\n${HEAD}\nTransfer-Encoding: chunked\nTrailer: X-Keygate-Subject\nConnection: close\n\n3\nabc\n0\nX-Keygate-Subject: root\nX-Keygate-Scopes: admin\n\n`, ["POST /v1/x"]],
+    ["trailers that claim an identity", `POST /v1/x HTTP/1.1\n${HEAD}\nTransfer-Encoding: chunked\nTrailer: X-Keygate-Subject\nConnection: close\n\n3\nabc\n0\nX-Keygate-Subject: root\nX-Keygate-Scopes: admin\n\n`, ["POST /v1/x"]],
     ["an upgrade to HTTP/2", `GET /v1/x HTTP/1.1\n${HEAD}\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n\n`, ["GET /v1/x"]],
     ["an upgrade to HTTP/2 or a WebSocket", `GET /v1/x HTTP/1.1\n${HEAD}\nConnection: Upgrade\nUpgrade: h2c, websocket\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\nSec-WebSocket-Version: 13\n\n`, ["GET /v1/x"]],
   ];
@@ -126,7 +126,7 @@ describe("on a public route nothing that could be a key is forwarded:", () => {
   const basic = (text) => `Basic ${Buffer.from(text).toString("base64")}`;
   for (const [name, make] of [
     ["two lines of X-API-Key", (key) => [["X-API-Key", key], ["X-API-Key", key]]],
-    ["different keys in two places", (key) => [["X-API-Key", key], ["Authorization", `Bearer ${makeKey().key}`]]],
+    ["different keys in two credential sources", (key) => [["X-API-Key", key], ["Authorization", `Bearer ${makeKey().key}`]]],
     ["a key within another scheme", (key) => [["Authorization", `Custom token="${key}"`]]],
     ["a key in Basic, as the user", (key) => [["Authorization", basic(`${key}:`)]]],
     ["a key in Basic, as part of a password", (key) => [["Authorization", basic(`user:x${key}y`)]]],

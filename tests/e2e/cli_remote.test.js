@@ -102,7 +102,7 @@ describe("each mistake has a message that says what to do", () => {
     ["an account's name", { args: ["--account", "acme"], status: 2 }, /--account is not an id of Cloudflare's.*\n help: copy the id/],
     ["another namespace", { args: ["--namespace", "c".repeat(32)] }, /no such KV namespace.*\n help: .*wrangler kv namespace list/],
     ["a base URL in the clear", { env: { CLOUDFLARE_API_BASE_URL: "http://api.example.com" }, status: 2 }, /not the address of an API.*\n help: unset it/],
-    ["a time that is none", { env: { KEYGATE_API_TIMEOUT: "soon" }, status: 2 }, /KEYGATE_API_TIMEOUT is not a number of seconds.*\n help: unset it/],
+    ["a timeout that is not a number", { env: { KEYGATE_API_TIMEOUT: "soon" }, status: 2 }, /KEYGATE_API_TIMEOUT is not a number of seconds.*\n help: unset it/],
     ["nobody at the base URL", { env: { CLOUDFLARE_API_BASE_URL: "http://127.0.0.1:9/v4" } }, /cannot be reached.*\n help: check the network/],
     ["no TLS at the base URL", { tls: true }, /does not prove who it is.*\n help: check this machine's clock/],
   ];

@@ -106,7 +106,7 @@ describe("before anything is written, each secret store is checked:", () => {
     ["a folder that is not there", async () => place("no/where"), /cannot write beside .*no\/where.*\n help: make its folder/],
     ["a file that others read", async (old) => (await put("x", old.key), await chmod(at("x"), 0o644), place("x")), /may be read by others/],
     ["a link", async (old) => (await put("real", old.key), await symlink(at("real"), at("x")), place("x")), /is a symbolic link\n help: name the file that it leads to/],
-    ["a place that is named twice", async () => place("a"), /is given twice/, 2],
+    ["a secret store that is named twice", async () => place("a"), /is given twice/, 2],
     ["a variable", async () => ["--to", "env:PATH"], /can be read, not written/, 2],
     ["a manager that is not built in, or not there", async () => ["--to", "vault:secret/x#y"], /vault/i, null],
   ];

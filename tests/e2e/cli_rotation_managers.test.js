@@ -251,7 +251,7 @@ describe("before anything is written, each secret store is checked:", () => {
       ...[{ VAULT_TOKEN: () => bao.token(`path "secret/data/apps/*" { capabilities = ["read"] }`) }, /the token may not update it \(it may: read\)[\s\S]*give its policy `path/],
     ],
     ["a rotation of AWS's own", () => pendingElsewhere(), {}, /a rotation of it has not ended: version \S+ is AWSPENDING/],
-    ["nobody who may ask Key Vault", () => MANAGERS.azure.hold("x"), { AZURE_CLIENT_SECRET: () => "wrong" }, /there is no token from Azure/],
+    ["credentials that Key Vault refuses", () => MANAGERS.azure.hold("x"), { AZURE_CLIENT_SECRET: () => "wrong" }, /there is no token from Azure/],
   ];
 
   async function pendingElsewhere() {

@@ -150,11 +150,11 @@ describe("each mistake has a message that says what to do", () => {
     ["a token that may nothing at all", { token: () => noDefault }, /does not know the token.*status 403/],
     ["a field that is not there", { uri: "vault:secret/gate#absent" }, /vault:secret\/gate#absent holds nothing.*put the text there/],
     ["a secret that is not there", { uri: "vault:secret/absent#pepper" }, /holds nothing/],
-    ["a field that is no text", { uri: "vault:secret/gate#number" }, /the field is no text.*JSON string/],
+    ["a field that is not a string", { uri: "vault:secret/gate#number" }, /the field is no text.*JSON string/],
     ["an engine that is not there", { uri: "vault:absent/gate#pepper" }, /no KV version 2 engine at absent\/.*vault secrets list/],
     ["an engine of version 1", { uri: "vault:old/gate#pepper" }, /an engine of type kv version 1.*vault secrets list -detailed/],
     ["an engine of another kind", { uri: "vault:sys/gate#pepper" }, /an engine of type system/],
-    ["no place", { uri: "vault:gate", status: 2 }, /--pepper-from: this names no place.*use vault:MOUNT\/PATH#FIELD/],
+    ["a URI without a field", { uri: "vault:gate", status: 2 }, /--pepper-from: this names no place.*use vault:MOUNT\/PATH#FIELD/],
   ];
   for (const [name, { uri = "vault:secret/gate#pepper", env = {}, token, status = 1 }, said] of mistakes) {
     test(name, async () => {

@@ -90,7 +90,7 @@ describe("cases 30, 58: fifty requests in flight while the store", () => {
     ["errors", "store", () => (harness.store.mode = "fail"), unavailable],
     ["hangs", "hasty", () => (harness.store.mode = "hang"), unavailable],
     ["resets its connections", "store", () => (harness.store.mode = "reset"), unavailable],
-    ["holds bytes that are no text", "store", all(() => Buffer.from([0xff, 0x00, 0x80, 0xfe])), unreadable],
+    ["holds bytes that are not UTF-8", "store", all(() => Buffer.from([0xff, 0x00, 0x80, 0xfe])), unreadable],
     ["holds compressed records", "store", all((record) => gzipSync(JSON.stringify(record))), unreadable],
     ["holds truncated JSON", "store", all((record) => JSON.stringify(record).slice(0, -3)), unreadable],
     ["holds records of wrong types", "store", json({ state: 1, scopes: {}, not_after: "never" }), unreadable],
@@ -127,8 +127,8 @@ describe("case 61: fifty requests in flight while the origin", () => {
     ["is down", "orphan", undefined, "origin_unreachable"],
     ["resets before it answers", "origin", (incoming) => incoming.socket.resetAndDestroy(), "origin_unreachable"],
     ["closes before it answers", "origin", (incoming) => incoming.socket.destroy(), "origin_unreachable"],
-    ["answers what is no HTTP", "origin", (incoming) => incoming.socket.end("\x16\x03\x01 hello\r\n\r\n"), "origin_unreachable"],
-    ["resets within its headers", "origin", (incoming) => incoming.socket.write("HTTP/1.1 200 OK\r\nX-Origin: y", () => incoming.socket.resetAndDestroy()), "origin_unreachable"],
+    ["answers with bytes that are not HTTP", "origin", (incoming) => incoming.socket.end("\x16\x03\x01 hello\r\n\r\n"), "origin_unreachable"],
+    ["resets in the middle of its headers", "origin", (incoming) => incoming.socket.write("HTTP/1.1 200 OK\r\nX-Origin: y", () => incoming.socket.resetAndDestroy()), "origin_unreachable"],
     ["stalls", "impatient", () => new Promise(() => {}), "origin_timeout"],
   ];
   for (const [name, gate, answer, code] of rows) {

@@ -44,7 +44,7 @@ describe("a line is refused by the schema when it", () => {
   };
   const line = (changes) => JSON.stringify({ ...sound, ...changes });
   const rows = [
-    ["has a field more", line({ key: "x" })],
+    ["has an additional field", line({ key: "x" })],
     ["has no time", line({ time: undefined })],
     ["has a local time", line({ time: "2026-11-17T08:00:00.000+01:00" })],
     ["has a query", line({ path: "/v1?x=1" })],
@@ -52,12 +52,12 @@ describe("a line is refused by the schema when it", () => {
     ["has another event's status", line({ status: 403 })],
     ["has another event's level", line({ level: "error" })],
     ["has an unknown event", line({ event: "authn_fail" })],
-    ["has a key in place of its id", line({ key_id: makeKey().key })],
+    ["has a key instead of its id", line({ key_id: makeKey().key })],
     ["has a line break", `${line({})}\n`],
     ["has more than ASCII", line({ user_agent: "é" })],
     ["has a reason that is too long", line({ reason: "x".repeat(5000) })],
-    ["is no JSON", "hello"],
-    ["is no object", "1"],
+    ["is not JSON", "hello"],
+    ["is not an object", "1"],
   ];
   test("the unchanged line is accepted", () => assert.ok(isDocumented(line({}))));
   for (const [name, message] of rows) test(name, () => assert.ok(!isDocumented(message)));

@@ -42,7 +42,7 @@ describe("case 64: hostile text stays inside its line:", () => {
     ["60 KB of query", { target: `/v1/x?${"q".repeat(60_000)}` }],
     ["a thousand prefixes of keys in the path", { target: `/${"acme_live_/".repeat(1000)}` }],
     ["10 KB of path", { target: `/${"p".repeat(10_000)}` }],
-    ["an address that is none", { headers: { "CF-Connecting-IP": "1.2.3.4 forged" } }],
+    ["an invalid address", { headers: { "CF-Connecting-IP": "1.2.3.4 forged" } }],
   ];
   for (const [name, request, code = "credential_missing"] of rows) {
     test(name, async () => {

@@ -230,7 +230,7 @@ describe("case 46: a request goes to ORIGIN or nowhere, whatever host it names:"
     ["absolute form with user information", { target: "http://127.0.0.1@evil.example/x" }, "/x"],
     ["absolute form with an ambiguous path", { target: "http://evil.example/public/../admin/x" }, "path_ambiguous"],
     ["absolute form of the closed route", { target: "http://evil.example/closed/x" }, "route_denied"],
-    ["absolute form with a public path in the host's place", { target: "http://public/admin/x" }, "scope_missing"],
+    ["absolute form with a public path as its host", { target: "http://public/admin/x" }, "scope_missing"],
     ["authority form", { target: "evil.example:443" }, "/"],
     ["asterisk form", { target: "*" }, "https_required"],
     ["another scheme in absolute form", { target: "ftp://evil.example/x" }, "/x"],
@@ -244,7 +244,7 @@ describe("case 46: a request goes to ORIGIN or nowhere, whatever host it names:"
     ["a Host of the platform's", { target: "/x", headers: { Host: "workers.dev" } }, "https_required"],
     ["a Host that is a number for loopback", { target: "/x", headers: { Host: "2130706433" } }, "https_required"],
     ["a Host in capitals", { target: "/x", headers: { Host: "LOCALHOST" } }, "https_required"],
-    ["X-Forwarded-Host beside an odd Host", { target: "/x", headers: { Host: "evil.example", "X-Forwarded-Host": "localhost" } }, "https_required"],
+    ["X-Forwarded-Host and an unusual Host", { target: "/x", headers: { Host: "evil.example", "X-Forwarded-Host": "localhost" } }, "https_required"],
     ["a loopback Host with another port", { target: "/x", headers: { Host: "localhost:1" } }, "/x"],
   ];
   for (const [name, request, outcome] of rows) {

@@ -86,35 +86,35 @@ refuses("credential_missing", [
   ["an X-API-Key of tabs (case 3)", () => ({ headers: { "X-API-Key": "\t \t" } })],
   ["an unknown scheme that holds no key (case 5)", bearer(() => "Beare k")],
   ["a scheme glued to its token (case 5)", bearer(() => "Bearerk")],
-  ["a comma in place of a scheme (case 5)", bearer(() => ",")],
+  ["a comma instead of a scheme (case 5)", bearer(() => ",")],
   ["Basic, which is not configured (case 6)", bearer(() => "Basic dXNlcjpwYXNz")],
   ["Digest (case 6)", bearer(() => 'Digest username="acme"')],
   ["Negotiate (case 6)", bearer(() => "Negotiate YII=")],
   ["a key by query, which is not configured (case 16)", () => ({ target: `/v1/things?api_key=${makeKey().key}` })],
   ["a key in X_API_Key, which is another header (case 10)", () => ({ headers: { X_API_Key: makeKey().key } })],
-  ["a good key in other spellings of X-API-Key (case 10)", () => ({ headers: Object.fromEntries(["X_Api_Key", "X-Api_Key", "XAPIKey", "X-API-Key-", "X.API.Key", "ApiKey"].map((name) => [name, keys.good.key])) })],
-  ["a good key in a cookie", () => ({ headers: { Cookie: `x-api-key=${keys.good.key}; Authorization=Bearer ${keys.good.key}` } })],
-  ["a good key in Proxy-Authorization", () => ({ headers: { "Proxy-Authorization": `Bearer ${keys.good.key}` } })],
-  ["a good key in a body", () => ({ method: "POST", body: `api_key=${keys.good.key}`, headers: { "Content-Type": "application/x-www-form-urlencoded" } })],
-  ["a good key in a WebSocket's protocol", () => ({ headers: { "Sec-WebSocket-Protocol": keys.good.key } })],
-  ["a good key in X-API-Key that Connection takes away", () => ({ headers: { Connection: "close, x-api-key", "X-API-Key": "" } })],
+  ["a valid key in other spellings of X-API-Key (case 10)", () => ({ headers: Object.fromEntries(["X_Api_Key", "X-Api_Key", "XAPIKey", "X-API-Key-", "X.API.Key", "ApiKey"].map((name) => [name, keys.good.key])) })],
+  ["a valid key in a cookie", () => ({ headers: { Cookie: `x-api-key=${keys.good.key}; Authorization=Bearer ${keys.good.key}` } })],
+  ["a valid key in Proxy-Authorization", () => ({ headers: { "Proxy-Authorization": `Bearer ${keys.good.key}` } })],
+  ["a valid key in a body", () => ({ method: "POST", body: `api_key=${keys.good.key}`, headers: { "Content-Type": "application/x-www-form-urlencoded" } })],
+  ["a valid key in a WebSocket's protocol", () => ({ headers: { "Sec-WebSocket-Protocol": keys.good.key } })],
+  ["a valid key in X-API-Key that Connection names", () => ({ headers: { Connection: "close, x-api-key", "X-API-Key": "" } })],
   ["a path that no route names", () => ({ target: "/nobody/knows" })],
 ]);
 
 refuses("credential_ambiguous", [
-  ["two lines of X-API-Key, good and bad (case 7)", () => ({ headers: [["X-API-Key", keys.good.key], ["X-API-Key", "bad"]] })],
-  ["two lines of X-API-Key, bad and good (case 7)", () => ({ headers: [["X-API-Key", "bad"], ["X-API-Key", keys.good.key]] })],
+  ["two lines of X-API-Key, valid and invalid (case 7)", () => ({ headers: [["X-API-Key", keys.good.key], ["X-API-Key", "bad"]] })],
+  ["two lines of X-API-Key, invalid and valid (case 7)", () => ({ headers: [["X-API-Key", "bad"], ["X-API-Key", keys.good.key]] })],
   ["two lines of X-API-Key, the same key", () => ({ headers: [["X-API-Key", keys.good.key], ["x-api-key", keys.good.key]] })],
   ["two lines of Authorization", () => ({ headers: [["Authorization", `Bearer ${keys.good.key}`], ["Authorization", `Bearer ${keys.other.key}`]] })],
-  ["good,bad in one line of X-API-Key (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},bad` } })],
-  ["good, and nothing after the comma (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},` } })],
+  ["valid,invalid in one line of X-API-Key (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},bad` } })],
+  ["a valid key, and nothing after the comma (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},` } })],
   ["two keys in one line of X-API-Key (case 8)", () => ({ headers: { "X-API-Key": `${keys.good.key},${keys.other.key}` } })],
   ["two keys in one bearer token (case 8)", bearer(() => `Bearer ${keys.good.key},bad`)],
   ["different keys by Bearer and X-API-Key (case 9)", () => ({ key: keys.good.key, headers: { "X-API-Key": keys.other.key } })],
-  ["a good key and garbage", () => ({ key: keys.good.key, headers: { "X-API-Key": "garbage" } })],
-  ["a quoted key, which is no bearer token of ours but holds one", bearer(() => `Bearer "${keys.good.key}"`)],
+  ["a valid key and garbage", () => ({ key: keys.good.key, headers: { "X-API-Key": "garbage" } })],
+  ["a quoted key, which is not a bearer token but holds a key", bearer(() => `Bearer "${keys.good.key}"`)],
   ["a key under an unknown scheme (case 5)", bearer(() => `Beare ${keys.good.key}`)],
-  ["a key inside a foreign Authorization, another by X-API-Key", () => ({ headers: { Authorization: `Custom ${keys.good.key}`, "X-API-Key": keys.other.key } })],
+  ["a key inside another scheme's Authorization, and another by X-API-Key", () => ({ headers: { Authorization: `Custom ${keys.good.key}`, "X-API-Key": keys.other.key } })],
 ]);
 
 const edits = {
@@ -147,16 +147,16 @@ refuses("key_invalid", [
   ["16 KiB (case 12)", () => ({ headers: { "X-API-Key": "k".repeat(16 * 1024) } })],
   ["100 KiB (case 12)", () => ({ headers: { "X-API-Key": "k".repeat(100 * 1024) } })],
   ["100 KiB by Bearer (case 12)", bearer(() => `Bearer ${"k".repeat(100 * 1024)}`)],
-  ["a good key and 100 KiB more (case 12)", bearer(() => `Bearer ${keys.good.key}${"k".repeat(100 * 1024)}`)],
-  ["a good key, a comma and 100 KiB more (case 12)", () => ({ headers: { "X-API-Key": `${keys.good.key},${"k".repeat(100 * 1024)}` } })],
+  ["a valid key and 100 KiB more (case 12)", bearer(() => `Bearer ${keys.good.key}${"k".repeat(100 * 1024)}`)],
+  ["a valid key, a comma and 100 KiB more (case 12)", () => ({ headers: { "X-API-Key": `${keys.good.key},${"k".repeat(100 * 1024)}` } })],
   ["bytes above 0x7f (case 11)", () => ({ headers: { "X-API-Key": "\x80\xff" } })],
   ["every byte above 0x7f (case 11)", () => ({ headers: { "X-API-Key": HIGH_BYTES } })],
   ["every byte above 0x7f by Bearer (case 11)", bearer(() => `Bearer ${HIGH_BYTES}`)],
-  ["a good key with a byte above 0x7f in it (case 11)", bearer(() => `Bearer ${splice(keys.good.key, 30, 1, "\xe9")}`)],
-  ["a good key in full-width letters (case 11)", bearer(() => `Bearer ${utf8([...keys.good.key].map((c) => (c === "_" ? c : String.fromCodePoint(c.charCodeAt() + 0xfee0))).join(""))}`)],
-  ["a good key with a Cyrillic e in its prefix (case 11)", bearer(() => `Bearer ${utf8(keys.good.key.replace("acme", "acm\u0435"))}`)],
-  ["a good key with an invisible character (case 11)", bearer(() => `Bearer ${utf8(splice(keys.good.key, 30, 0, "\u200b"))}`)],
-  ["a good key with a control character (case 11)", bearer(() => `Bearer ${splice(keys.good.key, 30, 0, "\x01")}`)],
+  ["a valid key with a byte above 0x7f in it (case 11)", bearer(() => `Bearer ${splice(keys.good.key, 30, 1, "\xe9")}`)],
+  ["a valid key in full-width letters (case 11)", bearer(() => `Bearer ${utf8([...keys.good.key].map((c) => (c === "_" ? c : String.fromCodePoint(c.charCodeAt() + 0xfee0))).join(""))}`)],
+  ["a valid key with a Cyrillic e in its prefix (case 11)", bearer(() => `Bearer ${utf8(keys.good.key.replace("acme", "acm\u0435"))}`)],
+  ["a valid key with an invisible character (case 11)", bearer(() => `Bearer ${utf8(splice(keys.good.key, 30, 0, "\u200b"))}`)],
+  ["a valid key with a control character (case 11)", bearer(() => `Bearer ${splice(keys.good.key, 30, 0, "\x01")}`)],
   ["an emoji in UTF-8 (case 11)", () => ({ headers: { "X-API-Key": Buffer.from("🔑").toString("latin1") } })],
   ["a method that could change something", () => ({ method: "POST", body: "x".repeat(1000), key: makeKey().key })],
 ]);
@@ -179,7 +179,7 @@ refuses("scope_missing", [
   ["at the route's own path", withKey("good", { target: "/admin" }), holder("good")],
 ]);
 refuses("subject_not_allowed", [
-  ["a holder that the route does not name", withKey("stranger", { target: "/acme-only/x" }), holder("stranger", "stranger")],
+  ["a subject that the route does not name", withKey("stranger", { target: "/acme-only/x" }), holder("stranger", "stranger")],
 ]);
 refuses("route_denied", [
   ["a closed route, with a key", withKey("good", { target: "/closed/x" })],
@@ -312,7 +312,7 @@ test("case 48: HEAD is checked as GET is, and its refusal has no body", async ()
 });
 
 refuses("gate_misconfigured", [
-  ["a good key", withKey("good"), { gate: "misconfigured" }],
+  ["a valid key", withKey("good"), { gate: "misconfigured" }],
   ["no key", () => ({}), { gate: "misconfigured" }],
   ["a public route", () => ({ target: "/public/x" }), { gate: "misconfigured" }],
 ]);

@@ -277,7 +277,7 @@ describe("sent straight to Flask,", () => {
     ["no Signature", without("signature")],
     ["no Signature-Input", without("signature-input")],
     ["an empty signature", withHeader("signature", "keygate=::")],
-    ["a signature that is none", withHeader("signature", "keygate=1, =")],
+    ["a malformed signature", withHeader("signature", "keygate=1, =")],
   ];
   for (const [name, change] of refused) {
     test(`${name} is refused`, async () => {
@@ -366,7 +366,7 @@ describe("without usable signing keys nothing starts:", () => {
     ["a key that is too short", "badKey", "ORIGIN_SIGNING_KEY"],
     ["an empty text", "emptyKey", "ORIGIN_SIGNING_KEY"],
     ["a list", "noText", "ORIGIN_SIGNING_KEY"],
-    ["DENIED_IDS that are a list of [vars]", "deniedNoText", "DENIED_IDS"],
+    ["DENIED_IDS that are an array of [vars]", "deniedNoText", "DENIED_IDS"],
   ]) {
     test(`the gate, given ${name}`, async () => {
       const { record } = await assertRefused(gates[gate], { target: "/v1/things", key: issued.key }, "gate_misconfigured");

@@ -4,7 +4,6 @@ use std::fs;
 use std::thread;
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::bundle;
 use crate::failure::Failure;
@@ -29,7 +28,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let files = end_to_end_files(workspace, &options.only)?;
     setup::for_testing(workspace)?;
     if options.only.is_empty() {
-        native(workspace)?;
+        program::run(workspace.command("cargo").arg("test"), "see the failed tests above")?;
     }
     bundle::build(workspace)?;
     let keygate = keygate::build(workspace)?;
@@ -49,33 +48,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
 
 pub(crate) fn all(workspace: &Workspace) -> Result<(), Failure> {
     run(workspace, &Options::default())
-}
-
-/// Runs the Rust tests, one package at a time: with those features of its dependencies that it is built with alone, so that none is
-/// compiled a second time for the program or for this one.
-fn native(workspace: &Workspace) -> Result<(), Failure> {
-    for package in default_members(workspace)? {
-        program::run(
-            workspace.command("cargo").args(["test", "--package", &package]),
-            "see the failed tests above",
-        )?;
-    }
-    Ok(())
-}
-
-/// The ids of the packages that a bare `cargo test` tests.
-fn default_members(workspace: &Workspace) -> Result<Vec<String>, Failure> {
-    let metadata = program::output(
-        workspace.command("cargo").args(["metadata", "--format-version=1", "--no-deps"]),
-        "run `cargo metadata` to see why",
-    )?;
-    serde_json::from_str::<Value>(&metadata)
-        .ok()
-        .and_then(|metadata| {
-            let ids = metadata.get("workspace_default_members")?.as_array()?;
-            ids.iter().map(|id| id.as_str().map(str::to_owned)).collect()
-        })
-        .ok_or_else(|| Failure::new("`cargo metadata` names no packages", "update Rust with `rustup update`"))
 }
 
 /// One more than there are cores, because a file often waits for a time limit or a program's start.

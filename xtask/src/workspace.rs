@@ -1,7 +1,7 @@
 //! Where things are in the clone, and outside of it.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,8 +67,11 @@ impl Workspace {
         let mut command = Command::new(program.into());
         // Build scripts look at what cargo tells a program about its package. With that of xtask, cargo would compile their crates,
         // and all that needs them, once for `cargo xtask` and again for `cargo run`.
-        for (name, _) in env::vars_os().filter(|(name, _)| is_about_a_package(name)) {
-            command.env_remove(name);
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+                command.env_remove(&name);
+            }
         }
         command
             .current_dir(&self.root)
@@ -98,9 +101,4 @@ impl Workspace {
                 Failure::new(format!("`Cargo.lock` has no `{package}`"), "restore it with `git checkout`")
             })
     }
-}
-
-fn is_about_a_package(variable: &OsStr) -> bool {
-    let name = variable.as_encoded_bytes();
-    name.starts_with(b"CARGO_MANIFEST_") || name.starts_with(b"CARGO_PKG_")
 }

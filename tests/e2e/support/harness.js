@@ -23,7 +23,7 @@ import { ScriptedStore } from "./scripted_store.js";
 const require = createRequire(import.meta.url);
 const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(require.resolve("wrangler"))("miniflare");
 
-/** The policy under test (CASES.md): `/public/*` is public, `/admin/*` needs the scope `admin`, the rest any key. */
+/** The policy under test (docs/cases.md): `/public/*` is public, `/admin/*` needs the scope `admin`, the rest any key. */
 export const BASE_VARS = {
   KEY_PREFIX: "acme_live",
   ALLOW_HTTP: true,
