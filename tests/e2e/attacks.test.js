@@ -14,7 +14,7 @@ import { valuesOf } from "./support/origin.js";
 
 const harness = await startGates(() => ({
   gate: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "query:api_key"] } },
-  cached: { kv: "scripted", vars: { CACHE_SECONDS: 30, KV_TIMEOUT_MS: 10_000 }, entry: SETTABLE_CLOCK },
+  cached: { kv: "scripted", vars: { CACHE_SECONDS: 30 }, entry: SETTABLE_CLOCK },
   crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 1 } },
   limited: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 5, period: 60 } } },
   provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },

@@ -17,7 +17,7 @@ const harness = await startGates(() => ({
   uncached: { kv: "scripted" },
   cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 } },
   crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 3 } },
-  slowStore: { kv: "scripted", vars: { KV_TIMEOUT_MS: 1000 } },
+  slowStore: { kv: "scripted", vars: { KV_TIMEOUT_MS: 2000 } },
 }));
 const { gates } = harness;
 const holders = await Promise.all(Array.from({ length: HOLDERS }, (_, at) => harness.issue({ subject: `holder-${at}` })));

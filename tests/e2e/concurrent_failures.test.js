@@ -21,10 +21,10 @@ const request = (who, holder, target = "/v1/x") => ({ target: `${target}?${who}`
 
 const closed = await closedPort();
 const common = { kv: "scripted", secrets: { STATIC_KEYS: JSON.stringify([breakGlass.record]) } };
-const withVars = (vars) => ({ ...common, vars: { CACHE_SECONDS: 3600, KV_TIMEOUT_MS: 5000, ...vars } });
+const withVars = (vars) => ({ ...common, vars: { CACHE_SECONDS: 3600, ...vars } });
 const harness = await startGates(() => ({
   store: withVars({}),
-  hasty: withVars({ KV_TIMEOUT_MS: 300 }),
+  hasty: withVars({ KV_TIMEOUT_MS: 2000 }),
   origin: withVars({}),
   impatient: withVars({ ORIGIN_TIMEOUT_SECONDS: 1 }),
   orphan: withVars({ ORIGIN: closed }),

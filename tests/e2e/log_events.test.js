@@ -26,7 +26,7 @@ const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 const closed = await closedPort();
 const harness = await startGates(() => ({
   gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
-  scripted: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } },
+  scripted: { kv: "scripted" },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },
   orphan: { vars: { ORIGIN: closed } },
   dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },

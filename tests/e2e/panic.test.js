@@ -20,7 +20,7 @@ const breakGlass = issue({ subject: "operations" });
 const harness = await startGates(() => ({
   gate: {
     kv: "scripted",
-    vars: { CACHE_SECONDS: 3600, KV_TIMEOUT_MS: 10_000, CORS_ORIGINS: [APP] },
+    vars: { CACHE_SECONDS: 3600, CORS_ORIGINS: [APP] },
     secrets: { STATIC_KEYS: JSON.stringify([breakGlass.record]) },
     entry: INSTANCE_ENDING,
   },

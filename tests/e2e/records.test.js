@@ -7,7 +7,7 @@ import { assertRefused } from "./support/contract.js";
 import { startGates } from "./support/harness.js";
 import { randomBase62 } from "./support/keys.js";
 
-const harness = await startGates(() => ({ gate: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } } }));
+const harness = await startGates(() => ({ gate: { kv: "scripted" } }));
 const { gate } = harness.gates;
 
 describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and the log names it:", () => {

@@ -11,7 +11,7 @@ import { issue, now } from "./support/keys.js";
 const listed = issue({ subject: "operations", scopes: ["admin"] });
 const STATIC_KEYS = JSON.stringify([listed.record]);
 
-const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 1000 } };
+const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 2000 } };
 const harness = await startGates(() => ({
   uncached: scripted,
   cached: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 } },

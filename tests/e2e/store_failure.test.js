@@ -13,7 +13,7 @@ const endedBreakGlass = issue({ subject: "operations", not_after: now() - 1 });
 const STATIC_KEYS = JSON.stringify([breakGlass.record, endedBreakGlass.record]);
 const imported = "0123456789abcdef".repeat(4);
 
-const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 1000 } };
+const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 2000 } };
 const withVars = (vars) => ({ ...scripted, vars: { ...scripted.vars, ...vars } });
 const harness = await startGates(() => ({
   uncached: scripted,

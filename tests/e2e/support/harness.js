@@ -30,6 +30,8 @@ export const BASE_VARS = {
   // No isolate cache unless a test is about it: what a test stores is seen at once.
   CACHE_SECONDS: 0,
   REJECTION_LOGS_PER_MINUTE: 100_000,
+  // As long as it may be: a machine under load is slow. A test of the time limit sets its own.
+  KV_TIMEOUT_MS: 10_000,
   ROUTES: [
     { path: "/public/*", access: "public" },
     { path: "/closed/*", access: "deny" },
