@@ -78,6 +78,28 @@ impl Fault {
     }
 }
 
+impl From<keygate_delivery::Error> for Fault {
+    fn from(error: keygate_delivery::Error) -> Self {
+        Self {
+            kind: if error.is_usage() { Kind::Usage } else { Kind::Failed },
+            unanswered: error.is_unanswered(),
+            problem: error.problem().to_owned(),
+            remedy: error.remedy().to_owned(),
+        }
+    }
+}
+
+impl From<Fault> for keygate_delivery::Error {
+    fn from(fault: Fault) -> Self {
+        let Fault { kind, unanswered, problem, remedy } = fault;
+        let error = match kind {
+            Kind::Failed => Self::failed(problem, remedy),
+            Kind::Usage => Self::usage(problem, remedy),
+        };
+        if unanswered { error.unanswered() } else { error }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}\n help: {}", self.problem, self.remedy)

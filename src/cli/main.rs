@@ -3,7 +3,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod args;
-mod beside;
 mod bulk_files;
 mod check_policy;
 mod check_records;
@@ -21,13 +20,11 @@ mod http;
 mod import;
 mod imported;
 mod key_out;
-mod key_source;
+mod key_records;
 mod output;
 mod percent;
-mod places;
 mod progress;
 mod revision;
-mod rotation;
 mod secrets;
 mod staleness;
 mod standing;
@@ -89,8 +86,6 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
-        #[cfg(feature = "aws")]
-        Command::AwsRotationStep(args) => commands::aws_rotation_step::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use keygate_core::record::State;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::KeyStatus;
 use serde::Serialize;
 
 /// Whether the gate takes a key now, and why not.
@@ -29,12 +30,12 @@ impl Standing {
         not_after: Option<UnixSeconds>,
         now: UnixSeconds,
     ) -> Self {
-        match state {
-            State::Revoked => Self::Revoked,
-            State::Disabled => Self::Disabled,
-            State::Active if not_after.is_some_and(|end| now >= end) => Self::Expired,
-            State::Active if not_before.is_some_and(|start| now < start) => Self::Pending,
-            State::Active => Self::Active,
+        match KeyStatus::from_parts(state, not_before, not_after, now) {
+            KeyStatus::Active => Self::Active,
+            KeyStatus::Pending => Self::Pending,
+            KeyStatus::Expired => Self::Expired,
+            KeyStatus::Disabled => Self::Disabled,
+            KeyStatus::Revoked => Self::Revoked,
         }
     }
 
@@ -46,29 +47,5 @@ impl Standing {
             Self::Disabled => "disabled",
             Self::Revoked => "revoked",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Standing;
-    use keygate_core::record::State;
-    use keygate_core::time::UnixSeconds;
-
-    #[test]
-    fn a_key_is_good_from_its_first_second_to_the_one_before_its_end() {
-        let at = |seconds| UnixSeconds::new(seconds).unwrap();
-        let standing = |state, now| Standing::of(state, Some(at(10)), Some(at(20)), at(now));
-        for (state, now, expected) in [
-            (State::Active, 9, Standing::Pending),
-            (State::Active, 10, Standing::Active),
-            (State::Active, 19, Standing::Active),
-            (State::Active, 20, Standing::Expired),
-            (State::Disabled, 20, Standing::Disabled),
-            (State::Revoked, 20, Standing::Revoked),
-        ] {
-            assert_eq!(standing(state, now), expected, "{state:?} at {now}");
-        }
-        assert_eq!(Standing::of(State::Active, None, None, at(0)), Standing::Active);
     }
 }

@@ -1,7 +1,5 @@
 //! The command line.
 
-#[cfg(feature = "aws")]
-mod aws_rotation_step;
 mod bulk;
 mod change;
 mod fields;
@@ -9,8 +7,6 @@ mod list;
 mod pepper;
 mod rotate;
 
-#[cfg(feature = "aws")]
-pub(crate) use aws_rotation_step::{AwsRotationStepArgs, RotationStep};
 pub(crate) use bulk::{ExportArgs, ImportArgs, ImportFormat};
 pub(crate) use change::{ChangeArgs, Clearable, GuardArgs, UpdateArgs};
 pub(crate) use fields::FieldArgs;
@@ -80,13 +76,6 @@ pub(crate) enum Command {
     /// Make a key that takes another's place, and give the old one its end
     #[command(after_help = rotate::HELP)]
     Rotate(RotateArgs),
-    /// Do one of the four steps in which AWS Secrets Manager rotates a secret that holds a key
-    ///
-    /// For the Lambda function (or the job) that Secrets Manager's rotation calls; the steps are its own. Each step may be
-    /// repeated.
-    #[cfg(feature = "aws")]
-    #[command(after_help = aws_rotation_step::HELP)]
-    AwsRotationStep(AwsRotationStepArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
     Revoke(ChangeArgs),

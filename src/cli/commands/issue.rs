@@ -6,17 +6,19 @@ use std::path::Path;
 use keygate_core::key::digest::ImportedKey;
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
+use keygate_delivery::rotation::{Targets, deliver_first_key};
+use keygate_delivery::{Holder, Template, new_key};
 use serde::Serialize;
 
 use crate::args::IssueArgs;
-use crate::commands::deliver::Delivery;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::fault::{Fault, Outcome};
 use crate::fields;
 use crate::imported;
 use crate::key_out::KeyOut;
-use crate::key_source::new_key;
+use crate::key_records::StoreRecords;
+use crate::output::printable;
 use crate::revision;
 use crate::secrets;
 use crate::store::{self, Store};
@@ -61,28 +63,35 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
-    let to_places = !args.to.to.is_empty();
+    let to_stores = !args.to.to.is_empty();
     let mut key_out =
-        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_places, context.out.is_json())?;
+        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_stores, context.out.is_json())?;
 
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let subject = fields::subject(&args.subject)?;
     let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
-    if to_places {
-        let delivery = Delivery::checked(&args.to.to, &record, args.overwrite)?;
+    if to_stores {
+        let holder = Holder::of(&record);
+        let uris = args
+            .to
+            .to
+            .iter()
+            .map(|text| Template::parse(text)?.of(&holder))
+            .collect::<keygate_delivery::Result<Vec<_>>>()?;
+        let targets = Targets::open(&uris, &secrets::command_environment().of_holder(&holder))?;
+        targets.check_free(args.overwrite)?;
+        let places: Vec<String> = uris.iter().map(ToString::to_string).collect();
         if dry_run {
-            return delivery.say_checked(context, &record);
+            return say_deliverable(context, &record, &places);
         }
-        delivery.carry_out(context, &*store, &record, key.reveal())?;
-        let mut show = || {
-            key_out.fill(key.reveal())?;
-            let printed = args.to.print.then(|| key.reveal());
-            let places = Some(delivery.places());
-            let result = Issued { key: printed, key_file: key_out.path(), places, ..issued(&record) };
-            context.out.result(&result, printed.unwrap_or(record.id.as_str()))
-        };
-        show()?;
+        let records = StoreRecords::new(&*store, context.operator.as_deref());
+        deliver_first_key(&records, &targets, &record, key.reveal())?;
+        key_out.fill(key.reveal())?;
+        let printed = args.to.print.then(|| key.reveal());
+        let result =
+            Issued { key: printed, key_file: key_out.path(), places: Some(&places), ..issued(&record) };
+        context.out.result(&result, printed.unwrap_or(record.id.as_str()))?;
         announce(context, &record, &*store, false);
         context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
         return Ok(());
@@ -120,6 +129,18 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
     Ok(())
+}
+
+/// Says that the key could be delivered.
+fn say_deliverable(context: &Context, record: &Record, places: &[String]) -> Outcome<()> {
+    context.out.result(
+        &serde_json::json!({ "subject": record.subject.as_str(), "places": places }),
+        format_args!(
+            "a key for {} can be delivered to {}\nnothing was written",
+            record.subject,
+            printable(&places.join(", "))
+        ),
+    )
 }
 
 /// A key that could not be shown is lost; its record is not. Says so.

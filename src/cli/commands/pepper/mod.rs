@@ -10,13 +10,13 @@ use std::process::ExitCode;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use keygate_core::key::pepper::Pepper;
+use keygate_delivery::entropy;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::{PepperCommand, PepperGroup};
 use crate::context::Context;
 use crate::fault::{Fault, Outcome};
-use crate::key_source::entropy;
 use crate::output::Output;
 
 #[derive(Serialize)]

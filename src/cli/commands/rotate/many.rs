@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::rotation::check_in_use;
+use keygate_delivery::{StoreUri, Template};
 use serde::Serialize;
 
 use crate::args::RotateArgs;
@@ -13,9 +15,7 @@ use crate::commands::rotate::gate::Gate;
 use crate::context::Context;
 use crate::entry::{self, Metadata};
 use crate::fault::{Fault, Outcome};
-use crate::places::{PlaceUri, Template};
 use crate::progress::Progress;
-use crate::rotation::check_in_use;
 use crate::store::Store;
 use crate::time::{Span, utc};
 
@@ -33,7 +33,7 @@ struct Row<'r> {
 }
 
 /// A key, and where it is kept.
-type Job = (Record, Vec<PlaceUri>);
+type Job = (Record, Vec<StoreUri>);
 
 /// Rotates each key that is older.
 pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()> {
@@ -196,11 +196,11 @@ mod tests {
     use keygate_core::record::token::{Scope, Subject};
     use keygate_core::record::{Bounded, Record, State};
     use keygate_core::time::UnixSeconds;
+    use keygate_delivery::Template;
 
     use super::{jobs, wanted};
     use crate::args::{Cli, Command, RotateArgs};
     use crate::entry::Entry;
-    use crate::places::Template;
     use crate::store::Store as _;
     use crate::store::fake::FakeStore;
 
