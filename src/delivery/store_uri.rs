@@ -54,8 +54,8 @@ impl StoreUri {
     pub fn parse(text: &str) -> Result<Self> {
         let (scheme, rest) = text.split_once(':').unwrap_or_default();
         let parsed = match scheme {
-            "vault" => rest.split_once('#').and_then(|(place, field)| {
-                let (mount, path) = place.split_once('/')?;
+            "vault" => rest.split_once('#').and_then(|(secret, field)| {
+                let (mount, path) = secret.split_once('/')?;
                 let [mount, path, field] = [mount, path.trim_end_matches('/'), field].map(str::to_owned);
                 let whole = [&mount, &path, &field].iter().all(|part| !part.is_empty());
                 whole.then_some(Self::Vault { mount, path, field })

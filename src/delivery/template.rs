@@ -98,13 +98,13 @@ mod tests {
 
     #[test]
     fn each_key_has_the_place_of_its_holder() {
-        for (template, place) in [
+        for (template, uri) in [
             ("file:/keys/{subject}", "file:/keys/acme"),
             ("vault:kv/{subject}/{name}#key", "vault:kv/acme/prod#key"),
             ("aws:{subject}-{subject}", "aws:acme-acme"),
             ("file:/keys/one", "file:/keys/one"),
         ] {
-            assert_eq!(of(template, "acme", "prod").as_deref(), Ok(place));
+            assert_eq!(of(template, "acme", "prod").as_deref(), Ok(uri));
         }
         // What is not used may be anything.
         assert_eq!(of("file:/keys/{subject}", "acme", "../x").as_deref(), Ok("file:/keys/acme"));

@@ -141,11 +141,7 @@ impl Api {
     }
 
     fn unreachable(&self, doing: &str, error: &ureq::Error) -> Fault {
-        http::unreachable(
-            doing,
-            Peer { base: &self.base, named_by: BASE_URL_VARIABLE, own_trust: None },
-            error,
-        )
+        http::unreachable(doing, Peer { base: &self.base, named_by: BASE_URL_VARIABLE }, error)
     }
 }
 
@@ -169,7 +165,7 @@ fn timeout() -> Outcome<Duration> {
 
 /// A token is not sent in the clear, but to this machine.
 fn base_url(text: &str) -> Outcome<String> {
-    if http::may_carry_secrets(text) {
+    if keygate_delivery::may_carry_secrets(text) {
         return Ok(text.trim_end_matches('/').to_owned());
     }
     Err(Fault::usage(

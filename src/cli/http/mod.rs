@@ -21,8 +21,6 @@ pub(crate) struct Peer<'p> {
     pub(crate) base: &'p str,
     /// The variable that names it.
     pub(crate) named_by: &'p str,
-    /// The variable that names certificates to be trusted for it alone, if there is one.
-    pub(crate) own_trust: Option<&'p str>,
 }
 
 /// A client that trusts `roots` and gives every call, body and all, this long.
@@ -43,18 +41,6 @@ pub(crate) fn agent(roots: RootCerts, call_timeout: Duration) -> Agent {
         .timeout_global(Some(call_timeout))
         .build()
         .into()
-}
-
-/// Whether a secret may be sent to the address: not in the clear, but to this machine.
-pub(crate) fn may_carry_secrets(url: &str) -> bool {
-    let loopback = |rest: &str| {
-        let authority = rest.split('/').next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        matches!(host, "127.0.0.1" | "localhost" | "[::1]")
-    };
-    let safe = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
-        || url.strip_prefix("http://").is_some_and(loopback);
-    safe && !url.contains(['?', '#', '@'])
 }
 
 /// Whether the same request may fare better in a moment.
@@ -86,7 +72,7 @@ fn is_unknown_host(error: &ureq::Error) -> bool {
 
 /// The fault that a request without an answer amounts to.
 pub(crate) fn unreachable(doing: &str, peer: Peer<'_>, error: &ureq::Error) -> Fault {
-    let Peer { base, named_by, own_trust } = peer;
+    let Peer { base, named_by } = peer;
     let (problem, remedy) = match error {
         ureq::Error::Timeout(_) => (
             "did not answer in time",
@@ -99,10 +85,7 @@ pub(crate) fn unreachable(doing: &str, peer: Peer<'_>, error: &ureq::Error) -> F
         ),
         _ if is_tls(error) => (
             "does not prove who it is",
-            format!(
-                "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE{}); a proxy that opens TLS needs its certificate there",
-                own_trust.map(|name| format!(", or {name}")).unwrap_or_default()
-            ),
+            "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there".to_owned(),
         ),
         ureq::Error::Io(_) | ureq::Error::ConnectionFailed => {
             ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again".to_owned())

@@ -94,7 +94,7 @@ impl Targets {
             if target.store.read()?.text.is_some_and(|text| !text.trim().is_empty()) {
                 return Err(Error::failed(
                     format!("{} holds something already", target.uri),
-                    "if it is a key in use, rotate that: `keygate rotate ID --to PLACE`; --overwrite writes over it",
+                    "if it is a key in use, rotate that: `keygate rotate ID --to URI`; --overwrite writes over it",
                 ));
             }
         }
@@ -252,7 +252,7 @@ mod tests {
     use crate::error::{Error, Result};
     use crate::secret_store::{SecretStore, StoredSecret};
 
-    /// A place that does with a text what it is told to.
+    /// A store that does with a text what it is told to.
     struct Odd {
         holds: RefCell<Option<String>>,
         /// What is there after a put; none leaves it as it was.
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_place_holds_counts_and_not_what_it_answers() {
+    fn what_a_store_holds_counts_and_not_what_it_answers() {
         let keeps: fn(&str) -> Option<String> = |text| Some(text.to_owned());
         let drops: fn(&str) -> Option<String> = |_| None;
         let spoils: fn(&str) -> Option<String> = |_| Some("other".to_owned());

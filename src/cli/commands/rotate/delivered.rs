@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
     report(context, &gate, &finished, &names(&uris), &told)
 }
 
-/// The places of one key, checked; then the whole rotation.
+/// The secret stores of one key, checked; then the whole rotation.
 pub(super) fn one(
     context: &Context,
     args: &RotateArgs,

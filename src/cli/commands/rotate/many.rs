@@ -166,7 +166,7 @@ fn is_meant(record: &Record, args: &RotateArgs, before: UnixSeconds) -> bool {
         && args.made_with.as_ref().is_none_or(|wanted| pepper.is_some_and(|pepper| pepper.as_str() == wanted))
 }
 
-/// Where each key is kept. Two in one place cannot be: the place holds one.
+/// The secret stores of each key. Two keys cannot share one: it holds one key.
 fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
     let mut whose = BTreeMap::new();
     let mut jobs = Vec::new();
@@ -180,7 +180,7 @@ fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
             if let Some(other) = whose.insert(name.clone(), record.id) {
                 return Err(Fault::usage(
                     format!("keys {other} and {} would both go to {name}", record.id),
-                    "give each its own place with {subject} and {name}, or choose fewer keys with --subject",
+                    "give each its own secret store with {subject} and {name}, or choose fewer keys with --subject",
                 ));
             }
         }
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_do_not_go_to_one_place() {
+    fn two_keys_do_not_go_to_one_store() {
         let records = || vec![record("000000000001", |_| {}), record("000000000002", |_| {})];
         let to = |text| vec![Template::parse(text).unwrap()];
         let fault = jobs(&to("file:/k/{subject}"), records()).unwrap_err().to_string();

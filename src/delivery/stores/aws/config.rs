@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use crate::network::may_carry_secrets;
+use crate::secure_address::may_carry_secrets;
 
 /// For one attempt; the SDK makes three.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);

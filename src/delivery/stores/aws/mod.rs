@@ -187,7 +187,7 @@ impl AwsSecret {
     fn give_up(&self, version: &str) {
         let request = self.client.update_secret_version_stage().secret_id(&self.secret);
         let request = request.version_stage(PENDING).remove_from_version_id(version);
-        // What stopped the move is the fault to be told.
+        // What stopped the move is the error to be told.
         let _ = self.blocking.run(request.send());
     }
 

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::config::InTheClear;
 use crate::error::Error;
-use crate::network::{Peer, causes, unreachable};
+use crate::network::{Peer, causes, is_caused_by, unreachable};
 use crate::text::short;
 
 /// What was asked.
@@ -29,7 +29,7 @@ impl Asked<'_> {
     {
         let Self { cannot, secret, region, needs } = self;
         let named_by = "AWS_REGION and AWS_ENDPOINT_URL";
-        if causes(error).any(|cause| cause.is::<InTheClear>()) {
+        if is_caused_by::<InTheClear>(error) {
             return Error::failed(
                 format!("{cannot}: the secret would be sent in the clear"),
                 "check AWS_ENDPOINT_URL: it must begin with https:// (http:// to this machine alone)",

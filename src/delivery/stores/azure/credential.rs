@@ -91,11 +91,10 @@ fn kind(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Kind>> {
     Ok(match chosen.as_deref() {
         Some("environmentcredential") => Some(Kind::Environment),
         Some("workloadidentitycredential") => Some(Kind::WorkloadIdentity),
-        Some("managedidentitycredential") => Some(Kind::ManagedIdentity),
         Some("azureclicredential" | "dev") => Some(Kind::AzureCli),
         Some("prod") | None if has("AZURE_CLIENT_SECRET") => Some(Kind::Environment),
         Some("prod") | None if has("AZURE_FEDERATED_TOKEN_FILE") => Some(Kind::WorkloadIdentity),
-        Some("prod") => Some(Kind::ManagedIdentity),
+        Some("managedidentitycredential" | "prod") => Some(Kind::ManagedIdentity),
         None if has("IDENTITY_ENDPOINT") || has("MSI_ENDPOINT") => Some(Kind::ManagedIdentity),
         None => None,
         Some(_) => {

@@ -1,6 +1,6 @@
 //! Vault's HTTP API through `vaultrs`: one call, and what its refusals mean.
 //!
-//! `vaultrs` has the AppRole login, namespaces, the token and the errors. Its KV calls do not give the version of a secret
+//! `vaultrs` has the login of an `AppRole`, namespaces, the token and the errors. Its KV calls do not give the version of a secret
 //! that they read (which check-and-set needs), and read numbers in a way that changes them; two more calls it does not have.
 //! So the calls on secrets are [`Call`]s.
 
@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 
 use super::settings::{Identity, Settings};
 use crate::error::{Error, Result};
-use crate::network::{Blocking, Peer, may_carry_secrets, reqwest_client, unreachable};
+use crate::network::{Blocking, Peer, is_caused_by, reqwest_client, unreachable};
+use crate::secure_address::may_carry_secrets;
 use crate::text::short;
 
 /// The waits before a read is sent once more, where that may help.
@@ -264,15 +265,11 @@ pub(super) fn says(error: &ClientError, part: &str) -> bool {
 
 /// Whether the same call may fare better in a moment. 412: a standby has not seen the last write yet.
 fn is_passing(error: &ClientError) -> bool {
-    match status(error) {
-        Some(code) => matches!(code, 412 | 429 | 500..=599),
-        None => {
-            let rest = |source: &RestError| {
-                matches!(source, RestError::RequestError { .. } | RestError::ResponseError { .. })
-            };
-            let sent = matches!(error, ClientError::RestClientError { source } if rest(source));
-            sent && !crate::network::causes(error).any(|cause| cause.is::<rustls::Error>())
-        }
+    match error {
+        ClientError::RestClientError {
+            source: RestError::RequestError { .. } | RestError::ResponseError { .. },
+        } => !is_caused_by::<rustls::Error>(error),
+        _ => matches!(status(error), Some(412 | 429 | 500..=599)),
     }
 }
 

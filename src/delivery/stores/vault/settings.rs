@@ -9,7 +9,7 @@ use reqwest::{Certificate, Url};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::network::may_carry_secrets;
+use crate::secure_address::may_carry_secrets;
 
 /// As long as Vault's own client waits, halved: nobody looks at an empty terminal for a minute.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
