@@ -118,7 +118,7 @@ pub(crate) fn not_written(error: &io::Error) -> Fault {
 /// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs. No word or option of ours is
 /// as long.
 pub(crate) fn redact_typed(text: &str) -> String {
-    redact_runs(text, 20)
+    redact_runs(text, 20, "_-")
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Standing {
         not_after: Option<UnixSeconds>,
         now: UnixSeconds,
     ) -> Self {
-        match KeyStatus::from_parts(state, not_before, not_after, now) {
+        match KeyStatus::of(state, not_before, not_after, now) {
             KeyStatus::Active => Self::Active,
             KeyStatus::Pending => Self::Pending,
             KeyStatus::Expired => Self::Expired,

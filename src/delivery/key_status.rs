@@ -19,15 +19,9 @@ pub enum KeyStatus {
 }
 
 impl KeyStatus {
-    /// The status of a record's key.
-    #[must_use]
-    pub fn of(record: &Record, now: UnixSeconds) -> Self {
-        Self::from_parts(record.state, record.not_before, record.not_after, now)
-    }
-
     /// The status in the gate's order: state, then time.
     #[must_use]
-    pub fn from_parts(
+    pub fn of(
         state: State,
         not_before: Option<UnixSeconds>,
         not_after: Option<UnixSeconds>,
@@ -40,6 +34,12 @@ impl KeyStatus {
             State::Active if not_before.is_some_and(|start| now < start) => Self::Pending,
             State::Active => Self::Active,
         }
+    }
+
+    /// The status of a key by its record.
+    #[must_use]
+    pub fn of_record(record: &Record, now: UnixSeconds) -> Self {
+        Self::of(record.state, record.not_before, record.not_after, now)
     }
 
     /// The word for it.
@@ -72,9 +72,9 @@ mod tests {
             (State::Disabled, 20, KeyStatus::Disabled),
             (State::Revoked, 20, KeyStatus::Revoked),
         ] {
-            let status = KeyStatus::from_parts(state, Some(at(10)), Some(at(20)), at(now));
+            let status = KeyStatus::of(state, Some(at(10)), Some(at(20)), at(now));
             assert_eq!(status, expected, "{state:?} at {now}");
         }
-        assert_eq!(KeyStatus::from_parts(State::Active, None, None, at(0)), KeyStatus::Active);
+        assert_eq!(KeyStatus::of(State::Active, None, None, at(0)), KeyStatus::Active);
     }
 }

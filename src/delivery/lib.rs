@@ -1,7 +1,7 @@
 //! Secret stores, and the rotation of a key that they hold.
 //!
-//! A secret store keeps one secret text: a key that is delivered to it, or a pepper that is read from it. A [`rotation::Rotation`] puts
-//! a new key into every store that holds the old one, and survives a crash at any step.
+//! A secret store keeps one secret text: a key that is delivered to it, or a pepper that is read from it. A
+//! [`rotation::Rotation`] puts a new key into every store that holds the old one, and survives a crash at any step.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,

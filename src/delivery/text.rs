@@ -13,16 +13,16 @@ pub fn printable(text: &str) -> String {
 /// The text with every run of 40 or more key characters taken out: shorter than a key, a pepper or a digest.
 #[must_use]
 pub fn redact(text: &str) -> String {
-    redact_runs(text, 40)
+    redact_runs(text, 40, "_-")
 }
 
-/// The text with every run of `least` or more key characters taken out.
+/// The text with every run of `least` or more letters, digits and `marks` taken out.
 #[must_use]
-pub fn redact_runs(text: &str, least: usize) -> String {
+pub fn redact_runs(text: &str, least: usize, marks: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut run = String::new();
     for c in text.chars().chain(['\n']) {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
+        if c.is_ascii_alphanumeric() || marks.contains(c) {
             run.push(c);
             continue;
         }
@@ -61,7 +61,7 @@ mod tests {
         );
         assert_eq!(redact(&key), "(redacted)");
         assert_eq!(redact("--persist-to <DIR>"), "--persist-to <DIR>");
-        assert_eq!(redact_runs("argument 'Zk3vQ9xLr2K7hVbT1mWc'", 20), "argument '(redacted)'");
+        assert_eq!(redact_runs("argument 'Zk3vQ9xLr/2K7h.VbT1m='", 20, "./="), "argument '(redacted)'");
     }
 
     #[test]

@@ -35,8 +35,9 @@
 //! | in X | O was done | X again | the same |
 //!
 //! A write that got no answer is looked at before anything else is done ([`KeyRecords::write`], and
-//! [`SecretStore::read`] after a failed put); what cannot be found out stays as it is, for `--resume`. Nothing is undone without being asked:
-//! `--undo` puts the old key back wherever a new one may be, reads that back, and only then revokes the new records.
+//! [`SecretStore::read`](crate::SecretStore::read) after a failed put); what cannot be found out stays as it is, for `--resume`.
+//! Nothing is undone without being asked: `--undo` puts the old key back wherever a new one may be, reads that back, and only then
+//! revokes the new records.
 
 mod first_key;
 mod gate;

@@ -111,7 +111,7 @@ impl<'g> Rotation<'g> {
 
     fn status(&self, new: &Record) -> Result<KeyStatus> {
         let now = (self.gate.clock)()?;
-        Ok(KeyStatus::from_parts(new.state, new.not_before, self.expiry_of(new), now))
+        Ok(KeyStatus::of(new.state, new.not_before, self.expiry_of(new), now))
     }
 
     /// The new record. Somebody may have taken it for an orphan: nobody is to be left with a key that is not in use.

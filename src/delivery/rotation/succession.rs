@@ -52,7 +52,7 @@ pub fn check_in_use(old: &Record, now: UnixSeconds) -> Result<()> {
             format!("rotate the key that is in use: `keygate rotate {successor}`"),
         ));
     }
-    let status = KeyStatus::of(old, now);
+    let status = KeyStatus::of_record(old, now);
     let remedy = match status {
         KeyStatus::Active => return Ok(()),
         KeyStatus::Pending => {

@@ -7,9 +7,8 @@ use std::thread;
 
 /// What becomes of one request.
 pub(crate) enum Told {
-    Answer(u16, String),
-    /// With a header.
-    Headed(u16, &'static str, String),
+    /// Status, one header, body.
+    Answer(u16, &'static str, String),
     /// Nothing, until the caller has gone.
     Silence,
     /// The end of the connection.
@@ -31,7 +30,7 @@ pub(crate) struct Request {
 }
 
 pub(crate) fn answer(status: u16, body: &str) -> Told {
-    Told::Answer(status, body.to_owned())
+    Told::Answer(status, "X-Nothing: 1", body.to_owned())
 }
 
 impl StandIn {
@@ -79,8 +78,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
 
 fn tell(mut stream: TcpStream, told: Told) {
     let (status, header, body) = match told {
-        Told::Answer(status, body) => (status, "X-Nothing: 1", body),
-        Told::Headed(status, header, body) => (status, header, body),
+        Told::Answer(status, header, body) => (status, header, body),
         Told::Hangup => return,
         Told::Silence => {
             // Ends when the other side has given up.

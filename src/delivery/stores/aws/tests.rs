@@ -12,7 +12,7 @@ use super::{AwsSecret, region_of};
 use crate::error::check;
 use crate::network::Blocking;
 use crate::secret_store::{SecretStore as _, StoredSecret};
-use crate::stores::stand_in::{StandIn, Told, answer};
+use crate::stores::stand_in::{Request, StandIn, Told, answer};
 
 const REGION: &str = "eu-central-1";
 const DESCRIBE: &str = "secretsmanager.DescribeSecret";
@@ -56,11 +56,12 @@ fn seen(revision: Option<&str>) -> StoredSecret {
 
 /// The operations that were asked for, in order.
 fn operations(server: &StandIn) -> Vec<(String, serde_json::Value)> {
-    let target = |headers: &[String]| {
-        headers.iter().find_map(|header| Some(header.strip_prefix("x-amz-target: ")?.to_owned())).unwrap()
+    let operation = |request: &Request| {
+        assert_eq!(request.line, "POST /");
+        let target = request.headers.iter().find_map(|header| header.strip_prefix("x-amz-target: "));
+        (target.unwrap().to_owned(), serde_json::from_str(&request.body).unwrap())
     };
-    let requests = server.requests();
-    requests.iter().map(|r| (target(&r.headers), serde_json::from_str(&r.body).unwrap())).collect()
+    server.requests().iter().map(operation).collect()
 }
 
 fn named(operations: &[(String, serde_json::Value)]) -> Vec<&str> {

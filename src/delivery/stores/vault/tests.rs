@@ -139,11 +139,11 @@ fn writing_needs_create_where_nothing_is_and_update_where_something_is() {
 fn a_standby_sends_on_to_the_active_node_once() {
     let active = StandIn::telling(vec![latest(1, r#"{"key":"held"}"#)]);
     let location: &'static str = format!("Location: {}/v1/team/kv/data/app%20x", active.url).leak();
-    let (_, field) = opened(vec![Told::Headed(307, location, String::new())]);
+    let (_, field) = opened(vec![Told::Answer(307, location, String::new())]);
     assert_eq!(field.read().unwrap().text.unwrap().as_str(), "held");
     assert!(active.requests()[0].headers.contains(&format!("x-vault-token: {TOKEN}")));
 
-    let (_, field) = opened(vec![Told::Headed(307, "Location: http://vault.example.com/", String::new())]);
+    let (_, field) = opened(vec![Told::Answer(307, "Location: http://vault.example.com/", String::new())]);
     let error = field.read().err().unwrap();
     assert!(error.problem().contains("an address that a token may not go to"), "{error:?}");
 }
