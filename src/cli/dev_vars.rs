@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::beside::beside;
+use keygate_delivery::sibling_file;
+
 use crate::error::{Error, Outcome};
 
 /// The variables of one file.
@@ -73,7 +74,7 @@ impl DevVars {
         let write = || -> io::Result<()> {
             // What a link leads to, not the link. In one step: `wrangler dev` watches the file.
             let path = self.path.canonicalize()?;
-            let mut fresh = beside(&path)?;
+            let mut fresh = sibling_file(&path)?;
             fresh.write_all(text.as_bytes())?;
             fresh.as_file().sync_all()?;
             fresh.persist(&path).map_err(|e| e.error)?;

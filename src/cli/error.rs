@@ -64,3 +64,22 @@ impl Error {
         if self.is_usage { 2 } else { 1 }
     }
 }
+
+impl From<keygate_delivery::Error> for Error {
+    fn from(error: keygate_delivery::Error) -> Self {
+        Self {
+            is_usage: error.is_usage(),
+            unanswered: error.is_unanswered(),
+            problem: error.problem().to_owned(),
+            remedy: error.remedy().to_owned(),
+        }
+    }
+}
+
+impl From<Error> for keygate_delivery::Error {
+    fn from(error: Error) -> Self {
+        let Error { is_usage, unanswered, problem, remedy } = error;
+        let error = if is_usage { Self::usage(problem, remedy) } else { Self::failed(problem, remedy) };
+        if unanswered { error.unanswered() } else { error }
+    }
+}

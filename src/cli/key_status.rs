@@ -32,12 +32,12 @@ impl KeyStatus {
         not_after: Option<UnixSeconds>,
         now: UnixSeconds,
     ) -> Self {
-        match state {
-            State::Revoked => Self::Revoked,
-            State::Disabled => Self::Disabled,
-            State::Active if not_after.is_some_and(|end| now >= end) => Self::Expired,
-            State::Active if not_before.is_some_and(|start| now < start) => Self::Pending,
-            State::Active => Self::Active,
+        match keygate_delivery::KeyStatus::of(state, not_before, not_after, now) {
+            keygate_delivery::KeyStatus::Active => Self::Active,
+            keygate_delivery::KeyStatus::Pending => Self::Pending,
+            keygate_delivery::KeyStatus::Expired => Self::Expired,
+            keygate_delivery::KeyStatus::Disabled => Self::Disabled,
+            keygate_delivery::KeyStatus::Revoked => Self::Revoked,
         }
     }
 
@@ -54,29 +54,5 @@ impl KeyStatus {
             Self::Disabled => "disabled",
             Self::Revoked => "revoked",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::KeyStatus;
-    use keygate_core::record::State;
-    use keygate_core::time::UnixSeconds;
-
-    #[test]
-    fn a_key_is_valid_from_its_first_second_to_the_one_before_its_expiry() {
-        let at = |seconds| UnixSeconds::new(seconds).unwrap();
-        let status = |state, now| KeyStatus::of(state, Some(at(10)), Some(at(20)), at(now));
-        for (state, now, expected) in [
-            (State::Active, 9, KeyStatus::Pending),
-            (State::Active, 10, KeyStatus::Active),
-            (State::Active, 19, KeyStatus::Active),
-            (State::Active, 20, KeyStatus::Expired),
-            (State::Disabled, 20, KeyStatus::Disabled),
-            (State::Revoked, 20, KeyStatus::Revoked),
-        ] {
-            assert_eq!(status(state, now), expected, "{state:?} at {now}");
-        }
-        assert_eq!(KeyStatus::of(State::Active, None, None, at(0)), KeyStatus::Active);
     }
 }

@@ -3,7 +3,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod args;
-mod beside;
 mod bulk_files;
 mod cloudflare;
 mod commands;
@@ -13,36 +12,24 @@ mod entry;
 mod error;
 mod fields;
 mod findings;
-mod http;
 mod import;
 mod imported;
 mod key_out;
-mod key_source;
+mod key_records;
 mod key_status;
 mod local_kv;
 mod output;
 #[cfg(test)]
 mod output_schema;
 mod percent;
-mod places;
 mod progress;
 mod revision;
-mod rotation;
 mod secrets;
 mod staleness;
 mod static_keys;
 mod store;
 mod time;
 mod wrangler_toml;
-
-/// Names that the rotation and the secret stores still use.
-mod fault {
-    pub(crate) use crate::error::{Error as Fault, Outcome};
-}
-/// See [`fault`].
-mod standing {
-    pub(crate) use crate::key_status::KeyStatus as Standing;
-}
 
 use std::process::ExitCode;
 
@@ -96,8 +83,6 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
-        #[cfg(feature = "aws")]
-        Command::AwsRotationStep(args) => commands::aws_rotation_step::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

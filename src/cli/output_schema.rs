@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{change, deliver, import, issue, list, manual, pepper, rotate, show, verify};
+use crate::commands::{change, import, issue, list, manual, pepper, rotate, show, verify};
 use crate::error::Error;
 use crate::findings;
 
@@ -40,7 +40,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
                 of::<rotate::many::Row<'_>>(generator),
             ],
         ),
-        ("issue", vec![issued, of::<deliver::Deliverable<'_>>(generator)]),
+        ("issue", vec![issued, of::<issue::Deliverable<'_>>(generator)]),
         ("list", vec![of::<list::ListedKey>(generator)]),
         ("show", vec![of::<show::Shown<'_>>(generator)]),
         ("revoke", vec![changed.clone()]),

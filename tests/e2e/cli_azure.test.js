@@ -110,7 +110,7 @@ describe("each mistake has a message that says what to do", () => {
     ["no permission", { fail: of("/secrets/", refusal(403, "Forbidden", "ForbiddenByRbac")) }, /this identity may not do this \(status 403, Forbidden, ForbiddenByRbac.*Key Vault Secrets User/],
     ["the vault's firewall", { fail: of("/secrets/", refusal(403, "Forbidden", "ForbiddenByFirewall")) }, /the vault's firewall.*add its network/],
     ["a server of something else", { fail: of("/secrets/", { text: "<html>" }) }, /is not one of Key Vault.*HTTPS_PROXY/],
-    ["an answer of two megabytes", { fail: of("/secrets/", { text: "x".repeat(2e6) }) }, /sent more than its API does/],
+    ["an answer of two megabytes", { fail: of("/secrets/", { text: "x".repeat(2e6) }) }, /is not one of Key Vault/],
     ["a connection that breaks", { fail: of("/secrets/", "reset") }, /cannot be reached.*check the network/],
     ["a sign-in that breaks", { fail: of("/oauth2/", "reset") }, /the Azure sign-in cannot be reached/],
     ["a server that fails", { fail: of("/secrets/", refusal(500, "InternalServerError")) }, /Key Vault fails \(status 500.*azure\.status/],

@@ -21,7 +21,7 @@ describe("when a rotation fails", () => {
     await put("broken", "");
     const command = `exec:[ ! -e ${at("broken")} ] && cat > ${at("b")}`;
     const { stderr } = await remote(["rotate", old.id, "--to", `file:${at("a")}`, "--to", command], { status: 1 });
-    assert.match(stderr, /ended with 1; 1 of 2 places hold the new key, and key .* works as before/);
+    assert.match(stderr, /ended with 1; 1 of 2 secret stores hold the new key, and key .* works as before/);
     assert.match(stderr, new RegExp(`keygate rotate --resume ${old.id}.*--undo ${old.id}`));
     assert.deepEqual([await verify(await read("a")), await verify(await read("b"))], ["permitted", "permitted"]);
     return old;
@@ -120,7 +120,7 @@ describe("when a rotation fails", () => {
     const entry = api.entries.get(`key/${old.id}`);
     const value = { ...JSON.parse(entry.value), replaced_by: fresh.replace("key/", ""), not_after: now() + 60 };
     api.entries.set(entry.key, { ...entry, value: JSON.stringify(value) });
-    assert.match((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr, /has its end already; .*\n help: finish instead/);
+    assert.match((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr, /has its expiry already; .*\n help: finish instead/);
     await keygate(["rotate", "--resume"]);
     assert.equal(api.record(old.id).not_after, value.not_after);
     assert.deepEqual(await readdir(at("journal")), []);
@@ -198,7 +198,7 @@ describe("when a rotation fails", () => {
       const { stdout, stderr } = await keygate(["rotate", "--resume", "--print", "--key-out", out], { status });
       if (status === 0) assert.deepEqual([stdout, await read("out0")], [`${await read("b")}\n`, stdout]);
       else assert.deepEqual([stdout, (await readdir(at(""))).includes("out1")], ["", false]);
-      if (status === 1) assert.match(stderr, /cannot be shown: no place that can be read has it\n help: /);
+      if (status === 1) assert.match(stderr, /cannot be shown: no secret store that can be read has it\n help: /);
       assert.deepEqual(await readdir(at("journal")), []);
     }
   });

@@ -287,7 +287,7 @@ describe("when a rotation fails", () => {
       const world = await placed();
       const { stderr } = await failing([name], refusing, () => keygate(["rotate", world.old.id, "--remote", ...to(world.uris)], { status: 1 }));
       assert.match(stderr, said);
-      assert.match(stderr, new RegExp(`${at} of 3 places hold the new key.*\n help: .*--resume`));
+      assert.match(stderr, new RegExp(`${at} of 3 secret stores hold the new key.*\n help: .*--resume`));
       assert.deepEqual((await held(world.uris)).map((text) => text === world.old.key), NAMES.map((_, place) => place >= at));
       await keygate(["rotate", "--resume"]);
       await assertRotated(world);

@@ -154,7 +154,7 @@ describe("each mistake has a message that says what to do", () => {
     ["an engine that is not there", { uri: "vault:absent/gate#pepper" }, /no KV version 2 engine at absent\/.*vault secrets list/],
     ["an engine of version 1", { uri: "vault:old/gate#pepper" }, /an engine of type kv version 1.*vault secrets list -detailed/],
     ["an engine of another kind", { uri: "vault:sys/gate#pepper" }, /an engine of type system/],
-    ["a URI without a field", { uri: "vault:gate", status: 2 }, /--pepper-from: this names no place.*use vault:MOUNT\/PATH#FIELD/],
+    ["a URI without a field", { uri: "vault:gate", status: 2 }, /--pepper-from: this names no secret store.*use vault:MOUNT\/PATH#FIELD/],
   ];
   for (const [name, { uri = "vault:secret/gate#pepper", env = {}, token, status = 1 }, said] of mistakes) {
     test(name, async () => {

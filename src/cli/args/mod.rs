@@ -1,14 +1,10 @@
 //! The command line.
 
-#[cfg(feature = "aws")]
-mod aws_rotation_step;
 // The documents name the commands and URIs of every feature.
 #[cfg(all(test, feature = "aws", feature = "azure", feature = "vault"))]
 mod documents;
 mod rotate;
 
-#[cfg(feature = "aws")]
-pub(crate) use aws_rotation_step::{AwsRotationStepArgs, RotationStep};
 pub(crate) use rotate::{RotateArgs, ToArgs};
 
 use std::path::PathBuf;
@@ -68,13 +64,6 @@ pub(crate) enum Command {
     /// Make a key that takes another's place, and give the old one its end
     #[command(after_help = rotate::HELP)]
     Rotate(RotateArgs),
-    /// Do one of the four steps in which AWS Secrets Manager rotates a secret that holds a key
-    ///
-    /// For the Lambda function (or the job) that Secrets Manager's rotation calls; the steps are its own. Each step may be
-    /// repeated.
-    #[cfg(feature = "aws")]
-    #[command(after_help = aws_rotation_step::HELP)]
-    AwsRotationStep(AwsRotationStepArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
     Revoke(ChangeArgs),

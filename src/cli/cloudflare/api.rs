@@ -264,15 +264,7 @@ fn timeout() -> Outcome<Duration> {
 
 /// A token is not sent in the clear, but to this machine.
 fn base_url(text: &str) -> Outcome<Url> {
-    let may_carry_a_token = |url: &Url| {
-        let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        (url.scheme() == "https" || url.scheme() == "http" && is_loopback)
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    Url::parse(text).ok().filter(may_carry_a_token).ok_or_else(|| {
+    Url::parse(text).ok().filter(|_| keygate_delivery::may_carry_secrets(text)).ok_or_else(|| {
         Error::usage(
             format!("{BASE_URL_VARIABLE} is not the address of an API that a token may be sent to"),
             format!(

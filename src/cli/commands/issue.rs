@@ -8,17 +8,19 @@ use keygate_core::key::KeyId;
 use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
+use keygate_delivery::rotation::{Targets, deliver_first_key};
+use keygate_delivery::{Holder, Template, new_key};
 use serde::Serialize;
 
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
-use crate::commands::deliver::Delivery;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::fields::FieldArgs;
 use crate::imported;
 use crate::key_out::KeyOut;
-use crate::key_source::new_key;
+use crate::key_records::StoreRecords;
+use crate::output::printable;
 use crate::revision;
 use crate::secrets;
 use crate::store::{self, Store};
@@ -104,15 +106,25 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let key = new_key(&prefix, &found.pepper)?;
     let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
     if to_stores {
-        let delivery = Delivery::checked(&args.to.to, &record, args.overwrite)?;
+        let holder = Holder::of(&record);
+        let uris = args
+            .to
+            .to
+            .iter()
+            .map(|text| Template::parse(text)?.of(&holder))
+            .collect::<keygate_delivery::Result<Vec<_>>>()?;
+        let targets = Targets::open(&uris, &secrets::command_environment().of_holder(&holder))?;
+        targets.check_free(args.overwrite)?;
+        let places: Vec<String> = uris.iter().map(ToString::to_string).collect();
         if dry_run {
-            return delivery.say_checked(context, &record);
+            return say_deliverable(context, &record, &places);
         }
-        delivery.carry_out(context, &*store, &record, key.reveal())?;
+        let records = StoreRecords::new(&*store, context.operator.as_deref());
+        deliver_first_key(&records, &targets, &record, key.reveal())?;
         key_out.fill(key.reveal())?;
         let printed = args.to.print.then(|| key.reveal());
-        let places = Some(delivery.places());
-        let result = Issued { key: printed, key_file: key_out.path(), places, ..issued(&record) };
+        let result =
+            Issued { key: printed, key_file: key_out.path(), places: Some(&places), ..issued(&record) };
         context.out.result(&result, printed.unwrap_or(record.id.as_str()))?;
     } else {
         let entry = Entry::of(&record, revision::next(&*store, None, context.operator.as_deref()))?;
@@ -128,6 +140,26 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
     Ok(())
+}
+
+/// The secret stores that a key can be delivered to, as a dry run found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Deliverable<'d> {
+    subject: &'d str,
+    places: &'d [String],
+}
+
+/// Says that the key could be delivered.
+fn say_deliverable(context: &Context, record: &Record, places: &[String]) -> Outcome<()> {
+    context.out.result(
+        &Deliverable { subject: record.subject.as_str(), places },
+        format_args!(
+            "a key for {} can be delivered to {}\nnothing was written",
+            record.subject,
+            printable(&places.join(", "))
+        ),
+    )
 }
 
 /// Hands the key over, once: into its file, or as the result.

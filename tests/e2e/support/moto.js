@@ -57,20 +57,4 @@ export class Moto {
   async labels(SecretId) {
     return (await this.ask("DescribeSecret", { SecretId })).VersionIdsToStages;
   }
-
-  /**
-   * Begins a rotation as AWS does it: the token's version is there, pending, and holds nothing. Without a Lambda function
-   * moto makes that version current at once, which AWS never does; the labels are put back.
-   */
-  async beginRotation(SecretId, token = randomUUID()) {
-    const versionOf = (labels, label) => Object.keys(labels).find((version) => labels[version].includes(label));
-    const current = versionOf(await this.labels(SecretId), "AWSCURRENT");
-    await this.ask("RotateSecret", { SecretId, ClientRequestToken: token, RotationRules: { AutomaticallyAfterDays: 30 } });
-    const put = (VersionStage, versions) => this.ask("UpdateSecretVersionStage", { SecretId, VersionStage, ...versions });
-    const still = (await this.labels(SecretId))[current].includes("AWSCURRENT");
-    await put("AWSCURRENT", { RemoveFromVersionId: token, ...(!still && { MoveToVersionId: current }) });
-    await put("AWSPREVIOUS", { RemoveFromVersionId: token });
-    await put("AWSPENDING", { MoveToVersionId: token });
-    return token;
-  }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use clap::{Args, Subcommand};
 use keygate_core::key::pepper::Pepper;
+use keygate_delivery::entropy;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -19,7 +20,6 @@ use crate::commands::pepper::rotation::RotateArgs;
 use crate::commands::pepper::status::StatusArgs;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
-use crate::key_source::entropy;
 use crate::output::Output;
 
 /// Make a pepper, the gate's secret PEPPER; or see to its rotation

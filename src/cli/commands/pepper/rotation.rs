@@ -153,7 +153,7 @@ fn begin_remote(context: &Context, args: &RotateArgs, seen: &Seen) -> Outcome<()
         format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
         format!("export {PREVIOUS_VARIABLE}={}", shell::value(&seen.source)),
     ];
-    if matches!(seen.source, Source::Place { named_by: FROM_VARIABLE, .. }) {
+    if matches!(seen.source, Source::Store { named_by: FROM_VARIABLE, .. }) {
         // Both variables at once are refused.
         commands.push(format!("unset {FROM_VARIABLE}"));
     }

@@ -124,7 +124,7 @@ impl Seen {
         let pepper = shell::option(&self.source);
         let status = format!("keygate pepper status{options}{pepper}");
         let unset = match &self.previous_source {
-            Some(Source::Place { named_by, .. }) => format!("unset {named_by}"),
+            Some(Source::Store { named_by, .. }) => format!("unset {named_by}"),
             _ => format!("unset {PREVIOUS_VARIABLE}"),
         };
         let previous = self.previous.as_deref().unwrap_or_default();
@@ -138,7 +138,7 @@ impl Seen {
             }
             (Stage::Settled, _) => Vec::new(),
             // Both variables at once are refused.
-            (Stage::Unknown, _) if matches!(self.previous_source, Some(Source::Place { .. })) => {
+            (Stage::Unknown, _) if matches!(self.previous_source, Some(Source::Store { .. })) => {
                 vec![format!("export {PREVIOUS_FROM_VARIABLE}=…   # the place of that pepper"), status]
             }
             (Stage::Unknown, _) => vec![
