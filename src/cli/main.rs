@@ -13,6 +13,7 @@ mod entry;
 mod error;
 mod fields;
 mod findings;
+#[cfg(any(feature = "aws", feature = "azure", feature = "vault"))]
 mod http;
 mod import;
 mod imported;

@@ -1,4 +1,4 @@
-//! One room for each command.
+//! A module for each command: its options, and what it does.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws_rotation_step;

@@ -1,7 +1,9 @@
 //! The one way out of this machine: HTTP with bounds on time and length, over what the machine trusts.
 
+#[cfg(feature = "vault")]
 mod retry;
 
+#[cfg(feature = "vault")]
 pub(crate) use retry::{Retries, retry_after};
 
 use std::sync::Arc;
