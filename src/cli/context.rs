@@ -1,4 +1,4 @@
-//! What every command starts from: the gate it is about, the moment, and where its words go.
+//! State shared by all commands: the gate, the time, and the output.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::time;
 use crate::wrangler_toml::WranglerToml;
 
-/// The ground a command stands on.
+/// State shared by all commands.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) out: Output,
@@ -47,7 +47,7 @@ impl Context {
         WranglerToml::read(&self.config, self.environment())
     }
 
-    /// The same ground, for another gate.
+    /// The same, for another gate.
     pub(crate) fn of_gate(&self, config: &Path, environment: Option<&str>) -> Self {
         Self {
             operator: self.operator.clone(),

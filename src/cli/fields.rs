@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_has_passed_is_refused() {
+    fn an_expiry_that_has_passed_is_refused() {
         let at = |seconds| UnixSeconds::new(seconds).unwrap();
         assert!(end(When::At(at(10)), at(10)).is_err());
         assert_eq!(end(When::At(at(11)), at(10)).unwrap(), Some(at(11)));

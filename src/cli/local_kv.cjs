@@ -2,7 +2,6 @@
 // Miniflare is what `wrangler dev` and `wrangler kv --local` keep it with. Arguments: wrangler's program, the store's folder, the namespace.
 
 const { createRequire } = require("node:module");
-const { createInterface } = require("node:readline");
 
 const [wrangler, folder, namespace] = process.argv.slice(1);
 const OLDEST_NODE = 22;
@@ -35,9 +34,22 @@ function open() {
   return new Miniflare(convertV4MiniflareOptions(options));
 }
 
+/** Not `node:readline`: to that, U+2028 ends a line too, and JSON may hold it. */
+async function* lines(stream) {
+  let pending = [];
+  for await (const chunk of stream.setEncoding("utf8")) {
+    const [end, ...starts] = chunk.split("\n");
+    pending.push(end);
+    for (const start of starts) {
+      yield pending.join("");
+      pending = [start];
+    }
+  }
+}
+
 async function main() {
   let miniflare;
-  for await (const question of createInterface({ input: process.stdin })) {
+  for await (const question of lines(process.stdin)) {
     let answer;
     try {
       miniflare ??= open();

@@ -113,7 +113,12 @@ pub(crate) fn difference(before: &Stored, after: &Stored) -> String {
         .map(|name| match name.as_str() {
             // Long, and nothing that a reader could compare.
             "digest" => "digest".to_owned(),
-            _ => format!("{} {} → {}", printable(name), shown(old.get(name)), shown(new.get(name))),
+            _ => format!(
+                "{} {} → {}",
+                printable(name),
+                escape_for_message(old.get(name)),
+                escape_for_message(new.get(name))
+            ),
         })
         .collect();
     if changes.is_empty() {
@@ -125,7 +130,7 @@ pub(crate) fn difference(before: &Stored, after: &Stored) -> String {
     if from == to { changes.join(", ") } else { format!("{} ({from} → {to})", changes.join(", ")) }
 }
 
-fn shown(value: Option<&Value>) -> String {
+fn escape_for_message(value: Option<&Value>) -> String {
     const LONGEST: usize = 60;
     let text = value.map_or_else(|| "none".to_owned(), Value::to_string);
     if text.chars().count() <= LONGEST {

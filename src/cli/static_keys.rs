@@ -108,7 +108,7 @@ pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
     };
     Record::parse_list(text).map_err(|e| {
         Error::failed(
-            format!("STATIC_KEYS in .dev.vars is not a list of records: {e}"),
+            format!("STATIC_KEYS in .dev.vars is not an array of records: {e}"),
             "correct it; `keygate check FILE` checks one",
         )
     })

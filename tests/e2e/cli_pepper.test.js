@@ -170,7 +170,7 @@ describe("the local gate", () => {
   test("with invalid STATIC_KEYS is reported", async () => {
     const before = await readFile(devVars(), "utf8");
     await writeFile(devVars(), `${before}STATIC_KEYS=x\n`);
-    assert.match((await local(["status"], { status: 1 })).stderr, /STATIC_KEYS in \.dev\.vars is not a list of records/);
+    assert.match((await local(["status"], { status: 1 })).stderr, /STATIC_KEYS in \.dev\.vars is not an array of records/);
     await writeFile(devVars(), before);
   });
 

@@ -46,7 +46,7 @@ pub(crate) struct ImportArgs {
     /// Which limits hold for the keys for which the file says none
     #[arg(long)]
     plan: Option<String>,
-    /// When the keys end for which the file says nothing: 90d, 2027-01-31, an RFC 3339 time, or never
+    /// When the keys expire for which the file says nothing: 90d, 2027-01-31, an RFC 3339 time, or never
     #[arg(long, value_name = "WHEN")]
     expires: Option<When>,
     /// Take keys that are too easy to guess: who reads the KV namespace can then find them by trial

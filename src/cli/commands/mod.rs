@@ -1,4 +1,4 @@
-//! One room for each command.
+//! A module for each command: its options, and what it does.
 
 pub(crate) mod change;
 pub(crate) mod check;

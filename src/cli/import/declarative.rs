@@ -164,7 +164,7 @@ fn parse<T: DeserializeOwned>(mut input: impl BufRead, whose: &str) -> Outcome<T
         // Not the parser's own words: they repeat what stands there.
         Error::failed(
             format!("the source is not a declarative file of {whose}'s{place}"),
-            format!("export it anew from {whose}; keys are texts, so one of digits alone stands in quotes"),
+            format!("export it anew from {whose}; keys are strings, so one of digits alone stands in quotes"),
         )
     })
 }

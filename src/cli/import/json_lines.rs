@@ -70,12 +70,14 @@ fn imported(fields: &[(String, Value)]) -> Result<ImportedRow, String> {
         match (name.as_str(), value) {
             (_, Value::Null) => {}
             ("scopes", value) => {
-                imported.set_list("scopes", texts(value).ok_or("`scopes` is not a list of texts")?);
+                imported.set_list("scopes", strings(value).ok_or("`scopes` is not an array of strings")?);
             }
-            ("ips", value) => imported.set_list("ips", texts(value).ok_or("`ips` is not a list of texts")?),
+            ("ips", value) => {
+                imported.set_list("ips", strings(value).ok_or("`ips` is not an array of strings")?);
+            }
             ("meta", Value::Object(notes)) => {
                 for (note, value) in notes {
-                    let text = value.as_str().ok_or("`meta` holds something else than texts")?;
+                    let text = value.as_str().ok_or("`meta` holds something else than strings")?;
                     imported.set(&format!("meta.{note}"), text)?;
                 }
             }
@@ -97,7 +99,7 @@ fn unknown_or_wrong(name: &str) -> String {
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
+fn strings(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|element| Some(element.as_str()?.to_owned())).collect()
 }
 
@@ -110,7 +112,7 @@ mod tests {
     const RECORD: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","digest":"hs256.01234567.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","state":"active","created":1}"#;
 
     #[test]
-    fn a_line_is_a_record_or_the_fields_of_a_foreign_key() {
+    fn a_line_is_a_record_or_the_fields_of_an_imported_key() {
         assert!(matches!(draft(RECORD), Ok(Draft::Record(_))));
         for good in [
             r#"{"key":"x","subject":"acme"}"#,
@@ -125,7 +127,7 @@ mod tests {
             (r#"{"key":["canary"]}"#, "`key` is of another type"),
             (r#"{"canary":"x"}"#, "none of key, sha256"),
             (r#"{"canary":7}"#, "none of key, sha256"),
-            (r#"{"scopes":"a"}"#, "not a list"),
+            (r#"{"scopes":"a"}"#, "not an array"),
             (r#"{"not_after":1.5}"#, "not_after"),
             (r#"{"key":"canary","key":"x","subject":"acme"}"#, "has a field twice"),
             (r#"{"key":"x","subject":"acme","subject":"other"}"#, "has a field twice"),

@@ -112,7 +112,7 @@ impl Check<'_> {
                 self.say(
                     Level::Warning,
                     name,
-                    format!("ends soon, at {}", utc(end)),
+                    format!("expires soon, at {}", utc(end)),
                     "`keygate rotate ID --to PLACE` delivers a new key; without --to, hand it over in time",
                 );
             }
@@ -172,7 +172,7 @@ mod tests {
     fn each_key_that_wants_a_hand_is_named_with_what_to_do() {
         for (made, said) in [
             (record(|_| {}), ""),
-            (record(|r| r.not_after = Some(at(NOW + 14 * DAY_SECS))), "ends soon"),
+            (record(|r| r.not_after = Some(at(NOW + 14 * DAY_SECS))), "expires soon"),
             (record(|r| r.not_after = Some(at(NOW + 15 * DAY_SECS))), ""),
             (record(|r| r.created = at(NOW - 91 * DAY_SECS)), "was issued 91 days ago"),
             (record(|r| (r.created, r.state) = (at(NOW - 91 * DAY_SECS), State::Revoked)), ""),

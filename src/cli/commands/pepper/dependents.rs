@@ -15,9 +15,9 @@ use crate::store::{self, Store};
 pub(crate) struct Dependents {
     /// Keys that go on, switched-off ones among them: they can come back.
     pub(super) lasting: usize,
-    /// Keys that have been replaced, and end by themselves.
+    /// Keys that have been replaced, and expire.
     pub(super) ending: usize,
-    /// When the last of these ends.
+    /// When the last of these expires.
     pub(super) until: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Stage {
     Unknown,
     /// Keys that go on depend on the pepper before.
     Rotating,
-    /// Only keys that have their end depend on the pepper before.
+    /// Only replaced keys, which expire, depend on the pepper before.
     Waiting,
     /// No key depends on the pepper before.
     Droppable,

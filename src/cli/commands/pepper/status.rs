@@ -215,7 +215,7 @@ impl Seen {
         let Dependents { lasting, ending, until } = self.found.get(pepper).unwrap_or(&none);
         let until = until.and_then(UnixSeconds::new).map(|end| format!(", the last at {}", utc(end)));
         let ending = match until {
-            Some(until) => format!(", and {ending} that end{until}"),
+            Some(until) => format!(", and {ending} that expire{until}"),
             None => String::new(),
         };
         format!("{lasting} keys{ending}")
@@ -232,7 +232,7 @@ impl Seen {
                 "keys depend on the pepper before, and the gate has no PEPPER_PREVIOUS: it answers 503 to them".to_owned()
             }
             (Stage::Rotating, _) => "keys depend on the pepper before: they have to be rotated".to_owned(),
-            (Stage::Waiting, _) => "all keys are rotated; the old ones work until their end, and need the pepper before until then".to_owned(),
+            (Stage::Waiting, _) => "all keys are rotated; the old ones work until they expire, and need the pepper before until then".to_owned(),
             (Stage::Droppable, Some(false)) => "the rotation is finished: the gate has no PEPPER_PREVIOUS any more".to_owned(),
             (Stage::Droppable, _) => "no key depends on the pepper before: it can go".to_owned(),
         }
