@@ -28,7 +28,7 @@ impl Asked<'_> {
         E: ProvideErrorMetadata + StdError + 'static,
     {
         let Self { cannot, secret, region, needs } = self;
-        let named_by = "AWS_REGION and AWS_ENDPOINT_URL";
+        let named_by = "AWS_REGION, AWS_ENDPOINT_URL";
         if is_caused_by::<InTheClear>(error) {
             return Error::failed(
                 format!("{cannot}: the secret would be sent in the clear"),
