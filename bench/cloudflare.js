@@ -1,4 +1,4 @@
-// The end-to-end tests' stand-in for Cloudflare's API, for `cargo xtask bench scale`. Its first line says how to reach it; for each
+// The end-to-end tests' stand-in for Cloudflare's API, for `cargo run -p keygate-bench -- scale`. Its first line says how to reach it; for each
 // line that it is sent, it says which calls were made since the one before. It ends with its standard input.
 
 import { createInterface } from "node:readline";

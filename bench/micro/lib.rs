@@ -10,7 +10,7 @@ use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Decision, Lookup, decide};
 use keygate_core::auth::lookup::{LookupStep, before_store};
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::key::pepper::Pepper;
 use keygate_core::key::{Key, KeyPrefix, NewKey};
 use keygate_core::policy::Policy;
@@ -140,7 +140,7 @@ impl Fixture {
                     user_agent: Some("python-requests/2.32.3"),
                 };
                 let time = "2026-01-02T03:04:05.678Z";
-                let line = Event::denied(time, &self.denial, &context, Some(&self.prefix)).to_line();
+                let line = Event::denied(time, &self.denial, &context, Some(&self.gate.policy)).to_line();
                 black_box(line).len() > 200
             }
         }
@@ -182,7 +182,7 @@ fn gate(more_routes: usize) -> Gate {
     );
     Gate {
         policy: Policy::from_json(&policy).expect("a policy"),
-        secrets: Secrets::parse(&SecretTexts { pepper: Some(PEPPER), ..SecretTexts::default() })
+        secrets: Secrets::parse(&SecretValues { pepper: Some(PEPPER), ..SecretValues::default() })
             .expect("secrets"),
     }
 }

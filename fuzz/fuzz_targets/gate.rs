@@ -10,7 +10,7 @@ use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::decide::{
     Authorization, Decision, Destination, LimiterAnswer, Lookup, Permit, decide,
 };
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::key::pepper::Pepper;
 use keygate_core::key::{Key, KeyPrefix};
 use keygate_core::policy::Policy;
@@ -38,7 +38,7 @@ thread_local! {
             }"#,
         )
         .expect("it is a policy"),
-        secrets: Secrets::parse(&SecretTexts { pepper: Some(PEPPER), ..SecretTexts::default() })
+        secrets: Secrets::parse(&SecretValues { pepper: Some(PEPPER), ..SecretValues::default() })
             .expect("it is a pepper"),
     });
     static RECORD: LazyLock<Record> = LazyLock::new(|| {

@@ -3,7 +3,7 @@
 
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::decide::{Decision, Lookup, decide};
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
 use keygate_core::policy::origin::Origin;
 use keygate_core::policy::route::Access;
@@ -74,7 +74,7 @@ fn as_written(policy: &Policy, text: &str) {
 }
 
 fn nobody_passes_without_a_key(policy: Policy) {
-    let secrets = Secrets::parse(&SecretTexts { pepper: Some(PEPPER), ..SecretTexts::default() });
+    let secrets = Secrets::parse(&SecretValues { pepper: Some(PEPPER), ..SecretValues::default() });
     let gate = Gate { policy, secrets: secrets.expect("it is a pepper") };
     let paths = gate.policy.routes().as_slice().iter().take(4).map(|route| route.path().replace('*', "x"));
     for path in paths.chain(["/".into(), "/x/y".into()]) {

@@ -3,7 +3,7 @@
 //! The six texts are divided by NUL; an absent one is a binding that is not set.
 #![no_main]
 
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::key::KeyId;
 use keygate_fuzz::{PEPPER, text};
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let mut fields = input.split('\0');
     let [pepper, pepper_previous, static_keys, denied_ids, origin_authorization, origin_signing_key] =
         std::array::from_fn(|_| fields.next());
-    let given = SecretTexts {
+    let given = SecretValues {
         pepper,
         pepper_previous,
         static_keys,
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
         origin_signing_key,
     };
     // Most peppers that a fuzzer makes are none; the other bindings are to be read all the same.
-    for texts in [given, SecretTexts { pepper: Some(PEPPER), pepper_previous: None, ..given }] {
+    for texts in [given, SecretValues { pepper: Some(PEPPER), pepper_previous: None, ..given }] {
         match Secrets::parse(&texts) {
             Ok(secrets) => read(&texts, &secrets),
             Err(faults) => {
@@ -40,16 +40,17 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn read(texts: &SecretTexts<'_>, secrets: &Secrets) {
+fn read(texts: &SecretValues<'_>, secrets: &Secrets) {
     // Without the records, whose texts are no secrets and may be the same by chance.
-    let alone = SecretTexts { static_keys: None, denied_ids: None, ..*texts };
+    let alone = SecretValues { static_keys: None, denied_ids: None, ..*texts };
     let debug = format!("{:?}", Secrets::parse(&alone).expect("with more it was good"));
     for secret in [texts.pepper, texts.pepper_previous, texts.origin_signing_key].into_iter().flatten() {
         let secret = secret.trim_ascii();
         assert!(secret.is_empty() || !debug.contains(secret), "a secret is shown");
     }
     let other = alone.origin_authorization.map(|_| "another");
-    let other = Secrets::parse(&SecretTexts { origin_authorization: other, ..alone }).expect("it is a value");
+    let other =
+        Secrets::parse(&SecretValues { origin_authorization: other, ..alone }).expect("it is a value");
     assert_eq!(format!("{other:?}"), debug, "what is shown depends on a secret");
 
     let named: Vec<KeyId> = words(texts.denied_ids).filter_map(|word| word.parse::<KeyId>().ok()).collect();
@@ -88,16 +89,16 @@ fn told(fault: &str) {
 }
 
 /// No fault of a secret repeats any of it. Not "holds the value", because the fuzzer then makes a value of the message.
-fn told_without_the_value(texts: &SecretTexts<'_>) {
+fn told_without_the_value(texts: &SecretValues<'_>) {
     let marked = |text: Option<&str>| text.map(|text| format!("canary{text}canary"));
     let secrets = [texts.pepper, texts.pepper_previous, texts.origin_authorization, texts.origin_signing_key];
     let [pepper, pepper_previous, origin_authorization, origin_signing_key] = secrets.map(marked);
-    let marked = SecretTexts {
+    let marked = SecretValues {
         pepper: pepper.as_deref(),
         pepper_previous: pepper_previous.as_deref(),
         origin_authorization: origin_authorization.as_deref(),
         origin_signing_key: origin_signing_key.as_deref(),
-        ..SecretTexts::default()
+        ..SecretValues::default()
     };
     for fault in Secrets::parse(&marked).err().unwrap_or_default() {
         assert!(!fault.to_string().contains("canary"), "{fault}");

@@ -1,4 +1,4 @@
-//! What every command starts from: the gate it is about, the moment, and where its words go.
+//! State shared by all commands: the gate, the time, and the output.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use keygate_core::time::UnixSeconds;
 use crate::args::{GateArgs, StoreArgs};
 use crate::cloudflare::{self, Api, RemoteKv};
 use crate::entry::Entry;
-use crate::fault::Outcome;
+use crate::error::Outcome;
+use crate::local_kv::LocalKv;
 use crate::output::Output;
 use crate::revision;
 use crate::store::Store;
 use crate::time;
-use crate::wrangler_kv::WranglerKv;
 use crate::wrangler_toml::WranglerToml;
 
-/// The ground a command stands on.
+/// State shared by all commands.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) out: Output,
@@ -47,7 +47,7 @@ impl Context {
         WranglerToml::read(&self.config, self.environment())
     }
 
-    /// The same ground, for another gate.
+    /// The same, for another gate.
     pub(crate) fn of_gate(&self, config: &Path, environment: Option<&str>) -> Self {
         Self {
             operator: self.operator.clone(),
@@ -66,10 +66,10 @@ impl Context {
 /// The store that the options name.
 ///
 /// # Errors
-/// Those of [`WranglerKv::new`], [`Api::from_environment`], [`cloudflare::account`] and [`cloudflare::namespace`].
+/// Those of [`LocalKv::new`], [`Api::from_environment`], [`cloudflare::account`] and [`cloudflare::namespace`].
 pub(crate) fn store(config: &WranglerToml, args: &StoreArgs) -> Outcome<Box<dyn Store>> {
     if !args.remote {
-        return Ok(Box::new(WranglerKv::new(config, args.persist_to.as_deref())?));
+        return Ok(Box::new(LocalKv::new(config, args.persist_to.as_deref())?));
     }
     let namespace = cloudflare::namespace(args.namespace.as_deref(), config)?;
     let account = cloudflare::account(args.account.as_deref(), config)?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::beside::beside;
-use crate::fault::{Fault, Outcome};
+use keygate_delivery::sibling_file;
+
+use crate::error::{Error, Outcome};
 
 /// The variables of one file.
 // Absent on purpose: Debug; the values are secrets.
@@ -37,7 +38,7 @@ impl DevVars {
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
-                    return Err(Fault::failed(
+                    return Err(Error::failed(
                         format!("cannot read {name} beside wrangler.toml: {e}"),
                         "make the file readable, and UTF-8",
                     ));
@@ -65,7 +66,7 @@ impl DevVars {
     /// A value cannot stand in such a file, or the file cannot be written.
     pub(crate) fn write_with(&self, changes: &[(&str, Option<&str>)]) -> Outcome<()> {
         let text = changed(&self.text, changes).ok_or_else(|| {
-            Fault::failed(
+            Error::failed(
                 format!("a value has quotes or backslashes that {} cannot be relied on to keep", self.name),
                 "edit the file by hand",
             )
@@ -73,14 +74,14 @@ impl DevVars {
         let write = || -> io::Result<()> {
             // What a link leads to, not the link. In one step: `wrangler dev` watches the file.
             let path = self.path.canonicalize()?;
-            let mut fresh = beside(&path)?;
+            let mut fresh = sibling_file(&path)?;
             fresh.write_all(text.as_bytes())?;
             fresh.as_file().sync_all()?;
             fresh.persist(&path).map_err(|e| e.error)?;
             Ok(())
         };
         write().map_err(|e| {
-            Fault::failed(
+            Error::failed(
                 format!("cannot write {} beside wrangler.toml: {e}", self.name),
                 "make the file and its folder writable",
             )

@@ -6,12 +6,12 @@ use keygate_core::time::UnixSeconds;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::fault::{Fault, Outcome};
-use crate::revision::{REVISION_MAX_BYTES, Revision};
+use crate::error::{Error, Outcome};
 
 /// An element of the array that `wrangler kv bulk put` reads.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) value: String,
@@ -25,14 +25,18 @@ pub(crate) struct Entry {
 /// characters of 4 bytes each); the scopes, which may be 64 of 64 bytes, are there when they fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Metadata {
     pub(crate) subject: String,
     pub(crate) name: String,
     #[serde(deserialize_with = "state")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) state: State,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub(crate) created: Option<UnixSeconds>,
     #[serde(deserialize_with = "time")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
     pub(crate) not_after: Option<UnixSeconds>,
     /// The pepper that the digest names; none for an imported key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +44,7 @@ pub(crate) struct Metadata {
     /// `None` when they did not fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scopes: Option<Vec<String>>,
-    /// How often the entry has been written; none in the local KV, and in what other programs wrote.
+    /// How often the entry has been written; none in what other programs wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rev: Option<u64>,
     /// Who wrote it last, if they said so.
@@ -49,15 +53,19 @@ pub(crate) struct Metadata {
 }
 
 const METADATA_MAX_BYTES: usize = 1024;
+pub(crate) const OPERATOR_MAX_BYTES: usize = 64;
+/// `,"rev":18446744073709551615,"by":"…"`
+const REVISION_MAX_BYTES: usize = 40 + OPERATOR_MAX_BYTES;
 
-fn state<'de, D: Deserializer<'de>>(value: D) -> Result<State, D::Error> {
-    parse_state(&String::deserialize(value)?)
-        .ok_or_else(|| D::Error::custom("`state` is not active, disabled or revoked"))
+/// Which writing of an entry this is, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revision {
+    pub(crate) number: u64,
+    pub(crate) by: Option<String>,
 }
 
-/// The state, as it stands in a record.
-pub(crate) fn parse_state(text: &str) -> Option<State> {
-    [State::Active, State::Disabled, State::Revoked].into_iter().find(|state| state.as_str() == text)
+fn state<'de, D: Deserializer<'de>>(value: D) -> Result<State, D::Error> {
+    String::deserialize(value)?.parse().map_err(D::Error::custom)
 }
 
 fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<UnixSeconds>, D::Error> {
@@ -115,7 +123,7 @@ impl Entry {
     pub(crate) fn of(record: &Record, revision: Option<Revision>) -> Outcome<Self> {
         let value = record
             .to_json()
-            .map_err(|e| Fault::usage(format!("the record would not be valid: {e}"), "give other values"))?;
+            .map_err(|e| Error::usage(format!("the record would not be valid: {e}"), "give other values"))?;
         let (rev, by) = match revision {
             Some(Revision { number, by }) => (Some(number), by),
             None => (None, None),
@@ -138,7 +146,7 @@ impl Entry {
 /// The stored text is no record; the gate answers 503 for this key.
 pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
     Record::parse_entry(id, value).map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("the entry {} is not a valid record: {e}", id.kv_name()),
             "the gate answers 503 for this key until the entry is corrected; see docs/record.schema.json",
         )
@@ -147,25 +155,19 @@ pub(crate) fn read(id: KeyId, value: &str) -> Outcome<Record> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, METADATA_MAX_BYTES, Metadata};
-    use crate::revision::Revision;
-    use keygate_core::key::KeyId;
+    use super::{Entry, METADATA_MAX_BYTES, Metadata, Revision};
+    use crate::store::fake::record;
     use keygate_core::key::digest::Digest;
     use keygate_core::record::token::{Scope, Subject};
     use keygate_core::record::{Bounded, Record, State};
     use keygate_core::time::UnixSeconds;
 
     fn longest(name: &str) -> Record {
-        let mut record = Record::new(
-            "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap(),
-            "s".repeat(128).parse::<Subject>().unwrap(),
-            format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap(),
-            UnixSeconds::MAX,
-        );
-        record.name = name.parse().unwrap();
-        record.state = State::Disabled;
-        record.not_after = Some(UnixSeconds::MAX);
-        record
+        record(|r| {
+            r.subject = "s".repeat(128).parse::<Subject>().unwrap();
+            r.name = name.parse().unwrap();
+            (r.state, r.created, r.not_after) = (State::Disabled, UnixSeconds::MAX, Some(UnixSeconds::MAX));
+        })
     }
 
     #[test]
@@ -199,12 +201,6 @@ mod tests {
     #[test]
     fn a_record_that_the_gate_would_refuse_is_not_written() {
         // The id of an imported key follows from its digest; this one does not.
-        let record = Record::new(
-            "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap(),
-            "demo".parse::<Subject>().unwrap(),
-            Digest::ImportedBare([0; 32]),
-            UnixSeconds::MAX,
-        );
-        assert!(Entry::of(&record, None).is_err());
+        assert!(Entry::of(&record(|r| r.digest = Digest::ImportedBare([0; 32])), None).is_err());
     }
 }

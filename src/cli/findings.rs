@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::output::{Output, printable};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Level {
     /// The gate would refuse what is written.
     Error,
@@ -20,7 +21,8 @@ pub(crate) enum Level {
 }
 
 #[derive(Debug, Serialize)]
-struct Finding {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Finding {
     level: Level,
     file: String,
     /// `vars.ROUTES[2].methods[0]`; `.` is the whole file.
@@ -28,6 +30,15 @@ struct Finding {
     problem: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
+}
+
+/// What was found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Report<'r> {
+    /// Whether there is no error.
+    ok: bool,
+    findings: &'r [Finding],
 }
 
 /// All findings, in the order in which they were made.
@@ -66,7 +77,7 @@ impl Findings {
     pub(crate) fn print(&self, out: Output) -> Outcome<ExitCode> {
         let (errors, warnings) = (self.count(Level::Error), self.count(Level::Warning));
         if out.is_json() || !self.is_empty() {
-            out.result(&self.to_json(), self.to_text())?;
+            out.result(&Report { ok: errors == 0, findings: &self.0 }, self.to_text())?;
         }
         let count = |number: usize, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let notes = match self.count(Level::Note) {
@@ -83,10 +94,6 @@ impl Findings {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "ok": self.count(Level::Error) == 0, "findings": self.0 })
     }
 
     /// One line each, and one for each remedy.

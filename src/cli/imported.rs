@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use zxcvbn::zxcvbn;
 
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::wrangler_toml::WranglerToml;
 
 /// NIST SP 800-131A's floor for a secret that must not be guessed by those who have its hash.
@@ -28,17 +28,17 @@ pub(crate) fn read_line(input: impl Read) -> Outcome<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::with_capacity(4096 + 64));
     let read = input.take(READ_MAX + 1).read_to_string(&mut text);
     let length = read.map_err(|e| {
-        Fault::failed(format!("cannot read a key from standard input: {e}"), "send the key alone, as text")
+        Error::failed(format!("cannot read a key from standard input: {e}"), "send the key alone, as text")
     })?;
     if length as u64 > READ_MAX {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             "standard input is longer than any key",
             "send the key alone, on one line",
         ));
     }
     let line = text.trim_ascii();
     if line.is_empty() {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             "standard input holds no key",
             "send the key there, for example with `< key-file`; never as an argument",
         ));
@@ -52,7 +52,7 @@ pub(crate) fn read_line(input: impl Read) -> Outcome<Zeroizing<String>> {
 /// It is not of a form that the gate reads, is one of the gate's own, or is too easy to guess and not allowed to be.
 pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcome<ImportedKey> {
     if prefix.strip(text).is_some() {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!(
                 "the key begins with this gate's own prefix `{}_`, so the gate would never look it up as an imported one",
                 prefix.as_str()
@@ -61,14 +61,14 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcom
         ));
     }
     let key = ImportedKey::parse(text).ok_or_else(|| {
-        Fault::failed(
+        Error::failed(
             "the key cannot be imported: the gate reads 20 to 512 characters of A-Z, a-z, 0-9 and `-._~+/=`",
             "issue a new key for this client instead",
         )
     })?;
     let bits = strength(text);
     if bits < MIN_BITS && !allow_weak {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!(
                 "the key is too easy to guess: about {bits:.0} bits by its length, characters and patterns, {MIN_BITS} are needed so that nobody who has the store and the pepper can guess it"
             ),
@@ -250,8 +250,8 @@ mod tests {
             "short",
             "acme_live_Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc",
         ] {
-            let fault = import(bad, &prefix, false).unwrap_err().to_string();
-            assert!(!fault.contains(bad), "{fault}");
+            let error = import(bad, &prefix, false).unwrap_err().to_string();
+            assert!(!error.contains(bad), "{error}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// A file that waits for a key. Without one the key is part of the result on standard output.
 ///
@@ -24,7 +24,7 @@ impl KeyOut {
     pub(crate) fn open(path: Option<&Path>, dry_run: bool, json: bool) -> Outcome<Self> {
         let Some(path) = path else {
             if dry_run && !json {
-                return Err(Fault::usage(
+                return Err(Error::usage(
                     "with --dry-run standard output holds the entries, and the key would be seen nowhere",
                     "add `--key-out FILE`, or `--json` for an object that holds the key and the entries",
                 ));
@@ -36,7 +36,7 @@ impl KeyOut {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(|e| {
-            Fault::usage(
+            Error::usage(
                 format!("cannot make the key file {}: {e}", path.display()),
                 "name a file that is not there yet, in a folder that you can write to",
             )
@@ -59,7 +59,7 @@ impl KeyOut {
                 .and_then(|()| file.write_all(b"\n"))
                 .and_then(|()| file.sync_all())
                 .map_err(|e| {
-                    Fault::failed(
+                    Error::failed(
                         format!("cannot write the key to {}: {e}", path.display()),
                         "make room there, then issue another key",
                     )

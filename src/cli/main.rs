@@ -3,38 +3,32 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking"))]
 
 mod args;
-mod beside;
 mod bulk_files;
-mod check_policy;
-mod check_records;
-mod check_routes;
 mod cloudflare;
 mod commands;
 mod context;
 mod dev_vars;
-mod doctor;
 mod entry;
-mod fault;
+mod error;
 mod fields;
 mod findings;
-mod http;
 mod import;
 mod imported;
 mod key_out;
-mod key_source;
+mod key_records;
+mod key_status;
+mod local_kv;
 mod output;
+#[cfg(test)]
+mod output_schema;
 mod percent;
-mod places;
 mod progress;
 mod revision;
-mod rotation;
 mod secrets;
 mod staleness;
-mod standing;
 mod static_keys;
 mod store;
 mod time;
-mod wrangler_kv;
 mod wrangler_toml;
 
 use std::process::ExitCode;
@@ -43,7 +37,7 @@ use clap::Parser as _;
 
 use args::{Cli, Command};
 use context::Context;
-use fault::{Fault, Outcome};
+use error::{Error, Outcome};
 use output::{Output, redact_typed};
 
 fn main() -> ExitCode {
@@ -55,7 +49,7 @@ fn main() -> ExitCode {
             let said = redact_typed(&e.render().to_string());
             // Nothing was parsed that could tell; whoever reads JSON typed it.
             if std::env::args_os().any(|argument| argument == "--json") {
-                Output::new(true).fault(&misuse(&said));
+                Output::new(true).failure(&misuse(&said));
             } else {
                 Output::new(false).note(said.trim_end());
             }
@@ -65,18 +59,18 @@ fn main() -> ExitCode {
     let out = Output::new(cli.gate.json);
     match run(cli) {
         Ok(code) => code,
-        Err(fault) => {
-            out.fault(&fault);
-            ExitCode::from(fault.exit_code())
+        Err(error) => {
+            out.failure(&error);
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// clap's message as a fault: its first paragraph is the problem.
-fn misuse(said: &str) -> Fault {
+/// clap's message as a error: its first paragraph is the problem.
+fn misuse(said: &str) -> Error {
     let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (problem, remedy) = said.split_once("\n\n").unwrap_or((said, "try '--help'"));
-    Fault::usage(line(problem.trim_start_matches("error: ")), line(remedy))
+    Error::usage(line(problem.trim_start_matches("error: ")), line(remedy))
 }
 
 fn run(cli: Cli) -> Outcome<ExitCode> {
@@ -89,8 +83,6 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
-        #[cfg(feature = "aws")]
-        Command::AwsRotationStep(args) => commands::aws_rotation_step::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

@@ -3,10 +3,13 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write as _};
 
+use keygate_delivery::text::redact_runs;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
+
+pub(crate) use keygate_delivery::text::{printable, quoted, redact};
 
 /// Room for any result that holds a key, so that no reallocation leaves a copy of it behind.
 const RESULT_BYTES: usize = 32 * 1024;
@@ -60,11 +63,10 @@ impl Output {
     }
 
     /// Says why the command failed; as a JSON object under `--json`.
-    pub(crate) fn fault(self, fault: &Fault) {
-        if self.json {
-            self.note(fault.to_json());
-        } else {
-            self.note(fault);
+    pub(crate) fn failure(self, error: &Error) {
+        match serde_json::to_string(error) {
+            Ok(json) if self.json => self.note(json),
+            _ => self.note(error),
         }
     }
 }
@@ -103,25 +105,11 @@ impl Lines {
     }
 }
 
-pub(crate) fn not_written(error: &io::Error) -> Fault {
-    Fault::failed(
+pub(crate) fn not_written(error: &io::Error) -> Error {
+    Error::failed(
         format!("cannot write to standard output: {error}"),
         "check where standard output is sent to",
     )
-}
-
-/// `text` without what would steer a terminal or turn the reading direction: others wrote it.
-pub(crate) fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// `text`, which others wrote, with every run of 40 or more key characters taken out: shorter than a key, a pepper or a digest.
-pub(crate) fn redact(text: &str) -> String {
-    without_runs(text, 40)
 }
 
 /// `text` with every run taken out that may be a key, an imported one as well: these have 20 characters or more.
@@ -129,51 +117,18 @@ pub(crate) fn redact(text: &str) -> String {
 /// clap repeats arguments in its errors, and somebody will give a whole key where its id belongs. No word or option of ours is
 /// as long.
 pub(crate) fn redact_typed(text: &str) -> String {
-    without_runs(text, 20)
-}
-
-fn without_runs(text: &str, least: usize) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut run = String::new();
-    for c in text.chars().chain(['\n']) {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') {
-            run.push(c);
-            continue;
-        }
-        clean.push_str(if run.len() < least { &run } else { "(redacted)" });
-        run.clear();
-        clean.push(c);
-    }
-    clean.pop();
-    clean
-}
-
-/// The text as one word of the shell's.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    redact_runs(text, 20, "-._~+/=")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{printable, redact, redact_typed};
+    use super::redact_typed;
 
     #[test]
     fn a_whole_key_in_a_usage_error_is_taken_out() {
-        let key = format!("acme_live_{}", "a1".repeat(25));
         assert_eq!(
-            redact(&format!("error: unexpected argument '{key}' found\n")),
-            "error: unexpected argument '(redacted)' found\n"
-        );
-        assert_eq!(redact(&key), "(redacted)");
-        assert_eq!(redact("--persist-to <DIR>"), "--persist-to <DIR>");
-        assert_eq!(
-            redact_typed("unexpected argument 'Zk3vQ9xLr2K7hVbT1mWc'"),
+            redact_typed("unexpected argument 'Zk3vQ9xLr/2K7h.VbT1m='"),
             "unexpected argument '(redacted)'"
         );
-    }
-
-    #[test]
-    fn what_others_wrote_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\n\u{202e}c é"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c é");
     }
 }

@@ -8,23 +8,13 @@ use std::env;
 
 use serde_json::Value;
 
-use crate::entry::Metadata;
-use crate::fault::{Fault, Outcome};
+use crate::entry::{Metadata, OPERATOR_MAX_BYTES, Revision};
+use crate::error::{Error, Outcome};
 use crate::output::printable;
 use crate::store::{Store, Stored};
 
 /// What an operator calls themselves; unset, no name is stored.
 const OPERATOR_VARIABLE: &str = "KEYGATE_OPERATOR";
-const OPERATOR_MAX_BYTES: usize = 64;
-/// `,"rev":18446744073709551615,"by":"…"`
-pub(crate) const REVISION_MAX_BYTES: usize = 40 + OPERATOR_MAX_BYTES;
-
-/// Which writing of an entry this is, and whose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Revision {
-    pub(crate) number: u64,
-    pub(crate) by: Option<String>,
-}
 
 /// The operator's name for themselves, from `KEYGATE_OPERATOR`.
 ///
@@ -34,17 +24,16 @@ pub(crate) struct Revision {
 /// # Errors
 /// The variable holds something else than a short word.
 pub(crate) fn operator() -> Outcome<Option<String>> {
-    let name = match env::var(OPERATOR_VARIABLE) {
-        Ok(name) if !name.is_empty() => name,
-        Ok(_) | Err(env::VarError::NotPresent) => return Ok(None),
-        Err(env::VarError::NotUnicode(_)) => String::from("\0"),
-    };
+    let name = env::var_os(OPERATOR_VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+    if name.is_empty() {
+        return Ok(None);
+    }
     let fits = name.len() <= OPERATOR_MAX_BYTES
         && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
     if fits {
         return Ok(Some(name));
     }
-    Err(Fault::usage(
+    Err(Error::usage(
         format!(
             "{OPERATOR_VARIABLE} is not 1 to {OPERATOR_MAX_BYTES} visible ASCII characters without `\"` and `\\`"
         ),
@@ -54,7 +43,7 @@ pub(crate) fn operator() -> Outcome<Option<String>> {
 
 /// The revision of the entry that is written over `seen`, or where nothing stood.
 ///
-/// `None` for the local KV: its entries are read without metadata, so it cannot be counted on.
+/// `None` for the local KV, which has one writer.
 pub(crate) fn next(store: &dyn Store, seen: Option<&Stored>, operator: Option<&str>) -> Option<Revision> {
     if !store.is_remote() {
         return None;
@@ -66,21 +55,21 @@ pub(crate) fn next(store: &dyn Store, seen: Option<&Stored>, operator: Option<&s
 /// Reads the entry once more, and makes sure that it is as it was `seen`.
 ///
 /// # Errors
-/// It is not; the fault names what changed. Or the store could not be asked.
+/// It is not; the error names what changed. Or the store could not be asked.
 pub(crate) fn unchanged(store: &dyn Store, name: &str, seen: &Stored) -> Outcome<()> {
     match store.entry(name)? {
         Some(now) if now == *seen => Ok(()),
         Some(now) => Err(changed(name, seen, &now)),
-        None => Err(Fault::failed(
+        None => Err(Error::failed(
             format!("{name} was deleted in between"),
             "a key is revoked by overwriting, not by deleting its entry; find out who did",
         )),
     }
 }
 
-/// The fault that an entry amounts to which is not as it was `seen`.
-pub(crate) fn changed(name: &str, seen: &Stored, now: &Stored) -> Fault {
-    Fault::failed(
+/// The error that an entry amounts to which is not as it was `seen`.
+pub(crate) fn changed(name: &str, seen: &Stored, now: &Stored) -> Error {
+    Error::failed(
         format!("{name} was changed in between: {}", difference(seen, now)),
         "look at it with `keygate show`, then decide again",
     )
@@ -95,7 +84,7 @@ pub(crate) fn expected(store: &dyn Store, name: &str, seen: &Stored, wanted: Opt
         return Ok(());
     };
     if !store.is_remote() {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "--if-rev has no meaning for the local KV, which keeps no revisions",
             "leave it out, or add --remote",
         ));
@@ -104,7 +93,7 @@ pub(crate) fn expected(store: &dyn Store, name: &str, seen: &Stored, wanted: Opt
     if found == Some(wanted) {
         return Ok(());
     }
-    Err(Fault::failed(
+    Err(Error::failed(
         format!("{name} is at {}, not at revision {wanted}", position(seen.metadata.as_ref())),
         "somebody changed it since: look at it with `keygate show`, then decide again",
     ))
@@ -124,7 +113,12 @@ pub(crate) fn difference(before: &Stored, after: &Stored) -> String {
         .map(|name| match name.as_str() {
             // Long, and nothing that a reader could compare.
             "digest" => "digest".to_owned(),
-            _ => format!("{} {} → {}", printable(name), shown(old.get(name)), shown(new.get(name))),
+            _ => format!(
+                "{} {} → {}",
+                printable(name),
+                escape_for_message(old.get(name)),
+                escape_for_message(new.get(name))
+            ),
         })
         .collect();
     if changes.is_empty() {
@@ -136,7 +130,7 @@ pub(crate) fn difference(before: &Stored, after: &Stored) -> String {
     if from == to { changes.join(", ") } else { format!("{} ({from} → {to})", changes.join(", ")) }
 }
 
-fn shown(value: Option<&Value>) -> String {
+fn escape_for_message(value: Option<&Value>) -> String {
     const LONGEST: usize = 60;
     let text = value.map_or_else(|| "none".to_owned(), Value::to_string);
     if text.chars().count() <= LONGEST {
@@ -155,25 +149,16 @@ fn position(metadata: Option<&Metadata>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Revision, difference, expected, next, unchanged};
-    use crate::entry::Entry;
-    use crate::store::fake::FakeStore;
+    use super::{difference, expected, next, unchanged};
+    use crate::entry::{Entry, Revision};
+    use crate::store::fake::{FakeStore, record};
     use crate::store::{Store as _, Stored};
-    use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
     use keygate_core::record::{Record, State};
-    use keygate_core::time::UnixSeconds;
 
     const NAME: &str = "key/4fTz0Qw9Lr2K";
 
     fn entry(number: u64, by: Option<&str>, change: impl FnOnce(&mut Record)) -> Entry {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let mut record =
-            Record::new(id, "acme".parse::<Subject>().unwrap(), digest, UnixSeconds::new(1).unwrap());
-        change(&mut record);
-        Entry::of(&record, Some(Revision { number, by: by.map(str::to_owned) })).unwrap()
+        Entry::of(&record(change), Some(Revision { number, by: by.map(str::to_owned) })).unwrap()
     }
 
     fn store_with(entry: Entry) -> (FakeStore, Stored) {
@@ -201,12 +186,12 @@ mod tests {
         let (store, seen) = store_with(entry(4, Some("ann"), |_| {}));
         assert!(unchanged(&store, NAME, &seen).is_ok());
         store.write(&[entry(5, Some("ci-deploy"), |record| record.state = State::Revoked)]).unwrap();
-        let fault = unchanged(&store, NAME, &seen).unwrap_err().to_string();
+        let error = unchanged(&store, NAME, &seen).unwrap_err().to_string();
         assert!(
-            fault.contains(
+            error.contains(
                 r#"changed in between: state "active" → "revoked" (revision 4 by ann → revision 5 by ci-deploy)"#
             ),
-            "{fault}"
+            "{error}"
         );
         store.entries.borrow_mut().clear();
         assert!(unchanged(&store, NAME, &seen).unwrap_err().to_string().contains("was deleted in between"));
@@ -216,8 +201,8 @@ mod tests {
     fn a_change_that_was_undone_is_a_change() {
         let (store, seen) = store_with(entry(4, None, |_| {}));
         store.write(&[entry(6, None, |_| {})]).unwrap();
-        let fault = unchanged(&store, NAME, &seen).unwrap_err().to_string();
-        assert!(fault.contains("nothing but its revision (revision 4 → revision 6)"), "{fault}");
+        let error = unchanged(&store, NAME, &seen).unwrap_err().to_string();
+        assert!(error.contains("nothing but its revision (revision 4 → revision 6)"), "{error}");
     }
 
     #[test]
@@ -225,8 +210,8 @@ mod tests {
         let (store, seen) = store_with(entry(4, Some("ann"), |_| {}));
         assert!(expected(&store, NAME, &seen, None).is_ok());
         assert!(expected(&store, NAME, &seen, Some(4)).is_ok());
-        let fault = expected(&store, NAME, &seen, Some(3)).unwrap_err();
-        assert!(fault.to_string().contains("is at revision 4 by ann, not at revision 3"), "{fault}");
+        let error = expected(&store, NAME, &seen, Some(3)).unwrap_err();
+        assert!(error.to_string().contains("is at revision 4 by ann, not at revision 3"), "{error}");
         store.remote.set(false);
         assert_eq!(expected(&store, NAME, &seen, Some(4)).unwrap_err().exit_code(), 2);
     }

@@ -8,33 +8,42 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use keygate_core::key::pepper::{Pepper, Peppers};
+use keygate_delivery::{CommandEnvironment, StoreUri};
 use zeroize::Zeroizing;
 
 use crate::args::PepperArgs;
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
-use crate::places::{self, PlaceUri};
+use crate::error::{Error, Outcome};
 use crate::wrangler_toml::WranglerToml;
 
 /// The variables of the environment that hold the peppers, current and previous.
 pub(crate) const PEPPER_VARIABLE: &str = "KEYGATE_PEPPER";
 /// As [`PEPPER_VARIABLE`], for the pepper before.
 pub(crate) const PREVIOUS_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS";
-/// The variables that name the places of the peppers; they hold no secret.
+/// The variables that name the secret stores of the peppers; they hold no secret.
 pub(crate) const FROM_VARIABLE: &str = "KEYGATE_PEPPER_FROM";
 /// As [`FROM_VARIABLE`], for the pepper before.
 pub(crate) const PREVIOUS_FROM_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS_FROM";
 
-/// The variables that `env:` named as the place of a pepper.
+/// The variables that `env:` named as the secret store of a pepper.
 static NAMED_VARIABLES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Keeps the peppers out of the environment of another program.
 pub(crate) fn withhold(command: &mut Command) -> &mut Command {
-    let named = NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
-    for name in named.iter().map(String::as_str).chain([PEPPER_VARIABLE, PREVIOUS_VARIABLE]) {
+    for name in pepper_variables() {
         command.env_remove(name);
     }
     command
+}
+
+/// The environment of the commands that secret stores run: without the peppers.
+pub(crate) fn command_environment() -> CommandEnvironment {
+    CommandEnvironment::without(pepper_variables())
+}
+
+fn pepper_variables() -> Vec<String> {
+    let named = NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    named.iter().map(String::as_str).chain([PEPPER_VARIABLE, PREVIOUS_VARIABLE]).map(str::to_owned).collect()
 }
 
 /// The texts of the gate's peppers, and where they were found.
@@ -54,8 +63,8 @@ pub(crate) enum Source {
     File(PathBuf),
     /// A variable of the environment.
     Variable(&'static str),
-    /// The place of a URI, and the option or variable that named it.
-    Place { uri: PlaceUri, named_by: &'static str },
+    /// The secret store of a URI, and the option or variable that named it.
+    Store { uri: StoreUri, named_by: &'static str },
     /// A file of wrangler's, by its name.
     DevVars(String),
 }
@@ -65,7 +74,7 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Variable(name) => name.fmt(f),
-            Self::Place { uri, .. } => uri.fmt(f),
+            Self::Store { uri, .. } => uri.fmt(f),
             Self::DevVars(name) => name.fmt(f),
         }
     }
@@ -89,7 +98,7 @@ pub(crate) struct FoundPeppers {
     pub(crate) previous_source: Option<Source>,
 }
 
-/// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the place that `KEYGATE_PEPPER_FROM` names, else
+/// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the secret store that `KEYGATE_PEPPER_FROM` names, else
 /// (for the local gate alone) `.dev.vars`. Where the pepper before is, and what it is, does not matter to a new key.
 ///
 /// # Errors
@@ -120,7 +129,7 @@ pub(crate) fn peppers(args: &PepperArgs, config: &WranglerToml, remote: bool) ->
 
 fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {
     text.parse::<Pepper>().map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("the {which} from {source} {e}"),
             "use the text that the gate has as its secret, whole and unchanged",
         )
@@ -130,7 +139,7 @@ fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {
 /// As [`peppers`], not parsed yet.
 ///
 /// # Errors
-/// There is no current one, or a place cannot be read.
+/// There is no current one, or a secret store cannot be read.
 pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
     let (current, source) = current_text(args, config, remote)?;
     let previous = match (named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?, &source) {
@@ -160,7 +169,7 @@ fn current_text(
     }
     if remote {
         // Not .dev.vars, because a key made with the local pepper is dead at the deployed gate.
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "there is no pepper for the deployed gate",
             format!(
                 "set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
@@ -169,7 +178,7 @@ fn current_text(
     }
     let file = DevVars::read(config.folder(), config.environment())?;
     file.and_then(|file| of_dev_vars(&file, "PEPPER")).ok_or_else(|| {
-        Fault::failed(
+        Error::failed(
             format!("there is no PEPPER in .dev.vars beside {}", config.name()),
             format!(
                 "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
@@ -184,21 +193,21 @@ fn of_dev_vars(file: &DevVars, name: &str) -> Option<(Zeroizing<String>, Source)
 
 fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {
     fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
-        Fault::failed(
+        Error::failed(
             format!("cannot read the pepper file {}: {e}", file.display()),
             "name a readable file that holds the pepper alone",
         )
     })
 }
 
-/// What two variables say about one pepper: the one holds its text, the other names its place.
+/// What two variables say about one pepper: the one holds its text, the other names its secret store.
 ///
 /// # Errors
 /// Both are set: the wrong one of two peppers makes keys that no gate takes.
 fn named((text, place): (&'static str, &'static str)) -> Outcome<Option<(Zeroizing<String>, Source)>> {
     match (variable(text)?, variable(place)?) {
         (Some(_), Some(_)) => {
-            Err(Fault::usage(format!("{text} and {place} are both set"), "unset the one that is not meant"))
+            Err(Error::usage(format!("{text} and {place} are both set"), "unset the one that is not meant"))
         }
         (Some(found), None) => Ok(Some((found, Source::Variable(text)))),
         (None, Some(uri)) => held(&uri, place).map(Some),
@@ -206,20 +215,20 @@ fn named((text, place): (&'static str, &'static str)) -> Outcome<Option<(Zeroizi
     }
 }
 
-/// What the place holds; `named_by` is the option or variable that names it.
+/// What the secret store holds; `named_by` is the option or variable that names it.
 fn held(uri: &str, named_by: &'static str) -> Outcome<(Zeroizing<String>, Source)> {
-    let uri = PlaceUri::parse(uri)
-        .map_err(|fault| Fault::usage(format!("{named_by}: {}", fault.problem()), fault.remedy()))?;
-    if let PlaceUri::Env { name } = &uri {
+    let uri = StoreUri::parse(uri)
+        .map_err(|error| Error::usage(format!("{named_by}: {}", error.problem()), error.remedy()))?;
+    if let StoreUri::Env { name } = &uri {
         NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
     }
-    let text = places::open(&uri)?.look()?.text.ok_or_else(|| {
-        Fault::failed(
+    let text = keygate_delivery::open(&uri, &command_environment())?.read()?.text.ok_or_else(|| {
+        Error::failed(
             format!("{uri} holds nothing"),
             "put the text there that the gate has as its secret, whole and unchanged",
         )
     })?;
-    Ok((text, Source::Place { uri, named_by }))
+    Ok((text, Source::Store { uri, named_by }))
 }
 
 /// A variable of the environment; an empty one is none, as an unset secret of a CI job is.
@@ -228,7 +237,7 @@ fn variable(name: &str) -> Outcome<Option<Zeroizing<String>>> {
         Ok(text) if text.is_empty() => Ok(None),
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Fault::usage(
+        Err(env::VarError::NotUnicode(_)) => Err(Error::usage(
             format!("{name} is not UTF-8 text"),
             "use the text that the gate has as its secret, whole and unchanged",
         )),

@@ -7,9 +7,9 @@ use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
+use crate::key_status::KeyStatus;
 use crate::output::Output;
-use crate::standing::Standing;
 use crate::wrangler_toml::WranglerToml;
 
 /// The secret's name.
@@ -33,13 +33,13 @@ impl StaticKeys {
             return Self { is_hidden: config.requires_secret(STATIC_KEYS), ..Self::default() };
         }
         let serves = |record: &Record| {
-            let status = Standing::of(record.state, record.not_before, record.not_after, now);
-            matches!(status, Standing::Active | Standing::Pending)
+            let status = KeyStatus::of_record(record, now);
+            matches!(status, KeyStatus::Active | KeyStatus::Pending)
         };
         match local(config) {
             Ok(records) => Self { records: records.into_iter().filter(serves).collect(), ..Self::default() },
             // Not an error: a key must be revocable whatever that file holds.
-            Err(fault) => Self { unreadable: Some(fault.problem().to_owned()), ..Self::default() },
+            Err(error) => Self { unreadable: Some(error.problem().to_owned()), ..Self::default() },
         }
     }
 
@@ -76,15 +76,15 @@ impl StaticKeys {
         }
     }
 
-    /// The fault that the key cannot be read from KV, with what is known of it here.
-    pub(crate) fn explain(&self, id: KeyId, fault: Fault) -> Fault {
+    /// The error that the key cannot be read from KV, with what is known of it here.
+    pub(crate) fn explain(&self, id: KeyId, error: Error) -> Error {
         if self.records.iter().any(|record| record.id == id) {
-            return fault.and(
+            return error.and(
                 "STATIC_KEYS in .dev.vars has a record of it, which this command does not change",
                 format!("to end key {id}, take its record out of STATIC_KEYS"),
             );
         }
-        fault
+        error
     }
 }
 
@@ -107,8 +107,8 @@ pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
         return Ok(Vec::new());
     };
     Record::parse_list(text).map_err(|e| {
-        Fault::failed(
-            format!("STATIC_KEYS in .dev.vars is not a list of records: {e}"),
+        Error::failed(
+            format!("STATIC_KEYS in .dev.vars is not an array of records: {e}"),
             "correct it; `keygate check FILE` checks one",
         )
     })
@@ -117,27 +117,13 @@ pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
 #[cfg(test)]
 mod tests {
     use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
-    use keygate_core::record::{Record, State};
-    use keygate_core::time::UnixSeconds;
+    use keygate_core::record::State;
 
     use super::StaticKeys;
+    use crate::store::fake::{at, record};
     use crate::wrangler_toml::WranglerToml;
 
     const NOW: u64 = 1_000;
-
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
-    fn record(change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(500));
-        change(&mut record);
-        record
-    }
 
     fn config(required: &str, dev_vars: &str) -> (tempfile::TempDir, WranglerToml) {
         let folder = tempfile::tempdir().unwrap();

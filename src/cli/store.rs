@@ -4,9 +4,12 @@ use std::slice;
 
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::entry::{self, Entry, Metadata};
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
+use crate::progress::Progress;
 
 /// A KV namespace that holds records.
 pub(crate) trait Store {
@@ -44,26 +47,85 @@ pub(crate) trait Store {
 }
 
 /// An entry as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Stored {
     pub(crate) value: String,
-    /// `None` when there is none, none that Keygate wrote, or none to be had: wrangler reads local values without it.
+    /// `None` when there is none, or none that Keygate wrote.
+    #[serde(default, deserialize_with = "own_metadata")]
     pub(crate) metadata: Option<Metadata>,
 }
 
 /// An entry as a listing shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Listed {
     pub(crate) name: String,
-    /// `None` when there is none, or none that Keygate wrote.
+    /// As [`Stored::metadata`].
+    #[serde(default, deserialize_with = "own_metadata")]
     pub(crate) metadata: Option<Metadata>,
 }
 
+fn own_metadata<'de, D: Deserializer<'de>>(metadata: D) -> Result<Option<Metadata>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(metadata)?).ok())
+}
+
 impl Listed {
+    /// The record that its value is.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn record(&self, value: &str) -> Result<Record, String> {
+        let id = self.id().parse::<KeyId>().map_err(|e| e.to_string())?;
+        Record::parse_entry(id, value).map_err(|e| format!("is not a valid record: {e}"))
+    }
+
     /// The id in the name.
     pub(crate) fn id(&self) -> &str {
         self.name.strip_prefix(KV_NAME_PREFIX).unwrap_or(&self.name)
     }
+}
+
+/// What is done with a key's listing and entry, while a count is shown.
+pub(crate) type EachEntry<'e> = dyn FnMut(&Progress, &Listed, Option<Stored>) -> Outcome<()> + 'e;
+
+/// Gives every key's listing and entry to `each`, and counts them at a terminal: `counted` says what was done to them.
+///
+/// # Errors
+/// The store could not be asked, or `each` failed.
+pub(crate) fn each_entry(store: &dyn Store, counted: &'static str, each: &mut EachEntry<'_>) -> Outcome<()> {
+    let progress = Progress::counting(counted, None);
+    store.list(KV_NAME_PREFIX, &mut |page| {
+        let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
+        for (listed, stored) in page.iter().zip(store.entries(&names)?) {
+            each(&progress, listed, stored)?;
+        }
+        progress.add(page.len());
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(())
+}
+
+/// As [`each_entry`], of valid records alone.
+///
+/// # Errors
+/// As [`each_entry`], or there is an entry that is no record.
+pub(crate) fn each_record(
+    store: &dyn Store,
+    counted: &'static str,
+    each: &mut dyn FnMut(Record, Stored),
+) -> Outcome<()> {
+    each_entry(store, counted, &mut |_, listed, stored| {
+        if let Some(stored) = stored {
+            let id = listed.id().parse::<KeyId>().map_err(|e| {
+                Error::failed(
+                    format!("the entry {} is not named by a key id: {e}", listed.name),
+                    "delete the entry",
+                )
+            })?;
+            each(entry::read(id, &stored.value)?, stored);
+        }
+        Ok(())
+    })
 }
 
 /// The record of a key that must be there, and the entry that it was read from.
@@ -73,7 +135,7 @@ impl Listed {
 pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<(Record, Stored)> {
     match store.entry(&id.kv_name())? {
         Some(stored) => Ok((entry::read(id, &stored.value)?, stored)),
-        None => Err(Fault::failed(
+        None => Err(Error::failed(
             format!("there is no key {id} in {}", store.place()),
             if store.is_remote() {
                 "see `keygate list --remote`, and `--env NAME` for another environment; a key that was just issued can take a minute to be seen"
@@ -87,26 +149,45 @@ pub(crate) fn record(store: &dyn Store, id: KeyId) -> Outcome<(Record, Stored)> 
 /// Writes one entry. Where no answer came it is looked whether it was written, so that what was done is not undone.
 ///
 /// # Errors
-/// It was not written; or, where the fault is [`Fault::is_unanswered`], nobody can say.
+/// It was not written; or, where the error is [`Error::is_unanswered`], nobody can say.
 pub(crate) fn write_surely(store: &dyn Store, entry: &Entry) -> Outcome<()> {
-    let Err(fault) = store.write(slice::from_ref(entry)) else {
+    let Err(error) = store.write(slice::from_ref(entry)) else {
         return Ok(());
     };
-    match fault.is_unanswered().then(|| store.entry(&entry.key)) {
+    match error.is_unanswered().then(|| store.entry(&entry.key)) {
         Some(Ok(Some(now))) if now.value == entry.value => Ok(()),
-        _ => Err(fault),
+        _ => Err(error),
     }
 }
 
-/// A store for tests: a map, a log of what was written, and a count after which writing fails.
+/// For tests: a record, and a store that is a map, a log of what was written, and a count after which writing fails.
 #[cfg(test)]
 pub(crate) mod fake {
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
 
+    use keygate_core::key::KeyId;
+    use keygate_core::key::digest::Digest;
+    use keygate_core::record::Record;
+    use keygate_core::record::token::Subject;
+    use keygate_core::time::UnixSeconds;
+
     use super::{Listed, Store, Stored};
     use crate::entry::Entry;
-    use crate::fault::{Fault, Outcome};
+    use crate::error::{Error, Outcome};
+
+    pub(crate) fn at(seconds: u64) -> UnixSeconds {
+        UnixSeconds::new(seconds).unwrap()
+    }
+
+    /// The record of an active key of acme's, made with the pepper 01234567 at second 1.
+    pub(crate) fn record(change: impl FnOnce(&mut Record)) -> Record {
+        let digest = format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap();
+        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
+        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at(1));
+        change(&mut record);
+        record
+    }
 
     #[derive(Default)]
     pub(crate) struct FakeStore {
@@ -127,7 +208,7 @@ pub(crate) mod fake {
         fn write(&self, entries: &[Entry]) -> Outcome<()> {
             for entry in entries {
                 if self.fails_after.get() == Some(self.written.borrow().len()) {
-                    return Err(Fault::failed("the store failed", "try again"));
+                    return Err(Error::failed("the store failed", "try again"));
                 }
                 self.written.borrow_mut().push(entry.key.clone());
                 self.entries.borrow_mut().insert(entry.key.clone(), entry.clone());

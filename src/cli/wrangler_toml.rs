@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use keygate_core::key::KeyPrefix;
 use serde_json::{Map, Value};
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 
 /// The KV namespace that holds the records, by the name under which the gate knows it.
 pub(crate) const KEYS_BINDING: &str = "KEYS";
@@ -39,17 +39,17 @@ impl WranglerToml {
             } else {
                 "make the file readable"
             };
-            Fault::failed(format!("cannot read {name}: {e}"), remedy)
+            Error::failed(format!("cannot read {name}: {e}"), remedy)
         })?;
         // Absolute, because wrangler is started in the file's own folder.
         let path = path.canonicalize().map_err(|e| {
-            Fault::failed(
+            Error::failed(
                 format!("cannot find the folder of {name}: {e}"),
                 "name the file with `--config FILE`",
             )
         })?;
         let file = Self {
-            whole: parse(&text).map_err(|e| Fault::failed(format!("{name} {e}"), "correct the file"))?,
+            whole: parse(&text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?,
             environment: environment.map(str::to_owned),
             name,
             path,
@@ -61,7 +61,7 @@ impl WranglerToml {
                 none if none.is_empty() => "none".to_owned(),
                 names => format!("`{names}`"),
             };
-            return Err(Fault::usage(
+            return Err(Error::usage(
                 format!("{} has no environment `{name}`", file.name),
                 format!("the environments it has: {known}"),
             ));
@@ -172,9 +172,9 @@ impl WranglerToml {
         bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
     }
 
-    /// The fault that [`WranglerToml::keys_namespace`] is `None`.
-    pub(crate) fn no_namespace(&self) -> Fault {
-        Fault::failed(
+    /// The error that [`WranglerToml::keys_namespace`] is `None`.
+    pub(crate) fn no_namespace(&self) -> Error {
+        Error::failed(
             format!(
                 "{} has no KV namespace bound as `{KEYS_BINDING}` in `{}`",
                 self.name,
@@ -193,8 +193,8 @@ impl WranglerToml {
         match self.vars().get("KEY_PREFIX") {
             Some(Value::String(text)) => text
                 .parse::<KeyPrefix>()
-                .map_err(|e| Fault::failed(format!("{}: `{place}`: {e}", self.name), "correct it")),
-            _ => Err(Fault::failed(
+                .map_err(|e| Error::failed(format!("{}: `{place}`: {e}", self.name), "correct it")),
+            _ => Err(Error::failed(
                 format!("{} has no `{place}`", self.name),
                 format!("set it to {}", KeyPrefix::ALLOWED),
             )),
@@ -207,28 +207,13 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
     list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
+/// The file as the Worker's runtime would be given its variables, which is as JSON.
 fn parse(text: &str) -> Result<Map<String, Value>, String> {
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+    toml::from_str(text).map_err(|e: toml::de::Error| {
         // Not the whole error: it repeats the line, and somebody's secret may stand there.
         let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
-    })?;
-    Ok(table.into_iter().map(|(name, value)| (name, json(value))).collect())
-}
-
-/// The value as the Worker's runtime would be given it, which is as JSON.
-fn json(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(yes) => yes.into(),
-        toml::Value::Datetime(time) => Value::String(time.to_string()),
-        toml::Value::Array(list) => list.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(name, value)| (name, json(value))).collect())
-        }
-    }
+    })
 }
 
 #[cfg(test)]
@@ -263,7 +248,7 @@ mod tests {
         assert_eq!(test.setting("workers_dev"), Some(&false.into()));
         assert!(test.keys_namespace().is_none());
 
-        let fault = file.through(Some("bare")).key_prefix().unwrap_err().to_string();
-        assert!(fault.contains("wrangler.toml has no `env.bare.vars.KEY_PREFIX`"), "{fault}");
+        let error = file.through(Some("bare")).key_prefix().unwrap_err().to_string();
+        assert!(error.contains("wrangler.toml has no `env.bare.vars.KEY_PREFIX`"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use js_sys::{Array, JSON, Object, Reflect};
 use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::bindings::is_read_as_variable;
 use keygate_core::policy::Policy;
 use wasm_bindgen::{JsCast, JsValue};
@@ -97,7 +97,7 @@ fn read(
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
         [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY]
             .map(|name| checked(name, string(name)));
-    let secrets = Secrets::parse(&SecretTexts {
+    let secrets = Secrets::parse(&SecretValues {
         pepper: pepper.as_ref().map(|text| text.as_str()),
         pepper_previous: previous.as_ref().map(|text| text.as_str()),
         static_keys: static_keys.as_ref().map(|text| text.as_str()),

@@ -1,6 +1,6 @@
-// The Worker's entry module: what Rust cannot do for itself once its wasm instance has trapped. A panic, a stack overflow or an
-// exception that passes through wasm frames ends the instance; its memory is in an unknown state and no request may run on it.
-// The request that met it, and every other one in flight on it, is answered 503 by a fresh instance.
+// The Worker's entry module, for what Rust cannot do after its wasm instance has trapped. A panic, a stack overflow or an exception
+// that passes through wasm frames ends the instance: its memory is in an unknown state, and no request may run on it. A fresh
+// instance answers the failed request, and every other one in flight on it, with 503.
 
 import wasm from "./keygate_bg.wasm";
 import { __wbg_reset_state, fetch as handle, gateFailed, initSync } from "./keygate.js";
@@ -18,7 +18,7 @@ function replace(failed, error) {
   inFlight.clear();
 }
 
-// A trap in a microtask passes no frame of the request's.
+// A trap in a microtask is not thrown into `fetch`.
 addEventListener("error", ({ error }) => replace(generation, error));
 
 export default {

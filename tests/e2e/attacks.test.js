@@ -1,48 +1,42 @@
-// What else somebody would try who has read the code: the borders between the message's framing, the gate, the origin and
-// the isolate's memory. In all of it, what reaches the origin was decided on, as it stands there.
+// Attacks by somebody who has read the code: request smuggling, Connection, upgrades, the isolate's cache and the clock. Every request
+// that reaches the origin was checked as it stands there.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
-import { CLOCK, turnClock } from "./support/around.js";
-import { exchange } from "./support/client.js";
 import { assertAccepted, assertRefused, identityOf } from "./support/contract.js";
+import { SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
+import { exchange } from "./support/http.js";
 import { makeKey, now } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gates;
+const harness = await startGates(() => ({
+  gate: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "query:api_key"] } },
+  cached: { kv: "scripted", vars: { CACHE_SECONDS: 30 }, entry: SETTABLE_CLOCK },
+  crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 1 } },
+  limited: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 5, period: 60 } } },
+  provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
+}));
+const { gates } = harness;
 /** A holder without the scope `admin`. */
-let holder;
-before(async () => {
-  world = await boot(() => ({
-    gate: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "query:api_key"] } },
-    cached: { kv: "scripted", vars: { CACHE_SECONDS: 30, KV_TIMEOUT_MS: 10_000 }, wrapped: { entry: CLOCK } },
-    crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 1 } },
-    limited: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 5, period: 60 } } },
-    provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
-  }));
-  ({ gates } = world);
-  holder = await world.issue({ scopes: ["reports:read"], subject: "acme" });
-});
-afterEach(() => world.store.clear());
-after(() => world?.stop());
+const holder = await harness.issue({ scopes: ["reports:read"], subject: "acme" });
+afterEach(() => harness.store.clear());
 
 /** Every request at the origin is on a public route without a holder, or the holder's own and not below `/admin`. */
 function assertDecided(expected) {
-  for (const seen of world.origin.requests) {
+  for (const seen of harness.origin.requests) {
     assert.doesNotMatch(seen.url, /^\/(admin|closed)/);
     const id = seen.url.startsWith("/public/") ? [] : [holder.id];
     assert.deepEqual(valuesOf(seen, "x-keygate-key-id"), id, seen.url);
     assert.deepEqual(valuesOf(seen, "x-keygate-subject"), id.length ? ["acme"] : []);
     assert.deepEqual(seen.trailers, []);
   }
-  assert.deepEqual(world.origin.requests.map(({ method, url }) => `${method} ${url}`), expected);
+  assert.deepEqual(harness.origin.requests.map(({ method, url }) => `${method} ${url}`), expected);
 }
 
-describe("however a message is framed, a second request does not hide in it:", () => {
+describe("no framing of a message smuggles in a second request:", () => {
   const HEAD = "Host: localhost\nAuthorization: Bearer KEY";
   const rows = [
     ["Content-Length and chunked", `POST /v1/x HTTP/1.1\n${HEAD}\nContent-Length: 4\nTransfer-Encoding: chunked\n\n0\n\nGET /admin/x HTTP/1.1\n${HEAD}\n\n`, ["POST /v1/x"]],
@@ -56,35 +50,35 @@ describe("however a message is framed, a second request does not hide in it:", (
     ["a folded line", `GET /v1/x HTTP/1.1\n${HEAD}\nX-A: b\n X-Keygate-Subject: root\n\n`, []],
     ["no Host", `GET /v1/x HTTP/1.1\nAuthorization: Bearer KEY\n\n`, []],
     ["HTTP/0.9", `GET /public/x\n\n`, []],
-    ["trailers that claim a holder", `POST /v1/x HTTP/1.1\n${HEAD}\nTransfer-Encoding: chunked\nTrailer: X-Keygate-Subject\nConnection: close\n\n3\nabc\n0\nX-Keygate-Subject: root\nX-Keygate-Scopes: admin\n\n`, ["POST /v1/x"]],
+    ["trailers that claim an identity", `POST /v1/x HTTP/1.1\n${HEAD}\nTransfer-Encoding: chunked\nTrailer: X-Keygate-Subject\nConnection: close\n\n3\nabc\n0\nX-Keygate-Subject: root\nX-Keygate-Scopes: admin\n\n`, ["POST /v1/x"]],
     ["an upgrade to HTTP/2", `GET /v1/x HTTP/1.1\n${HEAD}\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n\n`, ["GET /v1/x"]],
     ["an upgrade to HTTP/2 or a WebSocket", `GET /v1/x HTTP/1.1\n${HEAD}\nConnection: Upgrade\nUpgrade: h2c, websocket\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\nSec-WebSocket-Version: 13\n\n`, ["GET /v1/x"]],
   ];
   for (const [name, text, expected] of rows) {
     test(name, async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await exchange(gates.gate.url, Buffer.from(text.replaceAll("KEY", holder.key).replaceAll("\n", "\r\n"), "latin1"));
       assert.equal(answer.status, expected.length ? 200 : 400, answer.text.slice(0, 200));
       // A request of its own, so that one that was smuggled in before it would be here by now.
       await gates.gate.get("/public/after");
       assertDecided([...expected, "GET /public/after"]);
-      for (const seen of world.origin.requests) {
+      for (const seen of harness.origin.requests) {
         for (const header of ["upgrade", "http2-settings", "trailer"]) assert.deepEqual(valuesOf(seen, header), [], header);
       }
     });
   }
 
-  test("of two requests in one go, each is decided on by itself", async () => {
-    world.origin.clear();
+  test("two pipelined requests are decided independently", async () => {
+    harness.origin.clear();
     const requests = `GET /v1/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${holder.key}\r\n\r\nGET /v1/y HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
     assert.equal((await exchange(gates.gate.url, Buffer.from(requests))).status, 200);
-    await world.logs.until(({ message }) => message.includes('"path":"/v1/y"'));
+    await harness.logs.until(({ message }) => message.includes('"path":"/v1/y"'));
     assertDecided(["GET /v1/x"]);
-    assert.equal(world.logs.events.find(({ path }) => path === "/v1/y").code, "credential_missing");
+    assert.equal(harness.logs.events.find(({ path }) => path === "/v1/y").code, "credential_missing");
   });
 });
 
-describe("Connection takes nothing away that somebody relies on:", () => {
+describe("Connection removes no header that the gate or the origin relies on:", () => {
   const ADDRESS = "203.0.113.9";
   const NAMED = [
     "authorization", "x-api-key", "cf-connecting-ip", "CF-Connecting-IP", "x-forwarded-for", "x-forwarded-host", "host",
@@ -93,7 +87,7 @@ describe("Connection takes nothing away that somebody relies on:", () => {
   ];
   for (const named of NAMED) {
     test(named.slice(0, 40), async () => {
-      const fenced = await world.issue({ ips: ["203.0.113.0/24"], scopes: ["a"] });
+      const fenced = await harness.issue({ ips: ["203.0.113.0/24"], scopes: ["a"] });
       const headers = [["Connection", `close, ${named}`], ["CF-Connecting-IP", ADDRESS], ["Content-Type", "text/plain"]];
       const { seen } = await assertAccepted(gates.gate, { method: "POST", target: "/v1/x", body: "hello", key: fenced.key, headers }, fenced);
       for (const name of ["x-forwarded-for", "x-forwarded-host", "host", "content-type", "content-length"]) {
@@ -106,13 +100,13 @@ describe("Connection takes nothing away that somebody relies on:", () => {
   }
 });
 
-test("a thousand identity headers are removed like one", async () => {
+test("a thousand identity headers are removed", async () => {
   const headers = Array.from({ length: 1000 }, (_, at) => [`X-Keygate-Subject${at || ""}`, "root"]);
   const { seen } = await assertAccepted(gates.gate, { target: "/v1/x", key: holder.key, headers }, holder);
   assert.deepEqual(seen.headers.filter(([, value]) => value === "root"), []);
 });
 
-describe("an upgrade is judged like any request:", () => {
+describe("an upgrade is checked like any request:", () => {
   const upgrade = { Connection: "Upgrade", Upgrade: "WebSocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
   for (const [target, code] of [
     ["/admin/chat", "scope_missing"],
@@ -128,11 +122,11 @@ describe("an upgrade is judged like any request:", () => {
   });
 });
 
-describe("on a public route nothing that could be a key goes on:", () => {
+describe("on a public route nothing that could be a key is forwarded:", () => {
   const basic = (text) => `Basic ${Buffer.from(text).toString("base64")}`;
   for (const [name, make] of [
     ["two lines of X-API-Key", (key) => [["X-API-Key", key], ["X-API-Key", key]]],
-    ["different keys in two places", (key) => [["X-API-Key", key], ["Authorization", `Bearer ${makeKey().key}`]]],
+    ["different keys in two credential sources", (key) => [["X-API-Key", key], ["Authorization", `Bearer ${makeKey().key}`]]],
     ["a key within another scheme", (key) => [["Authorization", `Custom token="${key}"`]]],
     ["a key in Basic, as the user", (key) => [["Authorization", basic(`${key}:`)]]],
     ["a key in Basic, as part of a password", (key) => [["Authorization", basic(`user:x${key}y`)]]],
@@ -152,16 +146,16 @@ describe("on a public route nothing that could be a key goes on:", () => {
     assert.equal(seen.url, "/public/x?a=1&b=2");
   });
 
-  test("nor is the provider's credential sent along for a caller's", async () => {
+  test("ORIGIN_AUTHORIZATION is not sent in place of a caller's credential", async () => {
     const { seen } = await assertAccepted(gates.provider, { target: "/v1/x", headers: { "X-API-Key": holder.key, Authorization: "Bearer mine" } }, holder);
     assert.deepEqual(valuesOf(seen, "authorization"), ["Bearer provider-token"]);
     await assertRefused(gates.provider, { target: "/v1/x", headers: { Authorization: "Bearer provider-token" } }, "key_invalid");
   });
 });
 
-describe("the isolate's memory of records lets nobody in who holds another key:", () => {
-  test("a record that is kept is compared with every key that names it", async () => {
-    const issued = await world.issue();
+describe("a cached record accepts no other key:", () => {
+  test("a cached record is compared with every key that has its id", async () => {
+    const issued = await harness.issue();
     await assertAccepted(gates.crowded, { target: "/v1/x", key: issued.key }, issued);
     const forged = makeKey({ id: issued.id });
     for (let round = 0; round < 3; round++) {
@@ -170,8 +164,8 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
     }
   });
 
-  test("keys that push each other out are still told apart", async () => {
-    const pair = [await world.issue({ subject: "one" }), await world.issue({ subject: "two", state: "disabled" })];
+  test("keys that evict each other from the cache are not confused", async () => {
+    const pair = [await harness.issue({ subject: "one" }), await harness.issue({ subject: "two", state: "disabled" })];
     for (let round = 0; round < 5; round++) {
       await assertAccepted(gates.crowded, { target: "/v1/x", key: pair[0].key }, pair[0]);
       await assertRefused(gates.crowded, { target: "/v1/x", key: pair[1].key }, "key_disabled");
@@ -180,76 +174,76 @@ describe("the isolate's memory of records lets nobody in who holds another key:"
 
   test("case 26: a read that began before a revocation and ends after it lengthens the key's life by CACHE_SECONDS at most", async () => {
     const second = now();
-    await turnClock(gates.cached, second);
-    const issued = await world.issue();
-    world.origin.clear();
-    world.store.mode = "hold";
+    await gates.cached.setClock(second);
+    const issued = await harness.issue();
+    harness.origin.clear();
+    harness.store.mode = "hold";
     const early = gates.cached.get("/v1/early", { key: issued.key });
-    await eventually(() => world.store.held === 1, "the read");
+    await eventually(() => harness.store.held === 1, "the read");
     // What the early read gets is what stood there when it began.
-    world.store.release();
-    world.store.mode = "serve";
-    await world.put({ ...issued.record, state: "revoked" });
+    harness.store.release();
+    harness.store.mode = "serve";
+    await harness.put({ ...issued.record, state: "revoked" });
     assert.equal((await early).status, 200);
-    await turnClock(gates.cached, second + 29);
+    await gates.cached.setClock(second + 29);
     await assertAccepted(gates.cached, { target: "/v1/x", key: issued.key }, issued);
-    await turnClock(gates.cached, second + 30);
+    await gates.cached.setClock(second + 30);
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
   });
 
   test("case 26: a revocation that was read is not undone by a read that began before it and ends after", async () => {
-    await turnClock(gates.cached, now());
-    const issued = await world.issue();
-    world.origin.clear();
-    world.store.mode = "hold";
+    await gates.cached.setClock(now());
+    const issued = await harness.issue();
+    harness.origin.clear();
+    harness.store.mode = "hold";
     const early = gates.cached.get("/v1/early", { key: issued.key });
-    await eventually(() => world.store.held === 1, "the read");
-    world.store.mode = "serve";
-    await world.put({ ...issued.record, state: "revoked" });
+    await eventually(() => harness.store.held === 1, "the read");
+    harness.store.mode = "serve";
+    await harness.put({ ...issued.record, state: "revoked" });
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
     // The early read gets what stood there when it began.
-    world.store.put(issued.record);
-    world.store.release();
+    harness.store.put(issued.record);
+    harness.store.release();
     await early;
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
   });
 
-  test("case 58: a kept record serves STALE_SECONDS while the store fails, and not a second longer", async () => {
+  test("case 58: a cached record is used for STALE_SECONDS while the store fails, and not a second longer", async () => {
     const second = now() + 10_000;
-    await turnClock(gates.cached, second);
-    const issued = await world.issue();
+    await gates.cached.setClock(second);
+    const issued = await harness.issue();
     await assertAccepted(gates.cached, { target: "/v1/x", key: issued.key }, issued);
-    world.store.mode = "fail";
-    await turnClock(gates.cached, second + 329);
+    harness.store.mode = "fail";
+    await gates.cached.setClock(second + 329);
     await assertAccepted(gates.cached, { target: "/v1/x", key: issued.key }, issued);
-    await turnClock(gates.cached, second + 330);
+    await gates.cached.setClock(second + 330);
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_store_unavailable");
   });
 
-  test("a clock that goes back does not bring a record to life again", async () => {
+  test("a clock that goes back does not revive a record", async () => {
     const second = now() + 20_000;
-    await turnClock(gates.cached, second);
-    const issued = await world.issue();
+    await gates.cached.setClock(second);
+    const issued = await harness.issue();
     await assertAccepted(gates.cached, { target: "/v1/x", key: issued.key }, issued);
-    await world.put({ ...issued.record, state: "revoked" });
-    await turnClock(gates.cached, second - 1);
+    await harness.put({ ...issued.record, state: "revoked" });
+    await gates.cached.setClock(second - 1);
     await assertRefused(gates.cached, { target: "/v1/x", key: issued.key }, "key_revoked");
   });
 });
 
-test("a plan's limit holds for fifty requests at once, by two keys of one holder", async () => {
-  const keys = [await world.issue({ plan: "free", subject: "greedy" }), await world.issue({ plan: "free", subject: "greedy" })];
-  world.origin.clear();
+test("a plan's limit holds for fifty simultaneous requests with two keys of one subject", async () => {
+  const keys = [await harness.issue({ plan: "free", subject: "greedy" }), await harness.issue({ plan: "free", subject: "greedy" })];
+  harness.origin.clear();
   const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => gates.limited.get("/v1/x", { key: keys[at % 2].key })));
   const allowed = answers.filter(({ status }) => status === 200).length;
   // The limiter's window may turn in between.
   assert.ok(allowed >= 5 && allowed <= 10, `${allowed} were let through`);
-  assert.equal(world.origin.requests.length, allowed);
+  assert.equal(harness.origin.requests.length, allowed);
   for (const { status } of answers) assert.ok([200, 429].includes(status));
 });
 
-test("an origin's claims about who called go to the client, and into no later request", async () => {
-  world.origin.clear((_, response) => {
+test("identity headers in an origin's answer go to the client and into no later request", async () => {
+  harness.origin.clear((_, response) => {
     response.writeHead(200, { "X-Keygate-Subject": "root", "X-Keygate-Key-Id": "AAAAAAAAAAAA" });
     response.end();
   });

@@ -1,12 +1,11 @@
-// `keygate` on its own: what the commands do, at a stand-in for Cloudflare's API; and that they do it in wrangler's local KV,
-// where every command takes seconds.
+// `keygate` on its own: its commands at a stand-in for Cloudflare's API, and in wrangler's local KV.
 
 import assert from "node:assert/strict";
 import { mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate, keyIn } from "./support/cli.js";
+import { Operator, keyIn } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { PEPPER, importedIdOf, pepperId, randomBase62 } from "./support/keys.js";
 
@@ -17,7 +16,7 @@ describe("what the commands do", () => {
   let gate;
   let api;
   before(async () => {
-    [folder, api] = [await Gate.make(), await Cloudflare.start()];
+    [folder, api] = [await Operator.make(), await Cloudflare.start()];
     gate = folder.deployed(api);
   });
   after(async () => {
@@ -25,7 +24,7 @@ describe("what the commands do", () => {
     await folder.remove();
   });
 
-  test("what was issued is shown, listed and judged as it was meant", async () => {
+  test("an issued key is shown, listed and verified with the fields that were asked for", async () => {
     const { key, id } = await gate.issue(
       ...["--subject", "shown", "--name", "Büro \"1\"", "--scope", "reports:read", "--ip", "203.0.113.0/24"],
       ...["--expires", "90d", "--plan", "free", "--meta", "team=billing"],
@@ -49,7 +48,7 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(changed, "--ip", "203.0.113.7"), "key_invalid");
   });
 
-  test("a rotated key hands everything on, ends after the grace and is not rotated twice", async () => {
+  test("the new key of a rotation inherits every field, and the old one expires after the grace and cannot be rotated again", async () => {
     const old = await gate.issue("--subject", "rotated", "--name", "R", "--scope", "reports:read", "--expires", "90d");
     const fresh = keyIn((await gate.keygate(["rotate", old.id, "--grace", "7d"])).stdout);
     const [before, now] = [await gate.json(["show", old.id]), await gate.json(["show", fresh.id])];
@@ -66,7 +65,7 @@ describe("what the commands do", () => {
     assert.equal(last.replaces.id, fresh.id);
   });
 
-  test("disabled comes back, revoked does not", async () => {
+  test("a disabled key can be enabled again, and a revoked one cannot", async () => {
     const { key, id } = await gate.issue("--subject", "changed");
     await gate.keygate(["disable", id]);
     assert.equal(await gate.verify(key), "key_disabled");
@@ -82,7 +81,7 @@ describe("what the commands do", () => {
     assert.deepEqual((await gate.json(["list", "--state", "revoked"])).id, id);
   });
 
-  test("a foreign key is digested, found again, and never taken in twice or when it is weak", async () => {
+  test("a key of another system is stored as a digest, found again, and refused when it is known already or weak", async () => {
     const foreign = randomBase62(40);
     const { stdout, stderr } = await gate.keygate(["issue", "--subject", "old", "--import-stdin"], { input: `${foreign}\n` });
     assert.equal(stdout, `${importedIdOf(foreign)}\n`);
@@ -93,7 +92,7 @@ describe("what the commands do", () => {
     assert.match(weak.stderr, /too easy to guess/);
   });
 
-  test("a key that cannot be printed is said to be lost, and the old one lives on", { skip: process.platform !== "linux" && "needs /dev/full" }, async () => {
+  test("a key that cannot be printed is reported as lost, and the old one stays valid", { skip: process.platform !== "linux" && "needs /dev/full" }, async () => {
     const old = await gate.issue("--subject", "lost");
     const full = await open("/dev/full", "w");
     const { stderr } = await gate.keygate(["rotate", old.id], { status: 1, stdout: full.fd });
@@ -119,7 +118,7 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(key), "permitted");
   });
 
-  test("an entry that somebody else wrote is listed, and its fault is named", async () => {
+  test("an invalid entry is listed, and its fault is named", async () => {
     const { key, id } = await gate.issue("--subject", "spoilt");
     const value = JSON.stringify({ ...api.record(id), ip: ["203.0.113.0/24"] });
     api.entries.clear();
@@ -134,7 +133,7 @@ describe("what the commands do", () => {
 
 describe("the local KV", () => {
   let gate;
-  before(async () => (gate = await Gate.make()));
+  before(async () => (gate = await Operator.make()));
   after(() => gate.remove());
 
   test("a key is issued, changed, rotated and revoked as in a deployed namespace", async () => {
@@ -161,7 +160,7 @@ describe("the local KV", () => {
     assert.equal(await gate.verify(keyIn(issued).key, "--pepper-file", file), "permitted");
   });
 
-  test("environments do not meet", async () => {
+  test("environments are separate", async () => {
     const { stdout } = await gate.keygate(["issue", "--subject", "acme", "--env", "test"]);
     const { key, id } = keyIn(stdout);
     assert.match(key, /^acme_test_/);
@@ -174,21 +173,25 @@ describe("the local KV", () => {
   describe("each mistake has a message that says what to do", () => {
     let ill;
     before(async () => {
-      ill = await Gate.make();
+      ill = await Operator.make();
       await mkdir(path.join(ill.folder, "node_modules", ".bin"), { recursive: true });
     });
     after(() => ill.remove());
 
-    const list = "`wrangler kv key list --prefix key/` failed for the local KV of `wrangler dev`: ";
+    /** A Node.js that does what the script says, in place of the one that opens the store. */
+    const withNode = (script) => writeFile(path.join(ill.folder, "node_modules", ".bin", "node"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+    const store = "cannot use the local KV of `wrangler dev`: ";
     for (const [name, script, args, said] of [
-      ["a store that may not be read", "echo \"✘ [ERROR] EACCES: permission denied, mkdir '/kv'\" >&2; exit 1", ["list"], `${list}EACCES: permission denied.*\n help: check wrangler.toml and the folder of the local store`],
-      ["an old Node.js", "echo '[ERROR] Wrangler requires at least Node.js v22' >&2; exit 1", ["list"], `${list}Wrangler requires.*\n help: wrangler needs Node.js 22 or later: \`npm ci\``],
-      ["a wrangler that says something else", "echo canary", ["list"], "`wrangler kv key list` printed something else than the expected JSON.*\n help: use the version of wrangler that package.json names"],
-      ["a wrangler that says something else of values", "echo '[]'", ["show", "000000000000"], "`wrangler kv bulk get` printed something else.*\n help: use the version of wrangler"],
-      ["a key that is not there", "echo '{}'", ["show", "000000000000"], "there is no key 000000000000 in the local KV.*\n help: see `keygate list`; keys of the deployed gate need `--remote`"],
+      ["a store that may not be read", `read line; echo '{"error":"EACCES: permission denied"}'`, ["list"], `${store}EACCES: permission denied\n help: check the folder of the local store`],
+      ["an old Node.js", `read line; echo '{"error":"Node.js 22 or later is needed, and this is 20.0.0"}'`, ["list"], `${store}Node.js 22.*\n help: wrangler needs Node.js 22 or later: \`npm ci\``],
+      ["a wrangler without Miniflare", `read line; echo '{"error":"Cannot find module miniflare"}'`, ["list"], `${store}Cannot find module.*\n help: use the version of wrangler that package.json names`],
+      ["a Miniflare that says something else", "read line; echo canary", ["list"], `${store}Miniflare answered something else.*\n help: use the version of wrangler that package.json names`],
+      ["a Miniflare that says something else of values", `read line; echo '{"answer":{"canary":1}}'`, ["show", "000000000000"], `${store}Miniflare answered something else.*\n help: use the version of wrangler`],
+      ["a process that ends", "echo 'out of memory' >&2; exit 1", ["list"], `${store}out of memory\n help: check the folder`],
+      ["a key that is not there", `read line; echo '{"answer":[null]}'`, ["show", "000000000000"], "there is no key 000000000000 in the local KV.*\n help: see `keygate list`; keys of the deployed gate need `--remote`"],
     ]) {
       test(name, async () => {
-        await writeFile(path.join(ill.folder, "node_modules", ".bin", "wrangler"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+        await withNode(script);
         const { stdout, stderr } = await ill.keygate(args, { status: 1 });
         assert.match(stderr, new RegExp(said));
         assert.ok(stdout === "" && !stderr.includes("canary"), stderr);
@@ -196,7 +199,7 @@ describe("the local KV", () => {
     }
 
     test("a write that failed may have been made: the key is named", async () => {
-      await writeFile(path.join(ill.folder, "node_modules", ".bin", "wrangler"), "#!/bin/sh\nexit 1\n", { mode: 0o700 });
+      await withNode("exit 1");
       const { stdout, stderr } = await ill.keygate(["issue", "--subject", "acme"], { status: 1 });
       assert.equal(stdout, "");
       assert.match(stderr, /it gave no reason; the record of key (\w{12}) may have been written.*\n help: look with `keygate show \1`/);
@@ -206,7 +209,7 @@ describe("the local KV", () => {
   test("without wrangler, and without a pepper, the error says what to do", async () => {
     const { stderr } = await gate.keygate(["list"], { status: 1, env: { PATH: gate.folder } });
     assert.match(stderr, /wrangler was found neither .*\n help: install/);
-    const bare = await Gate.make();
+    const bare = await Operator.make();
     try {
       await rm(path.join(bare.folder, ".dev.vars"));
       const { stderr } = await bare.keygate(["issue", "--subject", "acme"], { status: 1 });

@@ -1,4 +1,4 @@
-// keygate with Azure Key Vault, against a stand-in that Azure's own SDK is content with.
+// keygate with Azure Key Vault, against a stand-in that Azure's own SDK accepts, too.
 
 import assert from "node:assert/strict";
 import { chmod, writeFile } from "node:fs/promises";
@@ -6,11 +6,11 @@ import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { Gate, PATH } from "./support/cli.js";
+import { Operator, PATH } from "./support/cli.js";
 import { CHINA, CLIENT, CLIENT_SECRET, KeyVault, TENANT, VAULT, refusal } from "./support/key_vault.js";
 import { PEPPER, pepperId } from "./support/keys.js";
 import { run } from "./support/program.js";
-import { pythonWithFlask } from "./support/python.js";
+import { pythonWithPackages } from "./support/python.js";
 
 const OTHER = "other-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
 const URI = `azure:${VAULT}/pepper`;
@@ -18,7 +18,7 @@ const URI = `azure:${VAULT}/pepper`;
 let gate;
 let vault;
 before(async () => {
-  [gate, vault] = await Promise.all([Gate.make(), KeyVault.start()]);
+  [gate, vault] = await Promise.all([Operator.make(), KeyVault.start()]);
   vault.set("pepper", PEPPER);
   vault.set("pepper", OTHER);
 });
@@ -34,11 +34,11 @@ async function issueFrom(uri, { env = vault.env, ...options } = {}) {
 
 const pepperOf = ({ stdout }) => JSON.parse(stdout).entries[0].metadata.pepper;
 
-describe("the stand-in", () => {
+describe("the Key Vault stand-in", () => {
   test("answers Azure's own SDK as Key Vault does, and keygate reads what that wrote", async () => {
     const script = fileURLToPath(new URL("support/key_vault_client.py", import.meta.url));
     const env = { ...process.env, ...vault.env, REQUESTS_CA_BUNDLE: vault.ca };
-    const { status, stdout, stderr } = await run(await pythonWithFlask(), [script, `https://${VAULT}.vault.azure.net`, OTHER], { env });
+    const { status, stdout, stderr } = await run(await pythonWithPackages(), [script, `https://${VAULT}.vault.azure.net`, OTHER], { env });
     assert.equal(status, 0, stderr);
     const { version, ...seen } = JSON.parse(stdout);
     assert.match(version, /^[0-9a-f]{32}$/);
@@ -68,7 +68,7 @@ describe("the pepper is the latest version of a secret", () => {
   });
 });
 
-describe("who asks", () => {
+describe("the caller is", () => {
   test("a workload's token file", async () => {
     const file = path.join(gate.folder, "federated-token");
     await writeFile(file, "header.claims.signature");
@@ -83,7 +83,7 @@ describe("who asks", () => {
     assert.deepEqual(vault.grants, [`managed identity ${CLIENT}`]);
   });
 
-  test("whoever is logged in to Azure's command line", async () => {
+  test("the login of Azure's command line", async () => {
     const az = path.join(gate.folder, "az");
     const answer = { accessToken: "e2e-access-token-9xLr2K7hVbT1mWcZk3vQ", expires_on: Math.floor(Date.now() / 1000) + 3600, tokenType: "Bearer" };
     await writeFile(az, `#!/bin/sh\necho "$@" > '${az}.args'\ncat <<'E'\n${JSON.stringify(answer)}\nE\n`);
@@ -110,7 +110,7 @@ describe("each mistake has a message that says what to do", () => {
     ["no permission", { fail: of("/secrets/", refusal(403, "Forbidden", "ForbiddenByRbac")) }, /this identity may not do this \(status 403, Forbidden, ForbiddenByRbac.*Key Vault Secrets User/],
     ["the vault's firewall", { fail: of("/secrets/", refusal(403, "Forbidden", "ForbiddenByFirewall")) }, /the vault's firewall.*add its network/],
     ["a server of something else", { fail: of("/secrets/", { text: "<html>" }) }, /is not one of Key Vault.*HTTPS_PROXY/],
-    ["an answer of two megabytes", { fail: of("/secrets/", { text: "x".repeat(2e6) }) }, /sent more than its API does/],
+    ["an answer of two megabytes", { fail: of("/secrets/", { text: "x".repeat(2e6) }) }, /is not one of Key Vault/],
     ["a connection that breaks", { fail: of("/secrets/", "reset") }, /cannot be reached.*check the network/],
     ["a sign-in that breaks", { fail: of("/oauth2/", "reset") }, /the Azure sign-in cannot be reached/],
     ["a server that fails", { fail: of("/secrets/", refusal(500, "InternalServerError")) }, /Key Vault fails \(status 500.*azure\.status/],
@@ -136,7 +136,7 @@ describe("each mistake has a message that says what to do", () => {
     assert.deepEqual(vault.log, []);
   });
 
-  test("a failure that passes is not noticed", async () => {
+  test("a transient failure is retried", async () => {
     let failed = 0;
     const once = (call) => (call.includes("/secrets/") && failed++ === 0 ? refusal(503, "Unavailable") : undefined);
     assert.equal(pepperOf(await vault.failing(once, () => issueFrom(URI))), pepperId(OTHER));

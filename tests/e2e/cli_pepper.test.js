@@ -28,7 +28,7 @@ describe("the deployed gate", () => {
   for (const [name, { env, bindings, records = [], code = 1 }, stage, next] of [
     ["one pepper, all keys on it", { bindings: ["PEPPER"], records: [issue().record], code: 0 }, "settled", []],
     ["a rotation that others have begun", { bindings: ["PEPPER", "PEPPER_PREVIOUS"] }, "settled", [/^export KEYGATE_PEPPER_PREVIOUS=/, /status/]],
-    ["a pepper that nobody knows", { bindings: ["PEPPER"], records: [issue({}, { pepper: NEW }).record] }, "unknown", [/^export KEYGATE_PEPPER_PREVIOUS=/, /status/]],
+    ["an unknown pepper", { bindings: ["PEPPER"], records: [issue({}, { pepper: NEW }).record] }, "unknown", [/^export KEYGATE_PEPPER_PREVIOUS=/, /status/]],
     ["a gate without the pepper before", { env: rotating, bindings: ["PEPPER"], records: [issue().record] }, "rotating", [/^printf .* \| wrangler secret put PEPPER_PREVIOUS$/, /status/]],
     ["keys that are to be rotated", { env: rotating, bindings: ["PEPPER", "PEPPER_PREVIOUS"], records: [issue().record] }, "rotating", [new RegExp(`^keygate rotate --all-older-than 0 --made-with ${pepperId(PEPPER)} --to PLACE --remote$`), /status/]],
     ["keys in their grace", { env: rotating, bindings: ["PEPPER", "PEPPER_PREVIOUS"], records: [issue({ replaced_by: "000000000000", not_after: now() + 3600 }).record] }, "waiting", [/status/]],
@@ -44,7 +44,7 @@ describe("the deployed gate", () => {
     });
   }
 
-  test("what the token may not look at is said, and the rest is told", async () => {
+  test("what the token may not read is reported, and so is the rest", async () => {
     store(issue().record);
     const { stdout, stderr } = await remote(["pepper", "status"]);
     assert.match(stderr, /not looked at: cannot look at the deployed gate's secrets/);
@@ -84,7 +84,7 @@ describe("the deployed gate", () => {
     await rm(folder, { recursive: true });
   });
 
-  test("a file that holds no pepper is not taken for the new one", async () => {
+  test("a file that holds no pepper is refused as the new one", async () => {
     const file = path.join(gate.folder, "no-pepper");
     await writeFile(file, "canary");
     const { stderr } = await remote(["pepper", "rotate", "--new", file], { status: 2 });
@@ -92,7 +92,7 @@ describe("the deployed gate", () => {
     assert.ok(!stderr.includes("canary"));
   });
 
-  test("a pepper file is named in the commands, and no pepper", async () => {
+  test("the printed commands name the pepper file and contain no pepper", async () => {
     const file = path.join(gate.folder, "pepper.now");
     await writeFile(file, PEPPER, { mode: 0o600 });
     const args = ["pepper", "rotate", "--pepper-file", file, "--new", path.join(gate.folder, "pepper.new")];
@@ -106,7 +106,7 @@ describe("the deployed gate", () => {
   ]) {
     const MY_PEPPER = PEPPER;
 
-    test(`a pepper from ${uri} is taken from there by the commands`, async () => {
+    test(`the printed commands read a pepper from ${uri}`, async () => {
       const fresh = path.join(gate.folder, `pepper-of-${uri.split(":")[0]}`);
       const rotate = ["pepper", "rotate", "--json", "--new", fresh];
       const named = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: uri, MY_PEPPER };
@@ -120,7 +120,7 @@ describe("the deployed gate", () => {
       assert.deepEqual(byOption, byVariable.filter((line) => !line.startsWith("unset")));
     });
 
-    test(`the pepper before from ${uri}: the next command reads it there, and the last forgets it`, async () => {
+    test(`the printed commands read the previous pepper from ${uri}, and the last one unsets it`, async () => {
       store(issue().record);
       const env = { KEYGATE_PEPPER: NEW, KEYGATE_PEPPER_PREVIOUS_FROM: uri, MY_PEPPER };
       bound("PEPPER");
@@ -130,7 +130,7 @@ describe("the deployed gate", () => {
     });
   }
 
-  test("the next commands are led to the same pepper", async () => {
+  test("the printed commands use the same pepper", async () => {
     store(issue().record);
     bound("PEPPER", "PEPPER_PREVIOUS");
     const env = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_PREVIOUS: PEPPER, MY_PEPPER: NEW };
@@ -141,7 +141,7 @@ describe("the deployed gate", () => {
 });
 
 describe("the local gate", () => {
-  test("whose pepper is given from elsewhere is left as it is", async () => {
+  test("with a pepper from elsewhere is left unchanged", async () => {
     const { stderr } = await gate.keygate(["pepper", "rotate", "--pepper-from", "env:MY_PEPPER"], { status: 2, env: { MY_PEPPER: PEPPER } });
     assert.match(stderr, /others were given: from env:MY_PEPPER\n help: .*leave --pepper-file and --pepper-from out/);
   });
@@ -149,7 +149,7 @@ describe("the local gate", () => {
   const devVars = () => path.join(gate.folder, ".dev.vars");
   const local = (args, options) => gate.keygate(["pepper", ...args], options);
 
-  test("gets both peppers in one step, keeps all else, and loses the old one when no key needs it", async () => {
+  test("gets both peppers in one step, keeps all else, and loses the old pepper when no key needs it", async () => {
     // A break-glass key depends on the pepper as any other does.
     const { id, key } = makeKey();
     const record = makeRecord(id, digestOf(PEPPER, key));
@@ -167,14 +167,14 @@ describe("the local gate", () => {
     assert.match((await local(["status"])).stdout, /no rotation of the pepper is under way/);
   });
 
-  test("with break-glass records that are none is not judged", async () => {
+  test("with invalid STATIC_KEYS is reported", async () => {
     const before = await readFile(devVars(), "utf8");
     await writeFile(devVars(), `${before}STATIC_KEYS=x\n`);
-    assert.match((await local(["status"], { status: 1 })).stderr, /STATIC_KEYS in \.dev\.vars is not a list of records/);
+    assert.match((await local(["status"], { status: 1 })).stderr, /STATIC_KEYS in \.dev\.vars is not an array of records/);
     await writeFile(devVars(), before);
   });
 
-  test("that would not be given the pepper before is left as it is", async () => {
+  test("whose secrets.required lacks PEPPER_PREVIOUS is left unchanged", async () => {
     const toml = path.join(gate.folder, "required.toml");
     await writeFile(toml, `secrets = { required = ["PEPPER"] }\n${await readFile(path.join(gate.folder, "wrangler.toml"), "utf8")}`);
     const before = await readFile(devVars(), "utf8");

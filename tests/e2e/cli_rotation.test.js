@@ -1,5 +1,5 @@
-// `keygate rotate --to` and `issue --to` when all goes well: what is checked first, and many keys at once. What fails on the way
-// is in cli_rotation_failures.test.js, and how a rotation ends that is killed in cli_rotation_crash.test.js.
+// `keygate rotate --to` and `issue --to` when nothing fails: what is checked first, and many keys at once. Failures are in
+// cli_rotation_failures.test.js, and killed rotations in cli_rotation_crash.test.js.
 
 import assert from "node:assert/strict";
 import { chmod, open, readdir, stat, symlink } from "node:fs/promises";
@@ -13,7 +13,7 @@ const { api, at, put, read, keygate, remote, verify, keep, stored, assertUntouch
 const lines = (text) => text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 
 describe("one key", () => {
-  test("is put into every place in the form that stands there, and is not printed", async () => {
+  test("is delivered to every secret store in the form that it holds, and is not printed", async () => {
     const old = stored({ scopes: ["reports:read"] });
     await put("a", `${old.key}\n`);
     await put("b", old.key);
@@ -30,7 +30,7 @@ describe("one key", () => {
     assert.deepEqual(await readdir(at("journal")), []);
   });
 
-  test("is printed, or written to a file, where that is asked for", async () => {
+  test("is printed, or written to a file, on request", async () => {
     const old = stored();
     await put("a", old.key);
     const { stdout } = await remote(["rotate", old.id, "--to", `file:${at("a")}`, "--print", "--key-out", at("out")]);
@@ -40,7 +40,7 @@ describe("one key", () => {
     assert.deepEqual([said.key, said.replaces.id, said.places], [undefined, id, [`file:${at("a")}`]]);
   });
 
-  test("that leaked ends at once, and what to do about the staleness is said", async () => {
+  test("that leaked expires at once, and the output says what to do about staleness", async () => {
     const old = stored();
     await put("a", old.key);
     const { stdout, stderr } = await remote(["rotate", old.id, "--now", "--to", `file:${at("a")}`]);
@@ -52,7 +52,7 @@ describe("one key", () => {
     assert.equal(await verify(await read("a")), "key_expired");
   });
 
-  test("is made with a pepper that no command finds in its environment", async () => {
+  test("is made with a pepper that no exec: command finds in its environment", async () => {
     const old = stored();
     const from = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: "env:THE_PEPPER", THE_PEPPER: PEPPER };
     await remote(["rotate", old.id, "--to", `exec:env > ${at("seen")}`], { env: from });
@@ -60,7 +60,7 @@ describe("one key", () => {
     assert.match(await read("seen"), /^KEYGATE_SUBJECT=/m);
   });
 
-  test("that another system issued is rotated into a key of ours", async () => {
+  test("of another system is rotated into an issued key", async () => {
     const old = importKey(randomBase62(40));
     keep(old.record);
     await put("a", old.key);
@@ -68,7 +68,7 @@ describe("one key", () => {
     assert.equal(await verify(await read("a")), "permitted");
   });
 
-  test("of the pepper before is known by KEYGATE_PEPPER_PREVIOUS", async () => {
+  test("of the previous pepper is rotated with KEYGATE_PEPPER_PREVIOUS", async () => {
     const pepper = randomBase62(43);
     const old = stored({}, { pepper });
     await put("a", old.key);
@@ -80,7 +80,7 @@ describe("one key", () => {
     assert.equal(await verify(await read("a")), "permitted");
   });
 
-  test("with --dry-run is looked for, and nothing else is done", async () => {
+  test("with --dry-run is looked up, and nothing is written", async () => {
     const old = stored();
     await put("a", old.key);
     const { stdout } = await remote(["rotate", old.id, "--dry-run", "--to", `file:${at("a")}`, "--to", "exec:exit 1"]);
@@ -88,7 +88,7 @@ describe("one key", () => {
     await assertUntouched(old);
   });
 
-  test("on the local KV is delivered in the same way", async () => {
+  test("on the local KV is delivered, too", async () => {
     const { key, id } = keyIn((await keygate(["issue", "--subject", "acme", "--persist-to", at("kv")])).stdout);
     await put("a", key);
     const { stdout } = await keygate(["rotate", id, "--to", `file:${at("a")}`, "--persist-to", at("kv")]);
@@ -97,7 +97,7 @@ describe("one key", () => {
   });
 });
 
-describe("before anything is done, each place has to fit", () => {
+describe("before anything is written, each secret store is checked:", () => {
   const place = (name) => ["--to", `file:${at(name)}`];
   const rows = [
     ["a file that is not there", async () => place("none"), /none does not hold key/],
@@ -106,7 +106,7 @@ describe("before anything is done, each place has to fit", () => {
     ["a folder that is not there", async () => place("no/where"), /cannot write beside .*no\/where.*\n help: make its folder/],
     ["a file that others read", async (old) => (await put("x", old.key), await chmod(at("x"), 0o644), place("x")), /may be read by others/],
     ["a link", async (old) => (await put("real", old.key), await symlink(at("real"), at("x")), place("x")), /is a symbolic link\n help: name the file that it leads to/],
-    ["a place that is named twice", async () => place("a"), /is given twice/, 2],
+    ["a secret store that is named twice", async () => place("a"), /is given twice/, 2],
     ["a variable", async () => ["--to", "env:PATH"], /can be read, not written/, 2],
     ["a manager that is not built in, or not there", async () => ["--to", "vault:secret/x#y"], /vault/i, null],
   ];
@@ -137,7 +137,7 @@ describe("before anything is done, each place has to fit", () => {
 });
 
 describe("a first key", () => {
-  test("goes into its places, and its record gets its end last", async () => {
+  test("goes into its secret stores, and its record gets its expiry last", async () => {
     const ends = [];
     const watch = (call, body) => void (call === "PUT /bulk" && ends.push(JSON.parse(JSON.parse(body)[0].value).not_after));
     const args = ["issue", "--subject", "acme", "--name", "prod", "--to", `file:${at("{subject}-{name}")}`, "--to", `exec:cat > ${at("x")}; printf %s "$KEYGATE_SUBJECT" > ${at("who")}`];
@@ -150,7 +150,7 @@ describe("a first key", () => {
     assert.equal(await verify(key), "permitted");
   });
 
-  test("is not written over another without being told to", async () => {
+  test("replaces another only with --overwrite", async () => {
     await put("a", "something");
     const args = ["issue", "--subject", "acme", "--to", `file:${at("a")}`];
     assert.match((await remote(args, { status: 1 })).stderr, /holds something already\n help: .*--overwrite/);
@@ -173,9 +173,9 @@ describe("a first key", () => {
     assert.equal(api.record(id.slice(4)).state, "revoked");
   });
 
-  test("that a place does not take ends by itself", async () => {
+  test("that a secret store refuses expires by itself", async () => {
     const { stderr } = await remote(["issue", "--subject", "acme", "--to", "exec:exit 7"], { status: 1 });
-    const [, id] = /the record of key (\w{12}) ends by itself at \d{4}-/.exec(stderr);
+    const [, id] = /the record of key (\w{12}) expires by itself within the hour/.exec(stderr);
     assert.ok(api.record(id).not_after <= now() + 3600);
   });
 });
@@ -188,7 +188,7 @@ describe("many keys", () => {
   };
   const many = (...args) => ["rotate", "--all-older-than", "1d", "--to", `file:${at("{subject}")}`, ...args];
 
-  test("that are old are rotated, each into its own place", async () => {
+  test("that are old are rotated, each into its own secret store", async () => {
     const all = await made(3);
     const young = stored({ subject: "s9" });
     await remote(many("--dry-run"));
@@ -203,7 +203,7 @@ describe("many keys", () => {
     assert.deepEqual(lines((await remote(many("--json"))).stdout), []);
   });
 
-  test("stop at the first that fails; what is done and what is left is said", async () => {
+  test("stop at the first that fails, and the output lists what is done and what is left", async () => {
     const all = await made(4);
     await put("s2", "another");
     const { stdout, stderr } = await remote(many("--json"), { status: 1 });
@@ -215,7 +215,7 @@ describe("many keys", () => {
     assert.match(text, new RegExp(`^rotated {3}${all[2].id}  s2  → \\w{12}  ends .*\nrotated {3}${all[3].id}  s3  →`));
   });
 
-  test("what has been rotated is said before the next one is begun", async () => {
+  test("report each rotation before the next one begins", async () => {
     await made(2);
     const rows = await open(at("rows"), "w");
     await remote(many("--json", "--to", `exec:cp ${at("rows")} ${at("$KEYGATE_SUBJECT.seen")}`), { stdout: rows.fd });
@@ -223,7 +223,7 @@ describe("many keys", () => {
     assert.deepEqual([await read("s0.seen"), lines(await read("s1.seen")).map(({ subject, fate }) => [subject, fate])], ["", [["s0", "rotated"]]]);
   });
 
-  test("of one holder, or of one pepper, are chosen", async () => {
+  test("of one subject, or of one pepper, are chosen", async () => {
     const pepper = randomBase62(43);
     const all = await made(2);
     const old = stored({ subject: "old", created: now() - 100_000 }, { pepper });
@@ -233,7 +233,7 @@ describe("many keys", () => {
     assert.deepEqual(await rows("--subject", "s1"), [all[1].id]);
   });
 
-  test("do not go to one place", async () => {
+  test("are not all written to one secret store", async () => {
     await made(2);
     const { stderr } = await remote(["rotate", "--all-older-than", "0", "--to", `file:${at("one")}`], { status: 2 });
     assert.match(stderr, /would both go to file:/);

@@ -1,5 +1,5 @@
-// `keygate rotate --to`, killed with SIGKILL before and after everything that it does, then resumed: every place has a key
-// that the gate accepts at every moment, whether or not anybody resumes, and the end is always the same.
+// `keygate rotate --to`, killed with SIGKILL before and after each of its steps, then resumed: every secret store holds a key
+// that the gate accepts at every moment, resumed or not, and the result is always the same.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -9,9 +9,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate, KEYGATE, PATH, cleanEnv, run } from "./support/cli.js";
+import { Operator, KEYGATE, PATH, cleanEnv } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { PEPPER, digestOf, issue, now } from "./support/keys.js";
+import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
 
 const TEN_YEARS = 10 * 365 * 86_400;
@@ -24,7 +25,7 @@ let gate;
 let home;
 let shim;
 before(async () => {
-  gate = await Gate.make();
+  gate = await Operator.make();
   home = await mkdtemp(path.join(tmpdir(), "keygate-crash-"));
   if (process.platform !== "linux") return;
   shim = path.join(home, "kill_at.so");
@@ -211,7 +212,7 @@ for (const order of ORDERS) {
     });
 
     for (const [when, told] of [["before", "hang"], ["after", "done, hang"]]) {
-      test(`killed ${when} each call of the store takes effect`, async () => {
+      test(`killed ${when} each call of the key store takes effect`, async () => {
         const killed = await series(order, (world, nth) => {
           let calls = 0;
           const { child, ended } = world.rotate();
@@ -263,7 +264,7 @@ for (const order of ORDERS) {
     }
 
     for (const told of ["done, reset", "reset"]) {
-      test(`an answer of the store's that is lost (${told}) changes nothing`, async () => {
+      test(`a lost answer of the key store (${told}) changes nothing`, async () => {
         const world = await World.make(order);
         try {
           // Every first attempt: what was done is done once more, to the same effect.
@@ -281,7 +282,7 @@ for (const order of ORDERS) {
   });
 }
 
-describe("a rotation that is taken back", { timeout: SERIES_MS }, () => {
+describe("a rotation that is undone", { timeout: SERIES_MS }, () => {
   /** Two places have the new key, and the rotation is dead. */
   async function halfDone(world) {
     const { b } = world.files;
@@ -296,7 +297,7 @@ describe("a rotation that is taken back", { timeout: SERIES_MS }, () => {
     assert.equal(world.held().length, 2);
   }
 
-  test("and killed before and after each change of a file, ends with the old key everywhere", { skip: process.platform !== "linux" && "preloads a library of Linux's kind" }, async () => {
+  test("and killed before and after each change of a file ends with the old key in every secret store", { skip: process.platform !== "linux" && "preloads a library of Linux's kind" }, async () => {
     let killed = 0;
     for (let nth = 1; nth < MANY; nth += 1) {
       const world = await World.make(ORDERS[0]);
@@ -324,9 +325,9 @@ describe("a rotation that is taken back", { timeout: SERIES_MS }, () => {
   });
 });
 
-describe("an answer that never comes, after the deed", { concurrency: 3, timeout: SERIES_MS }, () => {
+describe("an answer that never comes after the write was made", { concurrency: 3, timeout: SERIES_MS }, () => {
   for (const nth of [1, 2, 3]) {
-    test(`of write ${nth}: it is looked at, and not undone`, async () => {
+    test(`of write ${nth}: the record is read back, and the rotation is not undone`, async () => {
       const world = await World.make(ORDERS[0]);
       try {
         const bodies = new Set();

@@ -1,5 +1,4 @@
-// `keygate rotate --to` when something fails on the way: what is left is finished or undone, and whatever somebody else did
-// meanwhile stays.
+// `keygate rotate --to` when something fails: the rest is finished or undone, and whatever somebody else did meanwhile stays.
 
 import assert from "node:assert/strict";
 import { chmod, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -13,7 +12,7 @@ import { now } from "./support/keys.js";
 
 const { gate, api, at, put, read, keygate, remote, verify, stored, assertUntouched } = await deliveries();
 
-describe("when something fails on the way", () => {
+describe("when a rotation fails", () => {
   /** A key in file a and behind a command that fails while the file `broken` is there. */
   async function half() {
     const old = stored();
@@ -22,13 +21,13 @@ describe("when something fails on the way", () => {
     await put("broken", "");
     const command = `exec:[ ! -e ${at("broken")} ] && cat > ${at("b")}`;
     const { stderr } = await remote(["rotate", old.id, "--to", `file:${at("a")}`, "--to", command], { status: 1 });
-    assert.match(stderr, /ended with 1; 1 of 2 places hold the new key, and key .* works as before/);
+    assert.match(stderr, /ended with 1; 1 of 2 secret stores hold the new key, and key .* works as before/);
     assert.match(stderr, new RegExp(`keygate rotate --resume ${old.id}.*--undo ${old.id}`));
     assert.deepEqual([await verify(await read("a")), await verify(await read("b"))], ["permitted", "permitted"]);
     return old;
   }
 
-  test("what is left is finished from the place that has the key", async () => {
+  test("a resumption finishes it from the secret store that has the new key", async () => {
     const old = await half();
     const first = await read("a");
     const again = await remote(["rotate", old.id, "--to", `file:${at("a")}`], { status: 1 });
@@ -43,7 +42,7 @@ describe("when something fails on the way", () => {
     assert.match((await keygate(["rotate", "--resume"])).stderr, /no rotation is unfinished/);
   });
 
-  test("what is left is undone: the old key everywhere, the new one revoked", async () => {
+  test("--undo restores the old key in every secret store and revokes the new one", async () => {
     const old = await half();
     const fresh = await read("a");
     assert.match((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr, /is not undone/);
@@ -59,7 +58,7 @@ describe("when something fails on the way", () => {
     assert.deepEqual(await readdir(at("journal")), []);
   });
 
-  test("a place that somebody else wrote is not written over", async () => {
+  test("a secret store that somebody else wrote is not overwritten", async () => {
     const old = await half();
     await rm(at("broken"));
     const fresh = await read("a");
@@ -73,7 +72,7 @@ describe("when something fails on the way", () => {
     assert.deepEqual([await verify(fresh), await verify(await read("a"))], ["key_revoked", "permitted"]);
   });
 
-  test("a key that is revoked meanwhile stays revoked, and that is said", async () => {
+  test("a key that is revoked meanwhile stays revoked, and the output says so", async () => {
     const old = await half();
     await remote(["revoke", old.id]);
     await rm(at("broken"));
@@ -82,7 +81,7 @@ describe("when something fails on the way", () => {
     assert.deepEqual([await verify(old.key), await verify(await read("a"))], ["key_revoked", "permitted"]);
   });
 
-  test("a key that somebody rotated otherwise meanwhile is left alone", async () => {
+  test("a key that somebody else rotated meanwhile is left unchanged", async () => {
     const old = await half();
     const entry = api.entries.get(`key/${old.id}`);
     api.entries.set(entry.key, { ...entry, value: JSON.stringify({ ...JSON.parse(entry.value), replaced_by: "000000000000" }) });
@@ -99,7 +98,7 @@ describe("when something fails on the way", () => {
     assert.deepEqual([await read("a"), api.record(old.id).replaced_by, await readdir(at("journal"))], ["somebody else's", "000000000000", []]);
   });
 
-  test("of two machines that rotate one key, the one that came too late leaves no key behind", async () => {
+  test("of two machines that rotate one key, the later one leaves no key behind", async () => {
     const old = stored();
     await put("a", old.key);
     let writes = 0;
@@ -115,19 +114,19 @@ describe("when something fails on the way", () => {
     assert.deepEqual([await read("a"), await readdir(at("journal"))], [old.key, []]);
   });
 
-  test("after the old key got its end nothing is undone, and what is left is finished", async () => {
+  test("once the old key has its expiry nothing is undone, and the rest is finished", async () => {
     const old = await half();
     const [fresh] = [...api.entries.keys()].filter((name) => name !== `key/${old.id}`);
     const entry = api.entries.get(`key/${old.id}`);
     const value = { ...JSON.parse(entry.value), replaced_by: fresh.replace("key/", ""), not_after: now() + 60 };
     api.entries.set(entry.key, { ...entry, value: JSON.stringify(value) });
-    assert.match((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr, /has its end already; .*\n help: finish instead/);
+    assert.match((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr, /has its expiry already; .*\n help: finish instead/);
     await keygate(["rotate", "--resume"]);
     assert.equal(api.record(old.id).not_after, value.not_after);
     assert.deepEqual(await readdir(at("journal")), []);
   });
 
-  test("another key is not made for one that is not in use any more", async () => {
+  test("a key that is not in use any more is not rotated", async () => {
     const old = await half();
     await remote(["disable", old.id]);
     await put("a", old.key);
@@ -139,7 +138,7 @@ describe("when something fails on the way", () => {
   });
 
   for (const [writes, when] of [[1, "before anybody has it"], [2, "while it is delivered"]]) {
-    test(`a new key that somebody revokes ${when} does not end the old one; another is made`, async () => {
+    test(`a new key that somebody revokes ${when} does not expire the old one, and another is made`, async () => {
       const old = stored();
       await put("a", old.key);
       let written = 0;
@@ -160,7 +159,7 @@ describe("when something fails on the way", () => {
     });
   }
 
-  test("an end that somebody gave the new key meanwhile stays", async () => {
+  test("an expiry that somebody gave the new key meanwhile stays", async () => {
     await half();
     const { id } = keyIn(`${await read("a")}\n`);
     await remote(["update", id, "--expires", "5d"]);
@@ -170,7 +169,7 @@ describe("when something fails on the way", () => {
     assert.equal(await read("b"), await read("a"));
   });
 
-  test("a rotation that nobody was given a key by is undone, whatever became of the old key", async () => {
+  test("a rotation that has delivered no key is undone, whatever the old key's state", async () => {
     const old = stored();
     await put("a", old.key);
     let writes = 0;
@@ -183,7 +182,7 @@ describe("when something fails on the way", () => {
     assert.deepEqual(await readdir(at("journal")), []);
   });
 
-  test("a key that is asked for when all is done comes from a place that has it, or is said not to be there", async () => {
+  test("a key that is to be printed after the rotation is read from a secret store, or reported as not there", async () => {
     for (const [to, status] of [[`file:${at("b")}`, 0], ["exec:cat", 1]]) {
       const old = stored();
       await put("b", old.key);
@@ -199,12 +198,12 @@ describe("when something fails on the way", () => {
       const { stdout, stderr } = await keygate(["rotate", "--resume", "--print", "--key-out", out], { status });
       if (status === 0) assert.deepEqual([stdout, await read("out0")], [`${await read("b")}\n`, stdout]);
       else assert.deepEqual([stdout, (await readdir(at(""))).includes("out1")], ["", false]);
-      if (status === 1) assert.match(stderr, /cannot be shown: no place that can be read has it\n help: /);
+      if (status === 1) assert.match(stderr, /cannot be shown: no secret store that can be read has it\n help: /);
       assert.deepEqual(await readdir(at("journal")), []);
     }
   });
 
-  test("a journal of another machine names the gate that it is of", async () => {
+  test("a journal of another machine names its gate", async () => {
     const old = await half();
     const journal = at(`journal/${old.id}.json`);
     await writeFile(journal, JSON.stringify({ ...JSON.parse(await readFile(journal, "utf8")), gate: { config: "/no/where/wrangler.toml", environment: null, store: { local: { persist_to: null } } } }));
@@ -214,7 +213,7 @@ describe("when something fails on the way", () => {
     }
   });
 
-  test("a journal, its folder or a project folder that others can write is not worked by", async () => {
+  test("a journal, its folder or a project folder that others can write is refused", async () => {
     const old = await half();
     await rm(at("broken"));
     for (const [name, mode, kept] of [[at(`journal/${old.id}.json`), 0o666, 0o600], [at("journal"), 0o777, 0o700], [gate.folder, 0o775, 0o700]]) {
@@ -230,7 +229,7 @@ describe("when something fails on the way", () => {
     assert.equal(await read("a"), await read("b"));
   });
 
-  test("more than one is not resumed into one file", async () => {
+  test("more than one rotation is not resumed into one file", async () => {
     await half();
     await half();
     for (const option of ["--print", "--key-out=x"]) {
@@ -238,7 +237,7 @@ describe("when something fails on the way", () => {
     }
   });
 
-  test("two at once do not rotate one key", async () => {
+  test("two processes do not rotate one key at once", async () => {
     const old = await half();
     await rm(at("broken"));
     await put("hold", "");
@@ -257,7 +256,7 @@ describe("when something fails on the way", () => {
     assert.equal(await verify(await read("h")), "permitted");
   });
 
-  test("the journal lies in the folder for state, and a rotation is not begun without one", async () => {
+  test("the journal is in the state folder, and no rotation begins without one", async () => {
     const old = stored();
     await put("a", old.key);
     const args = ["rotate", old.id, "--to", `file:${at("a")}`];
@@ -273,7 +272,7 @@ describe("when something fails on the way", () => {
     assert.deepEqual(await readdir(at("state/keygate/journal")), []);
   });
 
-  test("a store that refuses leaves nothing behind", async () => {
+  test("a key store that refuses leaves nothing behind", async () => {
     const old = stored();
     await put("a", old.key);
     const fail = (call) => (call === "PUT /bulk" ? refuse(403) : undefined);

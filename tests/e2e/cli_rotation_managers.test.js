@@ -1,5 +1,5 @@
 // `keygate issue --to` and `rotate --to` into secret managers: a real OpenBao, moto's AWS, and the Key Vault stand-in, alone
-// and all three at once; what stops on the way, and how it is resumed.
+// and all three at once; their failures, and resumption.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -8,13 +8,14 @@ import { mkdtemp, readFile, readdir, symlink, writeFile } from "node:fs/promises
 import path from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 
-import { Gate, KEYGATE, PATH, cleanEnv, run } from "./support/cli.js";
+import { Operator, KEYGATE, PATH, cleanEnv } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { KeyVault, VAULT, refusal } from "./support/key_vault.js";
 import { PEPPER, issue, now } from "./support/keys.js";
 import { Moto } from "./support/moto.js";
 import { OpenBao } from "./support/openbao.js";
-import { pythonWithFlask } from "./support/python.js";
+import { run } from "./support/program.js";
+import { pythonWithPackages } from "./support/python.js";
 import { Relay } from "./support/relay.js";
 
 /** More calls than a rotation of three places makes; a run that is not killed ends the series long before. */
@@ -29,7 +30,7 @@ let toBao;
 let toMoto;
 let journal;
 before(async () => {
-  [gate, api, bao, moto, azure] = await Promise.all([Gate.make(), Cloudflare.start(), OpenBao.start(), Moto.start(), KeyVault.start()]);
+  [gate, api, bao, moto, azure] = await Promise.all([Operator.make(), Cloudflare.start(), OpenBao.start(), Moto.start(), KeyVault.start()]);
   [toBao, toMoto] = await Promise.all([bao.url, moto.url].map((url) => Relay.start(url)));
 });
 after(async () => {
@@ -133,7 +134,7 @@ describe("a first key", () => {
   }
 
   for (const name of NAMES) {
-    test(`is not written over what ${name} holds without being told to`, async () => {
+    test(`replaces what ${name} holds only with --overwrite`, async () => {
       const uri = await MANAGERS[name].hold("something");
       const { stderr } = await keygate(["issue", "--subject", "acme", "--remote", "--to", uri], { status: 1 });
       assert.match(stderr, /holds something already.*\n help: .*--overwrite/);
@@ -154,7 +155,7 @@ describe("a rotation", () => {
     });
   }
 
-  test("leaves beside the key what belongs to it, and each manager's history", async () => {
+  test("keeps the secret's other fields, and each manager's history", async () => {
     const { old, uris } = await placed();
     const [, aws, vault] = uris.map((uri) => uri.split(/[:/]/).at(-1));
     await keygate(["rotate", old.id, "--remote", ...to(uris)]);
@@ -166,7 +167,7 @@ describe("a rotation", () => {
     assert.equal(previous.SecretString, old.key);
   });
 
-  test("reads each place back, and once more before the old key gets its end", async () => {
+  test("reads each secret store back, and once more before the old key gets its expiry", async () => {
     const world = await placed();
     const calls = [];
     const noting = (manager) => (call) => void calls.push(`${manager} ${call}`);
@@ -184,7 +185,7 @@ describe("a rotation", () => {
     assert.deepEqual(confirmed, ["azure", "vault", "aws", "azure"]);
   });
 
-  test("with a pepper from a manager, which a resumption is told again", async () => {
+  test("with a pepper from a manager is resumed with the same pepper", async () => {
     await bao.put("pepper", { pepper: PEPPER });
     const world = await placed();
     const from = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: "vault:secret/pepper#pepper" };
@@ -216,12 +217,12 @@ describe("a rotation", () => {
 });
 
 describe("the lines of `pepper rotate`", () => {
-  test("take the old pepper from Vault by its own command line", async () => {
+  test("read the old pepper with Vault's own command line", async () => {
     await bao.put("apps/gate", { pepper: PEPPER });
     const folder = path.dirname(journal);
     // wrangler notes what it is given; Vault's command line is OpenBao's.
     await writeFile(path.join(folder, "wrangler"), `#!/bin/sh\ncat > '${folder}'/"$3"\n`, { mode: 0o700 });
-    await symlink(path.join(path.dirname(await pythonWithFlask()), "bao"), path.join(folder, "vault"));
+    await symlink(path.join(path.dirname(await pythonWithPackages()), "bao"), path.join(folder, "vault"));
     const named = { KEYGATE_PEPPER: "", KEYGATE_PEPPER_FROM: "vault:secret/apps/gate#pepper" };
     const { next } = JSON.parse((await keygate(["pepper", "rotate", "--remote", "--json", "--new", path.join(folder, "new")], { env: named })).stdout);
     assert.match(next.at(-1), /^keygate pepper status --remote$/);
@@ -237,7 +238,7 @@ describe("the lines of `pepper rotate`", () => {
   });
 });
 
-describe("before anything is done, each place has to fit", () => {
+describe("before anything is written, each secret store is checked:", () => {
   const rows = [
     ["a secret that AWS does not have", async () => "aws:absent", {}, /there is no such secret in eu-central-1[\s\S]*create-secret/],
     ["a secret that Key Vault does not have", async () => `azure:${VAULT}/absent`, {}, /azure:gate-vault\/absent does not hold key/],
@@ -250,7 +251,7 @@ describe("before anything is done, each place has to fit", () => {
       ...[{ VAULT_TOKEN: () => bao.token(`path "secret/data/apps/*" { capabilities = ["read"] }`) }, /the token may not update it \(it may: read\)[\s\S]*give its policy `path/],
     ],
     ["a rotation of AWS's own", () => pendingElsewhere(), {}, /a rotation of it has not ended: version \S+ is AWSPENDING/],
-    ["nobody who may ask Key Vault", () => MANAGERS.azure.hold("x"), { AZURE_CLIENT_SECRET: () => "wrong" }, /there is no token from Azure/],
+    ["credentials that Key Vault refuses", () => MANAGERS.azure.hold("x"), { AZURE_CLIENT_SECRET: () => "wrong" }, /there is no token from Azure/],
   ];
 
   async function pendingElsewhere() {
@@ -260,7 +261,7 @@ describe("before anything is done, each place has to fit", () => {
   }
 
   for (const [name, make, variables, said] of rows) {
-    test(`${name}: the other places are left as they are`, async () => {
+    test(`${name}: the other secret stores are left unchanged`, async () => {
       const { old, uris } = await placed();
       const more = Object.fromEntries(await Promise.all(Object.entries(variables).map(async ([key, value]) => [key, await value()])));
       const { stdout, stderr } = await keygate(["rotate", old.id, "--remote", ...to([...uris, await make()])], { env: more, status: null });
@@ -272,7 +273,7 @@ describe("before anything is done, each place has to fit", () => {
   }
 });
 
-describe("on the way", () => {
+describe("when a rotation fails", () => {
   const aws = (type) => ({ status: 400, headers: { "Content-Type": "application/x-amz-json-1.1" }, json: { __type: type, message: "no" } });
   /** Manager → how its writes are refused, what is said. */
   const refused = {
@@ -282,17 +283,17 @@ describe("on the way", () => {
   };
   for (const [at, name] of NAMES.entries()) {
     const [refusing, said] = refused[name];
-    test(`${name} refuses: what is written is said, and the rest is done when it no longer does`, async () => {
+    test(`${name} refuses: what is written is reported, and a resumption does the rest`, async () => {
       const world = await placed();
       const { stderr } = await failing([name], refusing, () => keygate(["rotate", world.old.id, "--remote", ...to(world.uris)], { status: 1 }));
       assert.match(stderr, said);
-      assert.match(stderr, new RegExp(`${at} of 3 places hold the new key.*\n help: .*--resume`));
+      assert.match(stderr, new RegExp(`${at} of 3 secret stores hold the new key.*\n help: .*--resume`));
       assert.deepEqual((await held(world.uris)).map((text) => text === world.old.key), NAMES.map((_, place) => place >= at));
       await keygate(["rotate", "--resume"]);
       await assertRotated(world);
     });
 
-    test(`${name} refuses: what is written is taken back`, async () => {
+    test(`${name} refuses: --undo restores what was written`, async () => {
       const { old, uris } = await placed();
       await failing([name], refusing, () => keygate(["rotate", old.id, "--remote", ...to(uris)], { status: 1 }));
       await keygate(["rotate", "--undo", old.id]);
@@ -301,7 +302,7 @@ describe("on the way", () => {
       assert.deepEqual([api.record(old.id).replaced_by, others], [undefined, ["revoked"]]);
     });
 
-    test(`somebody writes ${name} in between: their text stays, until the old key is put back`, async () => {
+    test(`somebody writes ${name} meanwhile: their text stays until the old key is restored`, async () => {
       const world = await placed();
       const uri = world.uris[at];
       // The command's look is answered (Key Vault's on the second asking, with a token); the writing looks again.
@@ -349,7 +350,7 @@ describe("on the way", () => {
   }
 
   for (const when of ["before", "after"]) {
-    test(`killed ${when} each call to a manager takes effect, every place works, and a resumption finishes`, { timeout: 600_000 }, async () => {
+    test(`killed ${when} each call to a manager takes effect, every secret store holds a valid key, and a resumption finishes`, { timeout: 600_000 }, async () => {
       for (let nth = 1; nth < MANY; nth += 1) {
         api.entries.clear();
         const world = await placed();
@@ -376,7 +377,7 @@ describe("on the way", () => {
     });
   }
 
-  test("killed between AWS's two calls, with the new key nowhere else: a resumption supersedes what is pending", async () => {
+  test("killed between AWS's two calls, with the new key in no other secret store: a resumption replaces the pending version", async () => {
     const world = await placed(["aws"]);
     const name = world.uris[0].slice("aws:".length);
     const { kill, ended } = start(world);

@@ -1,17 +1,18 @@
-// A key that KV says is at its end, and whose record also stands in the secret STATIC_KEYS: what serves it while KV fails is said.
+// A key that expires or is revoked in KV while its record is also in the secret STATIC_KEYS: the commands warn that the static record
+// serves while KV fails.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ACCOUNT, Gate, LIVE } from "./support/cli.js";
+import { ACCOUNT, Operator, LIVE } from "./support/cli.js";
 import { deliveries } from "./support/deliveries.js";
 import { PEPPER, now } from "./support/keys.js";
 
 describe("the local gate's STATIC_KEYS are in .dev.vars", () => {
   let gate;
-  before(async () => (gate = await Gate.make()));
+  before(async () => (gate = await Operator.make()));
   after(() => gate.remove());
 
   const overridden = (id) => new RegExp(`warning: key ${id} has another record in STATIC_KEYS .*while KV fails.*take it out of STATIC_KEYS.*DENIED_IDS`);
@@ -40,7 +41,7 @@ describe("the local gate's STATIC_KEYS are in .dev.vars", () => {
     assert.ok(warned.every(({ remedy }) => /take it out of STATIC_KEYS/.test(remedy)));
   });
 
-  test("a key that has a static record alone is not said to be unknown", async () => {
+  test("a key that has only a static record is not reported as unknown", async () => {
     const { id } = await gate.issue("--subject", "alone");
     const [record] = [(await gate.json(["show", id])).record];
     const alone = "0".repeat(12);
@@ -49,7 +50,7 @@ describe("the local gate's STATIC_KEYS are in .dev.vars", () => {
     assert.match(stderr, /there is no key 0{12} .*STATIC_KEYS in \.dev\.vars has a record of it.*\n help: .*take its record out of STATIC_KEYS/);
   });
 
-  test("a list that cannot be read stops no revocation", async () => {
+  test("an unreadable STATIC_KEYS stops no revocation", async () => {
     const { id } = await gate.issue("--subject", "broken");
     await writeFile(path.join(gate.folder, ".dev.vars"), `PEPPER="${PEPPER}"\nSTATIC_KEYS='{'\n`);
     assert.match((await gate.keygate(["revoke", id])).stderr, /warning: it is not known whether STATIC_KEYS has a record of key/);
@@ -66,7 +67,7 @@ describe("the deployed gate's STATIC_KEYS cannot be read back", async () => {
     await writeFile(path.join(gate.folder, "static.toml"), `secrets = { required = ["PEPPER", "STATIC_KEYS"] }\n${text}`);
   });
 
-  test("revoke, disable and rotate say so where wrangler.toml names the secret, and only there", async () => {
+  test("revoke, disable and rotate warn only where wrangler.toml names the secret", async () => {
     const keys = Array.from({ length: 5 }, (_, nth) => stored({ subject: `s${nth}`, created: now() - 100_000 }));
     await Promise.all(keys.map(({ key }, nth) => put(`s${nth}`, key)));
     assert.match((await configured(["revoke", keys[0].id])).stderr, hidden(`key ${keys[0].id}`));
@@ -81,7 +82,7 @@ describe("the deployed gate's STATIC_KEYS cannot be read back", async () => {
     assert.doesNotMatch((await remote(["revoke", last.id])).stderr, /STATIC_KEYS/);
   });
 
-  test("doctor says what to compare, and finds a secret that wrangler.toml does not name", async () => {
+  test("doctor says what to compare, and reports a secret that wrangler.toml does not name", async () => {
     const binding = (name, more) => ({ name, type: "secret_text", ...more });
     const script = `GET /accounts/${ACCOUNT}/workers/scripts/gate`;
     api.results = {

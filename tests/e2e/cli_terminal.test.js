@@ -1,4 +1,4 @@
-// keygate at a terminal: what only a person sees, and what only a person can answer.
+// keygate at a terminal: progress, and questions of exec: commands.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ for (const [name, args, counted] of [
   ["list", ["list", "--remote"], /listed \d+/],
   ["export", ["export", "--remote"], /exported \d+/],
 ]) {
-  test(`${name} counts at a terminal, and nowhere else`, async () => {
+  test(`${name} shows its progress only at a terminal`, async () => {
     await writeFile(path.join(gate.folder, "keys"), `${randomBase62(40)} s1\n${randomBase62(40)} s2\n`);
     const { status, stdout } = await slowly(() => atTerminal(args));
     assert.equal(status, 0, stdout);
@@ -37,7 +37,7 @@ for (const [name, args, counted] of [
   });
 }
 
-test("a command that a key is delivered to may ask whoever sits there", async () => {
+test("an exec: command may ask at the terminal", async () => {
   const file = path.join(gate.folder, "delivered");
   const command = `exec:printf 'really? ' > /dev/tty; read answer < /dev/tty; [ "$answer" = yes ] && cat > ${file}`;
   const issue = ["issue", "--subject", "acme", "--remote", "--to", command];

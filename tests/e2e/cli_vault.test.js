@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Gate } from "./support/cli.js";
+import { Operator } from "./support/cli.js";
 import { PEPPER, pepperId } from "./support/keys.js";
 import { OpenBao, ROOT_TOKEN } from "./support/openbao.js";
 import { closedPort } from "./support/origin.js";
@@ -17,7 +17,7 @@ let gate;
 let bao;
 let secure;
 before(async () => {
-  [gate, bao, secure] = await Promise.all([Gate.make(), OpenBao.start(), OpenBao.start({ tls: true })]);
+  [gate, bao, secure] = await Promise.all([Operator.make(), OpenBao.start(), OpenBao.start({ tls: true })]);
   for (const server of [bao, secure]) await server.put("gate", { pepper: OTHER, previous: PEPPER, number: 7 });
 });
 after(() => Promise.all([gate.remove(), bao.stop(), secure.stop()]));
@@ -42,7 +42,7 @@ describe("the pepper comes from a field of a secret", () => {
     assert.equal(pepperOf(await issueFrom(undefined, { env: { KEYGATE_PEPPER_FROM: uri } })), pepperId(OTHER));
   });
 
-  test("the pepper before as well", async () => {
+  test("the previous pepper as well", async () => {
     const { key } = await gate.issue("--subject", "acme");
     const judged = (previous) =>
       gate.keygate(["verify", "--pepper-from", "vault:secret/gate#pepper"], {
@@ -53,7 +53,7 @@ describe("the pepper comes from a field of a secret", () => {
     assert.match((await judged("vault:secret/gate#previous")).stdout, /permitted/);
   });
 
-  test("a pepper that is named twice is not chosen from", async () => {
+  test("a pepper that is named twice is refused", async () => {
     const { stderr } = await issueFrom(undefined, { env: { KEYGATE_PEPPER: PEPPER, KEYGATE_PEPPER_FROM: "vault:secret/gate#pepper" }, status: 2 });
     assert.match(stderr, /KEYGATE_PEPPER and KEYGATE_PEPPER_FROM are both set/);
   });
@@ -75,7 +75,7 @@ describe("the pepper comes from a field of a secret", () => {
   });
 });
 
-describe("who asks", () => {
+describe("the caller is", () => {
   test("a token that may read this secret alone is enough", async () => {
     const VAULT_TOKEN = await bao.token(READER);
     assert.equal(pepperOf(await issueFrom("vault:secret/gate#pepper", { env: { VAULT_TOKEN } })), pepperId(OTHER));
@@ -124,7 +124,7 @@ describe("TLS", () => {
     assert.equal(pepperOf(await issueFrom("vault:secret/gate#pepper", { env })), pepperId(OTHER));
   });
 
-  test("else the server does not prove who it is, and gets no token", async () => {
+  test("else the server is not trusted and gets no token", async () => {
     const { stderr } = await issueFrom("vault:secret/gate#pepper", { env: secure.env, status: 1 });
     assert.match(stderr, /does not prove who it is.*UnknownIssuer.*SSL_CERT_FILE, or VAULT_CACERT/);
   });
@@ -150,11 +150,11 @@ describe("each mistake has a message that says what to do", () => {
     ["a token that may nothing at all", { token: () => noDefault }, /does not know the token.*status 403/],
     ["a field that is not there", { uri: "vault:secret/gate#absent" }, /vault:secret\/gate#absent holds nothing.*put the text there/],
     ["a secret that is not there", { uri: "vault:secret/absent#pepper" }, /holds nothing/],
-    ["a field that is no text", { uri: "vault:secret/gate#number" }, /the field is no text.*JSON string/],
+    ["a field that is not a string", { uri: "vault:secret/gate#number" }, /the field is no text.*JSON string/],
     ["an engine that is not there", { uri: "vault:absent/gate#pepper" }, /no KV version 2 engine at absent\/.*vault secrets list/],
     ["an engine of version 1", { uri: "vault:old/gate#pepper" }, /an engine of type kv version 1.*vault secrets list -detailed/],
     ["an engine of another kind", { uri: "vault:sys/gate#pepper" }, /an engine of type system/],
-    ["no place", { uri: "vault:gate", status: 2 }, /--pepper-from: this names no place.*use vault:MOUNT\/PATH#FIELD/],
+    ["a URI without a field", { uri: "vault:gate", status: 2 }, /--pepper-from: this names no secret store.*use vault:MOUNT\/PATH#FIELD/],
   ];
   for (const [name, { uri = "vault:secret/gate#pepper", env = {}, token, status = 1 }, said] of mistakes) {
     test(name, async () => {

@@ -1,33 +1,27 @@
-// Requests share an isolate and nothing else: no answer, identity or failure of one reaches another.
+// Requests share an isolate, and no answer, identity or failure of one reaches another.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
 import { assertAccepted } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { makeKey } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
-import { boot } from "./support/world.js";
 
 const HOLDERS = 10;
 const REQUESTS = 200;
 
-let world;
-let gates;
-let holders;
-before(async () => {
-  world = await boot(() => ({
-    uncached: { kv: "scripted" },
-    cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 } },
-    crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 3 } },
-    slowStore: { kv: "scripted", vars: { KV_TIMEOUT_MS: 1000 } },
-  }));
-  ({ gates } = world);
-  holders = await Promise.all(Array.from({ length: HOLDERS }, (_, at) => world.issue({ subject: `holder-${at}` })));
-});
-afterEach(() => world.store.clear());
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  uncached: { kv: "scripted" },
+  cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 } },
+  crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 3 } },
+  slowStore: { kv: "scripted", vars: { KV_TIMEOUT_MS: 2000 } },
+}));
+const { gates } = harness;
+const holders = await Promise.all(Array.from({ length: HOLDERS }, (_, at) => harness.issue({ subject: `holder-${at}` })));
+afterEach(() => harness.store.clear());
 
 const whoAmI = async (request, response) => {
   // Answers overtake each other.
@@ -38,7 +32,7 @@ const whoAmI = async (request, response) => {
 describe("case 39: each of many simultaneous requests gets its own answer,", () => {
   for (const name of ["uncached", "cached", "crowded"]) {
     test(`${name} records`, async () => {
-      world.origin.clear(whoAmI);
+      harness.origin.clear(whoAmI);
       const forged = makeKey();
       const answers = await Promise.all(
         Array.from({ length: REQUESTS }, async (_, at) => {
@@ -54,18 +48,18 @@ describe("case 39: each of many simultaneous requests gets its own answer,", () 
       for (const [status, text, expectedStatus, expectedText] of answers) {
         assert.deepEqual([status, text], [expectedStatus, expectedText]);
       }
-      assert.equal(world.origin.requests.length, (REQUESTS / 5) * 4);
+      assert.equal(harness.origin.requests.length, (REQUESTS / 5) * 4);
     });
   }
 });
 
-test("case 58: simultaneous requests whose store read hangs all get 503, and the next is normal", async () => {
-  world.origin.clear();
-  world.store.mode = "hang";
+test("case 58: simultaneous requests whose store read hangs all get 503, and the next one succeeds", async () => {
+  harness.origin.clear();
+  harness.store.mode = "hang";
   const answers = await Promise.all(holders.map(({ key }) => gates.slowStore.get("/v1/things", { key })));
   assert.deepEqual([...new Set(answers.map(({ status }) => status))], [503]);
-  assert.equal(world.origin.requests.length, 0);
-  world.store.mode = "serve";
+  assert.equal(harness.origin.requests.length, 0);
+  harness.store.mode = "serve";
   await assertAccepted(gates.slowStore, { target: "/v1/things", key: holders[0].key }, holders[0]);
 });
 
@@ -75,11 +69,11 @@ for (const [when, mode, gate] of [
 ]) {
   test(`clients that go away ${when} leave nothing behind`, async () => {
     let waiting = 0;
-    world.origin.clear(() => {
+    harness.origin.clear(() => {
       waiting += 1;
       return new Promise(() => {});
     });
-    world.store.mode = mode;
+    harness.store.mode = mode;
     const { hostname, port, host } = new URL(gates[gate].url);
     const sockets = holders.map(({ key }) => {
       const socket = net.connect({ host: hostname, port: Number(port) });
@@ -87,9 +81,9 @@ for (const [when, mode, gate] of [
       socket.write(`GET /v1/things HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${key}\r\n\r\n`);
       return socket;
     });
-    await eventually(() => (mode === "hang" ? world.store.reads.length : waiting) >= HOLDERS, "all requests to be under way");
+    await eventually(() => (mode === "hang" ? harness.store.reads.length : waiting) >= HOLDERS, "all requests to be under way");
     await Promise.all(sockets.map((socket) => (socket.destroy(), once(socket, "close"))));
-    world.store.mode = "serve";
+    harness.store.mode = "serve";
     for (const holder of holders) await assertAccepted(gates[gate], { target: "/v1/things", key: holder.key }, holder);
   });
 }

@@ -1,30 +1,24 @@
 // Browsers: a preflight carries no key and is answered by the gate; a page that is allowed can read a rejection.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefusal, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const APP = "https://app.example.com";
 const STRANGER = "https://evil.example";
 const ALL_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(() => ({
-    none: {},
-    listed: { vars: { CORS_ORIGINS: [APP, "http://localhost:3000"] } },
-    anyone: { vars: { CORS_ORIGINS: ["*"] } },
-    forwarding: { vars: { PREFLIGHT: "forward" } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  none: {},
+  listed: { vars: { CORS_ORIGINS: [APP, "http://localhost:3000"] } },
+  anyone: { vars: { CORS_ORIGINS: ["*"] } },
+  forwarding: { vars: { PREFLIGHT: "forward" } },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 const preflight = (origin, extra = {}) => ({
   method: "OPTIONS",
@@ -37,14 +31,14 @@ const preflight = (origin, extra = {}) => ({
   },
 });
 
-describe("case 49: a preflight of an allowed origin is answered without the origin's help:", () => {
+describe("case 49: the gate itself answers a preflight of an allowed origin:", () => {
   for (const [gate, origin, allowed] of [
     ["listed", APP, [APP]],
     ["listed", "http://localhost:3000", ["http://localhost:3000"]],
     ["anyone", STRANGER, ["*", STRANGER]],
   ]) {
     test(`${gate}, ${origin}`, async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates[gate].send(preflight(origin));
       assert.ok([200, 204].includes(answer.status), `${answer.status} ${answer.text}`);
       assert.ok(allowed.includes(answer.header("access-control-allow-origin")));
@@ -52,7 +46,7 @@ describe("case 49: a preflight of an allowed origin is answered without the orig
       assert.match(answer.header("access-control-allow-headers").toLowerCase(), /authorization/);
       assert.match(answer.header("access-control-allow-headers").toLowerCase(), /content-type/);
       assert.equal(answer.header("access-control-allow-credentials"), undefined);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
@@ -64,10 +58,10 @@ describe("case 49: an origin that is not listed gets no permission:", () => {
   ];
   for (const origin of STRANGERS) {
     test(JSON.stringify(origin), async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates.listed.send(preflight(origin));
       assert.equal(answer.header("access-control-allow-origin"), undefined);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
       const rejected = await gates.listed.get("/v1/things", { headers: { Origin: origin } });
       assertRefusal(rejected, "credential_missing");
       assert.equal(rejected.header("access-control-allow-origin"), undefined);
@@ -75,7 +69,7 @@ describe("case 49: an origin that is not listed gets no permission:", () => {
   }
 });
 
-test("case 49: OPTIONS that is no preflight needs a key", async () => {
+test("case 49: an OPTIONS request that is not a preflight needs a key", async () => {
   for (const headers of [{}, { Origin: APP }, { "Access-Control-Request-Method": "POST" }]) {
     await assertRefused(gates.listed, { method: "OPTIONS", target: "/v1/things", headers }, "credential_missing");
   }
@@ -95,25 +89,25 @@ test("a forwarded preflight must be one: plain OPTIONS and other methods still n
 });
 
 test("a forwarded preflight that asks for a WebSocket does not reach the origin as a GET without a key", async () => {
-  world.origin.clear();
+  harness.origin.clear();
   const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==" };
   await gates.forwarding.send(preflight(APP, upgrade));
-  assert.deepEqual(world.origin.requests.map(({ method }) => method).filter((method) => method !== "OPTIONS"), []);
+  assert.deepEqual(harness.origin.requests.map(({ method }) => method).filter((method) => method !== "OPTIONS"), []);
 });
 
-test("a closed route's preflight opens nothing", async () => {
-  world.origin.clear();
+test("a preflight of a denied route does not reach the origin", async () => {
+  harness.origin.clear();
   await gates.forwarding.send({ ...preflight(APP), target: "/closed/x" });
-  assert.equal(world.origin.requests.length, 0);
+  assert.equal(harness.origin.requests.length, 0);
 });
 
-test("case 49: a preflight that asks for a method or a path that is not allowed is refused, and carries no key anywhere", async () => {
+test("case 49: a preflight for a method or path that is not allowed is refused", async () => {
   await assertRefused(gates.listed, preflight(APP, { "Access-Control-Request-Method": "TRACE" }), "method_not_allowed", { allow: ALL_METHODS });
   await assertRefused(gates.listed, preflight(APP, { "Access-Control-Request-Method": "post" }), "method_not_allowed", { allow: ALL_METHODS });
   await assertRefused(gates.listed, { ...preflight(APP), target: "/v1%2fthings" }, "path_ambiguous");
 });
 
-test("case 49: what a preflight asks for comes back only if it is a list of header names", async () => {
+test("case 49: Access-Control-Request-Headers is echoed only if it is a list of header names", async () => {
   for (const [asked, echoed] of [
     ["x-custom, authorization", "x-custom, authorization"],
     ["*", "*"],
@@ -127,25 +121,25 @@ test("case 49: what a preflight asks for comes back only if it is a list of head
   }
 });
 
-test("cases 49, 56: a forwarded preflight is never told who called, and takes no credential along", async () => {
+test("cases 49, 56: a forwarded preflight carries no identity and no credential", async () => {
   const { seen } = await assertAccepted(gates.forwarding, { ...preflight(APP, { "X-API-Key": issued.key, "X-Keygate-Subject": "root" }), key: issued.key });
   for (const name of ["authorization", "x-api-key"]) assert.deepEqual(valuesOf(seen, name), [], name);
 });
 
-test("a forwarded preflight takes neither a body nor cookies along", async () => {
+test("a forwarded preflight carries neither a body nor cookies", async () => {
   const request = { ...preflight(APP, { Cookie: "session=1", Authorization: "Basic dXNlcjpwYXNzd29yZA==" }), body: "a body" };
   const { seen } = await assertAccepted(gates.forwarding, request);
   for (const name of ["cookie", "authorization"]) assert.deepEqual(valuesOf(seen, name), [], name);
   assert.equal(seen.body.length, 0);
 });
 
-test("a forwarded preflight names no method but its own: it has no key", async () => {
+test("a forwarded preflight with a method override is refused", async () => {
   for (const [query, headers] of [["?_method=DELETE", {}], ["?_method_override=DELETE", {}], ["", { "X-HTTP-Method-Override": "POST" }]]) {
     await assertRefused(gates.forwarding, { ...preflight(APP, headers), target: `/v1/things${query}` }, "method_ambiguous");
   }
 });
 
-test("case 56: where a shared cache may keep what the origin answers, it says that it differs by Origin, whoever asks", async () => {
+test("case 56: every answer that a shared cache may store has Vary: Origin", async () => {
   for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
     const { answer } = await assertAccepted(gates.listed, { target: "/public/page", headers });
     assert.match(answer.header("vary")?.toLowerCase() ?? "", /\borigin\b/);
@@ -156,7 +150,7 @@ test("case 56: where a shared cache may keep what the origin answers, it says th
   assert.equal(answer.header("vary"), undefined);
 });
 
-test("case 56: a shared cache is told that answers differ by Origin", async () => {
+test("case 56: refusals have Vary: Origin where CORS_ORIGINS is set", async () => {
   for (const headers of [{}, { Origin: APP }, { Origin: STRANGER }]) {
     const { answer } = await assertRefused(gates.listed, { target: "/v1/things", headers }, "credential_missing");
     assert.match(answer.header("vary").toLowerCase(), /\borigin\b/);

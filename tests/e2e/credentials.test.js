@@ -1,28 +1,23 @@
 // CREDENTIALS: what a client is told about the configured sources, and what each source reads.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const basic = (user, password) => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
-let world;
-let gates;
-before(async () => {
-  world = await boot(() => ({
-    gate: {},
-    header: { vars: { CREDENTIALS: ["header:api-key"] } },
-    basic: { vars: { CREDENTIALS: ["basic", "header:x-api-key"] } },
-    query: { vars: { CREDENTIALS: ["query:key"] } },
-    whole: { vars: { CREDENTIALS: ["authorization", "header:x-api-key", "query:key"] } },
-    both: { vars: { CREDENTIALS: ["bearer", "authorization"] } },
-  }));
-  ({ gates } = world);
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  gate: {},
+  header: { vars: { CREDENTIALS: ["header:api-key"] } },
+  basic: { vars: { CREDENTIALS: ["basic", "header:x-api-key"] } },
+  query: { vars: { CREDENTIALS: ["query:key"] } },
+  whole: { vars: { CREDENTIALS: ["authorization", "header:x-api-key", "query:key"] } },
+  both: { vars: { CREDENTIALS: ["bearer", "authorization"] } },
+}));
+const { gates } = harness;
 
 describe("a refusal names the configured sources:", () => {
   const rows = [
@@ -34,7 +29,7 @@ describe("a refusal names the configured sources:", () => {
   ];
   for (const [name, sources, challenge] of rows) {
     test(name, async () => {
-      const { key } = await world.issue();
+      const { key } = await harness.issue();
       for (const [headers, code, error] of [
         [{}, "credential_missing", ""],
         [{ Authorization: `Token ${key}` }, "credential_malformed", ', error="invalid_token"'],
@@ -49,22 +44,22 @@ describe("a refusal names the configured sources:", () => {
   }
 });
 
-describe("a key is read from, and nothing of it is forwarded:", () => {
+describe("a key is read from its source and stripped:", () => {
   const foreign = "of-the-origin";
   const rows = [
     ["authorization, as its whole value", "whole", (key) => ({ headers: { Authorization: key } })],
-    ["authorization, beside bearer", "both", (key) => ({ headers: { Authorization: key } })],
-    ["bearer, beside authorization", "both", (key) => ({ headers: { Authorization: `Bearer ${key}` } })],
+    ["authorization, with bearer configured too", "both", (key) => ({ headers: { Authorization: key } })],
+    ["bearer, with authorization configured too", "both", (key) => ({ headers: { Authorization: `Bearer ${key}` } })],
     ["basic, as user name", "basic", (key) => ({ headers: { Authorization: basic(key, "") } })],
     ["basic, as user name with a password", "basic", (key) => ({ headers: { Authorization: basic(key, "x") } })],
     ["basic, as password", "basic", (key) => ({ headers: { Authorization: basic("api", key) } })],
-    ["bearer, beside a foreign X-API-Key", "gate", (key) => ({ key, headers: { "X-API-Key": foreign } })],
-    ["a header, beside a foreign parameter", "whole", (key) => ({ target: `/v1/things?key=${foreign}&a=1`, headers: { "X-API-Key": key } })],
-    ["a parameter, beside a foreign header", "whole", (key) => ({ target: `/v1/things?a=1&key=${key}`, headers: { "X-API-Key": foreign } })],
+    ["bearer, next to another value in X-API-Key", "gate", (key) => ({ key, headers: { "X-API-Key": foreign } })],
+    ["a header, next to another value in the query", "whole", (key) => ({ target: `/v1/things?key=${foreign}&a=1`, headers: { "X-API-Key": key } })],
+    ["a parameter, next to another value in a header", "whole", (key) => ({ target: `/v1/things?a=1&key=${key}`, headers: { "X-API-Key": foreign } })],
   ];
   for (const [name, gate, request] of rows) {
     test(name, async () => {
-      const issued = await world.issue();
+      const issued = await harness.issue();
       const { seen } = await assertAccepted(gates[gate], { target: "/v1/things?a=1", ...request(issued.key) }, issued);
       assert.equal(seen.url, "/v1/things?a=1");
       for (const header of ["authorization", "x-api-key"]) assert.deepEqual(valuesOf(seen, header), [], header);
@@ -72,8 +67,8 @@ describe("a key is read from, and nothing of it is forwarded:", () => {
   }
 });
 
-test("two keys are ambiguous in any two sources, and in basic's user name and password", async () => {
-  const [one, two] = [await world.issue(), await world.issue()];
+test("two keys are ambiguous, in any two sources or as user name and password of basic", async () => {
+  const [one, two] = [await harness.issue(), await harness.issue()];
   for (const [gate, headers] of [
     ["whole", { Authorization: one.key, "X-API-Key": two.key }],
     ["basic", { Authorization: basic(one.key, two.key) }],

@@ -2,27 +2,22 @@
 
 import assert from "node:assert/strict";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { makeKey, now } from "./support/keys.js";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
-import { pythonWithFlask } from "./support/python.js";
-import { boot } from "./support/world.js";
+import { pythonWithPackages } from "./support/python.js";
 
 const CLIENT = path.join(ROOT, "tests", "e2e", "clients", "sdk_errors.py");
 
-let python;
-let world;
-before(async () => {
-  python = await pythonWithFlask();
-  world = await boot(() => ({ gate: { vars: { ERROR_FORMAT: "openai" } }, problem: {} }));
-});
-after(() => world?.stop());
+const python = await pythonWithPackages();
+const harness = await startGates(() => ({ gate: { vars: { ERROR_FORMAT: "openai" } }, problem: {} }));
+const { gate, problem } = harness.gates;
 
-test("the body is an error object, and status and headers are as before", async () => {
-  const { gate, problem } = world.gates;
+test("the body is an error object, and status and headers are those of a problem", async () => {
   for (const [request, kind] of [
     [{ target: "/v1/things" }, "authentication_error"],
     [{ target: "/closed/x" }, "permission_error"],
@@ -42,13 +37,12 @@ test("the body is an error object, and status and headers are as before", async 
 describe("the SDK's exception has code and message:", () => {
   const rows = [
     ["key_invalid", async () => makeKey(), 401, "AuthenticationError"],
-    ["key_expired", () => world.issue({ not_after: now() - 1 }), 401, "AuthenticationError"],
-    ["ip_not_allowed", () => world.issue({ ips: ["198.51.100.0/24"] }), 403, "PermissionDeniedError"],
+    ["key_expired", () => harness.issue({ not_after: now() - 1 }), 401, "AuthenticationError"],
+    ["ip_not_allowed", () => harness.issue({ ips: ["198.51.100.0/24"] }), 403, "PermissionDeniedError"],
   ];
   for (const [code, make, status, openaiClass] of rows) {
     test(code, async () => {
       const { key } = await make();
-      const { gate, problem } = world.gates;
       const { answer } = await assertRefused(problem, { target: "/v1/models", key }, code);
       const message = answer.json.detail;
       const { NO_PROXY: _, ...inherited } = process.env;

@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertRefusal } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { closedPort } from "./support/origin.js";
-import { run, serve } from "./support/program.js";
-import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
-import { boot } from "./support/world.js";
+import { run } from "./support/program.js";
+import { FLASK_EXAMPLE, pythonWithPackages } from "./support/python.js";
+import { startServer } from "./support/servers.js";
 
 const ROUTES = [
   { path: "/healthz", access: "public" },
@@ -17,31 +18,18 @@ const ROUTES = [
   { path: "/admin/*", scopes: ["admin"] },
 ];
 
-let python;
-let flask;
-let world;
-let gate;
-let full;
-before(async () => {
-  python = await pythonWithFlask();
-  flask = await serve(python, [path.join(FLASK_EXAMPLE, "app.py")], /Running on (http:\/\/127\.0\.0\.1:\d+)/, {
-    env: { ...process.env, PORT: "0", PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" },
-  });
-  world = await boot(() => ({
-    gate: { vars: { ORIGIN: flask.found[1], ROUTES } },
-    limited: {
-      vars: { ORIGIN: flask.found[1], ROUTES, PLANS: { tiny: { limiter: "TINY", period: 60 } } },
-      limiters: { TINY: { limit: 1, period: 60 } },
-    },
-    broken: { vars: { ORIGIN: flask.found[1], ROUTES }, secrets: { PEPPER: "" } },
-  }));
-  ({ gate } = world.gates);
-  full = await world.issue({ scopes: ["reports:read", "reports:write"] });
-});
-after(async () => {
-  await world?.stop();
-  await flask?.stop();
-});
+const python = await pythonWithPackages();
+const ORIGIN = await startServer("example");
+const harness = await startGates(() => ({
+  gate: { vars: { ORIGIN, ROUTES } },
+  limited: {
+    vars: { ORIGIN, ROUTES, PLANS: { tiny: { limiter: "TINY", period: 60 } } },
+    limiters: { TINY: { limit: 1, period: 60 } },
+  },
+  broken: { vars: { ORIGIN, ROUTES }, secrets: { PEPPER: "" } },
+}));
+const { gate } = harness.gates;
+const full = await harness.issue({ scopes: ["reports:read", "reports:write"] });
 
 describe("the API behind the gate:", () => {
   test("its health is public", async () => {
@@ -60,14 +48,14 @@ describe("the API behind the gate:", () => {
     assert.equal(answer.json.caller, "acme");
   });
 
-  test("its own 404 and 400 come through", async () => {
+  test("its own 404 and 400 reach the client", async () => {
     assert.equal((await gate.get("/v1/reports/99", { key: full.key })).json.error, "no such report");
     const bad = await gate.send({ method: "POST", target: "/v1/reports", key: full.key, body: "{}" });
     assert.equal(bad.status, 400);
   });
 
   test("a key that may only read cannot add", async () => {
-    const reader = await world.issue({ scopes: ["reports:read"] });
+    const reader = await harness.issue({ scopes: ["reports:read"] });
     const headers = { "Content-Type": "application/json" };
     const answer = await gate.send({ method: "POST", target: "/v1/reports", key: reader.key, headers, body: '{"title":"x"}' });
     assert.equal(answer.json.code, "scope_missing");
@@ -91,7 +79,7 @@ describe("the client:", () => {
     assert.equal(JSON.parse(stdout).caller, "acme");
   });
 
-  test("adds a report in the name of the key's holder", async () => {
+  test("adds a report in the name of the key's subject", async () => {
     const { status, stdout } = await client(["Sales, März"], { key: full.key });
     assert.equal(status, 0);
     const { title, created_by: createdBy } = JSON.parse(stdout);
@@ -118,7 +106,7 @@ describe("the client:", () => {
   const failures = [
     ["401", /401 key_invalid: .*copied whole/, async () => ({ key: `${full.key.slice(0, -1)}!` })],
     ["403", /403 scope_missing: /, async () => ({ key: full.key, args: ["--path", "/admin/users"] })],
-    ["503", /503 gate_misconfigured: .*Try again in \d+ s\./, async () => ({ key: full.key, url: world.gates.broken.url })],
+    ["503", /503 gate_misconfigured: .*Try again in \d+ s\./, async () => ({ key: full.key, url: harness.gates.broken.url })],
     ["a 404 of the API", /answered 404/, async () => ({ key: full.key, args: ["--path", "/v1/reports/99"] })],
     ["an API that is not there", /cannot reach .*API_URL/, async () => ({ key: full.key, url: await closedPort() })],
   ];
@@ -134,8 +122,8 @@ describe("the client:", () => {
   }
 
   test("explains 429 with the time to wait", async () => {
-    const limited = await world.issue({ scopes: ["reports:read"], plan: "tiny" });
-    const options = { key: limited.key, url: world.gates.limited.url };
+    const limited = await harness.issue({ scopes: ["reports:read"], plan: "tiny" });
+    const options = { key: limited.key, url: harness.gates.limited.url };
     let result;
     // The limiter's window may turn between two requests, so not exactly the second one.
     for (let n = 0; n < 5 && result?.status !== 1; n++) result = await client([], options);

@@ -1,18 +1,18 @@
-// The log's published schema: every test's lines are held against it (see World.stop). Here each kind of event is provoked
+// The log's published schema: every test's lines are checked against it (see Harness.stop). Here each kind of event is provoked
 // once, so that the schema describes no event that the gate does not write.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { CLOCK, ENDING, turnClock } from "./support/around.js";
 import { assertAccepted } from "./support/contract.js";
+import { INSTANCE_ENDING, SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
 import { makeKey, now } from "./support/keys.js";
 import { isDocumented, LOG_SCHEMA } from "./support/logs.js";
 import { closedPort, valuesOf } from "./support/origin.js";
 import { ROOT } from "./support/project.js";
-import { boot } from "./support/world.js";
 
 const HOUR = 3600;
 /** The kinds of events: `{ event, codes }`, from the schema. */
@@ -23,24 +23,19 @@ const KINDS = LOG_SCHEMA.oneOf.map(({ $ref }) => {
 const EVENTS = new Set(KINDS.map(({ event }) => event));
 const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 
-let world;
-let gates;
-before(async () => {
-  const closed = await closedPort();
-  world = await boot(() => ({
-    gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
-    scripted: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } },
-    httpsOnly: { vars: { ALLOW_HTTP: undefined } },
-    orphan: { vars: { ORIGIN: closed } },
-    dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },
-    impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
-    misconfigured: { vars: { ORIGIN: "" } },
-    capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
-    panics: { wrapped: ENDING },
-  }));
-  ({ gates } = world);
-});
-after(() => world?.stop());
+const closed = await closedPort();
+const harness = await startGates(() => ({
+  gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
+  scripted: { kv: "scripted" },
+  httpsOnly: { vars: { ALLOW_HTTP: undefined } },
+  orphan: { vars: { ORIGIN: closed } },
+  dav: { vars: { METHODS: ["GET", "HEAD", "MOVE"] } },
+  impatient: { vars: { ORIGIN_TIMEOUT_SECONDS: 1 } },
+  misconfigured: { vars: { ORIGIN: "" } },
+  capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, entry: SETTABLE_CLOCK },
+  panics: { entry: INSTANCE_ENDING },
+}));
+const { gates } = harness;
 
 describe("a line is refused by the schema when it", () => {
   const sound = {
@@ -49,7 +44,7 @@ describe("a line is refused by the schema when it", () => {
   };
   const line = (changes) => JSON.stringify({ ...sound, ...changes });
   const rows = [
-    ["has a field more", line({ key: "x" })],
+    ["has an additional field", line({ key: "x" })],
     ["has no time", line({ time: undefined })],
     ["has a local time", line({ time: "2026-11-17T08:00:00.000+01:00" })],
     ["has a query", line({ path: "/v1?x=1" })],
@@ -57,20 +52,20 @@ describe("a line is refused by the schema when it", () => {
     ["has another event's status", line({ status: 403 })],
     ["has another event's level", line({ level: "error" })],
     ["has an unknown event", line({ event: "authn_fail" })],
-    ["has a key in place of its id", line({ key_id: makeKey().key })],
+    ["has a key instead of its id", line({ key_id: makeKey().key })],
     ["has a line break", `${line({})}\n`],
     ["has more than ASCII", line({ user_agent: "é" })],
     ["has a reason that is too long", line({ reason: "x".repeat(5000) })],
-    ["is no JSON", "hello"],
-    ["is no object", "1"],
+    ["is not JSON", "hello"],
+    ["is not an object", "1"],
   ];
-  test("nothing is wrong with the line itself", () => assert.ok(isDocumented(line({}))));
+  test("the unchanged line is accepted", () => assert.ok(isDocumented(line({}))));
   for (const [name, message] of rows) test(name, () => assert.ok(!isDocumented(message)));
 });
 
-test("cases 63, 66: every event and every code that the schema describes is written, and no other", async () => {
+test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
   const { gate } = gates;
-  const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await world.issue(fields)).key });
+  const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
   await gate.get("/v1/x");
@@ -91,28 +86,28 @@ test("cases 63, 66: every event and every code that the schema describes is writ
   await use({ subject: "other" }, { target: "/acme-only" });
   await gates.httpsOnly.get("/v1/x");
   await gates.misconfigured.get("/v1/x");
-  const free = await world.issue({ plan: "free" });
+  const free = await harness.issue({ plan: "free" });
   // The limiter's window may turn in between.
   for (let n = 0, status; n < 10 && status !== 429; n++) ({ status } = await gate.get("/v1/x", { key: free.key }));
-  const broken = await world.issue();
-  world.store.entries.set(`key/${broken.id}`, "{");
+  const broken = await harness.issue();
+  harness.store.entries.set(`key/${broken.id}`, "{");
   await gates.scripted.get("/v1/x", { key: broken.key });
-  world.store.mode = "fail";
+  harness.store.mode = "fail";
   await gates.scripted.get("/v1/x", { key: broken.key });
-  world.store.clear();
-  const good = await world.issue();
+  harness.store.clear();
+  const good = await harness.issue();
   await gates.orphan.get("/v1/x", { key: good.key });
-  world.origin.clear(() => new Promise(() => {}));
+  harness.origin.clear(() => new Promise(() => {}));
   await gates.impatient.get("/v1/x", { key: good.key });
-  world.origin.clear();
+  harness.origin.clear();
   await gates.panics.get("/v1/x", { key: good.key, headers: { "X-Test-End": "panic" } });
   const minute = Math.ceil(now() / 60) * 60;
   for (const second of [minute, minute + 60]) {
-    await turnClock(gates.capped, second);
+    await gates.capped.setClock(second);
     for (let n = 0; n < 10; n++) await gates.capped.get("/v1/x");
   }
-  await world.settle();
-  const seen = world.logs.events;
+  await harness.settle();
+  const seen = harness.logs.events;
   assert.deepEqual(new Set(seen.map(({ event }) => event)), EVENTS);
   assert.deepEqual(new Set(seen.flatMap(({ code = [] }) => code)), CODES);
 });

@@ -1,33 +1,27 @@
 // The log: one line of JSON for each event, whatever the client put into its request.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
 import { makeKey, now, PEPPER } from "./support/keys.js";
-import { boot } from "./support/world.js";
 
 /** Percent-encoded, every byte. */
 const encoded = (text) => [...text].map((c) => `%${c.charCodeAt().toString(16)}`).join("");
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(() => ({
-    gate: {},
-    capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 } },
-    importing: { vars: { IMPORTED_KEYS: true } },
-    closed: { vars: { ALLOW_HTTP: false } },
-    unsampled: { vars: { ACCESS_LOG_SAMPLE: 0 } },
-    counted: { usage: true },
-    counting: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, wrapped: { entry: CLOCK } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  gate: {},
+  capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 } },
+  importing: { vars: { IMPORTED_KEYS: true } },
+  closed: { vars: { ALLOW_HTTP: false } },
+  unsampled: { vars: { ACCESS_LOG_SAMPLE: 0 } },
+  counted: { usage: true },
+  counting: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, entry: SETTABLE_CLOCK },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 describe("case 64: hostile text stays inside its line:", () => {
   const utf8 = (text) => Buffer.from(text).toString("latin1");
@@ -53,12 +47,12 @@ describe("case 64: hostile text stays inside its line:", () => {
     ["60 KB of query", { target: `/v1/x?${"q".repeat(60_000)}` }],
     ["a thousand prefixes of keys in the path", { target: `/${"acme_live_/".repeat(1000)}` }],
     ["10 KB of path", { target: `/${"p".repeat(10_000)}` }],
-    ["an address that is none", { headers: { "CF-Connecting-IP": "1.2.3.4 forged" } }],
+    ["an invalid address", { headers: { "CF-Connecting-IP": "1.2.3.4 forged" } }],
   ];
   for (const [name, request, code = "credential_missing"] of rows) {
     test(name, async () => {
       const { answer } = await assertRefused(gates.gate, { target: "/v1/things", ...request }, code);
-      const lines = world.logs.entries.filter(({ message }) => message.includes(answer.json.request_id));
+      const lines = harness.logs.entries.filter(({ message }) => message.includes(answer.json.request_id));
       assert.equal(lines.length, 1);
       const [{ message }] = lines;
       assert.match(message, /^[\x20-\x7e]*$/, "one line of visible ASCII");
@@ -67,18 +61,18 @@ describe("case 64: hostile text stays inside its line:", () => {
   }
 });
 
-describe("case 39: a key that stands where none belongs does not reach the log:", () => {
+describe("case 39: a key in the wrong part of a request does not reach the log:", () => {
   const rows = [
     ["in the path", (key) => ({ target: `/v1/${key}` })],
     ["in the path, its prefix percent-encoded", (key) => ({ target: `/v1/${key.replace("_", "%5f")}` })],
     ["in the path, every byte percent-encoded", (key) => ({ target: `/v1/${encoded(key)}` })],
-    ["in the path, every byte percent-encoded, beyond where it is cut", (key) => ({ target: `/${"x".repeat(400)}/${encoded(key)}` })],
+    ["in the path, every byte percent-encoded, beyond where the path is truncated", (key) => ({ target: `/${"x".repeat(400)}/${encoded(key)}` })],
     ["in User-Agent", (key) => ({ headers: { "User-Agent": key } })],
     ["in User-Agent, every byte percent-encoded", (key) => ({ headers: { "User-Agent": encoded(key) } })],
     ["in the query", (key) => ({ target: `/v1/things?key=${key}` })],
     ["in CF-Connecting-IP", (key) => ({ headers: { "CF-Connecting-IP": key } })],
     ["in the path, under another case of the prefix's route", (key) => ({ target: `/V1//${key}` }), "path_ambiguous"],
-    ["in the path, beyond where it is cut", (key) => ({ target: `/${"x".repeat(490)}${key}` })],
+    ["in the path, beyond where the path is truncated", (key) => ({ target: `/${"x".repeat(490)}${key}` })],
     ["in CF-Ray", (key) => ({ headers: { "CF-Ray": key } })],
     ["in Origin", (key) => ({ headers: { Origin: key } })],
     ["in Host", (key) => ({ headers: { Host: key.replaceAll("_", "-") } }), "https_required"],
@@ -92,7 +86,7 @@ describe("case 39: a key that stands where none belongs does not reach the log:"
       await assertRefused(gates.gate, { target: "/v1/things", ...request(key) }, code);
       const secret = key.slice(-38, -8);
       const isIn = (text) => text.includes(secret) || text.includes(encoded(secret).slice(0, 30));
-      assert.ok(!world.logs.entries.some(({ message }) => isIn(message)));
+      assert.ok(!harness.logs.entries.some(({ message }) => isIn(message)));
     });
   }
 });
@@ -118,7 +112,7 @@ test("the line of https_required names ALLOW_HTTP and the host", async () => {
   }
 });
 
-test("case 63: request ids differ, and what the client claims as one is not used", async () => {
+test("case 63: request ids are unique, and the client's own is not used", async () => {
   const ids = new Set();
   for (let n = 0; n < 10; n++) {
     const { record } = await assertRefused(gates.gate, { target: "/v1/things", headers: { "X-Request-Id": "mine" } }, "credential_missing");
@@ -128,36 +122,36 @@ test("case 63: request ids differ, and what the client claims as one is not used
   assert.ok(!ids.has("mine"));
 });
 
-test("case 65: a flood of rejections is cut to the limit; every answer is still a 401", async () => {
+test("case 65: a flood of rejections is logged up to the limit, and every answer is still a 401", async () => {
   for (let n = 0; n < 40; n++) assert.equal((await gates.capped.get(`/flood/${n}`)).status, 401);
-  await world.settle();
-  const lines = world.logs.events.filter(({ path }) => path?.startsWith("/flood/"));
+  await harness.settle();
+  const lines = harness.logs.events.filter(({ path }) => path?.startsWith("/flood/"));
   // A minute may have turned in between: at most twice the limit.
   assert.ok(lines.length >= 5 && lines.length <= 10, `${lines.length} lines`);
 });
 
-test("case 65: what was suppressed is counted, by the minute and whatever the rejection", async () => {
+test("case 65: suppressed lines are counted by the minute, whatever their code", async () => {
   const start = Math.ceil(now() / 60) * 60;
-  await turnClock(gates.counting, start);
+  await gates.counting.setClock(start);
   const flood = [{ target: "/v1/x" }, { target: "/v1%2fx" }, { target: "/v1/x", key: makeKey().key }, { method: "TRACE" }];
   for (let n = 0; n < 40; n++) assert.notEqual((await gates.counting.send(flood[n % 4])).status, 200);
   // Requests that are let in are not part of it.
   await assertAccepted(gates.counting, { target: "/v1/x", key: issued.key }, issued);
-  await turnClock(gates.counting, start + 60);
+  await gates.counting.setClock(start + 60);
   await gates.counting.get("/v1/after-the-flood");
   await gates.counting.get("/v1/after-the-flood");
-  await world.settle();
-  const after = world.logs.events.findIndex(({ path }) => path === "/v1/after-the-flood");
-  const { event, suppressed } = world.logs.events[after - 1];
+  await harness.settle();
+  const after = harness.logs.events.findIndex(({ path }) => path === "/v1/after-the-flood");
+  const { event, suppressed } = harness.logs.events[after - 1];
   assert.deepEqual({ event, suppressed }, { event: "sys_log_suppressed", suppressed: 35 });
-  assert.equal(world.logs.events.filter((line) => line.event === "sys_log_suppressed" && line.suppressed === 35).length, 1);
+  assert.equal(harness.logs.events.filter((line) => line.event === "sys_log_suppressed" && line.suppressed === 35).length, 1);
 });
 
-test("case 66: accepted requests are one line each when no dataset is bound, and none where the sample is 0", async () => {
+test("case 66: each accepted request is one line when no dataset is bound, and none when the sample is 0", async () => {
   for (const [gate, expected] of [["gate", 1], ["unsampled", 0], ["counted", 0]]) {
     const path = `/v1/access-of-${gate}`;
     await assertAccepted(gates[gate], { target: path, key: issued.key }, issued);
-    await world.settle();
-    assert.equal(world.logs.events.filter((event) => event.path === path).length, expected, gate);
+    await harness.settle();
+    assert.equal(harness.logs.events.filter((event) => event.path === path).length, expected, gate);
   }
 });

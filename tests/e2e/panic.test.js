@@ -1,38 +1,33 @@
-// The wasm instance ends half-way through a request, with others in flight: none of them is forwarded unchecked, each gets an
+// The wasm instance ends in the middle of a request, with others in flight: none of them is forwarded unchecked, each gets an
 // answer, and the next one runs on a fresh instance that knows nothing of the old one.
 //
-// The gate under test is the built one. A test's modules around it end the instance from within: the trap, the panic and
+// The gate under test is the built one. An entry module of the tests' own ends the instance from within: the trap, the panic and
 // the overflow all pass through frames of the gate's own wasm.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
-import { ENDING } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { INSTANCE_ENDING } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
 import { issue, makeKey } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const APP = "https://app.example.com";
 const breakGlass = issue({ subject: "operations" });
 
-let world;
-let gate;
-before(async () => {
-  world = await boot(() => ({
-    gate: {
-      kv: "scripted",
-      vars: { CACHE_SECONDS: 3600, KV_TIMEOUT_MS: 10_000, CORS_ORIGINS: [APP] },
-      secrets: { STATIC_KEYS: JSON.stringify([breakGlass.record]) },
-      wrapped: ENDING,
-    },
-  }));
-  ({ gate } = world.gates);
-  world.watch(breakGlass.key);
-});
-afterEach(() => world.store.clear());
-after(() => world?.stop());
+const harness = await startGates(() => ({
+  gate: {
+    kv: "scripted",
+    vars: { CACHE_SECONDS: 3600, CORS_ORIGINS: [APP] },
+    secrets: { STATIC_KEYS: JSON.stringify([breakGlass.record]) },
+    entry: INSTANCE_ENDING,
+  },
+}));
+const { gate } = harness.gates;
+harness.watch(breakGlass.key);
+afterEach(() => harness.store.clear());
 
 const many = (count, make) => Promise.all(Array.from({ length: count }, (_, at) => make(at)));
 const things = (who, key, headers = {}) => ({ target: `/v1/${who}`, key, headers });
@@ -68,60 +63,60 @@ const ENDS = [
   ["a panic of the gate's own", false, (_, fresh) => things("fresh", fresh.key, { "X-Test-End": "panic" })],
 ];
 
-describe("case 62: with 50 requests in flight, none is forwarded unchecked, each gets its 503, and the next is normal, after", () => {
+describe("case 62: with 50 requests in flight, none is forwarded unchecked, each gets 503, and the next one succeeds, after", () => {
   for (const [name, isBack, end, reached = 0] of ENDS) {
     test(name, async () => {
-      const [known, fresh, revoked] = [await world.issue(), await world.issue(), await world.issue()];
-      const waiting = await many(20, (at) => world.issue({ subject: `waiting-${at}` }));
+      const [known, fresh, revoked] = [await harness.issue(), await harness.issue(), await harness.issue()];
+      const waiting = await many(20, (at) => harness.issue({ subject: `waiting-${at}` }));
       // The old instance knows these three; of the second one it does not know what the store says by now.
       for (const issued of [known, revoked, breakGlass]) await assertAccepted(gate, things("warm", issued.key), issued);
-      await world.put({ ...revoked.record, state: "revoked" });
+      await harness.put({ ...revoked.record, state: "revoked" });
       await assertAccepted(gate, things("warm", revoked.key), revoked);
 
       // 10 have their permit and wait for the origin; 20 wait for the store, and so do 10 with keys that nobody issued.
       let answer;
       const released = new Promise((resolve) => (answer = resolve));
-      world.origin.clear(async (request, response) => {
+      harness.origin.clear(async (request, response) => {
         if (request.headers["x-test-end"] === undefined) await released;
         response.writeHead(200, { "x-origin": "yes" });
         response.end(request.headers["x-keygate-subject"]);
       });
-      world.store.mode = "hold";
+      harness.store.mode = "hold";
       const holders = [...Array(5).fill(known), ...Array(5).fill(breakGlass)];
       const atOrigin = holders.map(({ key }) => gate.send(things("origin", key)));
-      await eventually(() => world.origin.requests.length === 10, "ten requests at the origin");
+      await eventually(() => harness.origin.requests.length === 10, "ten requests at the origin");
       const atStore = waiting.map(({ key }) => gate.send(things("store", key)));
       const unknown = Array.from({ length: 10 }, () => gate.send(things("store", makeKey().key)));
-      await eventually(() => world.store.held === 30, "thirty reads of the store");
+      await eventually(() => harness.store.held === 30, "thirty reads of the store");
       const last = gate.send(end(known, fresh));
       if (isBack) {
         // This one has to come back from the store before it can end the instance: the others stay there.
-        await eventually(() => world.store.held === 31, "its own read of the store");
-        world.store.releaseLast();
+        await eventually(() => harness.store.held === 31, "its own read of the store");
+        harness.store.releaseLast();
       }
       assertGateFailed(await last);
-      assert.equal(world.origin.requests.length, 10 + reached, "what ended before its permit has not reached the origin");
+      assert.equal(harness.origin.requests.length, 10 + reached, "what ended before its permit has not reached the origin");
       // Neither the store nor the origin has answered: the entry module ends what waits for them, and not a time limit.
       for (const pending of [...atOrigin, ...atStore, ...unknown]) assertGateFailed(await pending);
       // 10 come without a key, on the fresh instance.
       for (const answered of await many(10, () => gate.get("/v1/none"))) assert.equal(answered.json.code, "credential_missing");
 
-      world.store.release();
-      world.store.mode = "serve";
+      harness.store.release();
+      harness.store.mode = "serve";
       answer();
       const permitted = new Map([known, breakGlass, ...waiting].map(({ id, record }) => [id, record.subject]));
-      for (const seen of world.origin.requests) {
+      for (const seen of harness.origin.requests) {
         const [id] = valuesOf(seen, "x-keygate-key-id");
         assert.ok(permitted.has(id), `forwarded: ${seen.url} ${JSON.stringify(seen.headers)}`);
         assert.deepEqual(valuesOf(seen, "x-keygate-subject"), [permitted.get(id)]);
       }
-      assert.equal(world.origin.requests.length, 10 + reached, "nothing more has reached the origin");
+      assert.equal(harness.origin.requests.length, 10 + reached, "nothing more has reached the origin");
 
       // The next request is normal, and runs on an instance that has to ask the store.
       await assertRefused(gate, things("next"), "credential_missing");
-      const reads = world.store.reads.length;
+      const reads = harness.store.reads.length;
       await assertAccepted(gate, things("next", known.key), known);
-      assert.equal(world.store.reads.length, reads + 1, "the record is read again");
+      assert.equal(harness.store.reads.length, reads + 1, "the record is read again");
       await assertRefused(gate, things("next", revoked.key), "key_revoked", { log: { key_id: revoked.id } });
       await assertAccepted(gate, things("next", breakGlass.key), breakGlass);
       await many(20, async (at) => {
@@ -132,15 +127,15 @@ describe("case 62: with 50 requests in flight, none is forwarded unchecked, each
   }
 });
 
-test("case 62: a panic names its place in the log, and nothing of a request", async () => {
-  const fresh = await world.issue();
+test("case 62: the log line of a panic has its source location and nothing of a request", async () => {
+  const fresh = await harness.issue();
   const answer = await gate.send(things("panic-in-the-log", fresh.key, { "X-Test-End": "panic" }));
   assertGateFailed(answer);
-  await world.settle();
-  const crash = world.logs.events.findLast(({ event }) => event === "sys_crash");
+  await harness.settle();
+  const crash = harness.logs.events.findLast(({ event }) => event === "sys_crash");
   assert.match(crash.reason, /\.rs:\d+:\d+$/);
   assert.ok(!JSON.stringify(crash).includes("panic-in-the-log"));
-  const failed = world.logs.events.findLast(({ event }) => event === "sys_gate_fail");
+  const failed = harness.logs.events.findLast(({ event }) => event === "sys_gate_fail");
   assert.equal(failed.code, "gate_failed");
   assert.equal(failed.request_id, answer.json.request_id);
 });

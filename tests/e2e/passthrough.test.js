@@ -1,28 +1,19 @@
-// What the origin answers is what the client gets; the gate adds and follows nothing.
+// The client gets the origin's answer; the gate adds and follows nothing.
 
 import assert from "node:assert/strict";
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 
+import { startGates } from "./support/harness.js";
 import { fixed, Origin, valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
 const APP = "https://app.example.com";
 
-let world;
-let gate;
-let issued;
-let elsewhere;
-before(async () => {
-  world = await boot(() => ({ gate: {}, cors: { vars: { CORS_ORIGINS: [APP] } } }));
-  ({ gate } = world.gates);
-  issued = await world.issue();
-  elsewhere = await Origin.start();
-});
-after(async () => {
-  await elsewhere?.stop();
-  await world?.stop();
-});
+const harness = await startGates(() => ({ gate: {}, cors: { vars: { CORS_ORIGINS: [APP] } } }));
+const { gate } = harness.gates;
+const issued = await harness.issue();
+const elsewhere = await Origin.start();
+after(() => elsewhere.stop());
 
 describe("case 54: status, headers and body pass unchanged:", () => {
   const text = "some text ".repeat(100);
@@ -33,10 +24,10 @@ describe("case 54: status, headers and body pass unchanged:", () => {
     ["206 of a range", [206, ["content-range", "bytes 0-4/10", "accept-ranges", "bytes"], "hello"]],
     ["299", [299, [], "odd"]],
     ["304", [304, ["etag", '"v1"'], ""]],
-    ["400 of the origin's own", [400, ["content-type", "application/json"], '{"origin":"says no"}']],
-    ["401 of the origin's own", [401, ["www-authenticate", 'Basic realm="origin"'], "the origin's 401"]],
+    ["the origin's own 400", [400, ["content-type", "application/json"], '{"origin":"says no"}']],
+    ["the origin's own 401", [401, ["www-authenticate", 'Basic realm="origin"'], "the origin's 401"]],
     ["404", [404, [], "not here"]],
-    ["503 of the origin's own", [503, ["retry-after", "9"], "the origin is busy"]],
+    ["the origin's own 503", [503, ["retry-after", "9"], "the origin is busy"]],
     ["599", [599, [], "odder"]],
     ["999", [999, [], "oddest"]],
     ["gzip", [200, ["content-encoding", "gzip"], gzipSync(text)]],
@@ -48,9 +39,9 @@ describe("case 54: status, headers and body pass unchanged:", () => {
   const readers = { "": { gate: "gate", origin: {} }, ", for a page of another site": { gate: "cors", origin: { Origin: APP } } };
   for (const [[name, [status, headers, body]], [reader, by]] of rows.flatMap((row) => Object.entries(readers).map((r) => [row, r]))) {
     test(name + reader, async () => {
-      world.origin.clear(fixed(status, headers, body));
+      harness.origin.clear(fixed(status, headers, body));
       const sent = { key: issued.key, headers: { "Accept-Encoding": "gzip, br", ...by.origin } };
-      const answer = await world.gates[by.gate].get("/v1/things", sent);
+      const answer = await harness.gates[by.gate].get("/v1/things", sent);
       assert.equal(answer.status, status);
       for (let at = 0; at < headers.length; at += 2) {
         assert.ok(answer.all(headers[at]).includes(headers[at + 1]), `${headers[at]}: ${answer.all(headers[at])}`);
@@ -70,45 +61,45 @@ const decoded = (bytes, encoding) => ({ gzip: gunzipSync, br: brotliDecompressSy
 
 test("CORS headers that the origin sets itself are kept", async () => {
   const own = ["access-control-allow-origin", "*", "vary", "accept"];
-  world.origin.clear(fixed(200, own, "ok"));
-  const answer = await world.gates.cors.get("/v1/things", { key: issued.key, headers: { Origin: APP } });
+  harness.origin.clear(fixed(200, own, "ok"));
+  const answer = await harness.gates.cors.get("/v1/things", { key: issued.key, headers: { Origin: APP } });
   assert.equal(answer.header("access-control-allow-origin"), "*");
   assert.equal(answer.header("vary"), "accept");
 });
 
 test("an Origin that is not listed gets the origin's answer as it is", async () => {
-  world.origin.clear(fixed(200, [], "ok"));
-  const answer = await world.gates.cors.get("/v1/things", { key: issued.key, headers: { Origin: "https://evil.example" } });
+  harness.origin.clear(fixed(200, [], "ok"));
+  const answer = await harness.gates.cors.get("/v1/things", { key: issued.key, headers: { Origin: "https://evil.example" } });
   assert.equal(answer.header("access-control-allow-origin"), undefined);
 });
 
-test("conditions and ranges of the request reach the origin", async () => {
-  world.origin.clear(fixed(304, ["etag", '"v1"']));
+test("conditional and range headers reach the origin", async () => {
+  harness.origin.clear(fixed(304, ["etag", '"v1"']));
   const sent = { "If-None-Match": '"v1"', Range: "bytes=0-4", "If-Modified-Since": "Sat, 01 Nov 2025 00:00:00 GMT" };
   const answer = await gate.get("/v1/things", { key: issued.key, headers: sent });
   assert.equal(answer.status, 304);
-  for (const [name, value] of Object.entries(sent)) assert.deepEqual(valuesOf(world.origin.only, name.toLowerCase()), [value]);
+  for (const [name, value] of Object.entries(sent)) assert.deepEqual(valuesOf(harness.origin.only, name.toLowerCase()), [value]);
 });
 
-describe("case 55: a redirect is handed to the client and not followed:", () => {
+describe("case 55: a redirect is returned to the client and not followed:", () => {
   for (const status of [301, 302, 303, 307, 308]) {
     test(String(status), async () => {
       const location = `${elsewhere.url}/steal`;
       elsewhere.clear();
-      world.origin.clear(fixed(status, ["location", location]));
+      harness.origin.clear(fixed(status, ["location", location]));
       const answer = await gate.send({ method: "POST", target: "/v1/things", body: "data", key: issued.key });
       assert.equal(answer.status, status);
       assert.equal(answer.header("location"), location);
-      assert.equal(world.origin.requests.length, 1);
+      assert.equal(harness.origin.requests.length, 1);
       assert.equal(elsewhere.requests.length, 0);
     });
   }
 });
 
-test("case 56: one key's answer is never given to another: the origin is asked each time", async () => {
-  const other = await world.issue({ subject: "other" });
+test("case 56: an answer for one key is never reused for another", async () => {
+  const other = await harness.issue({ subject: "other" });
   const asked = [];
-  world.origin.clear(async (request, response) => {
+  harness.origin.clear(async (request, response) => {
     asked.push(request.headers["x-keygate-subject"]);
     response.writeHead(200, { "cache-control": "public, max-age=3600" });
     response.end(`for ${request.headers["x-keygate-subject"]}`);

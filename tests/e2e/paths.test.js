@@ -1,28 +1,22 @@
-// The path that is judged is the path that is forwarded; one that has two readings is refused.
+// The path that is checked is the path that is forwarded; one that has two readings is refused.
 //
-// Every request carries a valid key that lacks the scope `admin`, so a path that slips past the rule of `/admin/*` shows.
+// Every request carries a valid key that lacks the scope `admin`, so a path that evades the rule of `/admin/*` shows.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { valuesOf } from "./support/origin.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gates;
-let issued;
-before(async () => {
-  world = await boot(({ origin }) => ({
-    gate: {},
-    based: { vars: { ORIGIN: `${origin.url}/base` } },
-    slashes: { vars: { ALLOW_ENCODED_SLASH: true } },
-    caseless: { vars: { CASE_INSENSITIVE_PATHS: true } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates(({ origin }) => ({
+  gate: {},
+  based: { vars: { ORIGIN: `${origin.url}/base` } },
+  slashes: { vars: { ALLOW_ENCODED_SLASH: true } },
+  caseless: { vars: { CASE_INSENSITIVE_PATHS: true } },
+}));
+const { gates } = harness;
+const issued = await harness.issue();
 
 /** Rows of `[target, outcome]`: a path that the origin gets, or a code of the contract. */
 function judges(title, gate, rows) {
@@ -34,7 +28,7 @@ function judges(title, gate, rows) {
           const isPublic = outcome === "/public" || outcome.startsWith("/public/");
           const { seen } = await assertAccepted(gates[gate], request, isPublic ? undefined : issued);
           assert.equal(seen.url, outcome);
-          assert.deepEqual(valuesOf(seen, "host"), [world.origin.host]);
+          assert.deepEqual(valuesOf(seen, "host"), [harness.origin.host]);
         } else {
           await assertRefused(gates[gate], request, outcome);
         }
@@ -44,7 +38,7 @@ function judges(title, gate, rows) {
 }
 
 // The runtime hands the path over as it came: what dot segments mean is for the gate to say, and it says nothing.
-judges("cases 40, 41: dot segments are refused wherever they would lead:", "gate", [
+judges("cases 40, 41: dot segments are refused wherever they lead:", "gate", [
   ["/public/../admin/x", "path_ambiguous"],
   ["/public/%2e%2e/admin/x", "path_ambiguous"],
   ["/public/.%2E/admin/x", "path_ambiguous"],
@@ -70,7 +64,7 @@ judges("cases 40, 41: dot segments are refused wherever they would lead:", "gate
   ["/public/.well-known", "/public/.well-known"],
 ]);
 
-judges("cases 41, 42: slashes have one form:", "gate", [
+judges("cases 41, 42: only single, unescaped slashes separate segments:", "gate", [
   ["//admin/x", "path_ambiguous"],
   ["/public//admin/x", "path_ambiguous"],
   ["/admin//", "path_ambiguous"],
@@ -108,7 +102,7 @@ judges("case 43: escapes are decoded once:", "gate", [
   ["/v1/%252f", "/v1/%252f"],
 ]);
 
-judges("case 44: what is no text is refused:", "gate", [
+judges("case 44: a path that is not valid UTF-8 text is refused:", "gate", [
   ["/public/%00", "path_ambiguous"],
   ["/public/%0d%0aX-Admin:%201", "path_ambiguous"],
   ["/public/%09x", "path_ambiguous"],
@@ -132,7 +126,7 @@ judges("case 44: what is no text is refused:", "gate", [
   ["/public/%1b", "path_ambiguous"],
 ]);
 
-judges("case 41: other spellings are other segments:", "gate", [
+judges("case 41: different spellings are different segments:", "gate", [
   ["/ADMIN/x", "/ADMIN/x"],
   ["/admin.", "/admin."],
   ["/admin%20", "/admin%20"],
@@ -147,7 +141,7 @@ judges("case 41: other spellings are other segments:", "gate", [
   ["/public/admin/x", "/public/admin/x"],
 ]);
 
-judges("case 45: a query or an escaped # moves no border:", "gate", [
+judges("case 45: a query or an escaped # does not change where the path ends:", "gate", [
   ["/admin/x%23/public", "scope_missing"],
   ["/admin/x?x=/public/", "scope_missing"],
   ["/admin/x%3f/public/y", "scope_missing"],
@@ -161,12 +155,12 @@ judges("case 45: a query or an escaped # moves no border:", "gate", [
   ["/v1/things?a=%2f%2e%2e//&b", "/v1/things?a=%2f%2e%2e//&b"],
 ]);
 
-judges("a fragment, which no client should send, is no part of the path:", "gate", [
+judges("a fragment is not part of the path:", "gate", [
   ["/admin#/public", "scope_missing"],
   ["/public/x#/../admin", "/public/x"],
 ]);
 
-judges("case 40: path parameters must not change the outcome:", "gate", [
+judges("case 40: path parameters do not change the outcome:", "gate", [
   ["/admin;x=1/users", "path_ambiguous"],
   ["/public;x=1/page", "path_ambiguous"],
   ["/;/admin/x", "path_ambiguous"],
@@ -187,7 +181,7 @@ judges("with ALLOW_ENCODED_SLASH an encoded slash is part of its segment:", "sla
   ["/public%5cadmin", "path_ambiguous"],
 ]);
 
-judges("case 41: with CASE_INSENSITIVE_PATHS the rules are blind to case, the origin sees what was sent:", "caseless", [
+judges("case 41: with CASE_INSENSITIVE_PATHS rules ignore case, and the origin gets the path as sent:", "caseless", [
   ["/ADMIN/x", "scope_missing"],
   ["/Admin", "scope_missing"],
   ["/%41dmin/x", "scope_missing"],
@@ -196,7 +190,7 @@ judges("case 41: with CASE_INSENSITIVE_PATHS the rules are blind to case, the or
   ["/V1/Things", "/V1/Things"],
 ]);
 
-judges("case 47: a base path of ORIGIN is never left:", "based", [
+judges("case 47: no path escapes the base path of ORIGIN:", "based", [
   ["/v1/things?x=1", "/base/v1/things?x=1"],
   ["/", "/base/"],
   ["/../secret", "path_ambiguous"],
@@ -210,18 +204,18 @@ judges("case 47: a base path of ORIGIN is never left:", "based", [
   ["/?x=/../../secret", "/base/?x=/../../secret"],
 ]);
 
-describe("cases 42, 46: the runtime itself refuses what is no request target:", () => {
+describe("cases 42, 46: the runtime itself refuses an invalid request target:", () => {
   for (const target of ["v1/things", "?x=1", "\\admin\\x", "@evil.example/x", ".evil.example/x", ":1/x", "http:/x", "http:///x", "/v1/a\tb", "/v1/a\x7fb", "/v1/caf\xe9", "/v1 /x", `/${"x".repeat(100_000)}`]) {
     test(JSON.stringify(target), async () => {
-      world.origin.clear();
+      harness.origin.clear();
       const answer = await gates.gate.send({ target, key: issued.key });
       assert.ok([400, 414].includes(answer.status), `${answer.status} ${answer.text.slice(0, 200)}`);
-      assert.equal(world.origin.requests.length, 0);
+      assert.equal(harness.origin.requests.length, 0);
     });
   }
 });
 
-describe("case 46: whatever host a request names, it goes to our origin or nowhere:", () => {
+describe("case 46: a request goes to ORIGIN or nowhere, whatever host it names:", () => {
   const rows = [
     ["a path that looks like a host", { target: "//evil.example/x" }, "path_ambiguous"],
     ["a path that looks like user information", { target: "/@evil.example" }, "/@evil.example"],
@@ -236,7 +230,7 @@ describe("case 46: whatever host a request names, it goes to our origin or nowhe
     ["absolute form with user information", { target: "http://127.0.0.1@evil.example/x" }, "/x"],
     ["absolute form with an ambiguous path", { target: "http://evil.example/public/../admin/x" }, "path_ambiguous"],
     ["absolute form of the closed route", { target: "http://evil.example/closed/x" }, "route_denied"],
-    ["absolute form with a public path in the host's place", { target: "http://public/admin/x" }, "scope_missing"],
+    ["absolute form with a public path as its host", { target: "http://public/admin/x" }, "scope_missing"],
     ["authority form", { target: "evil.example:443" }, "/"],
     ["asterisk form", { target: "*" }, "https_required"],
     ["another scheme in absolute form", { target: "ftp://evil.example/x" }, "/x"],
@@ -250,7 +244,7 @@ describe("case 46: whatever host a request names, it goes to our origin or nowhe
     ["a Host of the platform's", { target: "/x", headers: { Host: "workers.dev" } }, "https_required"],
     ["a Host that is a number for loopback", { target: "/x", headers: { Host: "2130706433" } }, "https_required"],
     ["a Host in capitals", { target: "/x", headers: { Host: "LOCALHOST" } }, "https_required"],
-    ["X-Forwarded-Host beside an odd Host", { target: "/x", headers: { Host: "evil.example", "X-Forwarded-Host": "localhost" } }, "https_required"],
+    ["X-Forwarded-Host and an unusual Host", { target: "/x", headers: { Host: "evil.example", "X-Forwarded-Host": "localhost" } }, "https_required"],
     ["a loopback Host with another port", { target: "/x", headers: { Host: "localhost:1" } }, "/x"],
   ];
   for (const [name, request, outcome] of rows) {
@@ -258,19 +252,19 @@ describe("case 46: whatever host a request names, it goes to our origin or nowhe
       if (!outcome.startsWith("/")) return void (await assertRefused(gates.gate, { key: issued.key, ...request }, outcome));
       const { seen } = await assertAccepted(gates.gate, { key: issued.key, ...request }, issued);
       assert.equal(seen.url, outcome);
-      assert.deepEqual(valuesOf(seen, "host"), [world.origin.host]);
+      assert.deepEqual(valuesOf(seen, "host"), [harness.origin.host]);
     });
   }
 
   test("a public name over HTTPS", async () => {
-    world.origin.clear();
+    harness.origin.clear();
     const answer = await gates.gate.fetchHttps("https://api.example.com/v1/things?x=1", {
       headers: { Authorization: `Bearer ${issued.key}` },
     });
     assert.equal(answer.status, 200);
-    const { only } = world.origin;
+    const { only } = harness.origin;
     assert.equal(only.url, "/v1/things?x=1");
-    assert.deepEqual(valuesOf(only, "host"), [world.origin.host]);
+    assert.deepEqual(valuesOf(only, "host"), [harness.origin.host]);
     assert.deepEqual(valuesOf(only, "x-forwarded-proto"), ["https"]);
     assert.deepEqual(valuesOf(only, "x-forwarded-host"), ["api.example.com"]);
   });

@@ -1,32 +1,27 @@
-// Records that are not as they should be: their keys are refused, loudly, and never for the wrong reason.
+// Keys whose records are invalid are refused with 503, and the log names the fault.
 
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 import { assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
 import { randomBase62 } from "./support/keys.js";
-import { boot } from "./support/world.js";
 
-let world;
-let gate;
-before(async () => {
-  world = await boot(() => ({ gate: { kv: "scripted", vars: { KV_TIMEOUT_MS: 10_000 } } }));
-  ({ gate } = world.gates);
-});
-after(() => world?.stop());
+const harness = await startGates(() => ({ gate: { kv: "scripted" } }));
+const { gate } = harness.gates;
 
 describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and the log names it:", () => {
   const broken = (change) => (record) => JSON.stringify({ ...record, ...change });
   const rows = {
-    "no JSON (case 30)": () => "{not json",
+    "not JSON (case 30)": () => "{not json",
     "an empty value": () => "",
-    "bytes that are no UTF-8 (case 30)": () => Buffer.from([0xff, 0xfe, 0x00, 0x80]),
+    "bytes that are not UTF-8 (case 30)": () => Buffer.from([0xff, 0xfe, 0x00, 0x80]),
     "a gzip of a record (case 30)": (record) => gzipSync(JSON.stringify(record)),
     "a truncated record (case 30)": (record) => JSON.stringify(record).slice(0, -1),
     "a byte order mark before the record (case 30)": (record) => `\ufeff${JSON.stringify(record)}`,
     "HTML (case 30)": () => "<html>502 Bad Gateway</html>",
-    "a list (case 30)": (record) => JSON.stringify([record]),
-    "a text (case 30)": (record) => JSON.stringify(JSON.stringify(record)),
+    "an array (case 30)": (record) => JSON.stringify([record]),
+    "a string (case 30)": (record) => JSON.stringify(JSON.stringify(record)),
     "a thousand levels (case 30)": () => "[".repeat(1000) + "]".repeat(1000),
     "a hundred thousand levels (case 30)": () => '{"a":'.repeat(100_000),
     "a field of JavaScript's own (case 30)": (record) => JSON.stringify(record).replace(/}$/, ',"__proto__":{"state":"active"}}'),
@@ -35,7 +30,7 @@ describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and
     "JSON null": () => "null",
     "an unknown field (case 30)": broken({ allowed_hours: "9-17" }),
     "an unknown version (case 30)": broken({ v: 2 }),
-    "the version as text": broken({ v: "1" }),
+    "the version as a string": broken({ v: "1" }),
     "another key's id (case 30)": broken({ id: randomBase62(12) }),
     "an unknown state": broken({ state: "paused" }),
     "no subject": broken({ subject: undefined }),
@@ -46,9 +41,9 @@ describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and
     "an empty subject": broken({ subject: "" }),
     "a name with a line break (case 38)": broken({ name: "Acme\r\nX-Admin: 1" }),
     "a scope with a line break (case 38)": broken({ scopes: ["reports:read\r\nX-Admin: 1"] }),
-    "a digest that is none": broken({ digest: "acme" }),
+    "an invalid digest": broken({ digest: "acme" }),
     "a digest of an unknown pepper": broken({ digest: `hs256.00000000.${"A".repeat(43)}` }),
-    "a time as text (case 29)": broken({ not_after: "1771776000" }),
+    "a time as a string (case 29)": broken({ not_after: "1771776000" }),
     "a time as a fraction (case 29)": broken({ not_after: 1771776000.5 }),
     "a time with an exponent (case 29)": (record) => JSON.stringify(record).replace(/}$/, ',"not_after":4e9}'),
     "a negative time (case 29)": broken({ not_after: -1 }),
@@ -71,8 +66,8 @@ describe("cases 29, 30, 38: a key whose record is wrong is refused with 503, and
   };
   for (const [name, value] of Object.entries(rows)) {
     test(name, async () => {
-      const issued = await world.issue();
-      world.store.entries.set(`key/${issued.id}`, value(issued.record));
+      const issued = await harness.issue();
+      harness.store.entries.set(`key/${issued.id}`, value(issued.record));
       await assertRefused(gate, { target: "/v1/things", key: issued.key }, "key_record_invalid", {
         log: { key_id: issued.id },
       });

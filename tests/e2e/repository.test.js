@@ -1,4 +1,4 @@
-// What git and npm are told about this repository.
+// The npm lock file and .gitignore.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
 
-test("every package of the lock file has its hash, and none names a registry", async () => {
+test("every package of the npm lock file has a hash, and none names a registry", async () => {
   const { lockfileVersion, packages } = JSON.parse(await readFile(path.join(ROOT, "package-lock.json"), "utf8"));
   assert.equal(lockfileVersion, 3);
   const installed = Object.entries(packages).filter(([name]) => name !== "");

@@ -1,14 +1,14 @@
-// Whatever a client claims in a header, the application behind the gate sees what the gate has judged: each header that some server
-// or framework believes, on each server.
+// Whatever a client claims in a header, the application behind the gate sees what the gate has checked: each header that some server
+// or framework trusts, on each server.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { send } from "./support/client.js";
 import { rowsBelow } from "./support/documents.js";
+import { startGates } from "./support/harness.js";
 import { HOSTILE_HEADERS, NOT_IN_TABLE } from "./support/hostile_headers.js";
+import { send } from "./support/http.js";
 import { SERVERS, startServers } from "./support/servers.js";
-import { boot } from "./support/world.js";
 
 const ROUTES = [
   { path: "/public/*", access: "public" },
@@ -18,18 +18,9 @@ const ROUTES = [
 const CLIENT = "203.0.113.9";
 const isTrusting = (server) => server.endsWith("trusting");
 
-let servers;
-let world;
-let issued;
-before(async () => {
-  servers = await startServers(SERVERS);
-  world = await boot(() => Object.fromEntries(SERVERS.map((name) => [name, { vars: { ORIGIN: servers.urls[name], ROUTES } }])));
-  issued = await world.issue();
-});
-after(async () => {
-  await world?.stop();
-  await servers?.stop();
-});
+const servers = await startServers(SERVERS);
+const harness = await startGates(() => Object.fromEntries(SERVERS.map((name) => [name, { vars: { ORIGIN: servers[name], ROUTES } }])));
+const issued = await harness.issue();
 
 /** A public path that holds the one of another rule, and a path that needs a key. */
 const TARGETS = [
@@ -39,8 +30,8 @@ const TARGETS = [
 
 /** What the application must see of a request, by the gate's own judgement. */
 function judged(server, { path, resource }, { method = "GET", body = "" } = {}) {
-  const gate = new URL(world.gates[server].url);
-  const origin = new URL(servers.urls[server]);
+  const gate = new URL(harness.gates[server].url);
+  const origin = new URL(servers[server]);
   const seen = isTrusting(server) ? { host: gate.host, address: CLIENT } : { host: origin.host, address: "127.0.0.1" };
   const subject = resource === "public" ? null : issued.record.subject;
   return { resource, method, mount: "", path, query: "x=1", user: null, subject, scheme: "http", ...seen, body };
@@ -49,7 +40,7 @@ function judged(server, { path, resource }, { method = "GET", body = "" } = {}) 
 /** What the application sees: without the names of its headers, which are listed apart. */
 async function ask(server, { target, resource }, headers, request) {
   const key = resource === "public" ? undefined : issued.key;
-  const answer = await world.gates[server].send({ target, key, ...request, headers: [["CF-Connecting-IP", CLIENT], ...headers] });
+  const answer = await harness.gates[server].send({ target, key, ...request, headers: [["CF-Connecting-IP", CLIENT], ...headers] });
   // A server that refuses what it was sent answers without a report.
   if (answer.status !== 200 && !answer.text.includes('"resource"')) return { seen: { status: answer.status }, names: [] };
   const { headers: names, ...seen } = answer.json;
@@ -101,7 +92,7 @@ const TABLE_VALUES = {
 
 for (const server of SERVERS) {
   describe(`${server}, behind the gate:`, () => {
-    test("no header of the table of docs/headers.md says anything", async () => {
+    test("no header of docs/headers.md changes what the application sees", async () => {
       const families = await tableByFamily();
       assert.ok(families.flatMap(([, names]) => names).length > 100, "the table was not read");
       const wrong = [];
@@ -122,7 +113,7 @@ for (const server of SERVERS) {
     for (const [kind, { value, request, names }] of Object.entries(HOSTILE_HEADERS)) {
       const cells = () => TARGETS.flatMap((target) => names.map((name) => [target, name, value(target.path)]));
 
-      test(`no header says ${kind}`, async () => {
+      test(`no header tells the application ${kind}`, async () => {
         const wrong = [];
         await each(cells(), async ([target, name, text]) => {
           const { seen } = await ask(server, target, [[name, text]], request);
@@ -131,7 +122,7 @@ for (const server of SERVERS) {
         assert.deepEqual(wrong.sort(), []);
       });
 
-      test(`no header that would say ${kind} gets there, unless docs/headers.md does not have it`, async () => {
+      test(`headers that would tell ${kind} are removed, except those that docs/headers.md does not list`, async () => {
         const wrong = [];
         const [target] = TARGETS;
         const { names: usual } = await ask(server, target, [], request);
@@ -146,23 +137,23 @@ for (const server of SERVERS) {
   });
 }
 
-describe("without the gate the applications believe what docs/origins.md lists, so that the rows above can fail:", () => {
-  test("each header that is listed, and what it makes the application see", async () => {
+describe("without the gate the applications believe the headers of docs/origins.md:", () => {
+  test("each listed header has its effect", async () => {
     for (const [server, header, effect] of await rowsBelow("docs/origins.md", "| server | believes | and then |")) {
       const [name, value] = header.split(": ");
       const [, field, expected] = /^the (\w+) (?:`[^`]+` )?is `([^`]+)`$/.exec(effect);
       const headers = { [name]: value };
-      const answer = await send(servers.urls[server], { method: "POST", body: "name=value", target: "/public/admin/users", headers });
+      const answer = await send(servers[server], { method: "POST", body: "name=value", target: "/public/admin/users", headers });
       assert.equal(answer.json[field], expected, `${server}: ${header}`);
     }
   });
 });
 
-test("what an application takes from a body is not judged, as docs/origins.md says", async () => {
-  const rows = await rowsBelow("docs/origins.md", "| server | request | body | judged as | answered as |");
+test("a method in a body is not checked, as docs/origins.md says", async () => {
+  const rows = await rowsBelow("docs/origins.md", "| server | request | body | checked as | answered as |");
   for (const [server, request, body, judgedAs, answeredAs] of rows) {
     const [method, target] = request.split(" ");
-    const answer = await world.gates[server].send({ method, target, body });
+    const answer = await harness.gates[server].send({ method, target, body });
     assert.deepEqual([method, answer.json.method], [judgedAs, answeredAs], request);
   }
 });

@@ -1,13 +1,13 @@
-// Whatever a request path looks like, the resource that the application picks is one of the rule that the gate has judged, or the
-// gate has refused it. Where an application reads paths as no gate can know, docs/origins.md says so and names the setting.
+// Whatever a request path looks like, the resource that the application picks is under the rule that the gate applied, or the
+// gate refuses the path. Where an application reads paths as no gate can know, docs/origins.md names it and the setting.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { rowsBelow } from "./support/documents.js";
+import { startGates } from "./support/harness.js";
 import { HOSTILE_PATHS } from "./support/hostile_paths.js";
 import { startServers } from "./support/servers.js";
-import { boot } from "./support/world.js";
 
 const ROUTES = [
   { path: "/public/*", access: "public" },
@@ -29,29 +29,19 @@ const SETTINGS = {
 
 const TARGETS = [...new Set(Object.values(HOSTILE_PATHS).flat())];
 
-let servers;
-let world;
-let holder;
-let admin;
-before(async () => {
-  servers = await startServers(SERVERS);
-  world = await boot(() => Object.fromEntries(SERVERS.flatMap((server) => {
-    const gate = (name, vars) => [`${server}, ${name}`, { vars: { ORIGIN: servers.urls[server], ROUTES, ...vars } }];
-    return [
-      gate("by default"),
-      ...(server in SETTINGS ? [gate("set up", SETTINGS[server])] : []),
-      gate("encoded slashes", { ALLOW_ENCODED_SLASH: true, ...SETTINGS[server] }),
-      // What is denied never reaches the application; this gate shows what it would have picked.
-      gate("open", { ROUTES: [], ALLOW_ENCODED_SLASH: true }),
-    ];
-  })));
-  holder = await world.issue();
-  admin = await world.issue({ scopes: ["admin"] });
-});
-after(async () => {
-  await world?.stop();
-  await servers?.stop();
-});
+const servers = await startServers(SERVERS);
+const harness = await startGates(() => Object.fromEntries(SERVERS.flatMap((server) => {
+  const gate = (name, vars) => [`${server}, ${name}`, { vars: { ORIGIN: servers[server], ROUTES, ...vars } }];
+  return [
+    gate("by default"),
+    ...(server in SETTINGS ? [gate("set up", SETTINGS[server])] : []),
+    gate("encoded slashes", { ALLOW_ENCODED_SLASH: true, ...SETTINGS[server] }),
+    // What is denied never reaches the application; this gate shows what it would have picked.
+    gate("open", { ROUTES: [], ALLOW_ENCODED_SLASH: true }),
+  ];
+})));
+const holder = await harness.issue();
+const admin = await harness.issue({ scopes: ["admin"] });
 
 /** The resource that the application picked; `null` for none, as in a 404, a redirect or a server's own refusal. */
 function resourceOf(answer) {
@@ -67,7 +57,7 @@ const codeOf = (answer) => (answer.header("content-type") === "application/probl
  * the request was refused as such.
  */
 async function judge(server, gate, target) {
-  const ask = (caller, name = gate) => world.gates[`${server}, ${name}`].send({ target, key: caller?.key });
+  const ask = (caller, name = gate) => harness.gates[`${server}, ${name}`].send({ target, key: caller?.key });
   for (const [rule, caller, refusal] of [
     ["public", undefined, "credential_missing"],
     ["key", holder, "scope_missing"],
@@ -102,12 +92,12 @@ async function differences(server, gate, targets = TARGETS) {
   return found.sort();
 }
 
-test("there are more than 200 paths", () => {
+test("more than 200 paths are tried", () => {
   assert.ok(TARGETS.length > 200, String(TARGETS.length));
 });
 
-describe("the resource is one of the rule that was judged:", () => {
-  const DOCUMENTED = "| server | path | judged by the rule | answered as | setting |";
+describe("the resource is under the rule that the gate applied:", () => {
+  const DOCUMENTED = "| server | path | checked by the rule | answered as | setting |";
   const of = async (server) => (await rowsBelow("docs/origins.md", DOCUMENTED)).filter(([names]) => names.split(", ").includes(server));
 
   for (const server of SERVERS) {

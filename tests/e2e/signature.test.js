@@ -4,16 +4,16 @@
 import assert from "node:assert/strict";
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { send } from "./support/client.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { startGates } from "./support/harness.js";
+import { send } from "./support/http.js";
 import { now } from "./support/keys.js";
 import { valuesOf } from "./support/origin.js";
-import { run, serve } from "./support/program.js";
-import { FLASK_EXAMPLE, pythonWithFlask } from "./support/python.js";
-import { startSigned } from "./support/servers.js";
-import { boot } from "./support/world.js";
+import { run } from "./support/program.js";
+import { FLASK_EXAMPLE, pythonWithPackages } from "./support/python.js";
+import { startServer } from "./support/servers.js";
 
 function newKey(id) {
   const secret = randomBytes(32);
@@ -40,50 +40,34 @@ const GATE_SIGNATURE = path.join(FLASK_EXAMPLE, "gate_signature.py");
 const PYTHON_ENV = { ...process.env, PORT: "0", PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" };
 const FORBIDDEN = { error: "only the gate may call this server" };
 
-let python;
-let flask;
-let gunicorn;
-let mounted;
-let others;
-let world;
-let gates;
-let issued;
-before(async () => {
-  python = await pythonWithFlask();
-  const env = { ...PYTHON_ENV, KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` };
-  flask = await serve(python, [GATE_SIGNATURE], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
-  const [, url] = flask.found;
-  [gunicorn, mounted, ...others] = await Promise.all([
-    startSigned("gunicorn", NEW.text),
-    startSigned("gunicorn", NEW.text, "/api"),
-    startSigned("uWSGI", NEW.text),
-    startSigned("waitress", NEW.text),
-  ]);
-  world = await boot(({ origin }) => ({
-    signed: signing(url, NEW),
-    gunicorn: signing(gunicorn.url, NEW),
-    mounted: signing(`${mounted.url}/api`, NEW),
-    uWSGI: signing(others[0].url, NEW),
-    waitress: signing(others[1].url, NEW),
-    rotating: signing(url, OLD, NEW),
-    otherKey: signing(url, OTHER),
-    unsigned: { vars: { ORIGIN: url, ROUTES } },
-    captured: signing(`${origin.url}/base`, NEW),
-    zone: signing("zone", NEW),
-    service: { ...signing("service:BACKEND", NEW), services: { BACKEND } },
-    plain: { vars: { ROUTES } },
-    badKey: { secrets: { ORIGIN_SIGNING_KEY: "2026-11:canary" } },
-    emptyKey: { secrets: { ORIGIN_SIGNING_KEY: "" } },
-    noText: { secrets: { ORIGIN_SIGNING_KEY: [NEW.text] } },
-    deniedNoText: { secrets: { DENIED_IDS: ["AAAAAAAAAAAA"] } },
-  }));
-  ({ gates } = world);
-  issued = await world.issue({ scopes: ["reports:read", "reports:write"] });
-});
-after(async () => {
-  await world?.stop();
-  await Promise.all([flask, gunicorn, mounted, ...(others ?? [])].map((server) => server?.stop()));
-});
+const python = await pythonWithPackages();
+const [flask, gunicorn, mounted, uWSGI, waitress] = await Promise.all([
+  startServer("signature check", { KEYGATE_SIGNING_KEY: `${OLD.text} ${NEW.text}` }),
+  startServer("signature check, gunicorn", { KEYGATE_SIGNING_KEY: NEW.text }),
+  startServer("signature check, gunicorn", { KEYGATE_SIGNING_KEY: NEW.text, MOUNT: "/api", SCRIPT_NAME: "/api" }),
+  startServer("signature check, uWSGI", { KEYGATE_SIGNING_KEY: NEW.text }),
+  startServer("signature check, waitress", { KEYGATE_SIGNING_KEY: NEW.text }),
+]);
+const harness = await startGates(({ origin }) => ({
+  signed: signing(flask, NEW),
+  gunicorn: signing(gunicorn, NEW),
+  mounted: signing(`${mounted}/api`, NEW),
+  uWSGI: signing(uWSGI, NEW),
+  waitress: signing(waitress, NEW),
+  rotating: signing(flask, OLD, NEW),
+  otherKey: signing(flask, OTHER),
+  unsigned: { vars: { ORIGIN: flask, ROUTES } },
+  captured: signing(`${origin.url}/base`, NEW),
+  zone: signing("zone", NEW),
+  service: { ...signing("service:BACKEND", NEW), services: { BACKEND } },
+  plain: { vars: { ROUTES } },
+  badKey: { secrets: { ORIGIN_SIGNING_KEY: "2026-11:canary" } },
+  emptyKey: { secrets: { ORIGIN_SIGNING_KEY: "" } },
+  noText: { secrets: { ORIGIN_SIGNING_KEY: [NEW.text] } },
+  deniedNoText: { secrets: { DENIED_IDS: ["AAAAAAAAAAAA"] } },
+}));
+const { gates } = harness;
+const issued = await harness.issue({ scopes: ["reports:read", "reports:write"] });
 
 /** The value of the one header `name` of a request that an origin saw. */
 const only = (seen, name) => {
@@ -137,7 +121,7 @@ describe("what the gate signs:", () => {
 
   test("the request's own host, where the zone is the origin", async () => {
     // On this machine the request's own host is the origin's, so the zone is the origin.
-    const headers = { Host: world.origin.host };
+    const headers = { Host: harness.origin.host };
     const { seen } = await assertAccepted(gates.zone, { target: "/v1?a=%2f", key: issued.key, headers }, issued);
     assert.equal(only(seen, "signature"), macOf(seen, NEW));
   });
@@ -148,14 +132,14 @@ describe("what the gate signs:", () => {
     assert.equal(only(answer.json, "signature"), macOf(answer.json, NEW));
   });
 
-  test("every request has a nonce of its own", async () => {
+  test("every signature has its own nonce", async () => {
     const nonces = new Set();
     for (let n = 0; n < 5; n++) nonces.add(/nonce="([^"]+)"/.exec(only(await capture({ target: "/v1" }), "signature-input"))[1]);
     assert.equal(nonces.size, 5);
   });
 
-  test("a holder without scopes", async () => {
-    const bare = await world.issue();
+  test("a key without scopes", async () => {
+    const bare = await harness.issue();
     const seen = await capture({ target: "/v1" }, bare);
     assert.deepEqual(coveredBy(seen), [...ALWAYS, "x-keygate-key-id", "x-keygate-subject"]);
     assert.equal(only(seen, "signature"), macOf(seen, NEW));
@@ -171,14 +155,14 @@ describe("what the gate signs:", () => {
   });
 
   for (const [name, value] of [["is not ASCII", "sha-256=\xe9"], ["is longer than 1 KiB", `sha-256=:${"A".repeat(1024)}:`]]) {
-    test(`a Content-Digest that ${name} cannot be signed and stays here`, async () => {
+    test(`a Content-Digest that ${name} is not signed and not forwarded`, async () => {
       const seen = await capture({ target: "/v1", headers: { "Content-Digest": value } });
       assert.deepEqual(valuesOf(seen, "content-digest"), []);
       assert.ok(!coveredBy(seen).includes("content-digest"));
     });
   }
 
-  test("without a signing key, nothing is signed and the client's signatures are the origin's business", async () => {
+  test("without a signing key nothing is signed, and the client's signatures are forwarded", async () => {
     const headers = { Signature: "sig1=:AAAA:", "Signature-Input": 'sig1=("@method")', "Content-Digest": "sha-256=\xe9" };
     const { seen } = await assertAccepted(gates.plain, { target: "/v1", key: issued.key, headers }, issued);
     for (const [name, value] of Object.entries(headers)) assert.equal(only(seen, name.toLowerCase()), value);
@@ -202,7 +186,7 @@ describe("Flask answers what the gate has signed:", () => {
     });
   }
 
-  test("and knows who called", async () => {
+  test("with the caller's identity", async () => {
     assert.equal((await gates.signed.get("/v1/reports", { key: issued.key })).json.caller, "acme");
   });
 
@@ -215,7 +199,7 @@ describe("Flask answers what the gate has signed:", () => {
     assert.equal((await gates.rotating.get("/v1/reports", { key: issued.key })).status, 200);
   });
 
-  test("a body that its Content-Digest fits, and no other", async () => {
+  test("only a body that matches its Content-Digest", async () => {
     const body = '{"title":"März"}';
     const digest = `sha-256=:${createHash("sha256").update(body).digest("base64")}:`;
     const post = (text) => gates.signed.send({
@@ -228,7 +212,7 @@ describe("Flask answers what the gate has signed:", () => {
   });
 
   for (const [name, gate] of [["signs with another key of the same name", "otherKey"], ["does not sign", "unsigned"]]) {
-    test(`but not what comes from a gate that ${name}`, async () => {
+    test(`but nothing from a gate that ${name}`, async () => {
       for (const target of ["/v1/reports", "/healthz"]) {
         const answer = await gates[gate].get(target, { key: issued.key });
         assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
@@ -252,13 +236,13 @@ describe("sent straight to Flask,", () => {
     const changed = change(withHeader("host", new URL(url).host)(request));
     return withHeader("signature", macOf(changed, NEW))(changed);
   }
-  const forFlask = (captured, change) => madeOutTo(flask.found[1], captured, change);
+  const forFlask = (captured, change) => madeOutTo(flask, captured, change);
 
   const holder = async (change) => forFlask(await capture({ target: "/v1/reports?a=1" }), change);
   const nobody = async () => forFlask(await capture({ target: "/healthz" }, null));
-  const toFlask = ({ method, url, headers }) => send(flask.found[1], { method, target: url, headers });
+  const toFlask = ({ method, url, headers }) => send(flask, { method, target: url, headers });
 
-  test("a request that is signed with the key is answered, so that the refusals below are for the change alone", async () => {
+  test("a request that is signed with the key is answered", async () => {
     const answer = await toFlask(await holder());
     assert.deepEqual([answer.status, answer.json.caller], [200, "acme"]);
     assert.equal((await toFlask(await nobody())).status, 200);
@@ -271,7 +255,7 @@ describe("sent straight to Flask,", () => {
     ["another spelling of the path", (request) => ({ ...request, url: "/v1/report%73?a=1" })],
     ["an altered query", (request) => ({ ...request, url: "/v1/reports?a=2" })],
     ["a query cut off", (request) => ({ ...request, url: "/v1/reports" })],
-    ["the target in absolute form", (request) => ({ ...request, url: `${flask.found[1]}/v1/reports?a=1` })],
+    ["the target in absolute form", (request) => ({ ...request, url: `${flask}/v1/reports?a=1` })],
     ["a fragment behind the query", (request) => ({ ...request, url: "/v1/reports?a=1#x" })],
     ["another Host", withHeader("host", "api.example.com")],
     ["an altered subject", withHeader("x-keygate-subject", "root")],
@@ -293,7 +277,7 @@ describe("sent straight to Flask,", () => {
     ["no Signature", without("signature")],
     ["no Signature-Input", without("signature-input")],
     ["an empty signature", withHeader("signature", "keygate=::")],
-    ["a signature that is none", withHeader("signature", "keygate=1, =")],
+    ["a malformed signature", withHeader("signature", "keygate=1, =")],
   ];
   for (const [name, change] of refused) {
     test(`${name} is refused`, async () => {
@@ -303,7 +287,7 @@ describe("sent straight to Flask,", () => {
     });
   }
 
-  test("identity added to a signed request of nobody's is refused", async () => {
+  test("identity headers added to a signed anonymous request are refused", async () => {
     const answer = await toFlask(withHeader("x-keygate-subject", "root")(await nobody()));
     assert.equal(answer.status, 403);
   });
@@ -322,11 +306,11 @@ describe("sent straight to Flask,", () => {
     });
   }
 
-  describe("or to gunicorn, which believes a header about the mount,", () => {
+  describe("sent straight to gunicorn, which trusts SCRIPT_NAME,", () => {
     const move = (name, value) => (request) => ({ ...request, headers: [...request.headers, [name, value]] });
     const ask = async (server, target, change = (request) => request) => {
-      const { method, url, headers } = change(madeOutTo(server.url, await capture({ target })));
-      return send(server.url, { method, target: url, headers });
+      const { method, url, headers } = change(madeOutTo(server, await capture({ target })));
+      return send(server, { method, target: url, headers });
     };
 
     for (const target of ["/v1/reports", "/v1/reports?a=%2f", "/v1/%72eports", "/admin/users"]) {
@@ -336,7 +320,7 @@ describe("sent straight to Flask,", () => {
       });
     }
 
-    test("a path beyond ASCII is the application's to answer", async () => {
+    test("a path beyond ASCII is passed to the application", async () => {
       assert.equal((await ask(gunicorn, "/caf%C3%A9%20")).status, 404);
     });
 
@@ -347,7 +331,7 @@ describe("sent straight to Flask,", () => {
       });
     }
 
-    test("nor is a mount taken away or made longer where there is one", async () => {
+    test("an existing mount cannot be removed or extended", async () => {
       for (const value of ["/", "", "/api/public"]) {
         const answer = await ask(mounted, "/api/public/admin/users", move("SCRIPT_NAME", value));
         assert.equal(answer.status, 403, `${value}: ${answer.text}`);
@@ -355,8 +339,8 @@ describe("sent straight to Flask,", () => {
     });
   });
 
-  test("a client with a good key and no gate is refused", async () => {
-    const answer = await send(flask.found[1], { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
+  test("a client with a valid key that bypasses the gate is refused", async () => {
+    const answer = await send(flask, { target: "/v1/reports", headers: { Authorization: `Bearer ${issued.key}` } });
     assert.deepEqual([answer.status, answer.json], [403, FORBIDDEN]);
   });
 });
@@ -370,19 +354,19 @@ describe("behind the gate and with the check,", () => {
     });
   }
 
-  test("gunicorn is not asked for another path than the one that was signed", async () => {
+  test("gunicorn gets only the path that was signed", async () => {
     const answer = await gates.gunicorn.get("/public/admin/users", { key: issued.key, headers: { SCRIPT_NAME: "/public" } });
     // The gate has dropped the header, and there is no such page; without that the check refuses it.
     assert.ok([403, 404].includes(answer.status), answer.text);
   });
 });
 
-describe("without keys that can be used nothing starts:", () => {
+describe("without usable signing keys nothing starts:", () => {
   for (const [name, gate, named] of [
     ["a key that is too short", "badKey", "ORIGIN_SIGNING_KEY"],
     ["an empty text", "emptyKey", "ORIGIN_SIGNING_KEY"],
     ["a list", "noText", "ORIGIN_SIGNING_KEY"],
-    ["DENIED_IDS that are a list of [vars]", "deniedNoText", "DENIED_IDS"],
+    ["DENIED_IDS that are an array of [vars]", "deniedNoText", "DENIED_IDS"],
   ]) {
     test(`the gate, given ${name}`, async () => {
       const { record } = await assertRefused(gates[gate], { target: "/v1/things", key: issued.key }, "gate_misconfigured");

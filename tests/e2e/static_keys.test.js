@@ -1,44 +1,39 @@
-// STATIC_KEYS: records that serve while KV does not. What KV says of a key holds for them too.
+// STATIC_KEYS: records that serve while KV does not. KV's record wins where it is stricter.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
-import { CLOCK, turnClock } from "./support/around.js";
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
 import { issue, now } from "./support/keys.js";
-import { boot } from "./support/world.js";
 
 const listed = issue({ subject: "operations", scopes: ["admin"] });
 const STATIC_KEYS = JSON.stringify([listed.record]);
 
-let world;
-let gates;
-before(async () => {
-  const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 1000 } };
-  world = await boot(() => ({
-    uncached: scripted,
-    cached: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 } },
-    turned: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 }, wrapped: { entry: CLOCK } },
-  }));
-  ({ gates } = world);
-  world.watch(listed.key);
-});
+const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 2000 } };
+const harness = await startGates(() => ({
+  uncached: scripted,
+  cached: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 } },
+  turned: { ...scripted, vars: { ...scripted.vars, CACHE_SECONDS: 3600 }, entry: SETTABLE_CLOCK },
+}));
+const { gates } = harness;
+harness.watch(listed.key);
 afterEach(() => {
-  world.store.clear();
-  world.store.entries.clear();
+  harness.store.clear();
+  harness.store.entries.clear();
 });
-after(() => world?.stop());
 
 const use = (target = "/admin/users") => ({ target, key: listed.key });
 
-test("it serves where KV has no entry of its id", async () => {
+test("a static key works where KV has no entry of its id", async () => {
   await assertAccepted(gates.uncached, use(), listed);
 });
 
 for (const mode of ["fail", "hang"]) {
-  test(`it serves while KV ${mode}s, also when KV has revoked it`, async () => {
-    world.store.put({ ...listed.record, state: "revoked" });
-    world.store.mode = mode;
+  test(`a static key works while KV ${mode}s, although KV has revoked it`, async () => {
+    harness.store.put({ ...listed.record, state: "revoked" });
+    harness.store.mode = mode;
     await assertAccepted(gates.uncached, use(), listed);
   });
 }
@@ -52,30 +47,30 @@ describe("KV's record wins where it is stricter:", () => {
     ["for another network", { ips: ["203.0.113.0/24"] }, "ip_not_allowed"],
   ]) {
     test(name, async () => {
-      world.store.put({ ...listed.record, ...fields });
+      harness.store.put({ ...listed.record, ...fields });
       await assertRefused(gates.uncached, use(), code);
     });
   }
 
-  test("an entry that is no record", async () => {
-    world.store.entries.set(`key/${listed.id}`, "{}");
+  test("an invalid record", async () => {
+    harness.store.entries.set(`key/${listed.id}`, "{}");
     await assertRefused(gates.uncached, use(), "key_record_invalid");
   });
 });
 
-test("a revocation is seen soon after KV answers again, however long records are cached", async () => {
-  world.store.put({ ...listed.record, state: "revoked" });
-  world.store.mode = "fail";
+test("a revocation takes effect soon after KV answers again, however long records are cached", async () => {
+  harness.store.put({ ...listed.record, state: "revoked" });
+  harness.store.mode = "fail";
   await assertAccepted(gates.turned, use(), listed);
-  world.store.clear();
+  harness.store.clear();
   const at = now();
-  await turnClock(gates.turned, at);
-  await turnClock(gates.turned, at + 6);
+  await gates.turned.setClock(at);
+  await gates.turned.setClock(at + 6);
   await assertRefused(gates.turned, use(), "key_revoked");
 });
 
-test("no read is added for a request whose record is cached, and a store that hangs is waited for once", async () => {
-  world.store.mode = "hang";
+test("a store that hangs is waited for once, and then the cached record is used", async () => {
+  harness.store.mode = "hang";
   for (let n = 0; n < 3; n++) await assertAccepted(gates.cached, use(), listed);
-  assert.equal(world.store.reads.length, 1);
+  assert.equal(harness.store.reads.length, 1);
 });

@@ -1,112 +1,104 @@
-// The key store may fail: that is never a wrong answer, and keys that need no store keep working.
+// A failing key store never causes a wrong answer, and keys that need no store keep working.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
 import { assertAccepted, assertRefused } from "./support/contract.js";
+import { SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
 import { issue, makeKey, now } from "./support/keys.js";
-import { eventually } from "./support/logs.js";
-import { boot } from "./support/world.js";
 
 const breakGlass = issue({ subject: "operations", scopes: ["admin"] });
 const endedBreakGlass = issue({ subject: "operations", not_after: now() - 1 });
 const STATIC_KEYS = JSON.stringify([breakGlass.record, endedBreakGlass.record]);
 const imported = "0123456789abcdef".repeat(4);
 
-let world;
-let gates;
-before(async () => {
-  const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 1000 } };
-  const withVars = (vars) => ({ ...scripted, vars: { ...scripted.vars, ...vars } });
-  world = await boot(() => ({
-    uncached: scripted,
-    cached: withVars({ CACHE_SECONDS: 3600 }),
-    stale: withVars({ CACHE_SECONDS: 1, STALE_SECONDS: 3600 }),
-    noStale: withVars({ CACHE_SECONDS: 1, STALE_SECONDS: 0 }),
-    importing: withVars({ IMPORTED_KEYS: true }),
-    patientEdge: withVars({ KV_CACHE_TTL_SECONDS: 600 }),
-  }));
-  ({ gates } = world);
-  world.watch(breakGlass.key);
-});
-afterEach(() => world.store.clear());
-after(() => world?.stop());
+const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 2000 } };
+const withVars = (vars) => ({ ...scripted, vars: { ...scripted.vars, ...vars } });
+const harness = await startGates(() => ({
+  uncached: scripted,
+  cached: withVars({ CACHE_SECONDS: 3600 }),
+  stale: { ...withVars({ CACHE_SECONDS: 30, STALE_SECONDS: 3600 }), entry: SETTABLE_CLOCK },
+  noStale: { ...withVars({ CACHE_SECONDS: 30, STALE_SECONDS: 0 }), entry: SETTABLE_CLOCK },
+  importing: withVars({ IMPORTED_KEYS: true }),
+  patientEdge: withVars({ KV_CACHE_TTL_SECONDS: 600 }),
+}));
+const { gates } = harness;
+harness.watch(breakGlass.key);
+afterEach(() => harness.store.clear());
 
 const use = ({ key }, target = "/v1/things") => ({ target, key });
 
 for (const mode of ["fail", "hang"]) {
   describe(`case 58: while the store ${mode}s`, () => {
-    test("a key that it holds gets 503, not 401", async () => {
-      const issued = await world.issue();
-      world.store.mode = mode;
+    test("a key that KV holds gets 503, not 401", async () => {
+      const issued = await harness.issue();
+      harness.store.mode = mode;
       await assertRefused(gates.uncached, use(issued), "key_store_unavailable");
     });
 
     test("a well-tagged key that nobody issued gets the same 503", async () => {
-      world.store.mode = mode;
+      harness.store.mode = mode;
       await assertRefused(gates.uncached, use(makeKey()), "key_store_unavailable");
     });
 
-    test("a forged key still gets 401, as it needs no store", async () => {
-      world.store.mode = mode;
+    test("a forged key still gets 401", async () => {
+      harness.store.mode = mode;
       await assertRefused(gates.uncached, use(makeKey({ pepper: "another-pepper-0123456789-abcdefghijklmnopqrstuv" })), "key_invalid");
     });
 
     test("a static key works", async () => {
-      world.store.mode = mode;
+      harness.store.mode = mode;
       await assertAccepted(gates.uncached, use(breakGlass, "/admin/users"), breakGlass);
     });
 
-    test("a static key's own end still holds", async () => {
-      world.store.mode = mode;
+    test("a static key's own expiry is enforced", async () => {
+      harness.store.mode = mode;
       await assertRefused(gates.uncached, use(endedBreakGlass), "key_expired");
     });
 
     test("a public route works", async () => {
-      world.store.mode = mode;
+      harness.store.mode = mode;
       await assertAccepted(gates.uncached, { target: "/public/page" });
     });
 
     test("a key that is in the cache works", async () => {
-      const issued = await world.issue();
+      const issued = await harness.issue();
       await assertAccepted(gates.cached, use(issued), issued);
-      world.store.mode = mode;
+      harness.store.mode = mode;
       await assertAccepted(gates.cached, use(issued), issued);
     });
 
     test("a key whose cached record is no longer fresh works for STALE_SECONDS", async () => {
-      const issued = await world.issue();
+      const issued = await harness.issue();
+      const start = now();
+      await gates.stale.setClock(start);
       await assertAccepted(gates.stale, use(issued), issued);
-      world.store.mode = mode;
-      await outlastTheCache(gates.stale, issued);
+      harness.store.mode = mode;
+      await gates.stale.setClock(start + 30);
+      const reads = harness.store.reads.length;
       await assertAccepted(gates.stale, use(issued), issued);
+      assert.ok(harness.store.reads.length > reads, "the store was not read");
     });
 
-    test("without STALE_SECONDS it gets 503 once its cached record is no longer fresh", async () => {
-      const issued = await world.issue();
+    test("a key whose cached record is no longer fresh gets 503 without STALE_SECONDS", async () => {
+      const issued = await harness.issue();
+      const start = now();
+      await gates.noStale.setClock(start);
       await assertAccepted(gates.noStale, use(issued), issued);
-      world.store.mode = mode;
-      await outlastTheCache(gates.noStale, issued);
+      harness.store.mode = mode;
+      await gates.noStale.setClock(start + 30);
       await assertRefused(gates.noStale, use(issued), "key_store_unavailable");
     });
 
-    test("the next request after the failure is normal", async () => {
-      const issued = await world.issue();
-      world.store.mode = mode;
+    test("the next request after the failure succeeds", async () => {
+      const issued = await harness.issue();
+      harness.store.mode = mode;
       await assertRefused(gates.uncached, use(issued), "key_store_unavailable");
-      world.store.mode = "serve";
+      harness.store.mode = "serve";
       await assertAccepted(gates.uncached, use(issued), issued);
     });
   });
-}
-
-/** Asks until the gate reads the store again: then its cached record is no longer fresh. */
-async function outlastTheCache(gate, issued) {
-  const reads = world.store.reads.length;
-  await eventually(async () => {
-    await gate.send(use(issued));
-    return world.store.reads.length > reads;
-  }, "another read of the store");
 }
 
 describe("cases 12, 14, 22: the number of reads of the store:", () => {
@@ -123,39 +115,39 @@ describe("cases 12, 14, 22: the number of reads of the store:", () => {
     ["512 bytes and one more, while imported keys are on", "importing", 0, () => ({ key: "k".repeat(513) })],
     ["a static key", "uncached", 1, () => breakGlass],
     ["an unknown well-tagged key", "uncached", 1, () => makeKey()],
-    ["a known key", "uncached", 1, () => world.issue()],
+    ["a known key", "uncached", 1, () => harness.issue()],
     ["an unknown text while imported keys are on", "importing", 1, () => ({ key: imported })],
   ];
   for (const [name, gate, reads, make] of rows) {
     test(`${name}: ${reads}`, async () => {
       const sent = await make();
       await gates[gate].send(use(sent));
-      assert.equal(world.store.reads.length, reads);
+      assert.equal(harness.store.reads.length, reads);
     });
   }
 
   test("a key that is in the cache: 0", async () => {
-    const issued = await world.issue();
+    const issued = await harness.issue();
     await gates.cached.send(use(issued));
-    world.store.clear();
+    harness.store.clear();
     for (let n = 0; n < 5; n++) await assertAccepted(gates.cached, use(issued), issued);
-    assert.equal(world.store.reads.length, 0);
+    assert.equal(harness.store.reads.length, 0);
   });
 
   test("an unknown key with a cached record's id: 0, and the same 401", async () => {
-    const issued = await world.issue();
+    const issued = await harness.issue();
     await gates.cached.send(use(issued));
-    world.store.clear();
+    harness.store.clear();
     await assertRefused(gates.cached, use(makeKey({ id: issued.id })), "key_invalid");
-    assert.equal(world.store.reads.length, 0);
+    assert.equal(harness.store.reads.length, 0);
   });
 });
 
 test("reads ask the platform's edge cache to keep the entry for KV_CACHE_TTL_SECONDS", async () => {
-  const issued = await world.issue();
+  const issued = await harness.issue();
   await gates.uncached.send(use(issued));
   await gates.patientEdge.send(use(issued));
-  assert.deepEqual(world.store.reads, [
+  assert.deepEqual(harness.store.reads, [
     { name: `key/${issued.id}`, cacheTtl: 30 },
     { name: `key/${issued.id}`, cacheTtl: 600 },
   ]);
@@ -163,14 +155,10 @@ test("reads ask the platform's edge cache to keep the entry for KV_CACHE_TTL_SEC
 
 test("a key on DENIED_IDS is refused although the store fails", async () => {
   const issued = issue();
-  const denying = await boot(() => ({
+  const denying = await startGates(() => ({
     gate: { kv: "scripted", secrets: { DENIED_IDS: issued.id, STATIC_KEYS: JSON.stringify([issued.record]) } },
   }));
-  try {
-    denying.watch(issued.key);
-    denying.store.mode = "fail";
-    await assertRefused(denying.gates.gate, use(issued), "key_revoked");
-  } finally {
-    await denying.stop();
-  }
+  denying.watch(issued.key);
+  denying.store.mode = "fail";
+  await assertRefused(denying.gates.gate, use(issued), "key_revoked");
 });

@@ -1,27 +1,21 @@
-// Bodies pass through the gate as streams: it never holds one, and never reads one that it refuses.
+// Bodies pass through the gate as streams: it never holds one, and never reads the body of a refused request.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import { assertRefusal } from "./support/contract.js";
-import { boot } from "./support/world.js";
+import { startGates } from "./support/harness.js";
 
 const SIZE = 64 * 1024 * 1024;
 const CHUNK = 64 * 1024;
 
-let world;
-let gate;
-let issued;
-before(async () => {
-  world = await boot();
-  ({ gate } = world.gates);
-  issued = await world.issue();
-});
-after(() => world?.stop());
+const harness = await startGates();
+const { gate } = harness.gates;
+const issued = await harness.issue();
 
 /** Distinct chunks, so that one that is lost, repeated or moved changes the hash. */
 function* chunks() {
@@ -74,7 +68,7 @@ async function peakMemory() {
 }
 
 test("case 53: a 64 MB upload reaches the origin whole", async () => {
-  world.origin.clear(async (incoming, outgoing) => outgoing.end(await hashOf(incoming)));
+  harness.origin.clear(async (incoming, outgoing) => outgoing.end(await hashOf(incoming)));
   const upload = request("POST", "/v1/upload", { "Transfer-Encoding": "chunked" });
   const answered = once(upload, "response");
   await writeAll(upload);
@@ -85,7 +79,7 @@ test("case 53: a 64 MB upload reaches the origin whole", async () => {
 
 test("a 64 MB upload of a stated length keeps its length", async () => {
   let length;
-  world.origin.clear(async (incoming, outgoing) => {
+  harness.origin.clear(async (incoming, outgoing) => {
     length = incoming.headers["content-length"];
     outgoing.end(await hashOf(incoming));
   });
@@ -98,7 +92,7 @@ test("a 64 MB upload of a stated length keeps its length", async () => {
 });
 
 test("case 53: a 64 MB download reaches the client whole", async () => {
-  world.origin.clear(async (_, outgoing) => {
+  harness.origin.clear(async (_, outgoing) => {
     outgoing.writeHead(200, { "content-type": "application/octet-stream" });
     await writeAll(outgoing);
   });
@@ -110,7 +104,7 @@ test("case 53: a 64 MB download reaches the client whole", async () => {
 });
 
 test("an upload is forwarded while the client still writes, and the answer while the origin still writes", async () => {
-  world.origin.clear((incoming, outgoing) => {
+  harness.origin.clear((incoming, outgoing) => {
     outgoing.writeHead(200, { "content-type": "text/plain" });
     incoming.pipe(outgoing);
   });
@@ -126,7 +120,7 @@ test("an upload is forwarded while the client still writes, and the answer while
   assert.equal((await parts.next()).done, true);
 });
 
-test("case 53: the gate has held no such body in memory", async (t) => {
+test("case 53: the runtime's memory stays far below the size of the body", async (t) => {
   const peak = await peakMemory();
   if (peak === undefined) return t.skip("this system does not tell the memory of a process");
   // The idle runtime has about 150 MB; three bodies of 64 MB have passed.
@@ -134,19 +128,19 @@ test("case 53: the gate has held no such body in memory", async (t) => {
 });
 
 test("case 53: a refused upload is answered before it is sent, and no byte of it reaches the origin", async () => {
-  world.origin.clear();
+  harness.origin.clear();
   const answer = await gate.send({
     method: "POST",
     target: "/v1/upload",
     headers: { "Content-Length": SIZE, Expect: "100-continue" },
   });
   assertRefusal(answer, "credential_missing");
-  assert.equal(world.origin.requests.length, 0);
+  assert.equal(harness.origin.requests.length, 0);
 });
 
 test("case 54: server-sent events arrive one by one", async () => {
   let next;
-  world.origin.clear(async (_, outgoing) => {
+  harness.origin.clear(async (_, outgoing) => {
     outgoing.writeHead(200, { "content-type": "text/event-stream" });
     for (const event of ["one", "two", "three"]) {
       outgoing.write(`data: ${event}\n\n`);

@@ -6,55 +6,42 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { differences } from "./support/differences.js";
 import { ANSWERS, ENDPOINTS, METHODS, REQUESTS } from "./support/exchanges.js";
-import { bootForwarders } from "./support/forwarder.js";
-import { serve } from "./support/program.js";
+import { startGates } from "./support/harness.js";
+import { exchange } from "./support/http.js";
 import { ROOT } from "./support/project.js";
-import { pythonWithFlask } from "./support/python.js";
+import { RawOrigin, Tap } from "./support/raw_origin.js";
+import { startServer } from "./support/servers.js";
 import { APP, PROVIDER, RULES, rowsOf } from "./support/transparency_rules.js";
-import { converse, RawOrigin, Tap } from "./support/wire.js";
-import { boot } from "./support/world.js";
 
 const SIGNING_KEY = `2026-11:${Buffer.from("0123456789abcdefghijklmnopqrstuv").toString("base64")}`;
 
-let origin;
-let httpbin;
-let tap;
-let forwarders;
-let world;
-let issued;
-before(async () => {
-  const python = await pythonWithFlask();
-  const server = ["-m", "waitress", "--listen=127.0.0.1:0", "httpbin:app"];
-  httpbin = await serve(python, server, /Serving on (http:\/\/127\.0\.0\.1:\d+)/, {
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" },
-  });
-  tap = await new Tap(httpbin.found[1]).listen();
-  origin = await new RawOrigin().listen();
-  forwarders = await bootForwarders({ raw: origin.url, httpbin: tap.url });
-  const ORIGIN = origin.url;
-  world = await boot(() => ({
-    plain: { vars: { ORIGIN } },
-    httpbin: { vars: { ORIGIN: tap.url } },
-    cached: { vars: { ORIGIN, ROUTES: [{ path: "/*", cache: true }] } },
-    cors: { vars: { ORIGIN, CORS_ORIGINS: [APP] } },
-    query: { vars: { ORIGIN, CREDENTIALS: ["header:x-api-key", "query:api_key"] } },
-    based: { vars: { ORIGIN: `${ORIGIN}/base` } },
-    provider: { vars: { ORIGIN }, secrets: { ORIGIN_AUTHORIZATION: PROVIDER } },
-    signed: { vars: { ORIGIN }, secrets: { ORIGIN_SIGNING_KEY: SIGNING_KEY } },
-  }));
-  issued = await world.issue({ scopes: ["reports:read"] });
-});
-after(async () => {
-  await world?.stop();
-  await forwarders?.stop();
-  await tap?.stop();
-  await origin?.stop();
-  await httpbin?.stop();
-});
+/** A Worker that only forwards: what it changes, the runtime changes, and no Worker can help it. */
+const FORWARDER = `export default {
+  fetch(request, env) {
+    return fetch(env.ORIGIN + request.url.slice(request.url.indexOf("/", 8)), request);
+  },
+};`;
+
+const tap = await new Tap(await startServer("httpbin")).listen();
+const origin = await new RawOrigin().listen();
+const ORIGIN = origin.url;
+const harness = await startGates(() => ({
+  forwarder: { worker: FORWARDER, vars: { ORIGIN } },
+  forwarderToHttpbin: { worker: FORWARDER, vars: { ORIGIN: tap.url } },
+  plain: { vars: { ORIGIN } },
+  httpbin: { vars: { ORIGIN: tap.url } },
+  cached: { vars: { ORIGIN, ROUTES: [{ path: "/*", cache: true }] } },
+  cors: { vars: { ORIGIN, CORS_ORIGINS: [APP] } },
+  query: { vars: { ORIGIN, CREDENTIALS: ["header:x-api-key", "query:api_key"] } },
+  based: { vars: { ORIGIN: `${ORIGIN}/base` } },
+  provider: { vars: { ORIGIN }, secrets: { ORIGIN_AUTHORIZATION: PROVIDER } },
+  signed: { vars: { ORIGIN }, secrets: { ORIGIN_SIGNING_KEY: SIGNING_KEY } },
+}));
+const issued = await harness.issue({ scopes: ["reports:read"] });
 
 /** The bytes of a request; `host` is that of whom they are sent to. The key goes where `key` says, in place of `{key}`. */
 function bytesOf({ method = "GET", target = "/v1/things", key = ["X-API-Key", "{key}"], headers = [], body, chunks, trailers = [] }, host) {
@@ -72,12 +59,12 @@ function bytesOf({ method = "GET", target = "/v1/things", key = ["X-API-Key", "{
 /** One exchange by way of `url`: what the origin saw, and what the client got. */
 async function observe(request, url, behind) {
   behind.clear();
-  const answer = await converse(url, bytesOf(request, new URL(url).host), request.method ?? "GET");
+  const { message: answer } = await exchange(url, bytesOf(request, new URL(url).host), request.method);
   assert.equal(behind.requests.length, 1, `calls of the origin, answered ${answer.start} ${answer.body.toString("latin1", 0, 300)}`);
   return { seen: behind.requests[0], answer };
 }
 
-const WITH_RAW_ORIGIN = { behind: () => origin, forwarder: "raw", plainly: (exchange) => exchange };
+const WITH_RAW_ORIGIN = { behind: () => origin, forwarder: "forwarder", plainly: (exchange) => exchange };
 
 /** The rows that have occurred. */
 const occurred = new Set();
@@ -85,9 +72,9 @@ const occurred = new Set();
 /** Has the exchange in all three ways; fails on what is no row of the list. `plainly` leaves out what the origin makes up anew. */
 async function assertTransparent(request, gate = "plain", { behind, forwarder, plainly } = WITH_RAW_ORIGIN) {
   const direct = plainly(await observe(request, behind().url, behind()));
-  const gateUrl = world.gates[gate].url;
+  const gateUrl = harness.gates[gate].url;
   const ways = [
-    [forwarders.urls[forwarder], { request }],
+    [harness.gates[forwarder].url, { request }],
     [gateUrl, { request, gate, issued, host: new URL(gateUrl).host }],
   ];
   for (const [url, context] of ways) {
@@ -105,7 +92,7 @@ async function assertTransparent(request, gate = "plain", { behind, forwarder, p
 
 const HELLO = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
 
-describe("the origin sees the request as it came:", () => {
+describe("the origin gets the request unchanged:", () => {
   for (const [name, requests] of Object.entries(REQUESTS)) {
     test(name, async () => {
       origin.answer = HELLO;
@@ -114,7 +101,7 @@ describe("the origin sees the request as it came:", () => {
   }
 });
 
-describe("the client gets the answer as it is:", () => {
+describe("the client gets the answer unchanged:", () => {
   for (const [name, answer] of Object.entries(ANSWERS)) {
     test(name, async () => {
       origin.answer = answer;
@@ -128,7 +115,7 @@ describe("the client gets the answer as it is:", () => {
   }
 });
 
-describe("each part of the policy changes what it says, and nothing else:", () => {
+describe("each setting changes only what it documents:", () => {
   const everywhere = [...METHODS.map((method) => ({ method })), { method: "POST", body: "a=1" }, { target: "/a/b?c=%2f" }];
   const foreign = { headers: [["Authorization", "Basic dTpw"]] };
   const unsignable = { headers: [["Content-Digest", `sha-256=:${"A".repeat(1100)}:`]] };
@@ -152,7 +139,7 @@ describe("each part of the policy changes what it says, and nothing else:", () =
 /** Without what httpbin makes up anew for each request, and without the request's headers where it repeats them. */
 const withHttpbin = ({ echoes = false, encoded }) => ({
   behind: () => tap,
-  forwarder: "httpbin",
+  forwarder: "forwarderToHttpbin",
   plainly({ seen, answer }) {
     const isOther = (name) => name === "date" || (echoes && name === "content-length");
     const headers = answer.headers.map(([name, value]) => [name, isOther(name.toLowerCase()) ? "" : value]);
@@ -175,16 +162,16 @@ describe("httpbin answers the same, by every method:", () => {
     });
   }
 
-  test("TRACE, which it has too, is refused", async () => {
+  test("TRACE is refused", async () => {
     tap.clear();
-    const { gates } = world;
+    const { gates } = harness;
     const answer = await gates.httpbin.send({ method: "TRACE", target: "/anything", headers: { "X-API-Key": issued.key } });
     assert.equal(answer.json.code, "method_not_allowed");
     assert.equal(tap.requests.length, 0);
   });
 });
 
-test("the rows of docs/transparency.md are the changes that occur", async () => {
+test("exactly the changes of docs/transparency.md occur", async () => {
   const text = await readFile(path.join(ROOT, "docs", "transparency.md"), "utf8");
   const rows = [...text.matchAll(/^\| ([a-z -]+?) +\| (request|answer) +\| (runtime|gate) +\| \S/gm)];
   const documented = rows.map(([, name, side, by]) => `${name}, ${side}, ${by}`);

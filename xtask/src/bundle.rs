@@ -18,6 +18,7 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::failure::Failure;
 use crate::program;
 use crate::setup::{self, WASM_TARGET};
+use crate::steps::timed;
 use crate::workspace::Workspace;
 
 /// What the edge may have to load: every location fetches and starts it, and start-up may take one second at most.
@@ -58,17 +59,27 @@ const WASM_OPT_FLAGS: [&str; 8] = [
 
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     setup::for_building(workspace)?;
-    program::run(
-        workspace.command("cargo").args(["build", "--release", "--package=keygate", "--target", WASM_TARGET]),
-        "see the compiler's errors above",
-    )?;
+    timed("the gate, compiled to wasm", || {
+        program::run(
+            workspace.command("cargo").args([
+                "build",
+                "--release",
+                "--package=keygate",
+                "--target",
+                WASM_TARGET,
+            ]),
+            "see the compiler's errors above",
+        )
+    })?;
     let wasm = workspace.target().join(WASM_TARGET).join("release/keygate.wasm");
     let stamp = stamp(workspace, &wasm)?;
     let stamp_file = workspace.bundle().join(".stamp");
     if fs::read_to_string(&stamp_file).ok().as_ref() != Some(&stamp) {
-        bundle(workspace, &wasm)?;
-        make_upload(workspace)?;
-        fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))?;
+        timed("the gate, bundled into build/", || {
+            bundle(workspace, &wasm)?;
+            make_upload(workspace)?;
+            fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))
+        })?;
     }
     check_size(workspace)
 }

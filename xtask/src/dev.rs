@@ -10,9 +10,12 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use signal_hook::consts::TERM_SIGNALS;
+use signal_hook::iterator::Signals;
 
 use crate::bundle;
 use crate::demo_origin;
@@ -20,7 +23,7 @@ use crate::failure::Failure;
 use crate::gate_process::{Event, GateProcess, status_of};
 use crate::keygate;
 use crate::program;
-use crate::setup;
+use crate::steps::side_by_side;
 use crate::workspace::Workspace;
 
 #[derive(Args)]
@@ -34,7 +37,7 @@ pub(crate) struct Options {
 }
 
 /// Wrangler and the runtime take two to five seconds; a machine under load may take a multiple.
-const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// Only after such a silence the gate is looked at: wrangler may be saying why it ends.
 const SILENCE: Duration = Duration::from_millis(200);
@@ -46,18 +49,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let gate_port = listen(options.port, "--port")?;
     let origin = listen(options.origin_port, "--origin-port")?;
     drop(gate_port);
-    setup::for_building(workspace)?;
-    bundle::build(workspace)?;
-    let keygate = keygate::build(workspace)?;
+    // The gate waits for npm, and then for a linker that takes one core.
+    let ((), keygate) = side_by_side(|| bundle::build(workspace), || keygate::build(workspace))?;
     make_pepper(workspace, &keygate)?;
     let key = issue_key(workspace, &keygate)?;
     demo_origin::serve(origin)?;
 
     let (events, inbox) = mpsc::channel();
     let interrupt = events.clone();
-    ctrlc::set_handler(move || drop(interrupt.send(Event::Interrupted))).map_err(|error| {
+    let mut signals = Signals::new(TERM_SIGNALS).map_err(|error| {
         Failure::new(format!("Ctrl-C cannot be watched: {error}"), "run the command again")
     })?;
+    thread::spawn(move || signals.forever().try_for_each(|_| interrupt.send(Event::Interrupted)));
     let mut gate = GateProcess::start(wrangler_dev(workspace, options), &events)?;
 
     if is_ready(&mut gate, &inbox, options.port, &key)? {

@@ -1,5 +1,6 @@
 //! Why a command stops.
 
+use std::any::Any;
 use std::fmt::{self, Display, Formatter};
 
 /// For whatever downloads.
@@ -16,6 +17,11 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// Of a thread that panicked.
+    pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Self {
+        Self::new("a part of it panicked", "see the panic above")
     }
 }
 

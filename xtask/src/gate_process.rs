@@ -8,9 +8,6 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-
 use crate::failure::Failure;
 use crate::program;
 
@@ -24,7 +21,6 @@ pub(crate) enum Event {
 /// Ends with the value, and with it the runtime that wrangler starts.
 pub(crate) struct GateProcess {
     wrangler: Child,
-    group: Pid,
 }
 
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -46,8 +42,15 @@ impl GateProcess {
         if let Some(stderr) = wrangler.stderr.take() {
             send_lines(stderr, events.clone());
         }
-        let group = Pid::from_raw(wrangler.id().cast_signed());
-        Ok(Self { wrangler, group })
+        Ok(Self { wrangler })
+    }
+
+    /// Sends a signal to wrangler and all that it started. The shell does it, as the standard library cannot.
+    fn signal(&self, name: &str) {
+        let mut kill = Command::new("sh");
+        kill.args(["-c", "kill -s \"$0\" -- \"-$1\"", name, &self.wrangler.id().to_string()]);
+        // When it does not succeed the group is gone, which is what is wanted.
+        program::succeeds(&mut kill);
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -57,14 +60,13 @@ impl GateProcess {
 
 impl Drop for GateProcess {
     fn drop(&mut self) {
-        // An error here means that the group is gone, which is what is wanted.
-        killpg(self.group, Signal::SIGINT).unwrap_or_default();
+        self.signal("INT");
         let deadline = Instant::now() + END_WITHIN;
         while !self.has_ended() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
         }
         // What is left of the group, should wrangler have gone before its children or not at all.
-        killpg(self.group, Signal::SIGKILL).unwrap_or_default();
+        self.signal("KILL");
         drop(self.wrangler.wait());
     }
 }

@@ -3,27 +3,19 @@
 //! Each command is one file, and each sets up what it misses. What a person has to read is on standard error, one
 //! line for each failure, with what to do about it.
 
-mod bench;
-mod built_tools;
 mod bundle;
 mod ci;
-mod coverage;
 mod demo_origin;
 mod dev;
 mod failure;
-mod fuzz;
 mod gate_process;
 mod keygate;
-mod loopback;
-mod mutants;
 mod npm;
 mod program;
 mod python;
-mod random;
 mod setup;
+mod steps;
 mod test;
-mod timing;
-mod workerd;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -32,9 +24,15 @@ use std::process::ExitCode;
 use failure::Failure;
 use workspace::Workspace;
 
+const MORE: &str = "\
+Beside it:
+  cargo run -p keygate-bench   what a request costs, against other Workers
+  cargo run -p keygate-random  random requests, and what must hold of each
+  tests/deep.sh                fuzzing, mutants, coverage, timing";
+
 /// Sets up, builds, runs and tests Keygate.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = MORE)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -49,20 +47,8 @@ enum Task {
     /// Runs the gate on this machine, in front of a demo API, with a key to try
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
-    Test,
-    /// Measures what a request costs, against other Workers that do the same
-    Bench(bench::Options),
-    /// Looks for inputs that break what the core promises, for a given time
-    Fuzz(fuzz::Options),
-    /// Sends random requests to the gate, and checks what reaches the origin, the answers and the log
-    Random(random::Options),
-    /// Breaks the core in one place at a time and sees whether a test notices
-    Mutants(mutants::Options),
-    /// Measures whether comparing a key takes the same time however wrong it is
-    Timing(timing::Options),
-    /// Measures how much of the core its tests run through
-    Coverage,
-    /// Runs what has to pass before a change lands: format, lints, licences, and all of `test`
+    Test(test::Options),
+    /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
 
@@ -88,13 +74,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         }
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
-        Task::Test => test::run(&workspace),
-        Task::Bench(options) => bench::run(&workspace, options),
-        Task::Fuzz(options) => fuzz::run(&workspace, options),
-        Task::Random(options) => random::run(&workspace, options),
-        Task::Mutants(options) => mutants::run(&workspace, options),
-        Task::Timing(options) => timing::run(&workspace, options),
-        Task::Coverage => coverage::run(&workspace),
+        Task::Test(options) => test::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
     }
 }

@@ -1,4 +1,5 @@
-//! The Python packages of the examples, which the tests run as a user would, and those that the tests are answered by.
+//! What comes from Python's registry: the packages of the examples, which the tests run as a user would, those that the tests are
+//! answered by, and cargo's tools.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,17 +8,23 @@ use crate::failure::{Failure, NETWORK_REMEDY};
 use crate::program;
 use crate::workspace::Workspace;
 
-const REQUIREMENTS: [&str; 2] = ["examples/flask/requirements.txt", "tests/e2e/requirements.txt"];
+const REQUIREMENTS: [&str; 3] =
+    ["examples/flask/requirements.txt", "tests/e2e/requirements.txt", "xtask/requirements.txt"];
 
 /// A copy of the lists that the venv was filled from, written when all is done.
 const INSTALLED: &str = "installed-requirements.txt";
 
 /// The interpreter that has the packages.
 pub(crate) fn interpreter(workspace: &Workspace) -> PathBuf {
-    venv(workspace).join("bin/python")
+    tool(workspace, "python")
 }
 
-pub(crate) fn venv(workspace: &Workspace) -> PathBuf {
+/// A program that came with the packages.
+pub(crate) fn tool(workspace: &Workspace, name: &str) -> PathBuf {
+    venv(workspace).join("bin").join(name)
+}
+
+fn venv(workspace: &Workspace) -> PathBuf {
     workspace.target().join("venv")
 }
 

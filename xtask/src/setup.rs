@@ -1,117 +1,76 @@
 //! What the commands need on the machine: says what is missing and about how long it takes to install, then does it.
 
 use std::path::PathBuf;
+use std::thread;
 
-use crate::built_tools;
 use crate::failure::Failure;
 use crate::npm;
 use crate::program;
 use crate::python;
+use crate::steps::timed;
 use crate::workspace::Workspace;
 
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Something that the commands need.
-#[derive(Clone, Copy)]
-enum Part {
-    WasmTarget,
-    NpmPackages,
-    PythonPackages,
-    CargoDeny,
+struct Part {
+    what: &'static str,
+    is_installed: fn(&Workspace) -> Result<bool, Failure>,
+    install: fn(&Workspace) -> Result<(), Failure>,
 }
 
-const BUILDING: &[Part] = &[Part::WasmTarget, Part::NpmPackages];
-const TESTING: &[Part] = &[Part::PythonPackages];
-const CHECKING: &[Part] = &[Part::CargoDeny];
+const BUILDING: [Part; 2] = [
+    Part {
+        what: "the Rust target wasm32-unknown-unknown, with rustup (about 15 s)",
+        is_installed: has_wasm_target,
+        install: add_wasm_target,
+    },
+    Part {
+        what: "the npm packages, Node 22 and wrangler among them, into node_modules (520 MB, about 45 s)",
+        is_installed: npm::is_installed,
+        install: npm::install,
+    },
+];
+const TESTING: [Part; 1] = [Part {
+    what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 20 s)",
+    is_installed: python::is_installed,
+    install: python::install,
+}];
 
 /// Installs what a build of the gate and a run of it need; says whether anything was missing.
 pub(crate) fn for_building(workspace: &Workspace) -> Result<bool, Failure> {
-    install_missing(workspace, &[BUILDING])
+    install_missing(workspace, BUILDING.iter())
 }
 
-/// Also what the tests of the examples need.
+/// Also what the tests and `cargo xtask ci` need.
 pub(crate) fn for_testing(workspace: &Workspace) -> Result<bool, Failure> {
-    install_missing(workspace, &[BUILDING, TESTING])
+    install_missing(workspace, BUILDING.iter().chain(&TESTING))
 }
 
-/// Also what `cargo xtask ci` checks with.
-pub(crate) fn for_checking(workspace: &Workspace) -> Result<bool, Failure> {
-    install_missing(workspace, &[BUILDING, TESTING, CHECKING])
-}
-
-fn install_missing(workspace: &Workspace, parts: &[&[Part]]) -> Result<bool, Failure> {
+/// Side by side, as each waits for a network of its own.
+fn install_missing<'a>(
+    workspace: &Workspace,
+    parts: impl Iterator<Item = &'a Part>,
+) -> Result<bool, Failure> {
     let mut missing = Vec::new();
-    for part in parts.concat() {
-        if !part.is_installed(workspace)? {
+    for part in parts {
+        if !(part.is_installed)(workspace)? {
             missing.push(part);
         }
     }
-    if missing.is_empty() {
-        return Ok(false);
-    }
-    let seconds: u32 = missing.iter().map(|part| part.about_seconds()).sum();
-    eprintln!(
-        "setup: some things are missing; to install them takes about {} min, once:",
-        seconds.div_ceil(60)
-    );
-    for part in &missing {
-        eprintln!("  - {}", part.description(workspace)?);
-    }
-    for part in missing {
-        eprintln!("setup: {}", part.description(workspace)?);
-        part.install(workspace)?;
-    }
-    eprintln!("setup: done");
-    Ok(true)
-}
-
-impl Part {
-    fn is_installed(self, workspace: &Workspace) -> Result<bool, Failure> {
-        match self {
-            Self::WasmTarget => has_wasm_target(workspace),
-            Self::NpmPackages => npm::is_installed(workspace),
-            Self::PythonPackages => python::is_installed(workspace),
-            Self::CargoDeny => built_tools::cargo_deny().is_installed(),
-        }
-    }
-
-    /// On two cores, with an ordinary network.
-    fn about_seconds(self) -> u32 {
-        match self {
-            Self::WasmTarget => 15,
-            Self::CargoDeny => 90,
-            Self::NpmPackages => 45,
-            Self::PythonPackages => 20,
-        }
-    }
-
-    fn description(self, workspace: &Workspace) -> Result<String, Failure> {
-        Ok(match self {
-            Self::WasmTarget => format!("the Rust target {WASM_TARGET}, with rustup"),
-            Self::NpmPackages => {
-                "the npm packages, Node 22 and wrangler among them, into node_modules (520 MB)".to_owned()
-            }
-            Self::PythonPackages => {
-                format!(
-                    "the Python packages of the examples and the tests, into {}",
-                    python::venv(workspace).display()
-                )
-            }
-            Self::CargoDeny => built_tools::cargo_deny().description()?,
-        })
-    }
-
-    fn install(self, workspace: &Workspace) -> Result<(), Failure> {
-        match self {
-            Self::WasmTarget => program::run(
-                workspace.command("rustup").args(["target", "add", WASM_TARGET]),
-                "the gate cannot be built without it: see what rustup said above, then try again",
-            ),
-            Self::NpmPackages => npm::install(workspace),
-            Self::PythonPackages => python::install(workspace),
-            Self::CargoDeny => built_tools::cargo_deny().install(workspace),
-        }
-    }
+    thread::scope(|scope| {
+        let install = |part: &'a Part| {
+            scope.spawn(|| timed(&format!("install {}", part.what), || (part.install)(workspace)))
+        };
+        let installs: Vec<_> = missing.iter().copied().map(install).collect();
+        // All are awaited, so that none goes on behind a failure of another.
+        let ended: Vec<_> = installs
+            .into_iter()
+            .map(|install| install.join().unwrap_or_else(|panic| Err(Failure::panicked(panic))))
+            .collect();
+        ended.into_iter().collect::<Result<Vec<()>, Failure>>()
+    })?;
+    Ok(!missing.is_empty())
 }
 
 fn has_wasm_target(workspace: &Workspace) -> Result<bool, Failure> {
@@ -120,4 +79,11 @@ fn has_wasm_target(workspace: &Workspace) -> Result<bool, Failure> {
         "update Rust with `rustup update`",
     )?;
     Ok(PathBuf::from(libraries.trim()).is_dir())
+}
+
+fn add_wasm_target(workspace: &Workspace) -> Result<(), Failure> {
+    program::run(
+        workspace.command("rustup").args(["target", "add", WASM_TARGET]),
+        "the gate cannot be built without it: see what rustup said above, then try again",
+    )
 }

@@ -65,6 +65,14 @@ impl Workspace {
         let rest = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths([npm_programs].into_iter().chain(env::split_paths(&rest))).unwrap_or(rest);
         let mut command = Command::new(program.into());
+        // Build scripts look at what cargo tells a program about its package. With that of xtask, cargo would compile their crates,
+        // and all that needs them, once for `cargo xtask` and again for `cargo run`.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+                command.env_remove(&name);
+            }
+        }
         command
             .current_dir(&self.root)
             .env("PATH", path)
@@ -93,13 +101,4 @@ impl Workspace {
                 Failure::new(format!("`Cargo.lock` has no `{package}`"), "restore it with `git checkout`")
             })
     }
-}
-
-/// Where built tools live, shared by all clones: `$XDG_CACHE_HOME/keygate/tools`, else `~/.cache/keygate/tools`.
-pub(crate) fn tools() -> Result<PathBuf, Failure> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("keygate/tools"))
-        .ok_or_else(|| Failure::new("there is no folder for built tools", "set HOME or XDG_CACHE_HOME"))
 }

@@ -1,19 +1,22 @@
 //! The client of the API: one place that knows the token, the waits and the form of an answer.
 
 use std::env;
+use std::error::Error as StdError;
+use std::io::{self, Read as _};
 use std::thread;
 use std::time::Duration;
 
+use reqwest::blocking::{Client, Response};
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect::Policy;
+use reqwest::{Method, Url};
+use rustls::crypto::ring;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use ureq::Agent;
-use ureq::http::{Method, Request, Response};
-use ureq::tls::RootCerts;
 use zeroize::Zeroizing;
 
-use crate::cloudflare::fault::{Permission, Said, refusal};
-use crate::fault::{Fault, Outcome};
-use crate::http::{self, Peer, Retries, is_passing, retry_after};
+use crate::cloudflare::refusal::{ApiError, Permission, refusal};
+use crate::error::{Error, Outcome};
 
 pub(crate) const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
 /// wrangler reads the same one.
@@ -24,26 +27,33 @@ const TIMEOUT_VARIABLE: &str = "KEYGATE_API_TIMEOUT";
 /// 100 MB, the most that one call may send, in two minutes is 7 Mbit/s.
 const TIMEOUT_SECS: u64 = 120;
 const TIMEOUT_MAX_SECS: u64 = 3600;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Above any honest answer: 1,000 names with 1 KB of metadata each are 2 MB, 100 records of 16 KB are 2 MB.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The waits before the second attempt and each further one.
+pub(super) const WAITS: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// Longer than this nobody waits at a terminal; Cloudflare's own limit counts over five minutes.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Cloudflare's API, with one token.
 // Absent on purpose: Debug; it holds the token.
 pub(crate) struct Api {
-    agent: Agent,
-    base: String,
-    authorization: Zeroizing<String>,
+    client: Client,
+    base: Url,
+    token: Zeroizing<String>,
 }
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'c> {
     pub(crate) method: &'static str,
-    /// Below the base URL, with its query.
-    pub(crate) path: &'c str,
+    /// The segments below the base URL.
+    pub(crate) path: &'c [&'c str],
+    pub(crate) query: &'c [(&'c str, &'c str)],
     /// JSON.
     pub(crate) body: Option<&'c [u8]>,
-    /// What the token needs for it.
+    /// The permission that the token needs for it.
     pub(crate) needs: Permission,
     /// What failed if it fails: `cannot …`.
     pub(crate) doing: &'c str,
@@ -55,7 +65,7 @@ pub(crate) struct Answer<T> {
     #[serde(default)]
     success: bool,
     #[serde(default)]
-    errors: Vec<Said>,
+    errors: Vec<ApiError>,
     pub(crate) result: Option<T>,
     #[serde(default)]
     pub(crate) result_info: Option<ResultInfo>,
@@ -69,6 +79,15 @@ pub(crate) struct ResultInfo {
     pub(crate) cursor: Option<String>,
 }
 
+/// An attempt that failed.
+struct Failed {
+    error: Error,
+    /// The same request may fare better in a moment.
+    is_passing: bool,
+    /// How long the answer asked to wait.
+    retry_after: Option<Duration>,
+}
+
 impl Api {
     /// The API as the environment describes it.
     ///
@@ -77,24 +96,20 @@ impl Api {
     pub(crate) fn from_environment() -> Outcome<Self> {
         let token = Zeroizing::new(env::var(TOKEN_VARIABLE).unwrap_or_default());
         if token.is_empty() {
-            return Err(Fault::usage(
+            return Err(Error::usage(
                 format!("there is no Cloudflare API token: {TOKEN_VARIABLE} is not set"),
                 "make one (dash.cloudflare.com/profile/api-tokens) with the permission Account · Workers KV Storage: Edit, and set the variable to it; what `wrangler login` keeps is not read",
             ));
         }
         if !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Fault::usage(
+            return Err(Error::usage(
                 format!("{TOKEN_VARIABLE} holds a blank or another character that no token has"),
                 "use the token as it was shown, without quotes, blanks or `Bearer`",
             ));
         }
         let base = env::var(BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
-        let base = base.unwrap_or_else(|| BASE_URL.to_owned());
-        Ok(Self {
-            agent: http::agent(RootCerts::PlatformVerifier, timeout()?),
-            base: base_url(&base)?,
-            authorization: Zeroizing::new(format!("Bearer {}", token.as_str())),
-        })
+        let base = base_url(base.as_deref().unwrap_or(BASE_URL))?;
+        Ok(Self { client: client(timeout()?)?, base, token })
     }
 
     /// Asks, as often as it makes sense, and returns the answer of a success.
@@ -103,54 +118,134 @@ impl Api {
     ///
     /// # Errors
     /// Cloudflare refused, could not be reached, or answered something else than its API does.
-    pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Outcome<Answer<T>> {
-        let mut retries = Retries::default();
+    pub(crate) fn ask<T: DeserializeOwned>(&self, call: &Call<'_>) -> Outcome<Answer<T>> {
+        let mut waits = WAITS.into_iter();
         // What an attempt may have done is not undone by a later one that is refused.
         let mut may_be_done = false;
         loop {
-            let (fault, after, may_pass) = match self.attempt(call) {
-                Ok((status, after, body)) => match answer(status, &body, call) {
-                    Ok(answer) => return Ok(answer),
-                    Err(fault) if status >= 500 => (fault.unanswered(), after, true),
-                    Err(fault) => (fault, after, status == 429),
-                },
-                Err(e) if is_passing(&e) => (self.unreachable(call.doing, &e).unanswered(), None, true),
-                Err(e) => (self.unreachable(call.doing, &e), None, false),
+            let Failed { error, is_passing, retry_after } = match self.attempt(call) {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
             };
-            may_be_done |= fault.is_unanswered();
-            match if may_pass { retries.next_wait(after) } else { None } {
+            may_be_done |= error.is_unanswered();
+            // An earlier attempt than the answer asked for is against the rules.
+            let wait =
+                waits.next().map(|wait| retry_after.unwrap_or(wait)).filter(|wait| *wait <= LONGEST_WAIT);
+            match wait.filter(|_| is_passing) {
                 Some(wait) => thread::sleep(wait),
-                None if may_be_done => return Err(fault.unanswered()),
-                None => return Err(fault),
+                None if may_be_done => return Err(error.unanswered()),
+                None => return Err(error),
             }
         }
     }
 
-    fn attempt(&self, call: Call<'_>) -> Result<(u16, Option<Duration>, Vec<u8>), ureq::Error> {
-        let Call { method, path, body, .. } = call;
-        let request = Request::builder()
-            .method(Method::from_bytes(method.as_bytes()).unwrap_or_default())
-            .uri(format!("{}{path}", self.base))
-            .header("Authorization", self.authorization.as_str())
-            .header("Content-Type", "application/json")
-            .body(body.unwrap_or_default());
-        let mut response = self.agent.run(request?)?;
-        let after = retry_after(header(&response, "retry-after"));
-        let body = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec()?;
-        Ok((response.status().as_u16(), after, body))
+    fn attempt<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failed> {
+        let response = self.send(call).map_err(|e| self.unreachable(call, &e))?;
+        let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+        let mut body = Vec::new();
+        response.take(ANSWER_MAX_BYTES).read_to_end(&mut body).map_err(|e| self.unreachable(call, &e))?;
+        answer(status, &body, call).map_err(|error| Failed {
+            error: if status >= 500 { error.unanswered() } else { error },
+            is_passing: status >= 500 || status == 429,
+            retry_after,
+        })
     }
 
-    fn unreachable(&self, doing: &str, error: &ureq::Error) -> Fault {
-        http::unreachable(
-            doing,
-            Peer { base: &self.base, named_by: BASE_URL_VARIABLE, own_trust: None },
-            error,
-        )
+    fn send(&self, call: &Call<'_>) -> Result<Response, reqwest::Error> {
+        let mut url = self.base.clone();
+        // INVARIANT: an http URL can be a base.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(call.path);
+        }
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(call.query);
+        }
+        let method = Method::from_bytes(call.method.as_bytes()).unwrap_or_default();
+        let request = self.client.request(method, url).bearer_auth(self.token.as_str());
+        let request = request.header("Content-Type", "application/json");
+        request.body(call.body.unwrap_or_default().to_owned()).send()
+    }
+
+    /// What a request without an answer amounts to.
+    fn unreachable(&self, call: &Call<'_>, error: &Cause) -> Failed {
+        let is_untrusted = causes(error).any(is_tls);
+        let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
+        let (problem, remedy) = if causes(error).any(is_timeout) {
+            (
+                "did not answer in time",
+                "check the network, then run the command again; a change that was sent may have been made",
+            )
+        } else if is_untrusted {
+            (
+                "does not prove who it is",
+                "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there",
+            )
+        } else if last.contains("failed to lookup address") {
+            (
+                "has no address that this machine can find",
+                "check CLOUDFLARE_API_BASE_URL, the network and its name service",
+            )
+        } else if causes(error).any(<Cause>::is::<io::Error>) {
+            ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again")
+        } else {
+            ("did not answer as HTTP wants it", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY")
+        };
+        let failed = Error::failed(format!("{}: {} {problem} ({last})", call.doing, self.base), remedy);
+        Failed {
+            error: if is_untrusted { failed } else { failed.unanswered() },
+            is_passing: !is_untrusted,
+            retry_after: None,
+        }
     }
 }
 
-fn header<'r>(response: &'r Response<ureq::Body>, name: &str) -> Option<&'r str> {
-    response.headers().get(name)?.to_str().ok()
+fn client(timeout: Duration) -> Outcome<Client> {
+    // Another part of the program may have chosen it before.
+    let _ = ring::default_provider().install_default();
+    // Trusts what the operator's machine trusts, so that a company's own proxy works as it does for wrangler.
+    Client::builder()
+        // What is asked with a token is not asked of somebody else.
+        .redirect(Policy::none())
+        .user_agent(concat!("keygate/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .timeout(timeout)
+        .build()
+        .map_err(|e| {
+            Error::failed(
+                format!("cannot prepare a connection to Cloudflare: {e}"),
+                "check this machine's trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE)",
+            )
+        })
+}
+
+type Cause = dyn StdError + 'static;
+
+/// The error and what lies behind it.
+fn causes(error: &Cause) -> impl Iterator<Item = &Cause> {
+    std::iter::successors(Some(error), |error| behind(*error))
+}
+
+fn behind(error: &Cause) -> Option<&Cause> {
+    // The `source` of an I/O error passes over what it wraps.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+fn is_tls(error: &Cause) -> bool {
+    error.is::<rustls::Error>()
+}
+
+fn is_timeout(error: &Cause) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// The seconds of a `Retry-After`. Cloudflare does not send its other form, a date.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// How long one attempt may take.
@@ -159,7 +254,7 @@ fn timeout() -> Outcome<Duration> {
     let seconds = if text.is_empty() { Some(TIMEOUT_SECS) } else { text.parse().ok() };
     seconds.filter(|seconds| (1..=TIMEOUT_MAX_SECS).contains(seconds)).map(Duration::from_secs).ok_or_else(
         || {
-            Fault::usage(
+            Error::usage(
                 format!("{TIMEOUT_VARIABLE} is not a number of seconds from 1 to {TIMEOUT_MAX_SECS}"),
                 format!("unset it; an attempt may then take {TIMEOUT_SECS} seconds"),
             )
@@ -168,35 +263,34 @@ fn timeout() -> Outcome<Duration> {
 }
 
 /// A token is not sent in the clear, but to this machine.
-fn base_url(text: &str) -> Outcome<String> {
-    if http::may_carry_secrets(text) {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(Fault::usage(
-        format!("{BASE_URL_VARIABLE} is not the address of an API that a token may be sent to"),
-        format!(
-            "unset it, or give an https:// URL without user, query and fragment (http:// to this machine alone); the default is {BASE_URL}"
-        ),
-    ))
+fn base_url(text: &str) -> Outcome<Url> {
+    Url::parse(text).ok().filter(|_| keygate_delivery::may_carry_secrets(text)).ok_or_else(|| {
+        Error::usage(
+            format!("{BASE_URL_VARIABLE} is not the address of an API that a token may be sent to"),
+            format!(
+                "unset it, or give an https:// URL without user, query and fragment (http:// to this machine alone); the default is {BASE_URL}"
+            ),
+        )
+    })
 }
 
-/// The answer of a success, or the fault that another one amounts to.
-fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: Call<'_>) -> Outcome<Answer<T>> {
+/// The answer of a success, or the error that another one amounts to.
+fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: &Call<'_>) -> Outcome<Answer<T>> {
     #[derive(Deserialize)]
     struct Refused {
         #[serde(default)]
-        errors: Vec<Said>,
+        errors: Vec<ApiError>,
     }
     if !(200..300).contains(&status) {
-        // A proxy's page has no list of errors; the status says enough.
-        let said =
+        // A proxy's page has no errors in JSON; the status says enough.
+        let errors =
             serde_json::from_slice(body).map_or_else(|_| Vec::new(), |refused: Refused| refused.errors);
-        return Err(refusal(status, &said, call.needs, call.doing));
+        return Err(refusal(status, &errors, call.needs, call.doing));
     }
     match serde_json::from_slice::<Answer<T>>(body) {
         Ok(answer) if answer.success => Ok(answer),
         Ok(answer) => Err(refusal(status, &answer.errors, call.needs, call.doing)),
-        Err(e) => Err(Fault::failed(
+        Err(e) => Err(Error::failed(
             // Where, not what: an answer may hold values.
             format!(
                 "{}: the answer is not one of Cloudflare's API (line {}, column {})",
@@ -217,13 +311,13 @@ mod tests {
 
     #[test]
     fn a_token_goes_to_https_or_to_this_machine() {
-        for (good, base) in [
-            ("https://api.example.com/v4/", "https://api.example.com/v4"),
-            ("http://127.0.0.1:8080/client/v4", "http://127.0.0.1:8080/client/v4"),
-            ("http://[::1]:80", "http://[::1]:80"),
-            ("http://localhost", "http://localhost"),
+        for good in [
+            "https://api.example.com/v4/",
+            "http://127.0.0.1:8080/client/v4",
+            "http://[::1]:80",
+            "http://localhost",
         ] {
-            assert_eq!(base_url(good).unwrap(), base);
+            assert!(base_url(good).is_ok(), "{good}");
         }
         for bad in [
             "",

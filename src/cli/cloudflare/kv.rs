@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cloudflare::api::{Api, Call};
-use crate::cloudflare::fault::Permission;
+use crate::cloudflare::api::{Api, Call, WAITS};
+use crate::cloudflare::refusal::Permission;
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
-use crate::http::Retries;
-use crate::percent::encoded;
+use crate::error::{Error, Outcome};
 use crate::store::{Listed, Store, Stored};
 
 /// Names that one bulk read may ask for.
@@ -18,14 +16,14 @@ const READ_MAX: usize = 100;
 /// Pairs that one bulk write may hold.
 pub(crate) const WRITE_MAX: usize = 10_000;
 /// One bulk write may have 100 MB; escaping and commas are within the rest.
-pub(crate) const WRITE_MAX_BYTES: usize = 90_000_000;
+const WRITE_MAX_BYTES: usize = 90_000_000;
 
 /// The namespace of one deployed gate.
 // Absent on purpose: Debug; the API holds the token.
 pub(crate) struct RemoteKv {
     api: Api,
-    /// `/accounts/…/storage/kv/namespaces/…`
-    path: String,
+    account: String,
+    namespace: String,
     place: String,
 }
 
@@ -34,12 +32,19 @@ impl RemoteKv {
         let place = "the deployed KV namespace";
         Self {
             api,
-            path: format!("/accounts/{account}/storage/kv/namespaces/{namespace}"),
+            account: account.to_owned(),
+            namespace: namespace.to_owned(),
             place: match environment {
                 Some(name) => format!("{place} (environment {name})"),
                 None => place.to_owned(),
             },
         }
+    }
+
+    /// The segments of a path below the namespace.
+    fn path<'p>(&'p self, below: &[&'p str]) -> Vec<&'p str> {
+        let namespace = ["accounts", &self.account, "storage", "kv", "namespaces", &self.namespace];
+        [&namespace[..], below].concat()
     }
 
     fn read(&self, names: &[String]) -> Outcome<BTreeMap<String, Option<Found>>> {
@@ -54,9 +59,10 @@ impl RemoteKv {
             #[serde(default)]
             values: BTreeMap<String, Option<Found>>,
         }
-        let answer = self.api.ask::<Values>(Call {
+        let answer = self.api.ask::<Values>(&Call {
             method: "POST",
-            path: &format!("{}/bulk/get", self.path),
+            path: &self.path(&["bulk", "get"]),
+            query: &[],
             body: Some(&json(&Question { keys: names, with_metadata: true })?),
             needs: Permission::KvRead,
             doing: &format!("cannot read {}", self.place),
@@ -65,8 +71,8 @@ impl RemoteKv {
     }
 
     /// A success without what was asked for is not the same as that there is nothing.
-    fn says_nothing(&self, doing: &str) -> Fault {
-        Fault::failed(
+    fn says_nothing(&self, doing: &str) -> Error {
+        Error::failed(
             format!(
                 "cannot {doing} {}: the answer is not one of Cloudflare's API (it has no result)",
                 self.place
@@ -82,12 +88,13 @@ impl RemoteKv {
             #[serde(default)]
             unsuccessful_keys: Vec<String>,
         }
-        let mut retries = Retries::default();
+        let mut waits = WAITS.into_iter();
         let mut body = json(&entries)?;
         loop {
-            let answer = self.api.ask::<Written>(Call {
+            let answer = self.api.ask::<Written>(&Call {
                 method: "PUT",
-                path: &format!("{}/bulk", self.path),
+                path: &self.path(&["bulk"]),
+                query: &[],
                 body: Some(&body),
                 needs: Permission::KvWrite,
                 doing: &format!("cannot write to {}", self.place),
@@ -96,8 +103,8 @@ impl RemoteKv {
             if failed.is_empty() {
                 return Ok(());
             }
-            let Some(wait) = retries.next_wait(None) else {
-                return Err(Fault::failed(
+            let Some(wait) = waits.next() else {
+                return Err(Error::failed(
                     format!(
                         "{} of {} entries were not written to {}",
                         failed.len(),
@@ -114,7 +121,7 @@ impl RemoteKv {
     }
 }
 
-/// A value with its metadata, or bare where there is none of ours to be had.
+/// A value with its metadata; either may be null.
 #[derive(Deserialize)]
 struct Found {
     value: Option<String>,
@@ -128,9 +135,8 @@ impl Store for RemoteKv {
         for names in names.chunks(READ_MAX) {
             let mut found = self.read(names)?;
             all.extend(names.iter().map(|name| {
-                let found = found.remove(name)??;
-                let metadata = serde_json::from_value(found.metadata).ok();
-                Some(Stored { value: found.value?, metadata })
+                let Found { value, metadata } = found.remove(name)??;
+                Some(Stored { value: value?, metadata: serde_json::from_value(metadata).ok() })
             }));
         }
         Ok(all)
@@ -144,31 +150,20 @@ impl Store for RemoteKv {
     }
 
     fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()> {
-        #[derive(Deserialize)]
-        struct Row {
-            name: String,
-            #[serde(default)]
-            metadata: Value,
-        }
         let mut cursor = String::new();
         let mut cursors = HashSet::new();
         loop {
-            let from = if cursor.is_empty() {
-                String::new()
-            } else {
-                format!("&cursor={}", encoded(&cursor).as_str())
-            };
-            let answer = self.api.ask::<Vec<Row>>(Call {
+            let first = [("limit", "1000"), ("prefix", prefix)];
+            let further = [("limit", "1000"), ("prefix", prefix), ("cursor", cursor.as_str())];
+            let answer = self.api.ask::<Vec<Listed>>(&Call {
                 method: "GET",
-                path: &format!("{}/keys?limit=1000&prefix={}{from}", self.path, encoded(prefix).as_str()),
+                path: &self.path(&["keys"]),
+                query: if cursor.is_empty() { &first } else { &further },
                 body: None,
                 needs: Permission::KvRead,
                 doing: &format!("cannot list {}", self.place),
             })?;
-            let listed =
-                |row: Row| Listed { name: row.name, metadata: serde_json::from_value(row.metadata).ok() };
-            let rows = answer.result.ok_or_else(|| self.says_nothing("list"))?;
-            page(rows.into_iter().map(listed).collect())?;
+            page(answer.result.ok_or_else(|| self.says_nothing("list"))?)?;
             // By the cursor alone: a page may be empty and not the last.
             let next = answer.result_info.and_then(|info| info.cursor).unwrap_or_default();
             if next.is_empty() {
@@ -176,7 +171,7 @@ impl Store for RemoteKv {
             }
             // One that comes again leads round for ever.
             if !cursors.insert(next.clone()) {
-                return Err(Fault::failed(
+                return Err(Error::failed(
                     format!("cannot list {}: the listing does not go on", self.place),
                     "run the command again",
                 ));
@@ -213,7 +208,7 @@ pub(crate) fn bulks(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
 
 fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
     serde_json::to_vec(value)
-        .map_err(|e| Fault::failed(format!("cannot write JSON: {e}"), "report this; it should not happen"))
+        .map_err(|e| Error::failed(format!("cannot write JSON: {e}"), "report this; it should not happen"))
 }
 
 #[cfg(test)]

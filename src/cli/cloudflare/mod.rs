@@ -1,16 +1,16 @@
 //! Cloudflare's REST API: who asks, of which account, and what the answers mean.
 
 mod api;
-mod fault;
 mod kv;
+mod refusal;
 
 pub(crate) use api::{Api, Call, TOKEN_VARIABLE};
-pub(crate) use fault::Permission;
-pub(crate) use kv::{RemoteKv, WRITE_MAX, WRITE_MAX_BYTES};
+pub(crate) use kv::{RemoteKv, WRITE_MAX, bulks};
+pub(crate) use refusal::Permission;
 
 use std::env;
 
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
 const ACCOUNT_VARIABLE: &str = "CLOUDFLARE_ACCOUNT_ID";
@@ -30,7 +30,7 @@ pub(crate) fn account(flag: Option<&str>, config: &WranglerToml) -> Outcome<Stri
     ];
     let named = places.into_iter().find_map(|(id, place)| Some((id.filter(|id| !id.is_empty())?, place)));
     let Some((id, place)) = named else {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             format!("the Cloudflare account is not named in {}", config.name()),
             format!(
                 "set `account_id` there, or {ACCOUNT_VARIABLE}, or give `--account ID`; the dashboard shows the id in its address, after dash.cloudflare.com/"
@@ -55,7 +55,7 @@ pub(crate) fn namespace(flag: Option<&str>, config: &WranglerToml) -> Outcome<St
     match namespace.get("id").and_then(|id| id.as_str()) {
         // What this repository's wrangler.toml holds until a namespace is made.
         Some(id) if !id.is_empty() && !id.bytes().all(|b| b == b'0') => identifier(id, &place),
-        _ => Err(Fault::failed(
+        _ => Err(Error::failed(
             format!("{place} binds `{KEYS_BINDING}` to no namespace yet"),
             "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there",
         )),
@@ -69,7 +69,7 @@ fn identifier(text: &str, place: &str) -> Outcome<String> {
         return Ok(text.to_owned());
     }
     // The text is not repeated: somebody may have put a token there.
-    Err(Fault::usage(
+    Err(Error::usage(
         format!("{place} is not an id of Cloudflare's: {LENGTH} hexadecimal digits"),
         "copy the id from the dashboard, or from `wrangler whoami` and `wrangler kv namespace list`",
     ))

@@ -1,25 +1,72 @@
 //! `keygate revoke`, `disable`, `enable` and `update`: read a record, change it, write it over the old one.
 
+use clap::{ArgGroup, Args, ValueEnum};
 use keygate_core::record::{Bounded, Meta, Record, State};
 use serde::Serialize;
 
-use crate::args::{ChangeArgs, Clearable, FieldArgs, GuardArgs, StoreArgs, UpdateArgs};
+use crate::args::{KeyArgs, StoreArgs, WriteArgs};
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
-use crate::fields;
+use crate::error::{Error, Outcome};
+use crate::fields::FieldArgs;
+use crate::key_status::KeyStatus;
 use crate::revision;
 use crate::staleness::Staleness;
-use crate::standing::Standing;
 use crate::static_keys::StaticKeys;
 use crate::store;
 use crate::time::utc_or_never;
 
-/// The result, as `--json` prints it.
+#[derive(Args, Debug)]
+pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Change nothing unless the entry is at this revision still, as `keygate show` printed it
+    #[arg(long, value_name = "N", requires = "remote")]
+    if_rev: Option<u64>,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Change what a key may do, how long, or what it is called
+#[derive(Args, Debug)]
+#[command(
+    group = ArgGroup::new("changes").args(["name", "scopes", "ips", "expires", "plan", "meta", "clear"]).multiple(true).required(true),
+    override_usage = "keygate update [OPTIONS] <ID>",
+    after_help = "At least one change is needed. A list that is given replaces the whole list; notes that are not named stay.\n\nTwo operators: the entry is read right before it is written, and --if-rev refuses when somebody wrote it since you looked. KV has no compare-and-set: of two writes within the same moment, or within the minute or more in which KV shows an earlier entry elsewhere, the later one wins. KEYGATE_OPERATOR, where set, is stored as who wrote the entry.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
+)]
+pub(crate) struct UpdateArgs {
+    #[command(flatten)]
+    fields: FieldArgs,
+    /// A field to empty first; may be repeated
+    #[arg(long, value_enum, value_name = "FIELD")]
+    clear: Vec<Clearable>,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// Fields that `update --clear` empties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Clearable {
+    /// No permission at all
+    Scopes,
+    /// From anywhere
+    Ips,
+    /// No plan
+    Plan,
+    /// No notes
+    Meta,
+    /// Valid from its issue on
+    NotBefore,
+}
+
+/// A key that was changed.
 #[derive(Serialize)]
-struct Changed<'c> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Changed<'c> {
     id: &'c str,
-    state: Standing,
+    state: KeyStatus,
     not_after: Option<u64>,
     staleness_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,52 +99,40 @@ pub(crate) fn enable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     })
 }
 
+/// Updates a key's fields.
+pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
+    change(context, &args.change, |mut record| {
+        if record.state == State::Revoked {
+            return Err(final_state(&record));
+        }
+        for field in &args.clear {
+            match field {
+                Clearable::Scopes => record.scopes = Bounded::default(),
+                Clearable::Ips => record.ips = None,
+                Clearable::Plan => record.plan = None,
+                Clearable::Meta => record.meta = Meta::default(),
+                Clearable::NotBefore => record.not_before = None,
+            }
+        }
+        args.fields.set(&mut record, context.now)?;
+        Ok(record)
+    })
+}
+
 fn in_state(mut record: Record, state: State) -> Record {
     record.state = state;
     record
 }
 
-fn already(record: &Record) -> Fault {
-    Fault::failed(
+fn already(record: &Record) -> Error {
+    Error::failed(
         format!("key {} is {} already", record.id, record.state.as_str()),
         format!("see `keygate show {}`", record.id),
     )
 }
 
-fn final_state(record: &Record) -> Fault {
-    Fault::failed(format!("key {} is revoked, which is for good", record.id), "issue a new key")
-}
-
-/// Updates a key's fields.
-pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
-    if args.fields == FieldArgs::default() && args.clear.is_empty() {
-        return Err(Fault::usage(
-            "there is nothing to change",
-            "give at least one of --name, --scope, --ip, --expires, --plan, --meta, --clear",
-        ));
-    }
-    let UpdateArgs { id, store, write, guard, .. } = args;
-    apply(context, id, store, guard, write.dry_run, |old| {
-        if old.state == State::Revoked {
-            return Err(final_state(&old));
-        }
-        updated(context, args, old)
-    })
-}
-
-fn updated(context: &Context, args: &UpdateArgs, old: Record) -> Outcome<Record> {
-    let mut new = old;
-    for field in &args.clear {
-        match field {
-            Clearable::Scopes => new.scopes = Bounded::default(),
-            Clearable::Ips => new.ips = None,
-            Clearable::Plan => new.plan = None,
-            Clearable::Meta => new.meta = Meta::default(),
-            Clearable::NotBefore => new.not_before = None,
-        }
-    }
-    fields::set(&mut new, &args.fields, context.now)?;
-    Ok(new)
+fn final_state(record: &Record) -> Error {
+    Error::failed(format!("key {} is revoked, which is for good", record.id), "issue a new key")
 }
 
 fn change(
@@ -105,34 +140,23 @@ fn change(
     args: &ChangeArgs,
     changed: impl FnOnce(Record) -> Outcome<Record>,
 ) -> Outcome<()> {
-    apply(context, &args.id, &args.store, &args.guard, args.write.dry_run, changed)
-}
-
-fn apply(
-    context: &Context,
-    id: &str,
-    store: &StoreArgs,
-    guard: &GuardArgs,
-    dry_run: bool,
-    changed: impl FnOnce(Record) -> Outcome<Record>,
-) -> Outcome<()> {
-    let id = fields::id(id)?;
+    let (id, dry_run) = (args.key.id, args.write.dry_run);
     let config = context.config()?;
-    let staleness = Staleness::of(&config, store.remote);
-    let static_keys = StaticKeys::of(&config, store.remote, context.now);
-    let store = context::store(&config, store)?;
+    let staleness = Staleness::of(&config, args.store.remote);
+    let static_keys = StaticKeys::of(&config, args.store.remote, context.now);
+    let store = context::store(&config, &args.store)?;
     // Read and written with nothing in between, so a second look before the write would see no more than this one.
-    let (old, seen) = store::record(&*store, id).map_err(|fault| static_keys.explain(id, fault))?;
-    revision::expected(&*store, &id.kv_name(), &seen, guard.if_rev)?;
+    let (old, seen) = store::record(&*store, id).map_err(|error| static_keys.explain(id, error))?;
+    revision::expected(&*store, &id.kv_name(), &seen, args.if_rev)?;
     let record = changed(old)?;
     let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
     let entries = [Entry::of(&record, revision)?];
     context::write(&*store, &entries, dry_run)?;
 
-    let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
+    let status = KeyStatus::of_record(&record, context.now);
     let result = Changed {
         id: id.as_str(),
-        state: standing,
+        state: status,
         not_after: record.not_after.map(Into::into),
         staleness_seconds: staleness.worst_secs(),
         entries: dry_run.then_some(&entries),
@@ -146,12 +170,12 @@ fn apply(
         "{} {id} of {}: {}, expires {}, in {}",
         if dry_run { "would write" } else { "wrote" },
         record.subject,
-        standing.as_str(),
+        status.as_str(),
         utc_or_never(record.not_after),
         store.place(),
     ));
     // A key that goes on is not said to end.
-    if static_keys.overrides(&record) || !matches!(standing, Standing::Active | Standing::Pending) {
+    if static_keys.overrides(&record) || !matches!(status, KeyStatus::Active | KeyStatus::Pending) {
         static_keys.warn(context.out, &[&record]);
     }
     if dry_run {
@@ -159,7 +183,7 @@ fn apply(
         return Ok(());
     }
     context.out.note(format_args!("staleness: {}", staleness.sentence()));
-    if staleness.is_remote() && matches!(standing, Standing::Revoked | Standing::Disabled) {
+    if staleness.is_remote() && matches!(status, KeyStatus::Revoked | KeyStatus::Disabled) {
         context.out.note(format_args!(
             "to refuse it within seconds: add {id} to the secret DENIED_IDS (`wrangler secret put DENIED_IDS`)"
         ));

@@ -2,45 +2,44 @@
 
 use std::process::ExitCode;
 
-use keygate_core::key::{KV_NAME_PREFIX, KeyId};
-use keygate_core::record::Record;
+use clap::Args;
 
-use crate::args::ExportArgs;
+use crate::args::StoreArgs;
 use crate::context::{self, Context};
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::output::printable;
-use crate::progress::Progress;
-use crate::store::Listed;
+use crate::store;
+
+/// Write all records to standard output, one JSON object a line
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Holds digests, never keys. `keygate import --format jsonl` makes the same records of it.\n\nExample:\n  keygate export --remote > records.jsonl"
+)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 /// Exports all records.
 pub(crate) fn run(context: &Context, args: &ExportArgs) -> Outcome<ExitCode> {
     let store = context::store(&context.config()?, &args.store)?;
-    let progress = Progress::counting("exported", None);
     let mut lines = context.out.lines();
     let (mut written, mut bad, mut gone) = (0_usize, 0_usize, 0_usize);
-    store.list(KV_NAME_PREFIX, &mut |page: Vec<Listed>| {
-        let names: Vec<String> = page.into_iter().map(|listed| listed.name).collect();
-        for (name, entry) in names.iter().zip(store.entries(&names)?) {
-            let Some(entry) = entry else {
-                gone += 1;
-                continue;
-            };
-            match record(name, &entry.value) {
-                Ok(record) => {
-                    lines.add(&record)?;
-                    written += 1;
-                }
-                Err(problem) => {
-                    progress.aside(|| context.out.note(printable(&format!("{name}: {problem}"))));
-                    bad += 1;
-                }
+    store::each_entry(&*store, "exported", &mut |progress, listed, stored| {
+        match stored.map(|stored| listed.record(&stored.value)) {
+            None => gone += 1,
+            Some(Ok(record)) => {
+                lines.add(&record)?;
+                written += 1;
+            }
+            Some(Err(problem)) => {
+                progress.aside(|| context.out.note(printable(&format!("{}: {problem}", listed.name))));
+                bad += 1;
             }
         }
-        progress.add(names.len());
         Ok(())
     })?;
     lines.finish()?;
-    progress.finish();
     context.out.note(format_args!("{written} records from {}, {bad} that are none", store.place()));
     if gone > 0 {
         // An export may be all that is left one day: what it lacks is not passed over.
@@ -49,10 +48,4 @@ pub(crate) fn run(context: &Context, args: &ExportArgs) -> Outcome<ExitCode> {
         ));
     }
     Ok(ExitCode::from(u8::from(bad + gone > 0)))
-}
-
-fn record(name: &str, value: &str) -> Result<Record, String> {
-    let id = name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name);
-    let id = id.parse::<KeyId>().map_err(|e| e.to_string())?;
-    Record::parse_entry(id, value).map_err(|fault| format!("is not a valid record: {fault}"))
 }

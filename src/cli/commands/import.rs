@@ -3,25 +3,77 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use serde::Serialize;
 
-use crate::args::ImportArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::bulk_files::BulkFiles;
 use crate::cloudflare::WRITE_MAX;
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::import::{self, Candidate, Draft, Rules};
-use crate::imported;
 use crate::output::{Lines, printable};
 use crate::progress::Progress;
 use crate::revision;
 use crate::secrets;
 use crate::store::{Store, Stored};
+use crate::time::When;
+
+/// Take in many keys of another system, or the records of an export
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A plaintext key is digested and never stored. A key that is there already is left as it is: a second import changes nothing. Lines that cannot be taken are named by number, and the exit code is then 1; all others are taken.\n\nFormats:\n  keys    one key a line; a blank and its subject may follow\n  sha256  one SHA-256 a line, in hex or base64; a blank and its subject may follow\n  csv     a heading of field names: key or sha256, subject, name, scopes, ips, plan, state, created, not_before, not_after, meta.<name>; lists separated by blanks\n  jsonl   one object a line: those fields, or a record as `keygate export` writes it\n  kong    Kong's declarative file: consumers, keyauth_credentials; ACL groups become scopes\n  apisix  APISIX's declarative file, or ADC's: the key-auth of consumers and credentials\n\nExamples:\n  keygate import --format kong --dry-run kong.yaml\n  keygate import --format keys --subject acme --remote < keys.txt\n  keygate import --format jsonl --bulk-dir bulk export.jsonl"
+)]
+pub(crate) struct ImportArgs {
+    /// The file to read; without one standard input is read
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What the file holds
+    #[arg(long, value_enum)]
+    format: ImportFormat,
+    /// Who holds the keys for which the file names nobody
+    #[arg(long)]
+    subject: Option<String>,
+    /// A permission of the keys for which the file says none; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Which limits hold for the keys for which the file says none
+    #[arg(long)]
+    plan: Option<String>,
+    /// When the keys expire for which the file says nothing: 90d, 2027-01-31, an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<When>,
+    /// Take keys that are too easy to guess: who reads the KV namespace can then find them by trial
+    #[arg(long)]
+    allow_weak: bool,
+    /// Write files for `wrangler kv bulk put` into this folder, and nothing to the store; it is not asked either
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "remote", "persist_to"])]
+    bulk_dir: Option<PathBuf>,
+    /// Write nothing; print what would become of each key
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// What an imported file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    Keys,
+    Sha256,
+    Csv,
+    Jsonl,
+    Kong,
+    Apisix,
+}
 
 /// Imports keys.
 pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
@@ -48,11 +100,12 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         waiting: Vec::new(),
         seen: HashMap::new(),
         counts: Counts::default(),
+        imported: 0,
     };
     let mut digests = 0;
     import::read(args.format, source(args)?, &mut |line, read| {
         import.progress.add(1);
-        if rules.pepper.is_none() && matches!(read, Ok(Draft::Foreign(_))) {
+        if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
             // Only now: a source of records alone needs none. Bulk files may be for a deployed gate, so the local gate's pepper is
             // not taken for them without being named.
             let remote = args.store.remote || args.bulk_dir.is_some();
@@ -61,20 +114,21 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => import.take(line, candidate),
-            Err(problem) => import.report(&Row::bad(line, problem)),
+            Err(problem) => import.report(&ImportedKey::bad(line, problem)),
         }
     })?;
-    let (counts, place) = import.finish()?;
-    announce(context, &counts, &place, args.dry_run);
+    let (counts, imported, place) = import.finish()?;
+    let count = |fate| counts.get(&fate).copied().unwrap_or_default();
+    announce(context, count, &place, args.dry_run);
     if digests > 0 {
         context.out.note(format_args!(
             "of {digests} keys the source has digests alone: whether they are easy to guess cannot be told"
         ));
     }
-    if counts.imported > 0 {
-        imported::warn_unless_read(context, &config);
+    if imported > 0 {
+        crate::imported::warn_unless_read(context, &config);
     }
-    Ok(ExitCode::from(u8::from(counts.bad + counts.different > 0)))
+    Ok(ExitCode::from(u8::from(count(Fate::Bad) + count(Fate::Different) > 0)))
 }
 
 fn source(args: &ImportArgs) -> Outcome<Box<dyn BufRead>> {
@@ -82,7 +136,7 @@ fn source(args: &ImportArgs) -> Outcome<Box<dyn BufRead>> {
         None => Ok(Box::new(io::stdin().lock())),
         Some(path) => match File::open(path) {
             Ok(file) => Ok(Box::new(BufReader::new(file))),
-            Err(e) => Err(Fault::failed(
+            Err(e) => Err(Error::failed(
                 format!("cannot read {}: {e}", path.display()),
                 "name a readable file, or send the keys to standard input",
             )),
@@ -113,8 +167,9 @@ impl Target {
 }
 
 /// What becomes of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Fate {
     /// Its record is written.
     New,
@@ -128,17 +183,19 @@ enum Fate {
     Bad,
 }
 
-/// One key of the source, as `--json` and `--dry-run` print it.
+/// One key of the source, and what becomes of it.
 #[derive(Serialize)]
-struct Row {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ImportedKey {
     line: u64,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     id: Option<KeyId>,
     subject: Option<String>,
     fate: Fate,
     problem: Option<String>,
 }
 
-impl Row {
+impl ImportedKey {
     fn bad(line: u64, problem: String) -> Self {
         Self { line, id: None, subject: None, fate: Fate::Bad, problem: Some(problem) }
     }
@@ -149,16 +206,20 @@ impl Row {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    new: usize,
-    renewed: usize,
-    same: usize,
-    different: usize,
-    bad: usize,
-    /// Of the new ones, those that another system issued.
-    imported: usize,
+impl Fate {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Renewed => "renewed",
+            Self::Same => "same",
+            Self::Different => "different",
+            Self::Bad => "bad",
+        }
+    }
 }
+
+/// How many keys have each fate.
+type Counts = HashMap<Fate, usize>;
 
 /// An import on its way.
 struct Import<'c> {
@@ -171,14 +232,16 @@ struct Import<'c> {
     /// The line on which each key was first seen.
     seen: HashMap<KeyId, u64>,
     counts: Counts,
+    /// How many of the new keys another system issued.
+    imported: usize,
 }
 
 impl Import<'_> {
     fn take(&mut self, line: u64, candidate: Candidate) -> Outcome<()> {
         if let Some(first) = self.seen.get(&candidate.record.id) {
             let problem = format!("is the same key as line {first}");
-            let row = Row::of(line, &candidate.record, Fate::Bad);
-            return self.report(&Row { problem: Some(problem), ..row });
+            let row = ImportedKey::of(line, &candidate.record, Fate::Bad);
+            return self.report(&ImportedKey { problem: Some(problem), ..row });
         }
         self.seen.insert(candidate.record.id, line);
         self.waiting.push((line, candidate));
@@ -197,7 +260,7 @@ impl Import<'_> {
                     (Target::Store { store, .. }, Some(record)) => {
                         let operator = self.context.operator.as_deref();
                         entries.push(Entry::of(&record, revision::next(&**store, Some(&stored), operator))?);
-                        rows.push(Row::of(line, &record, Fate::Renewed));
+                        rows.push(ImportedKey::of(line, &record, Fate::Renewed));
                     }
                     _ => rows.push(compared(line, candidate, &stored)),
                 }
@@ -211,22 +274,22 @@ impl Import<'_> {
             };
             match Entry::of(&candidate.record, revision) {
                 Ok(entry) => {
-                    self.counts.imported += usize::from(candidate.record.digest.is_imported());
+                    self.imported += usize::from(candidate.record.digest.is_imported());
                     entries.push(entry);
-                    rows.push(Row::of(line, &candidate.record, Fate::New));
+                    rows.push(ImportedKey::of(line, &candidate.record, Fate::New));
                 }
-                Err(fault) => rows.push(Row::bad(line, fault.problem().to_owned())),
+                Err(error) => rows.push(ImportedKey::bad(line, error.problem().to_owned())),
             }
         }
         match &mut self.target {
             Target::Store { dry_run: true, .. } => {}
-            Target::Store { store, .. } => store.write(&entries).map_err(|fault| {
-                fault.and(
+            Target::Store { store, .. } => store.write(&entries).map_err(|error| {
+                error.and(
                     "not all keys were written",
                     "run the command again: keys that were written are left as they are",
                 )
             })?,
-            Target::Files(files) => entries.iter().try_for_each(|entry| files.add(entry))?,
+            Target::Files(files) => files.add(&entries)?,
         }
         rows.iter().try_for_each(|row| self.report(row))
     }
@@ -247,20 +310,14 @@ impl Import<'_> {
         Ok(ids.into_iter().zip(entries).filter_map(|(id, entry)| Some((id, entry?))).collect())
     }
 
-    fn report(&mut self, row: &Row) -> Outcome<()> {
-        match row.fate {
-            Fate::New => self.counts.new += 1,
-            Fate::Renewed => self.counts.renewed += 1,
-            Fate::Same => self.counts.same += 1,
-            Fate::Different => self.counts.different += 1,
-            Fate::Bad => self.counts.bad += 1,
-        }
+    fn report(&mut self, row: &ImportedKey) -> Outcome<()> {
+        *self.counts.entry(row.fate).or_default() += 1;
         if self.context.out.is_json()
             && let Some(lines) = &mut self.lines
         {
             return lines.add(row);
         }
-        let Row { line, id, subject, problem, .. } = row;
+        let ImportedKey { line, id, subject, problem, .. } = row;
         if let Some(problem) = problem {
             self.progress.aside(|| {
                 self.context.out.note(printable(&format!(
@@ -270,19 +327,12 @@ impl Import<'_> {
             });
         }
         if let (Some(lines), Some(id), Some(subject)) = (&mut self.lines, id, subject) {
-            let fate = match row.fate {
-                Fate::New => "new",
-                Fate::Renewed => "renewed",
-                Fate::Same => "same",
-                Fate::Different => "different",
-                Fate::Bad => "bad",
-            };
-            return lines.add_text(format_args!("{fate:<9}  {id}  {subject}"));
+            return lines.add_text(format_args!("{:<9}  {id}  {subject}", row.fate.as_str()));
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Outcome<(Counts, String)> {
+    fn finish(mut self) -> Outcome<(Counts, usize, String)> {
         self.settle()?;
         self.progress.finish();
         if let Some(lines) = self.lines {
@@ -290,12 +340,12 @@ impl Import<'_> {
         }
         let place = match self.target {
             Target::Store { store, .. } => store.place().to_owned(),
-            Target::Files(files) => match files.finish()? {
+            Target::Files(files) => match files.count() {
                 1 => "1 bulk file".to_owned(),
                 count => format!("{count} bulk files"),
             },
         };
-        Ok((self.counts, place))
+        Ok((self.counts, self.imported, place))
     }
 }
 
@@ -314,35 +364,43 @@ fn renewed(candidate: &Candidate, stored: &Stored) -> Option<Record> {
     (wanted.to_json().ok()? == record.to_json().ok()?).then_some(record)
 }
 
-fn compared(line: u64, candidate: Candidate, stored: &Stored) -> Row {
+fn compared(line: u64, candidate: Candidate, stored: &Stored) -> ImportedKey {
     let Ok(there) = Record::parse_entry(candidate.record.id, &stored.value) else {
         let problem = "has an entry that is no valid record; it is left as it is".to_owned();
-        return Row { problem: Some(problem), ..Row::of(line, &candidate.record, Fate::Different) };
+        return ImportedKey {
+            problem: Some(problem),
+            ..ImportedKey::of(line, &candidate.record, Fate::Different)
+        };
     };
     let record = candidate.counted_as_first(&there);
     match (record.to_json(), there.to_json()) {
-        (Ok(wanted), Ok(found)) if wanted == found => Row::of(line, &record, Fate::Same),
+        (Ok(wanted), Ok(found)) if wanted == found => ImportedKey::of(line, &record, Fate::Same),
         (Ok(wanted), Ok(found)) => {
             let of = |value| Stored { value, metadata: None };
             let problem = format!(
                 "is there already and is left as it is: {}",
                 revision::difference(&of(wanted), &of(found))
             );
-            Row { problem: Some(problem), ..Row::of(line, &record, Fate::Different) }
+            ImportedKey { problem: Some(problem), ..ImportedKey::of(line, &record, Fate::Different) }
         }
-        (Err(e), _) | (_, Err(e)) => Row::bad(line, format!("makes no valid record: {e}")),
+        (Err(e), _) | (_, Err(e)) => ImportedKey::bad(line, format!("makes no valid record: {e}")),
     }
 }
 
-fn announce(context: &Context, counts: &Counts, place: &str, dry_run: bool) {
-    let Counts { new, renewed, same, different, bad, .. } = counts;
+fn announce(context: &Context, count: impl Fn(Fate) -> usize, place: &str, dry_run: bool) {
     let written = if dry_run { "would be written to" } else { "written to" };
     context.out.note(format_args!(
-        "{new} {written} {place}, {same} there already and the same, {different} there and different, {bad} not taken"
+        "{} {written} {place}, {} there already and the same, {} there and different, {} not taken",
+        count(Fate::New),
+        count(Fate::Same),
+        count(Fate::Different),
+        count(Fate::Bad),
     ));
-    if *renewed > 0 {
+    if count(Fate::Renewed) > 0 {
         let given = if dry_run { "would get" } else { "got" };
-        context.out.note(format_args!("{renewed} there already {given} digests with this pepper"));
+        context
+            .out
+            .note(format_args!("{} there already {given} digests with this pepper", count(Fate::Renewed)));
     }
     if dry_run {
         context.out.note("nothing was written");

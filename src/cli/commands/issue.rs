@@ -3,28 +3,67 @@
 use std::io;
 use std::path::Path;
 
-use keygate_core::key::digest::ImportedKey;
+use clap::Args;
+use keygate_core::key::KeyId;
+use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
+use keygate_delivery::rotation::{Targets, deliver_first_key};
+use keygate_delivery::{Holder, Template, new_key};
 use serde::Serialize;
 
-use crate::args::IssueArgs;
-use crate::commands::deliver::Delivery;
+use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
 use crate::context::{self, Context};
 use crate::entry::Entry;
-use crate::fault::{Fault, Outcome};
-use crate::fields;
+use crate::error::{Error, Outcome};
+use crate::fields::FieldArgs;
 use crate::imported;
 use crate::key_out::KeyOut;
-use crate::key_source::new_key;
+use crate::key_records::StoreRecords;
+use crate::output::printable;
 use crate::revision;
 use crate::secrets;
 use crate::store::{self, Store};
-use crate::time::{utc, utc_or_never};
+use crate::time::{When, utc, utc_or_never};
 use crate::wrangler_toml::WranglerToml;
 
-/// The result, as `--json` prints it.
+/// Make a key, write its record, print the key once
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The record is written before the key is printed: a printed key works. Without --expires it never expires, without --ip it may be used from anywhere.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject old-client --import-stdin < imported-key"
+)]
+pub(crate) struct IssueArgs {
+    /// Who holds the key; stays the same when the key is rotated
+    #[arg(long)]
+    subject: Subject,
+    #[command(flatten)]
+    fields: FieldArgs,
+    /// When the key begins to be valid; written like --expires
+    #[arg(long, value_name = "WHEN")]
+    not_before: Option<When>,
+    /// Take a key that another system issued from standard input, instead of making one
+    ///
+    /// It is digested, never stored or printed; its clients keep it. The gate needs `IMPORTED_KEYS = true`.
+    #[arg(long, conflicts_with_all = ["key_out", "pepper_file", "pepper_from", "to"])]
+    import_stdin: bool,
+    /// Over whatever the secret stores of --to hold already
+    #[arg(long, requires = "to")]
+    overwrite: bool,
+    #[command(flatten)]
+    to: ToArgs,
+    #[command(flatten)]
+    key_out: KeyOutArgs,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// A new key. `key` is there where it is not in a file or a secret store; `entries` in a dry run.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Issued<'i> {
     pub(crate) id: &'i str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +83,7 @@ pub(crate) struct Issued<'i> {
 
 /// The key that a new one takes the place of.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Replaced {
     pub(crate) id: String,
     pub(crate) not_after: u64,
@@ -59,86 +99,109 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     }
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
-    let pepper = &found.pepper;
-    let dry_run = args.write.dry_run;
-    let to_places = !args.to.to.is_empty();
+    let (dry_run, to_stores) = (args.write.dry_run, !args.to.to.is_empty());
     let mut key_out =
-        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_places, context.out.is_json())?;
+        KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_stores, context.out.is_json())?;
 
-    let key = new_key(&prefix, pepper)?;
-    let digest = pepper.digest(&key.as_presented());
-    let subject = fields::subject(&args.subject)?;
-    let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
-    if to_places {
-        let delivery = Delivery::checked(&args.to.to, &record, args.overwrite)?;
+    let key = new_key(&prefix, &found.pepper)?;
+    let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    if to_stores {
+        let holder = Holder::of(&record);
+        let uris = args
+            .to
+            .to
+            .iter()
+            .map(|text| Template::parse(text)?.of(&holder))
+            .collect::<keygate_delivery::Result<Vec<_>>>()?;
+        let targets = Targets::open(&uris, &secrets::command_environment().of_holder(&holder))?;
+        targets.check_free(args.overwrite)?;
+        let places: Vec<String> = uris.iter().map(ToString::to_string).collect();
         if dry_run {
-            return delivery.say_checked(context, &record);
+            return say_deliverable(context, &record, &places);
         }
-        delivery.carry_out(context, &*store, &record, key.reveal())?;
-        let mut show = || {
-            key_out.fill(key.reveal())?;
-            let printed = args.to.print.then(|| key.reveal());
-            let places = Some(delivery.places());
-            let result = Issued { key: printed, key_file: key_out.path(), places, ..issued(&record) };
-            context.out.result(&result, printed.unwrap_or(record.id.as_str()))
-        };
-        show()?;
-        announce(context, &record, &*store, false);
-        context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
-        return Ok(());
-    }
-    let entries = [Entry::of(&record, revision::next(&*store, None, context.operator.as_deref()))?];
-    let id = key.id();
-    if !dry_run {
-        let [entry] = &entries;
-        store::write_surely(&*store, entry).map_err(|fault| unsure(fault, id.as_str()))?;
-    }
-
-    let mut say = || {
+        let records = StoreRecords::new(&*store, context.operator.as_deref());
+        deliver_first_key(&records, &targets, &record, key.reveal())?;
         key_out.fill(key.reveal())?;
-        let in_file = key_out.path().is_some();
-        let issued = Issued {
-            id: id.as_str(),
-            key: (!in_file).then(|| key.reveal()),
-            key_file: key_out.path(),
-            entries: args.write.dry_run.then_some(&entries),
-            ..issued(&record)
-        };
-        if args.write.dry_run {
-            context.out.result(&issued, context::bulk_json(&entries))
-        } else if in_file && !context.out.is_json() {
-            Ok(())
-        } else {
-            context.out.result(&issued, key.reveal())
+        let printed = args.to.print.then(|| key.reveal());
+        let result =
+            Issued { key: printed, key_file: key_out.path(), places: Some(&places), ..issued(&record) };
+        context.out.result(&result, printed.unwrap_or(record.id.as_str()))?;
+    } else {
+        let entry = Entry::of(&record, revision::next(&*store, None, context.operator.as_deref()))?;
+        if !dry_run {
+            store::write_surely(&*store, &entry).map_err(|error| unsure(error, record.id.as_str()))?;
         }
-    };
-    say().map_err(|fault| lost(fault, id.as_str(), args.write.dry_run))?;
-
-    announce(context, &record, &*store, args.write.dry_run);
-    context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
+        show(context, &mut key_out, &record, key.reveal(), dry_run.then_some(&[entry]))
+            .map_err(|error| lost(error, record.id.as_str(), dry_run))?;
+    }
+    announce(context, &record, &*store, dry_run);
+    context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
     if found.not_the_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
     Ok(())
 }
 
-/// A key that could not be shown is lost; its record is not. Says so.
-pub(crate) fn lost(fault: Fault, id: &str, dry_run: bool) -> Fault {
-    if dry_run {
-        return fault;
+/// The secret stores that a key can be delivered to, as a dry run found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Deliverable<'d> {
+    subject: &'d str,
+    places: &'d [String],
+}
+
+/// Says that the key could be delivered.
+fn say_deliverable(context: &Context, record: &Record, places: &[String]) -> Outcome<()> {
+    context.out.result(
+        &Deliverable { subject: record.subject.as_str(), places },
+        format_args!(
+            "a key for {} can be delivered to {}\nnothing was written",
+            record.subject,
+            printable(&places.join(", "))
+        ),
+    )
+}
+
+/// Hands the key over, once: into its file, or as the result.
+fn show(
+    context: &Context,
+    key_out: &mut KeyOut,
+    record: &Record,
+    key: &str,
+    dry_run: Option<&[Entry; 1]>,
+) -> Outcome<()> {
+    key_out.fill(key)?;
+    let key_file = key_out.path();
+    let result = Issued {
+        key: key_file.is_none().then_some(key),
+        key_file,
+        entries: dry_run.map(|entries| &entries[..]),
+        ..issued(record)
+    };
+    match dry_run {
+        Some(entries) => context.out.result(&result, context::bulk_json(entries)),
+        None if key_file.is_some() && !context.out.is_json() => Ok(()),
+        None => context.out.result(&result, key),
     }
-    fault.and(
+}
+
+/// A key that could not be shown is lost; its record is not. Says so.
+pub(crate) fn lost(error: Error, id: &str, dry_run: bool) -> Error {
+    if dry_run {
+        return error;
+    }
+    error.and(
         format!("the record of key {id} was written, but the key could not be handed over and is lost"),
         format!("`keygate revoke {id}`, then issue another"),
     )
 }
 
 /// A record whose writing got no answer may be there, and nobody has its key. Says so.
-pub(crate) fn unsure(fault: Fault, id: &str) -> Fault {
-    if !fault.is_unanswered() {
-        return fault;
+pub(crate) fn unsure(error: Error, id: &str) -> Error {
+    if !error.is_unanswered() {
+        return error;
     }
-    fault.and(
+    error.and(
         format!("the record of key {id} may have been written, and nobody has been given the key"),
         format!(
             "look with `keygate show {id}`; if it is there, `keygate revoke {id}`; then run the command again"
@@ -148,48 +211,49 @@ pub(crate) fn unsure(fault: Fault, id: &str) -> Fault {
 
 /// Writes the record of a key that standard input holds.
 fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dyn Store) -> Outcome<()> {
-    let key: ImportedKey = {
+    let key = {
         let text = imported::read_line(io::stdin().lock())?;
         imported::import(&text, &config.key_prefix()?, false)?
     };
-    let subject = fields::subject(&args.subject)?;
-    let digest = secrets::pepper(&args.pepper, config, args.store.remote)?.pepper.imported_digest(&key);
-    let record = filled(context, args, Record::new(key.id(), subject, digest, context.now))?;
+    let pepper = secrets::pepper(&args.pepper, config, args.store.remote)?.pepper;
+    let record = args.record(context, key.id(), pepper.imported_digest(&key))?;
     let entries = [Entry::of(&record, revision::next(store, None, context.operator.as_deref()))?];
     // The id of an imported key follows from the key, so its record may be there, revoked even.
     if !args.write.dry_run && store.entry(&key.id().kv_name())?.is_some() {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!("this key has a record already: {}", key.id()),
             format!("see `keygate show {0}`; change it with `keygate update {0}`", key.id()),
         ));
     }
     context::write(store, &entries, args.write.dry_run)?;
-    let issued = Issued { entries: args.write.dry_run.then_some(&entries), ..issued(&record) };
+    let result = Issued { entries: args.write.dry_run.then_some(&entries), ..issued(&record) };
     if args.write.dry_run {
-        context.out.result(&issued, context::bulk_json(&entries))?;
+        context.out.result(&result, context::bulk_json(&entries))?;
     } else {
-        context.out.result(&issued, key.id())?;
+        context.out.result(&result, key.id())?;
     }
     announce(context, &record, store, args.write.dry_run);
     imported::warn_unless_read(context, config);
     Ok(())
 }
 
-/// The record with everything that the options say.
-fn filled(context: &Context, args: &IssueArgs, mut record: Record) -> Outcome<Record> {
-    fields::set(&mut record, &args.fields, context.now)?;
-    record.not_before = args.not_before.and_then(|when| when.from(context.now));
-    Ok(record)
+impl IssueArgs {
+    /// The record that the options describe.
+    fn record(&self, context: &Context, id: KeyId, digest: Digest) -> Outcome<Record> {
+        let mut record = Record::new(id, self.subject.clone(), digest, context.now);
+        self.fields.set(&mut record, context.now)?;
+        record.not_before = self.not_before.and_then(|when| when.from(context.now));
+        Ok(record)
+    }
 }
 
 /// The result without the parts that depend on where the key went.
 pub(crate) fn issued(record: &Record) -> Issued<'_> {
-    let subject: &Subject = &record.subject;
     Issued {
         id: record.id.as_str(),
         key: None,
         key_file: None,
-        subject: subject.as_str(),
+        subject: record.subject.as_str(),
         not_before: record.not_before.map(Into::into),
         not_after: record.not_after.map(Into::into),
         replaces: None,
@@ -201,7 +265,7 @@ pub(crate) fn issued(record: &Record) -> Issued<'_> {
 fn announce(context: &Context, record: &Record, store: &dyn Store, dry_run: bool) {
     let from = record.not_before.map(|start| format!(" from {}", utc(start))).unwrap_or_default();
     context.out.note(format_args!(
-        "{} {} for {}: good{from}, expires {}, {}",
+        "{} {} for {}: valid{from}, expires {}, {}",
         if dry_run { "would issue" } else { "issued" },
         record.id,
         record.subject,

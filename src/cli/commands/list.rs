@@ -1,27 +1,52 @@
 //! `keygate list`: all keys, from the metadata of their entries alone.
 
-use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
+use clap::Args;
 use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
+use tabwriter::TabWriter;
 
-use crate::args::ListArgs;
+use crate::args::StoreArgs;
 use crate::context::{self, Context};
-use crate::fault::Outcome;
-use crate::output::printable;
+use crate::error::Outcome;
+use crate::key_status::KeyStatus;
+use crate::output::{not_written, printable};
 use crate::progress::Progress;
-use crate::standing::Standing;
 use crate::store::Listed;
-use crate::time::utc_or_never;
+use crate::time::{Span, utc_or_never};
 
-/// One line of the listing; as JSON under `--json`. The fields are null for an entry without metadata of ours.
-#[derive(Serialize)]
-struct Row {
+/// List keys
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Reads the entries' metadata alone, not the records. With --json: one object a line. An entry whose metadata does not say what a filter asks for is listed.\n\nExamples:\n  keygate list --subject acme --state active\n  keygate list --remote --expiring 14d --json"
+)]
+pub(crate) struct ListArgs {
+    /// Only this holder's keys
+    #[arg(long)]
+    subject: Option<String>,
+    /// Only keys in this state
+    #[arg(long, value_enum)]
+    state: Option<KeyStatus>,
+    /// Only keys with this permission
+    #[arg(long)]
+    scope: Option<String>,
+    /// Only keys in use that expire within this time: 14d, 12h
+    #[arg(long, value_name = "SPAN")]
+    expiring: Option<Span>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// A key; with `--json` one object a line. The fields are null for an entry without metadata of ours.
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ListedKey {
     id: String,
     subject: Option<String>,
     name: Option<String>,
-    state: Option<Standing>,
+    state: Option<KeyStatus>,
     created: Option<u64>,
     not_after: Option<u64>,
     /// Null as well when there are so many that the metadata does not hold them.
@@ -38,7 +63,7 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let progress = Progress::counting("listed", None);
     let mut lines = context.out.lines();
     // A table is as wide as its widest cell, so its rows wait for the last page.
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<ListedKey> = Vec::new();
     let (mut all, mut wanted, mut bare) = (0, 0, 0);
     store.list(KV_NAME_PREFIX, &mut |page| {
         all += page.len();
@@ -57,11 +82,11 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         }
         Ok(())
     })?;
+    if !rows.is_empty() {
+        lines.add_text(table(&rows).map_err(|e| not_written(&e))?.trim_end())?;
+    }
     lines.finish()?;
     progress.finish();
-    if !rows.is_empty() {
-        context.out.result(&(), table(&rows).trim_end())?;
-    }
     context.out.note(format_args!("{wanted} of {all} keys in {}", store.place()));
     if bare > 0 {
         context.out.note(format_args!(
@@ -71,25 +96,14 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     Ok(())
 }
 
-fn row(entry: Listed, now: UnixSeconds) -> Row {
+fn row(entry: Listed, now: UnixSeconds) -> ListedKey {
     let id = entry.id().to_owned();
     let Some(metadata) = entry.metadata else {
-        return Row {
-            id,
-            subject: None,
-            name: None,
-            state: None,
-            created: None,
-            not_after: None,
-            scopes: None,
-            pepper: None,
-            rev: None,
-            by: None,
-        };
+        return ListedKey { id, ..ListedKey::default() };
     };
-    Row {
+    ListedKey {
         id,
-        state: Some(Standing::of(metadata.state, None, metadata.not_after, now)),
+        state: Some(KeyStatus::of(metadata.state, None, metadata.not_after, now)),
         subject: Some(metadata.subject),
         name: Some(metadata.name),
         created: metadata.created.map(Into::into),
@@ -102,45 +116,35 @@ fn row(entry: Listed, now: UnixSeconds) -> Row {
 }
 
 /// What the metadata does not say passes the filter: what cannot be told must not be hidden.
-fn is_wanted(row: &Row, args: &ListArgs, now: UnixSeconds) -> bool {
-    let Some(standing) = row.state else {
+fn is_wanted(row: &ListedKey, args: &ListArgs, now: UnixSeconds) -> bool {
+    let Some(status) = row.state else {
         return true;
     };
     let subject = args.subject.is_none() || args.subject == row.subject;
-    let state = args.state.is_none_or(|state| state.is(standing));
+    let state = args.state.is_none_or(|state| state == status);
     let scope = match (&args.scope, &row.scopes) {
         (Some(wanted), Some(scopes)) => scopes.contains(wanted),
         _ => true,
     };
     let expiring = args.expiring.is_none_or(|span| {
         let by = now.plus(span.seconds()).seconds();
-        standing == Standing::Active && row.not_after.is_some_and(|end| end <= by)
+        status == KeyStatus::Active && row.not_after.is_some_and(|end| end <= by)
     });
     subject && state && scope && expiring
 }
 
-fn table(rows: &[Row]) -> String {
-    let width = |cell: fn(&Row) -> String, head: &str| {
-        let widest = rows.iter().map(|row| cell(row).chars().count()).max();
-        widest.unwrap_or_default().max(head.len())
-    };
-    let subject = |row: &Row| printable(row.subject.as_deref().unwrap_or("?"));
-    let end = |row: &Row| utc_or_never(row.not_after.and_then(UnixSeconds::new));
-    let wide = width(subject, "SUBJECT");
-    let mut text = format!("{:<12}  {:<8}  {:<wide$}  {:<20}  NAME\n", "ID", "STATE", "SUBJECT", "NOT AFTER");
+fn table(rows: &[ListedKey]) -> io::Result<String> {
+    let text = |cell: &Option<String>| printable(cell.as_deref().unwrap_or("?"));
+    let mut table = TabWriter::new(Vec::new());
+    writeln!(table, "ID\tSTATE\tSUBJECT\tNOT AFTER\tNAME")?;
     for row in rows {
-        let state = row.state.map_or("?", Standing::as_str);
-        let name = printable(row.name.as_deref().unwrap_or("?"));
-        // Writing to a String does not fail.
-        let _ = writeln!(
-            text,
-            "{:<12}  {state:<8}  {:<wide$}  {:<20}  {name}",
-            printable(&row.id),
-            subject(row),
-            end(row),
-        );
+        let state = row.state.map_or("?", KeyStatus::as_str);
+        let end = utc_or_never(row.not_after.and_then(UnixSeconds::new));
+        let (id, subject, name) = (printable(&row.id), text(&row.subject), text(&row.name));
+        writeln!(table, "{id}\t{state}\t{subject}\t{end}\t{name}")?;
     }
-    text
+    let table = table.into_inner().map_err(|e| io::Error::other(e.to_string()))?;
+    String::from_utf8(table).map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -181,11 +185,11 @@ mod tests {
         let now = UnixSeconds::new(100).unwrap();
         let rows: Vec<_> = entries.into_iter().map(|entry| row(entry, now)).collect();
         assert_eq!(
-            table(&rows),
-            "ID            STATE     SUBJECT  NOT AFTER             NAME\n\
-             4fTz0Qw9Lr2K  expired   acme     1970-01-01T00:01:40Z  Acme\u{fffd}[2J\n\
-             7hVbT1mWcZk3  revoked   acme     never                 Acme\u{fffd}[2J\n\
-             000000000000  ?         ?        never                 ?\n"
+            table(&rows).unwrap(),
+            "ID            STATE    SUBJECT  NOT AFTER             NAME\n\
+             4fTz0Qw9Lr2K  expired  acme     1970-01-01T00:01:40Z  Acme\u{fffd}[2J\n\
+             7hVbT1mWcZk3  revoked  acme     never                 Acme\u{fffd}[2J\n\
+             000000000000  ?        ?        never                 ?\n"
         );
     }
 

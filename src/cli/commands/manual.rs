@@ -2,12 +2,42 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+use serde::Serialize;
 
-use crate::args::{Cli, CompletionsArgs, ManArgs};
-use crate::fault::{Fault, Outcome};
+use crate::args::Cli;
+use crate::error::{Error, Outcome};
 use crate::output::{Output, not_written};
+
+/// Print the completions of a shell
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  keygate completions bash > ~/.local/share/bash-completion/completions/keygate"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Write the man pages into a folder
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  keygate man ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The folder; it is made when it is not there
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// The folder of the man pages.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Written<'w> {
+    folder: &'w Path,
+}
 
 /// Prints a shell's completions.
 pub(crate) fn completions(args: &CompletionsArgs) -> Outcome<()> {
@@ -23,12 +53,15 @@ pub(crate) fn man(out: Output, args: &ManArgs) -> Outcome<()> {
     let folder = &args.folder;
     fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder)).map_err(
         |e| {
-            Fault::failed(
+            Error::failed(
                 format!("cannot write man pages into {}: {e}", folder.display()),
                 "name a folder that you can write to",
             )
         },
     )?;
+    if out.is_json() {
+        out.result(&Written { folder }, "")?;
+    }
     out.note(format_args!("wrote keygate.1 and a page for each command into {}", folder.display()));
     Ok(())
 }

@@ -1,10 +1,7 @@
-//! One room for each command.
+//! A module for each command: its options, and what it does.
 
-#[cfg(feature = "aws")]
-pub(crate) mod aws_rotation_step;
 pub(crate) mod change;
 pub(crate) mod check;
-mod deliver;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;

@@ -2,25 +2,38 @@
 
 use std::fmt::{Display, Write as _};
 
+use clap::Args;
 use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
-use crate::args::ShowArgs;
+use crate::args::{KeyArgs, StoreArgs};
 use crate::context::{self, Context};
-use crate::fault::Outcome;
-use crate::fields;
+use crate::error::Outcome;
+use crate::key_status::KeyStatus;
 use crate::output::printable;
-use crate::standing::Standing;
 use crate::store;
 use crate::time::{in_words, utc, utc_or_never};
 
-/// The result, as `--json` prints it.
+/// Show a key's record, and what it amounts to now
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  keygate show 4fTz0Qw9Lr2K")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// A key's record, and its status now.
 #[derive(Serialize)]
-struct Shown<'s> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Shown<'s> {
+    /// See record.schema.json.
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     record: &'s Record,
-    state: Standing,
+    state: KeyStatus,
     good_now: bool,
     /// Which writing of the entry this is; null in the local KV.
     rev: Option<u64>,
@@ -29,19 +42,18 @@ struct Shown<'s> {
 
 /// Shows a key's record.
 pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
-    let id = fields::id(&args.id)?;
     let store = context::store(&context.config()?, &args.store)?;
-    let (record, stored) = store::record(&*store, id)?;
+    let (record, stored) = store::record(&*store, args.key.id)?;
     let (rev, by) = stored.metadata.map_or((None, None), |metadata| (metadata.rev, metadata.by));
-    let standing = Standing::of(record.state, record.not_before, record.not_after, context.now);
+    let status = KeyStatus::of_record(&record, context.now);
     let shown = Shown {
         record: &record,
-        state: standing,
-        good_now: standing == Standing::Active,
+        state: status,
+        good_now: status == KeyStatus::Active,
         rev,
         by: by.as_deref(),
     };
-    let mut text = lines(&record, standing, context.now);
+    let mut text = lines(&record, status, context.now);
     if let Some(rev) = rev {
         let by = by.as_deref().map(|by| format!(" by {}", printable(by))).unwrap_or_default();
         // Writing to a String does not fail.
@@ -50,7 +62,7 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     context.out.result(&shown, text.trim_end())
 }
 
-fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
+fn lines(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn Display| {
         // Writing to a String does not fail.
@@ -59,7 +71,7 @@ fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
     line("id", &record.id);
     line("subject", &record.subject);
     line("name", &printable(record.name.as_str()));
-    line("state", &sentence(record, standing, now));
+    line("state", &sentence(record, status, now));
     line("created", &utc(record.created));
     line("not_before", &record.not_before.map_or_else(|| "-".to_owned(), utc));
     line("not_after", &utc_or_never(record.not_after));
@@ -86,15 +98,15 @@ fn lines(record: &Record, standing: Standing, now: UnixSeconds) -> String {
     text
 }
 
-fn sentence(record: &Record, standing: Standing, now: UnixSeconds) -> String {
+fn sentence(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {
     let left = |time: UnixSeconds| in_words(time.seconds().saturating_sub(now.seconds()));
-    match (standing, record.not_before, record.not_after) {
-        (Standing::Active, _, Some(end)) => format!("active, for another {}", left(end)),
-        (Standing::Pending, Some(start), _) => format!("pending, for another {}", left(start)),
-        (Standing::Expired, _, Some(end)) => {
+    match (status, record.not_before, record.not_after) {
+        (KeyStatus::Active, _, Some(end)) => format!("active, for another {}", left(end)),
+        (KeyStatus::Pending, Some(start), _) => format!("pending, for another {}", left(start)),
+        (KeyStatus::Expired, _, Some(end)) => {
             format!("expired, {} ago", in_words(now.seconds().saturating_sub(end.seconds())))
         }
-        _ => standing.as_str().to_owned(),
+        _ => status.as_str().to_owned(),
     }
 }
 

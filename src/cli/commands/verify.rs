@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding as _};
+use clap::Args;
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, decide};
 use keygate_core::auth::lookup::{StoreReply, after_store};
-use keygate_core::auth::secrets::{SecretTexts, Secrets};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::bindings::is_read_as_variable;
 use keygate_core::policy::Policy;
 use keygate_core::request::credential::CredentialSources;
@@ -19,10 +20,10 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::args::VerifyArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::imported::read_line;
 use crate::output::printable;
 use crate::percent::encoded;
@@ -30,12 +31,34 @@ use crate::secrets::pepper_texts;
 use crate::store::Store;
 use crate::wrangler_toml::WranglerToml;
 
+/// Say what the gate would answer to a key, which is read from standard input
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit code 0 when the gate would forward the request, 1 when not.\n\nExample:\n  keygate verify --path /v1/reports < key-file"
+)]
+pub(crate) struct VerifyArgs {
+    /// The request's method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The request's path
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// The client's address; without it a rule about addresses refuses
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
 /// Stands for the gate's own host, which decides nothing.
 const GATE: &str = "https://gate.invalid";
 
-/// The result, as `--json` prints it.
+/// What the gate would answer.
 #[derive(Serialize)]
-struct Judgement {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Judgement {
     permitted: bool,
     /// The status and code of the gate's answer; null where the origin answers.
     status: Option<u16>,
@@ -77,7 +100,7 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
     let local = if args.store.remote { None } else { DevVars::read(config.folder(), config.environment())? };
     let secret = |name| local.as_ref().filter(|_| config.takes_secret(name))?.value(name);
     let policy = Policy::from_json(&gate_vars(config).to_string());
-    let secrets = Secrets::parse(&SecretTexts {
+    let secrets = Secrets::parse(&SecretValues {
         pepper: Some(&texts.current),
         pepper_previous: texts.previous.as_ref().map(|text| text.as_str()),
         static_keys: secret("STATIC_KEYS"),
@@ -102,7 +125,7 @@ fn gate_vars(config: &WranglerToml) -> Value {
 }
 
 fn joined<T: ToString>(faults: impl Iterator<Item = T>) -> String {
-    faults.map(|fault| fault.to_string()).collect::<Vec<_>>().join("; ")
+    faults.map(|error| error.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn judge(
@@ -198,7 +221,7 @@ fn check_path(path: &str) -> Outcome<()> {
     if as_sent {
         return Ok(());
     }
-    Err(Fault::usage(
+    Err(Error::usage(
         format!("--path `{}` is not a path as the gate is given it", printable(path)),
         "write it as a browser would send it: beginning with `/`, dot segments resolved, other than plain ASCII percent-encoded, without `#`",
     ))

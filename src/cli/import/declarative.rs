@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 use zeroize::Zeroizing;
 
-use crate::fault::{Fault, Outcome};
-use crate::import::foreign::Foreign;
+use crate::error::{Error, Outcome};
+use crate::import::imported_row::ImportedRow;
 use crate::import::{Draft, Each, Read, lines};
 use crate::time::When;
 
@@ -62,29 +62,29 @@ pub(super) fn read_kong(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()>
 }
 
 fn kong(key: &KongKey, subject: Option<&str>, consumer: Option<&KongConsumer>) -> Read {
-    let mut foreign = Foreign::default();
-    foreign.set("key", &key.key.value)?;
-    foreign.set("subject", subject.unwrap_or_default())?;
+    let mut imported = ImportedRow::default();
+    imported.set("key", &key.key.value)?;
+    imported.set("subject", subject.unwrap_or_default())?;
     if let Some(consumer) = consumer {
         if let Some(id) = consumer.custom_id.as_deref().filter(|_| consumer.username.is_some()) {
-            foreign.set("meta.custom_id", id)?;
+            imported.set("meta.custom_id", id)?;
         }
         if !consumer.acls.is_empty() {
-            foreign.set_list("scopes", consumer.acls.iter().map(|acl| acl.group.clone()).collect());
+            imported.set_list("scopes", consumer.acls.iter().map(|acl| acl.group.clone()).collect());
         }
     }
     if let Some(created) = key.created_at {
-        foreign.set("created", &created.to_string())?;
+        imported.set("created", &created.to_string())?;
     }
     match (key.ttl.filter(|ttl| *ttl > 0), key.created_at) {
         (None, _) => {}
-        (Some(ttl), Some(created)) => foreign.set("not_after", &created.saturating_add(ttl).to_string())?,
+        (Some(ttl), Some(created)) => imported.set("not_after", &created.saturating_add(ttl).to_string())?,
         (Some(ttl), None) => {
             let span = format!("{ttl}s").parse().map_err(|_| "has a `ttl` that is no length of time")?;
-            foreign.set_end(When::In(span));
+            imported.set_end(When::In(span));
         }
     }
-    Ok(Draft::Foreign(Box::new(foreign)))
+    Ok(Draft::Imported(Box::new(imported)))
 }
 
 #[derive(Deserialize)]
@@ -139,9 +139,9 @@ pub(super) fn read_apisix(input: impl BufRead, each: &mut Each<'_>) -> Outcome<(
         });
         let all = std::iter::once(consumer.plugins.key_auth.as_ref()).chain(further);
         for key in all.flatten().filter_map(|plugin| plugin.key.as_ref()) {
-            let mut foreign = Foreign::default();
-            let set = foreign.set("key", &key.value).and_then(|()| foreign.set("subject", subject));
-            each(key.referenced.line(), set.map(|()| Draft::Foreign(Box::new(foreign))))?;
+            let mut imported = ImportedRow::default();
+            let set = imported.set("key", &key.value).and_then(|()| imported.set("subject", subject));
+            each(key.referenced.line(), set.map(|()| Draft::Imported(Box::new(imported))))?;
         }
     }
     Ok(())
@@ -162,9 +162,9 @@ fn parse<T: DeserializeOwned>(mut input: impl BufRead, whose: &str) -> Outcome<T
     serde_saphyr::from_str_with_options(&text, options).map_err(|e| {
         let place = e.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
         // Not the parser's own words: they repeat what stands there.
-        Fault::failed(
+        Error::failed(
             format!("the source is not a declarative file of {whose}'s{place}"),
-            format!("export it anew from {whose}; keys are texts, so one of digits alone stands in quotes"),
+            format!("export it anew from {whose}; keys are strings, so one of digits alone stands in quotes"),
         )
     })
 }
@@ -172,7 +172,7 @@ fn parse<T: DeserializeOwned>(mut input: impl BufRead, whose: &str) -> Outcome<T
 #[cfg(test)]
 mod tests {
     use super::{read_apisix, read_kong};
-    use crate::fault::Outcome;
+    use crate::error::Outcome;
     use crate::import::{Each, Rules};
     use keygate_core::key::KeyPrefix;
     use keygate_core::key::pepper::Pepper;
@@ -271,10 +271,10 @@ keyauth_credentials:
             "consumers: [",
             "consumers:\n- keyauth_credentials: [{key: [canary]}]",
         ] {
-            let fault = read(bad, |input, each| read_kong(input, each)).unwrap_err().to_string();
+            let error = read(bad, |input, each| read_kong(input, each)).unwrap_err().to_string();
             assert!(
-                fault.contains("not a declarative file of Kong's") && !fault.contains("canary"),
-                "{fault}"
+                error.contains("not a declarative file of Kong's") && !error.contains("canary"),
+                "{error}"
             );
         }
     }

@@ -7,8 +7,8 @@ use keygate_core::record::Record;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::fault::Outcome;
-use crate::import::foreign::{FIELDS, Foreign, unknown_field};
+use crate::error::Outcome;
+use crate::import::imported_row::{FIELDS, ImportedRow, unknown_field};
 use crate::import::{Draft, Each, Read, lines};
 
 pub(super) fn read(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
@@ -30,10 +30,10 @@ fn draft(line: &str) -> Read {
         // From the text: a field that is written twice is lost in the value.
         return match Record::parse(line) {
             Ok(record) => Ok(Draft::Record(Box::new(record))),
-            Err(fault) => Err(format!("is not a record: {fault}")),
+            Err(error) => Err(format!("is not a record: {error}")),
         };
     }
-    foreign(&fields).map(|foreign| Draft::Foreign(Box::new(foreign)))
+    imported(&fields).map(|imported| Draft::Imported(Box::new(imported)))
 }
 
 /// The fields of an object as they stand there: `serde_json`'s own map keeps one of two that have one name.
@@ -61,8 +61,8 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-fn foreign(fields: &[(String, Value)]) -> Result<Foreign, String> {
-    let mut foreign = Foreign::default();
+fn imported(fields: &[(String, Value)]) -> Result<ImportedRow, String> {
+    let mut imported = ImportedRow::default();
     for (nth, (name, value)) in fields.iter().enumerate() {
         if fields.iter().take(nth).any(|(earlier, _)| earlier == name) {
             return Err("has a field twice".to_owned());
@@ -70,23 +70,25 @@ fn foreign(fields: &[(String, Value)]) -> Result<Foreign, String> {
         match (name.as_str(), value) {
             (_, Value::Null) => {}
             ("scopes", value) => {
-                foreign.set_list("scopes", texts(value).ok_or("`scopes` is not a list of texts")?);
+                imported.set_list("scopes", strings(value).ok_or("`scopes` is not an array of strings")?);
             }
-            ("ips", value) => foreign.set_list("ips", texts(value).ok_or("`ips` is not a list of texts")?),
+            ("ips", value) => {
+                imported.set_list("ips", strings(value).ok_or("`ips` is not an array of strings")?);
+            }
             ("meta", Value::Object(notes)) => {
                 for (note, value) in notes {
-                    let text = value.as_str().ok_or("`meta` holds something else than texts")?;
-                    foreign.set(&format!("meta.{note}"), text)?;
+                    let text = value.as_str().ok_or("`meta` holds something else than strings")?;
+                    imported.set(&format!("meta.{note}"), text)?;
                 }
             }
-            (name, Value::String(text)) => foreign.set(name, text)?,
+            (name, Value::String(text)) => imported.set(name, text)?,
             (name @ ("created" | "not_before" | "not_after"), Value::Number(number)) => {
-                foreign.set(name, &number.to_string())?;
+                imported.set(name, &number.to_string())?;
             }
             (name, _) => return Err(unknown_or_wrong(name)),
         }
     }
-    Ok(foreign)
+    Ok(imported)
 }
 
 fn unknown_or_wrong(name: &str) -> String {
@@ -97,7 +99,7 @@ fn unknown_or_wrong(name: &str) -> String {
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
+fn strings(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|element| Some(element.as_str()?.to_owned())).collect()
 }
 
@@ -110,13 +112,13 @@ mod tests {
     const RECORD: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","digest":"hs256.01234567.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","state":"active","created":1}"#;
 
     #[test]
-    fn a_line_is_a_record_or_the_fields_of_a_foreign_key() {
+    fn a_line_is_a_record_or_the_fields_of_an_imported_key() {
         assert!(matches!(draft(RECORD), Ok(Draft::Record(_))));
         for good in [
             r#"{"key":"x","subject":"acme"}"#,
             r#"{"sha256":null,"key":"x","scopes":["a"],"ips":[],"not_after":5,"created":"2026-01-01","meta":{"a":"b"}}"#,
         ] {
-            assert!(matches!(draft(good), Ok(Draft::Foreign(_))), "{good}");
+            assert!(matches!(draft(good), Ok(Draft::Imported(_))), "{good}");
         }
         for (bad, said) in [
             ("[]", "not a JSON object"),
@@ -125,7 +127,7 @@ mod tests {
             (r#"{"key":["canary"]}"#, "`key` is of another type"),
             (r#"{"canary":"x"}"#, "none of key, sha256"),
             (r#"{"canary":7}"#, "none of key, sha256"),
-            (r#"{"scopes":"a"}"#, "not a list"),
+            (r#"{"scopes":"a"}"#, "not an array"),
             (r#"{"not_after":1.5}"#, "not_after"),
             (r#"{"key":"canary","key":"x","subject":"acme"}"#, "has a field twice"),
             (r#"{"key":"x","subject":"acme","subject":"other"}"#, "has a field twice"),

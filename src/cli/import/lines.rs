@@ -4,8 +4,8 @@ use std::io::BufRead;
 
 use zeroize::Zeroize as _;
 
-use crate::fault::{Fault, Outcome};
-use crate::import::foreign::Foreign;
+use crate::error::{Error, Outcome};
+use crate::import::imported_row::ImportedRow;
 use crate::import::{Draft, Each, Read};
 
 /// What stands first on a line.
@@ -43,8 +43,8 @@ pub(super) fn of_each(mut input: impl BufRead, each: &mut EachLine<'_>) -> Outco
     }
 }
 
-pub(super) fn unreadable(error: &std::io::Error) -> Fault {
-    Fault::failed(format!("cannot read on: {error}"), "make the source readable, then run the command again")
+pub(super) fn unreadable(error: &std::io::Error) -> Error {
+    Error::failed(format!("cannot read on: {error}"), "make the source readable, then run the command again")
 }
 
 fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
@@ -58,7 +58,7 @@ fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
         Kind::Key => "key",
         Kind::Sha256 => "sha256",
     };
-    let mut foreign = Foreign::default();
-    let set = foreign.set(field, credential).and_then(|()| foreign.set("subject", subject));
-    Some(set.map(|()| Draft::Foreign(Box::new(foreign))))
+    let mut imported = ImportedRow::default();
+    let set = imported.set(field, credential).and_then(|()| imported.set("subject", subject));
+    Some(set.map(|()| Draft::Imported(Box::new(imported))))
 }

@@ -2,7 +2,7 @@
 
 mod csv;
 mod declarative;
-mod foreign;
+mod imported_row;
 mod json_lines;
 mod lines;
 
@@ -13,9 +13,9 @@ use keygate_core::key::pepper::Pepper;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 
-use crate::args::ImportFormat;
-use crate::fault::Outcome;
-use crate::import::foreign::Foreign;
+use crate::commands::import::ImportFormat;
+use crate::error::Outcome;
+use crate::import::imported_row::ImportedRow;
 use crate::time::When;
 
 /// What holds for a whole import.
@@ -37,7 +37,7 @@ pub(crate) enum Draft {
     /// A record of Keygate's own, whole.
     Record(Box<Record>),
     /// A key or a digest of another system, with what is known of it.
-    Foreign(Box<Foreign>),
+    Imported(Box<ImportedRow>),
 }
 
 /// The record that a draft makes, and which of its times were counted from now.
@@ -74,7 +74,7 @@ impl Draft {
     pub(crate) fn is_digest(&self) -> bool {
         match self {
             Self::Record(_) => false,
-            Self::Foreign(foreign) => foreign.is_digest(),
+            Self::Imported(imported) => imported.is_digest(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Draft {
             Self::Record(record) => {
                 Ok(Candidate { record: *record, created_now: false, ends_from_now: false })
             }
-            Self::Foreign(foreign) => foreign.candidate(rules),
+            Self::Imported(imported) => imported.candidate(rules),
         }
     }
 }
@@ -110,7 +110,7 @@ impl Candidate {
 #[cfg(test)]
 mod tests {
     use super::read;
-    use crate::args::ImportFormat;
+    use crate::commands::import::ImportFormat;
     use clap::ValueEnum as _;
     use proptest::collection::vec;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -130,8 +130,8 @@ mod tests {
                     assert!(!problem.contains(CANARY), "{problem}");
                     Ok(())
                 });
-                let fault = outcome.err().map(|fault| fault.to_string()).unwrap_or_default();
-                prop_assert!(!fault.contains(CANARY), "{fault}");
+                let error = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+                prop_assert!(!error.contains(CANARY), "{error}");
             }
         }
 

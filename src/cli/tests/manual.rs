@@ -10,7 +10,6 @@ const COMMANDS: &[&str] = &[
     "show",
     "rotate",
     #[cfg(feature = "aws")]
-    "aws-rotation-step",
     "revoke",
     "disable",
     "enable",

@@ -152,7 +152,7 @@ mod tests {
 
     use super::{LookupError, LookupStep, StoreReply, after_store, before_store};
     use crate::auth::cache::RecordCache;
-    use crate::auth::secrets::{SecretTexts, Secrets};
+    use crate::auth::secrets::{SecretValues, Secrets};
     use crate::key::KeyId;
     use crate::key::digest::ImportedKey;
     use crate::record::Record;
@@ -172,7 +172,8 @@ mod tests {
     }
 
     fn secrets(static_keys: Option<&str>) -> Secrets {
-        Secrets::parse(&SecretTexts { pepper: Some(PEPPER), static_keys, ..SecretTexts::default() }).unwrap()
+        Secrets::parse(&SecretValues { pepper: Some(PEPPER), static_keys, ..SecretValues::default() })
+            .unwrap()
     }
 
     fn id() -> KeyId {

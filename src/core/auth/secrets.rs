@@ -20,7 +20,7 @@ const AUTHORIZATION_MAX: usize = 5 * 1024;
 /// The values of the secret bindings; `None` where a binding is not set.
 // Absent on purpose: Debug.
 #[derive(Clone, Copy, Default)]
-pub struct SecretTexts<'a> {
+pub struct SecretValues<'a> {
     /// `PEPPER`, required.
     pub pepper: Option<&'a str>,
     /// `PEPPER_PREVIOUS`; empty counts as not set.
@@ -64,9 +64,9 @@ impl Secrets {
     ///
     /// # Errors
     /// Every binding that is required and missing, or invalid.
-    pub fn parse(texts: &SecretTexts<'_>) -> Result<Self, Vec<SecretError>> {
+    pub fn parse(values: &SecretValues<'_>) -> Result<Self, Vec<SecretError>> {
         let mut errors = Vec::new();
-        let current = match texts.pepper.filter(|text| !text.trim_ascii().is_empty()) {
+        let current = match values.pepper.filter(|text| !text.trim_ascii().is_empty()) {
             None => {
                 let problem =
                     "is missing or empty; set it with `wrangler secret put PEPPER`, or in .dev.vars";
@@ -75,18 +75,18 @@ impl Secrets {
             }
             Some(text) => collect_error(text.parse::<Pepper>(), "PEPPER", &mut errors),
         };
-        let previous = non_empty(texts.pepper_previous)
+        let previous = non_empty(values.pepper_previous)
             .and_then(|text| collect_error(text.parse::<Pepper>(), "PEPPER_PREVIOUS", &mut errors));
-        let static_keys = non_empty(texts.static_keys)
+        let static_keys = non_empty(values.static_keys)
             .and_then(|text| collect_error(static_keys(text), "STATIC_KEYS", &mut errors))
             .unwrap_or_default();
-        let denied_ids = non_empty(texts.denied_ids)
+        let denied_ids = non_empty(values.denied_ids)
             .and_then(|text| collect_error(denied_ids(text), "DENIED_IDS", &mut errors))
             .unwrap_or_default();
-        let origin_authorization = texts
+        let origin_authorization = values
             .origin_authorization
             .and_then(|text| collect_error(HeaderSecret::parse(text), "ORIGIN_AUTHORIZATION", &mut errors));
-        let origin_signing_key = texts
+        let origin_signing_key = values
             .origin_signing_key
             .and_then(|text| collect_error(text.parse::<SigningKey>(), "ORIGIN_SIGNING_KEY", &mut errors));
         match current {
@@ -193,19 +193,19 @@ impl HeaderSecret {
 
 #[cfg(test)]
 mod tests {
-    use super::{SecretTexts, Secrets};
+    use super::{SecretValues, Secrets};
     use std::string::{String, ToString};
     use std::vec::Vec;
 
     const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
-    fn errors(texts: SecretTexts<'_>) -> Vec<String> {
-        Secrets::parse(&texts).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    fn errors(values: SecretValues<'_>) -> Vec<String> {
+        Secrets::parse(&values).err().unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn every_invalid_binding_is_reported_without_its_value() {
-        let texts = SecretTexts {
+        let values = SecretValues {
             pepper: Some("canary-too-short"),
             pepper_previous: Some("canary canary canary canary canary canary canary"),
             static_keys: Some("{\"canary\":1}"),
@@ -213,7 +213,7 @@ mod tests {
             origin_authorization: Some(" "),
             origin_signing_key: Some("canary:canary"),
         };
-        let errors = errors(texts);
+        let errors = errors(values);
         let named: Vec<_> = errors.iter().map(|f| f.split(' ').nth(1).unwrap()).collect();
         let bindings = [
             "PEPPER",
@@ -230,16 +230,16 @@ mod tests {
     #[test]
     fn pepper_is_required_and_empty_optional_secrets_count_as_unset() {
         for pepper in [None, Some(""), Some(" \n")] {
-            assert_eq!(errors(SecretTexts { pepper, ..SecretTexts::default() }).len(), 1);
+            assert_eq!(errors(SecretValues { pepper, ..SecretValues::default() }).len(), 1);
         }
-        let texts = SecretTexts {
+        let values = SecretValues {
             pepper: Some(PEPPER),
             pepper_previous: Some(""),
             static_keys: Some(""),
             denied_ids: Some("\n"),
-            ..SecretTexts::default()
+            ..SecretValues::default()
         };
-        assert!(errors(texts).is_empty());
+        assert!(errors(values).is_empty());
     }
 
     #[test]
@@ -249,9 +249,9 @@ mod tests {
             " AAAAAAAAAAAA\nBBBBBBBBBBBB,",
             "[\"AAAAAAAAAAAA\",\"BBBBBBBBBBBB\"]",
         ] {
-            let texts =
-                SecretTexts { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretTexts::default() };
-            let secrets = Secrets::parse(&texts).unwrap();
+            let values =
+                SecretValues { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretValues::default() };
+            let secrets = Secrets::parse(&values).unwrap();
             for (id, denied) in [("AAAAAAAAAAAA", true), ("BBBBBBBBBBBB", true), ("CCCCCCCCCCCC", false)] {
                 assert_eq!(secrets.is_denied(&id.parse::<crate::key::KeyId>().unwrap()), denied);
             }
@@ -270,33 +270,33 @@ mod tests {
             "{}",
             "\"AAAAAAAAAAAA\"",
         ] {
-            let texts =
-                SecretTexts { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretTexts::default() };
-            assert_eq!(errors(texts).len(), 1, "{text}");
+            let values =
+                SecretValues { pepper: Some(PEPPER), denied_ids: Some(text), ..SecretValues::default() };
+            assert_eq!(errors(values).len(), 1, "{text}");
         }
         for text in
             ["acme_live_canarycanary", "[\"acme_live_canarycanary\"]", "[[\"acme_live_canarycanary\"]]"]
         {
-            let texts = SecretTexts {
+            let values = SecretValues {
                 pepper: Some(PEPPER),
                 denied_ids: Some(text),
                 static_keys: Some(text),
-                ..SecretTexts::default()
+                ..SecretValues::default()
             };
-            let errors = errors(texts);
+            let errors = errors(values);
             assert!(errors.len() == 2 && !errors.concat().contains("canary"), "{errors:?}");
         }
     }
 
     #[test]
     fn debug_output_contains_no_secret() {
-        let texts = SecretTexts {
+        let values = SecretValues {
             pepper: Some(PEPPER),
             origin_authorization: Some("Bearer canary"),
             origin_signing_key: Some("2026-11:Y2FuYXJ5Y2FuYXJ5MDEyMzQ1Njc4OWFiY2RlZmdoaWo="),
-            ..SecretTexts::default()
+            ..SecretValues::default()
         };
-        let debug = std::format!("{:?}", Secrets::parse(&texts).unwrap());
+        let debug = std::format!("{:?}", Secrets::parse(&values).unwrap());
         for secret in ["canary", "abcdefgh", "Y2FuYXJ5", "99, 97, 110"] {
             assert!(!debug.contains(secret), "{debug}");
         }

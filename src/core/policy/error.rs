@@ -79,7 +79,7 @@ impl ErrorCollector {
     }
 
     /// Adds an error that shows a string.
-    pub(super) fn add_text(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
+    pub(super) fn add_string(&mut self, field: &str, text: &str, problem: impl fmt::Display) {
         self.add(field, format_args!("`{}` {problem}", escape_value(text)));
     }
 
@@ -92,8 +92,8 @@ impl ErrorCollector {
     }
 
     /// Reads a string.
-    pub(super) fn text(&mut self, field: &str, value: &RawValue, allowed: &str) -> Option<String> {
-        let text = string(value);
+    pub(super) fn string(&mut self, field: &str, value: &RawValue, allowed: &str) -> Option<String> {
+        let text = string_in(value);
         if text.is_none() {
             self.add_value(field, value, format_args!("is not {allowed}"));
         }
@@ -153,20 +153,20 @@ impl ErrorCollector {
     }
 
     /// Reads an array of strings.
-    pub(super) fn texts(
+    pub(super) fn strings(
         &mut self,
         field: &str,
         value: &RawValue,
         max: usize,
         of: &str,
     ) -> Vec<(String, String)> {
-        let mut texts = Vec::new();
+        let mut strings = Vec::new();
         for (field, value) in self.list(field, value, max, of) {
-            if let Some(text) = self.text(&field, value, "a string") {
-                texts.push((field, text));
+            if let Some(text) = self.string(&field, value, "a string") {
+                strings.push((field, text));
             }
         }
-        texts
+        strings
     }
 
     /// Reads an object; its values are not read yet.
@@ -203,13 +203,13 @@ impl ErrorCollector {
     }
 }
 
-fn string(value: &RawValue) -> Option<String> {
+fn string_in(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
 /// The content of a string, or any other value as written.
 fn scalar(value: &RawValue) -> String {
-    string(value).unwrap_or_else(|| value.get().to_owned())
+    string_in(value).unwrap_or_else(|| value.get().to_owned())
 }
 
 /// Reads decimal digits and nothing else: `parse` accepts `+8` too.

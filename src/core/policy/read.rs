@@ -160,22 +160,22 @@ impl<'v> Reader<'v, '_> {
         if serde_json::from_str::<Vec<IgnoredAny>>(value.get()).is_ok_and(|list| list.is_empty()) {
             self.errors.add(field, format_args!("is empty; list {of}, or remove it"));
         }
-        self.errors.texts(field, value, LIST_MAX, of)
+        self.errors.strings(field, value, LIST_MAX, of)
     }
 
     pub(super) fn origin(&mut self, field: &str, value: &RawValue, allow_http: bool) -> Option<Origin> {
-        let text = self.errors.text(field, value, OriginError::FORMS)?;
+        let text = self.errors.string(field, value, OriginError::FORMS)?;
         match Origin::parse(&text, allow_http) {
             Ok(origin) => return Some(origin),
-            // The value is not shown: it holds a credential.
+            // Not shown, because it contains a credential.
             Err(OriginError::UserInfo) => self.errors.add(field, OriginError::UserInfo),
-            Err(error) => self.errors.add_text(field, &text, error),
+            Err(error) => self.errors.add_string(field, &text, error),
         }
         None
     }
 
     fn key_prefix(&mut self) -> Option<KeyPrefix> {
-        let text = self.errors.text("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
+        let text = self.errors.string("KEY_PREFIX", self.var("KEY_PREFIX")?, KeyPrefix::ALLOWED)?;
         let parsed = text.parse::<KeyPrefix>();
         parsed.map_err(|error| self.errors.add("KEY_PREFIX", error)).ok()
     }
@@ -183,11 +183,12 @@ impl<'v> Reader<'v, '_> {
     fn realm(&mut self) -> Box<str> {
         let allowed = "1 to 64 printable ASCII characters without `\"` and `\\`";
         let value = self.var("REALM");
-        let text =
-            value.and_then(|value| self.errors.text("REALM", value, allowed)).unwrap_or_else(|| "api".into());
+        let text = value
+            .and_then(|value| self.errors.string("REALM", value, allowed))
+            .unwrap_or_else(|| "api".into());
         let printable = |b: u8| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\';
         if !(1..=64).contains(&text.len()) || !text.bytes().all(printable) {
-            self.errors.add_text("REALM", &text, format_args!("is not {allowed}"));
+            self.errors.add_string("REALM", &text, format_args!("is not {allowed}"));
         }
         text.into()
     }
@@ -195,11 +196,11 @@ impl<'v> Reader<'v, '_> {
     fn error_format(&mut self) -> ErrorFormat {
         let allowed = "`problem` or `openai`";
         let value = self.var("ERROR_FORMAT");
-        match value.and_then(|value| self.errors.text("ERROR_FORMAT", value, allowed)).as_deref() {
+        match value.and_then(|value| self.errors.string("ERROR_FORMAT", value, allowed)).as_deref() {
             Some("openai") => ErrorFormat::OpenAi,
             Some("problem") | None => ErrorFormat::Problem,
             Some(other) => {
-                self.errors.add_text("ERROR_FORMAT", other, format_args!("is not {allowed}"));
+                self.errors.add_string("ERROR_FORMAT", other, format_args!("is not {allowed}"));
                 ErrorFormat::Problem
             }
         }
@@ -212,7 +213,7 @@ impl<'v> Reader<'v, '_> {
             value.map_or_else(Vec::new, |value| self.filled("CREDENTIALS", value, "credential sources"))
         {
             if let Err(error) = sources.add(&text) {
-                self.errors.add_text(&field, &text, error);
+                self.errors.add_string(&field, &text, error);
             }
         }
         sources
@@ -222,11 +223,11 @@ impl<'v> Reader<'v, '_> {
         let mut filter = HeaderFilter::new(sources.header_names());
         let value = self.var("FORWARD_HEADERS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.errors.texts("FORWARD_HEADERS", value, LIST_MAX, "header names")
+            self.errors.strings("FORWARD_HEADERS", value, LIST_MAX, "header names")
         });
         for (field, name) in list {
             if let Err(error) = filter.allow(&name) {
-                self.errors.add_text(&field, &name, error);
+                self.errors.add_string(&field, &name, error);
             }
         }
         filter
@@ -237,7 +238,7 @@ impl<'v> Reader<'v, '_> {
         let value = self.var("METHODS");
         for (field, name) in value.map_or_else(Vec::new, |value| self.filled("METHODS", value, "methods")) {
             if let Err(error) = methods.add(&name) {
-                self.errors.add_text(&field, &name, error);
+                self.errors.add_string(&field, &name, error);
             }
         }
         if methods.index_of("HEAD").is_some() && methods.index_of("GET").is_none() {
@@ -249,7 +250,7 @@ impl<'v> Reader<'v, '_> {
     fn cors(&mut self, methods: &Methods) -> Cors {
         let value = self.var("CORS_ORIGINS");
         let list = value.map_or_else(Vec::new, |value| {
-            self.errors.texts("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
+            self.errors.strings("CORS_ORIGINS", value, LIST_MAX, "origins of pages")
         });
         let origins = if matches!(list.as_slice(), [(_, text)] if text == "*") {
             WebOrigins::Any
@@ -257,24 +258,24 @@ impl<'v> Reader<'v, '_> {
             let mut names: Vec<Box<str>> = Vec::new();
             for (field, text) in &list {
                 match parse_web_origin(text) {
-                    Ok(name) if names.contains(&name) => self.errors.add_text(field, text, TWICE),
+                    Ok(name) if names.contains(&name) => self.errors.add_string(field, text, TWICE),
                     Ok(name) => names.push(name),
-                    Err(error) => self.errors.add_text(field, text, error),
+                    Err(error) => self.errors.add_string(field, text, error),
                 }
             }
             WebOrigins::Named(names)
         };
         let allowed = "`answer` or `forward`";
         let value = self.var("PREFLIGHT");
-        let preflight = match value.and_then(|value| self.errors.text("PREFLIGHT", value, allowed)).as_deref()
-        {
-            Some("forward") => Preflight::Forward,
-            Some("answer") | None => Preflight::Answer,
-            Some(other) => {
-                self.errors.add_text("PREFLIGHT", other, format_args!("is not {allowed}"));
-                Preflight::Answer
-            }
-        };
+        let preflight =
+            match value.and_then(|value| self.errors.string("PREFLIGHT", value, allowed)).as_deref() {
+                Some("forward") => Preflight::Forward,
+                Some("answer") | None => Preflight::Answer,
+                Some(other) => {
+                    self.errors.add_string("PREFLIGHT", other, format_args!("is not {allowed}"));
+                    Preflight::Answer
+                }
+            };
         Cors::new(origins, preflight, methods)
     }
 
@@ -304,9 +305,9 @@ impl<'v> Reader<'v, '_> {
         let allowed = "the name of a rate limiter's binding";
         let limiter = self.errors.required(field, &plan, "limiter");
         let binding = limiter.and_then(|(field, value)| {
-            let text = self.errors.text(&field, value, allowed)?;
+            let text = self.errors.string(&field, value, allowed)?;
             if !is_binding_name(&text) {
-                self.errors.add_text(&field, &text, format_args!("is not {allowed}"));
+                self.errors.add_string(&field, &text, format_args!("is not {allowed}"));
             }
             Some(text.into())
         });

@@ -18,7 +18,7 @@ use crate::record::token::{Scope, Subject};
 use crate::request::method::{MethodIndex, MethodSet};
 use crate::request::path::{CanonicalPath, PathError, PathRules};
 
-/// More than anybody writes by hand; it bounds the work of an isolate's start.
+/// More than operators write by hand; it bounds the work of an isolate's start.
 pub(crate) const ROUTES_MAX: usize = 1000;
 
 /// Who may access a route.

@@ -110,18 +110,18 @@ impl<'v> Reader<'v, '_> {
     }
 
     fn pattern(&mut self, field: &str, value: &RawValue, rules: PathRules) -> Option<Pattern> {
-        let text = self.errors.text(field, value, "a path pattern such as /v1/reports/*")?;
+        let text = self.errors.string(field, value, "a path pattern such as /v1/reports/*")?;
         if rules.case_insensitive && !text.is_ascii() {
             let problem = "contains non-ASCII characters, which CASE_INSENSITIVE_PATHS does not fold";
-            self.errors.add_text(field, &text, problem);
+            self.errors.add_string(field, &text, problem);
         }
         let parsed = text.parse::<Pattern>();
-        parsed.map_err(|error| self.errors.add_text(field, &text, error)).ok()
+        parsed.map_err(|error| self.errors.add_string(field, &text, error)).ok()
     }
 
     fn access(&mut self, field: &str, value: &RawValue) -> Access {
         let allowed = "`public`, `key` or `deny`";
-        let Some(text) = self.errors.text(field, value, allowed) else {
+        let Some(text) = self.errors.string(field, value, allowed) else {
             return Access::Key;
         };
         match &*text {
@@ -129,7 +129,7 @@ impl<'v> Reader<'v, '_> {
             "key" => Access::Key,
             "deny" => Access::Deny,
             other => {
-                self.errors.add_text(field, other, format_args!("is not {allowed}"));
+                self.errors.add_string(field, other, format_args!("is not {allowed}"));
                 Access::Key
             }
         }
@@ -141,7 +141,7 @@ impl<'v> Reader<'v, '_> {
         for (field, name) in &list {
             match methods.implied_by(name) {
                 Some(_) if name == "HEAD" && !list.iter().any(|(_, name)| name == "GET") => {
-                    self.errors.add_text(
+                    self.errors.add_string(
                         field,
                         name,
                         "is listed without `GET`; rules for GET apply to HEAD too",
@@ -150,7 +150,7 @@ impl<'v> Reader<'v, '_> {
                 Some(implied) => set = set.union(implied),
                 None => {
                     let allowed = methods.allow_header(methods.all());
-                    self.errors.add_text(field, name, format_args!("is not one of METHODS: {allowed}"));
+                    self.errors.add_string(field, name, format_args!("is not one of METHODS: {allowed}"));
                 }
             }
         }
@@ -167,7 +167,7 @@ impl<'v> Reader<'v, '_> {
         let mut tokens = Vec::new();
         for (field, text) in self.filled(field, value, allowed) {
             match parse(&text) {
-                Ok(token) if tokens.contains(&token) => self.errors.add_text(&field, &text, TWICE),
+                Ok(token) if tokens.contains(&token) => self.errors.add_string(&field, &text, TWICE),
                 Ok(token) => tokens.push(token),
                 Err(error) => self.errors.add(&field, error),
             }

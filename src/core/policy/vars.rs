@@ -1,4 +1,4 @@
-//! The variables, described: the source of the configuration table in the README and of the check for unknown names.
+//! The variables, described: the source of the table in docs/configuration.md and of the check for unknown names.
 
 use crate::key::KeyPrefix;
 
@@ -99,7 +99,7 @@ mod tests {
         ),
         (
             "ALLOW_ENCODED_SLASH",
-            "Whether `%2F` is an ordinary character of a path segment; otherwise the path is refused. [Not for WSGI servers](docs/origins.md), which decode it.",
+            "Whether `%2F` is an ordinary character of a path segment; otherwise the path is refused. [Not for WSGI servers](origins.md), which decode it.",
         ),
         ("CASE_INSENSITIVE_PATHS", "Whether routes match regardless of case, for origins that ignore case."),
         (
@@ -108,7 +108,7 @@ mod tests {
         ),
         (
             "FORWARD_HEADERS",
-            "Headers that the gate forwards although it [strips](docs/headers.md) them by default.",
+            "Headers that the gate forwards although it [strips](headers.md) them by default.",
         ),
         (
             "IMPORTED_KEYS",
@@ -147,9 +147,9 @@ mod tests {
     ];
 
     #[test]
-    fn readme_has_the_same_table() {
-        let readme = include_str!("../../../README.md");
-        let (_, after) = readme.split_once("<!-- variables:").unwrap();
+    fn documentation_has_the_same_table() {
+        let document = include_str!("../../../docs/configuration.md");
+        let (_, after) = document.split_once("<!-- variables:").unwrap();
         let rows: Vec<&str> = after.lines().skip(3).take_while(|line| line.starts_with('|')).collect();
         let expected: Vec<_> = VARIABLES
             .iter()
@@ -164,6 +164,6 @@ mod tests {
             })
             .collect();
         assert_eq!(MEANINGS.len(), VARIABLES.len());
-        assert_eq!(rows, expected, "README.md should hold:\n{}", expected.join("\n"));
+        assert_eq!(rows, expected, "docs/configuration.md should hold:\n{}", expected.join("\n"));
     }
 }

@@ -96,7 +96,7 @@ impl MethodSet {
         self.0 & !other.0 == 0
     }
 
-    /// Whether the set holds no method.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -1,12 +1,12 @@
 // keygate as an operator runs it: in a folder with a wrangler.toml.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { PEPPER } from "./keys.js";
+import { run } from "./program.js";
 import { ROOT } from "./project.js";
 
 export const KEYGATE = process.env.KEYGATE_BIN ?? path.join(ROOT, "target", "debug", "keygate");
@@ -46,29 +46,14 @@ id = "${TEST}"
 /** The environment without what names the developer's own gate and accounts. */
 export const cleanEnv = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(KEYGATE|CLOUDFLARE|CF|VAULT|BAO|AWS|AZURE)_/.test(name)));
 
-/** Runs a program to its end. Without input its standard input is closed; `stdout` may be a file to write to. */
-export function run(program, args, { input, stdout = "pipe", ...options }) {
-  return new Promise((resolve, reject) => {
-    const stdin = input === undefined ? "ignore" : "pipe";
-    const child = spawn(program, args, { stdio: [stdin, stdout, "pipe"], ...options });
-    const said = { stdout: "", stderr: "" };
-    child.stdout?.setEncoding("utf8").on("data", (text) => (said.stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text) => (said.stderr += text));
-    child.on("error", reject);
-    child.on("close", (status) => resolve({ status, ...said }));
-    // A program may end before it has read what it was sent.
-    child.stdin?.on("error", () => {}).end(input);
-  });
-}
-
 /** A folder with a wrangler.toml, and keygate run in it. */
-export class Gate {
+export class Operator {
   static async make() {
-    const gate = new Gate();
-    gate.folder = await mkdtemp(path.join(tmpdir(), "keygate-cli-"));
-    await writeFile(path.join(gate.folder, "wrangler.toml"), WRANGLER_TOML);
-    await writeFile(path.join(gate.folder, ".dev.vars"), `PEPPER="${PEPPER}"\n`);
-    return gate;
+    const operator = new Operator();
+    operator.folder = await mkdtemp(path.join(tmpdir(), "keygate-cli-"));
+    await writeFile(path.join(operator.folder, "wrangler.toml"), WRANGLER_TOML);
+    await writeFile(path.join(operator.folder, ".dev.vars"), `PEPPER="${PEPPER}"\n`);
+    return operator;
   }
 
   remove() {
@@ -104,14 +89,13 @@ export class Gate {
     return said.code ?? "permitted";
   }
 
-  /** The same gate, deployed: every command is `--remote`, at a stand-in for Cloudflare's API. */
+  /** The same at a deployed gate: every command is `--remote`, at a stand-in for Cloudflare's API. */
   deployed(api) {
-    const gate = new Deployed();
-    return Object.assign(gate, { folder: this.folder, api });
+    return Object.assign(new RemoteOperator(), { folder: this.folder, api });
   }
 }
 
-class Deployed extends Gate {
+class RemoteOperator extends Operator {
   keygate(args, { env, ...options } = {}) {
     return super.keygate([...args, "--remote"], { ...options, env: { ...this.api.env, KEYGATE_PEPPER: PEPPER, ...env } });
   }

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 
 import { ACCOUNT, LIVE, TOKEN } from "./cli.js";
-import { Failing, readBody } from "./failing.js";
+import { FaultyServer, readBody } from "./faulty_server.js";
 
 const error = (status, code, message) => ({ status, errors: [{ code, message }] });
 
@@ -13,7 +13,7 @@ const error = (status, code, message) => ({ status, errors: [{ code, message }] 
  * Given a call and its body, `fail` may return { status, errors, headers, text } to answer it with, "hang" or "reset"; or "done, hang"
  * and "done, reset": what was asked is done, and no answer comes.
  */
-export class Cloudflare extends Failing {
+export class Cloudflare extends FaultyServer {
   /** KV: name → { key, value, metadata }. */
   entries = new Map();
   /** `METHOD /path below the namespace or the API`, in order. */
@@ -27,15 +27,9 @@ export class Cloudflare extends Failing {
   static async start(tls) {
     const api = new Cloudflare();
     const answer = (request, response) => api.#answer(request, response);
-    api.server = tls ? createTlsServer(tls, answer) : createServer(answer);
-    await new Promise((resolve) => api.server.listen(0, "127.0.0.1", resolve));
-    api.url = `${tls ? "https" : "http"}://127.0.0.1:${api.server.address().port}/client/v4`;
+    const address = await api.listen(tls ? createTlsServer(tls, answer) : createServer(answer));
+    api.url = `${tls ? "https" : "http"}://${address}/client/v4`;
     return api;
-  }
-
-  stop() {
-    this.server.closeAllConnections();
-    return new Promise((resolve) => this.server.close(resolve));
   }
 
   /** The environment in which keygate and wrangler find this server. */

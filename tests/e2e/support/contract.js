@@ -70,25 +70,25 @@ export function assertRefusal(answer, code, { allow, hasBody = true } = {}) {
  * Returns `{ answer, record }`.
  */
 export async function assertRefused(gate, request, code, { allow, log = {}, originAnswer } = {}) {
-  const { world } = gate;
-  world.origin.clear(originAnswer);
+  const { harness } = gate;
+  harness.origin.clear(originAnswer);
   const answer = await gate.send(request);
   assertRefusal(answer, code, { allow });
-  const calls = world.origin.requests.length;
+  const calls = harness.origin.requests.length;
   // The runtime may try a GET again when its connection breaks.
   assert.ok(originAnswer ? calls > 0 : calls === 0, `${calls} calls of the origin`);
-  world.origin.clear();
+  harness.origin.clear();
   const requestId = answer.json.request_id;
   const isRefusal = ({ event }) => event !== "authn_login_success";
-  await world.logs.until(() => world.logs.of(requestId).some(isRefusal));
-  await world.settle();
-  const all = world.logs.of(requestId);
+  await harness.logs.until(() => harness.logs.of(requestId).some(isRefusal));
+  await harness.settle();
+  const all = harness.logs.of(requestId);
   const records = all.filter(isRefusal);
   assert.equal(records.length, 1, "log records of this refusal");
   // A request whose origin fails was let through before, under the same id.
   assert.equal(all.length - records.length, code.startsWith("origin_") ? 1 : 0, "records of its being let through");
   const [record] = records;
-  assertRecord(record, code, gate.stoodAtMs);
+  assertRecord(record, code, gate.clockMs);
   assert.equal(record.method, request.method ?? "GET");
   for (const [field, value] of Object.entries(log)) assert.equal(record[field] ?? undefined, value, `log field ${field}`);
   return { answer, record };
@@ -99,12 +99,12 @@ const FIELDS = [
   ["key_id", "subject", "method", "path", "client_ip", "user_agent", "suppressed"],
 ].flat();
 
-/** `stoodAtMs`: where the gate's clock stands, if a test has turned it. */
-function assertRecord(record, code, stoodAtMs) {
+/** `clockMs`: where the gate's clock stands, if a test has set it. */
+function assertRecord(record, code, clockMs) {
   for (const field of Object.keys(record)) assert.ok(FIELDS.includes(field), `log field ${field} is not documented`);
   assert.match(record.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-  const elapsed = Math.abs(Date.parse(record.time) - (stoodAtMs ?? Date.now()));
-  assert.ok(stoodAtMs === undefined ? elapsed < 60_000 : elapsed === 0, `the time ${record.time} is when it was judged`);
+  const elapsed = Math.abs(Date.parse(record.time) - (clockMs ?? Date.now()));
+  assert.ok(clockMs === undefined ? elapsed < 60_000 : elapsed === 0, `the time ${record.time} is when it was judged`);
   assert.equal(record.code, code);
   assert.equal(record.status, CONTRACT[code].status);
   assert.equal(typeof record.reason, "string");
@@ -124,7 +124,7 @@ export const identityOf = (issued) => ({
  * route). Returns `{ answer, seen }`.
  */
 export async function assertAccepted(gate, request, issued) {
-  const { origin } = gate.world;
+  const { origin } = gate.harness;
   origin.clear();
   const answer = await gate.send(request);
   assert.equal(answer.status, 200, `${answer.status} ${answer.text.slice(0, 400)}`);

@@ -1,4 +1,4 @@
-// An operator with keys in the store, and a folder of places to put keys in.
+// An operator with keys in the key store, and a folder with the files that are secret stores.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, readdir, writeFile } from "node:fs/promises";

@@ -6,6 +6,7 @@ const characters = (text) => [...text].length;
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const TYPES = {
   array: Array.isArray,
+  boolean: (value) => typeof value === "boolean",
   integer: Number.isInteger,
   null: (value) => value === null,
   object: isObject,
@@ -14,6 +15,7 @@ const TYPES = {
 
 /** The keywords of JSON Schema 2020-12 that the schemas use; a keyword applies only to values of its own type. */
 const KEYWORDS = {
+  anyOf: (value, schemas, root) => schemas.some((schema) => valid(value, schema, root)),
   oneOf: (value, schemas, root) => schemas.filter((schema) => valid(value, schema, root)).length === 1,
   $ref: (value, ref, root) => valid(value, root.$defs[/^#\/\$defs\/(\w+)$/.exec(ref)[1]], root),
   type: (value, types) => [types].flat().some((type) => TYPES[type](value)),
@@ -36,7 +38,7 @@ const KEYWORDS = {
   additionalProperties: (value, schema, root, { properties = {} }) =>
     !isObject(value) || Object.entries(value).every(([name, item]) => Object.hasOwn(properties, name) || (schema && valid(item, schema, root))),
 };
-const ANNOTATIONS = new Set(["$schema", "$defs", "title", "description"]);
+const ANNOTATIONS = new Set(["$schema", "$defs", "title", "description", "default", "format"]);
 
 /** Whether `value` is what `schema` describes. A keyword that is not known here is an error, not an omission. */
 export function valid(value, schema, root = schema) {

@@ -3,7 +3,6 @@
 // so that it does not drift into answers that only keygate understands.
 
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
@@ -11,9 +10,9 @@ import path from "node:path";
 import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 
-import { Failing, readBody } from "./failing.js";
+import { FaultyServer, readBody } from "./faulty_server.js";
 import { run } from "./program.js";
-import { pythonWithFlask } from "./python.js";
+import { pythonWithPackages } from "./python.js";
 
 export const TENANT = "11111111-2222-3333-4444-555555555555";
 export const CLIENT = "66666666-7777-8888-9999-000000000000";
@@ -31,7 +30,7 @@ const refusal = (status, code, inner) => ({
 });
 
 /** Given a call, `fail` may return an answer { status, json, text }, "hang" or "reset". */
-export class KeyVault extends Failing {
+export class KeyVault extends FaultyServer {
   /** Name → versions, the latest last: `{ version, value, contentType, tags, attributes }`. */
   secrets = new Map();
   deleted = new Set();
@@ -44,31 +43,29 @@ export class KeyVault extends Failing {
     const vault = new KeyVault();
     vault.folder = await mkdtemp(path.join(tmpdir(), "keygate-azure-"));
     const script = fileURLToPath(new URL("certificates.py", import.meta.url));
-    const made = await run(await pythonWithFlask(), [script, vault.folder, ...HOSTS]);
+    const made = await run(await pythonWithPackages(), [script, vault.folder, ...HOSTS]);
     if (made.status !== 0) throw new Error(made.stderr);
     vault.ca = path.join(vault.folder, "ca.pem");
     const pem = await readFile(path.join(vault.folder, "server.pem"));
     const secureContext = tls.createSecureContext({ cert: pem, key: pem });
-    vault.server = http.createServer((request, response) => vault.#answer(request, response));
+    const server = http.createServer((request, response) => vault.#answer(request, response));
     vault.sockets = new Set();
-    vault.server.on("connection", (socket) => vault.sockets.add(socket));
-    vault.server.on("connect", (request, socket) => {
+    server.on("connection", (socket) => vault.sockets.add(socket));
+    server.on("connect", (request, socket) => {
       socket.on("error", () => {});
       if (!HOSTS.includes(request.url.replace(/:443$/, ""))) return socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
       socket.write("HTTP/1.1 200 Connected\r\n\r\n");
       const secure = new tls.TLSSocket(socket, { isServer: true, secureContext });
       secure.on("error", () => {});
-      return vault.server.emit("connection", secure);
+      return server.emit("connection", secure);
     });
-    vault.server.listen(0, "127.0.0.1");
-    await once(vault.server, "listening");
-    vault.url = `http://127.0.0.1:${vault.server.address().port}`;
+    vault.url = `http://${await vault.listen(server)}`;
     return vault;
   }
 
   async stop() {
     for (const socket of this.sockets) socket.destroy();
-    this.server.close();
+    await super.stop();
     await rm(this.folder, { recursive: true });
   }
 

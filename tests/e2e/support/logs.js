@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 
 import { valid } from "./json_schema.js";
 
-const LIMIT_MS = 10_000;
+/** A machine under load has many times what it needs. */
+const LIMIT_MS = 60_000;
 
 /** What the published schema says of each line. */
 export const LOG_SCHEMA = JSON.parse(readFileSync(new URL("../../../docs/log-event.schema.json", import.meta.url), "utf8"));

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import path from "node:path";
 
 import { serve } from "./program.js";
-import { pythonWithFlask } from "./python.js";
+import { pythonWithPackages } from "./python.js";
 
 export const REGION = "eu-central-1";
 const SECRET_ACCESS_KEY = "e2eSecretAccessKeyLr2K7hVbT1mWcZk3vQ9xLr";
@@ -12,7 +12,7 @@ const SECRET_ACCESS_KEY = "e2eSecretAccessKeyLr2K7hVbT1mWcZk3vQ9xLr";
 export class Moto {
   static async start() {
     const moto = new Moto();
-    const program = path.join(path.dirname(await pythonWithFlask()), "moto_server");
+    const program = path.join(path.dirname(await pythonWithPackages()), "moto_server");
     const env = { PATH: process.env.PATH, PYTHONUNBUFFERED: "1" };
     moto.server = await serve(program, ["-H", "127.0.0.1", "-p", "0"], /Running on (http:\/\/127\.0\.0\.1:\d+)/, { env });
     moto.url = moto.server.found[1];
@@ -56,21 +56,5 @@ export class Moto {
   /** Version → labels. */
   async labels(SecretId) {
     return (await this.ask("DescribeSecret", { SecretId })).VersionIdsToStages;
-  }
-
-  /**
-   * Begins a rotation as AWS does it: the token's version is there, pending, and holds nothing. Without a Lambda function
-   * moto makes that version current at once, which AWS never does; the labels are put back.
-   */
-  async beginRotation(SecretId, token = randomUUID()) {
-    const versionOf = (labels, label) => Object.keys(labels).find((version) => labels[version].includes(label));
-    const current = versionOf(await this.labels(SecretId), "AWSCURRENT");
-    await this.ask("RotateSecret", { SecretId, ClientRequestToken: token, RotationRules: { AutomaticallyAfterDays: 30 } });
-    const put = (VersionStage, versions) => this.ask("UpdateSecretVersionStage", { SecretId, VersionStage, ...versions });
-    const still = (await this.labels(SecretId))[current].includes("AWSCURRENT");
-    await put("AWSCURRENT", { RemoveFromVersionId: token, ...(!still && { MoveToVersionId: current }) });
-    await put("AWSPREVIOUS", { RemoveFromVersionId: token });
-    await put("AWSPENDING", { MoveToVersionId: token });
-    return token;
   }
 }

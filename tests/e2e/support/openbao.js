@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { serve } from "./program.js";
-import { pythonWithFlask } from "./python.js";
+import { pythonWithPackages } from "./python.js";
 
 export const ROOT_TOKEN = "e2e-root-token-9xLr2K7hVbT1mWcZ";
 
@@ -18,7 +18,7 @@ export class OpenBao {
   static async start({ tls = false } = {}) {
     const bao = new OpenBao();
     bao.folder = await mkdtemp(path.join(tmpdir(), "keygate-bao-"));
-    const program = path.join(path.dirname(await pythonWithFlask()), "bao");
+    const program = path.join(path.dirname(await pythonWithPackages()), "bao");
     const args = ["server", "-dev", "-dev-no-store-token", `-dev-root-token-id=${ROOT_TOKEN}`];
     if (tls) args.push("-dev-tls", `-dev-tls-cert-dir=${bao.folder}`);
     const env = { PATH: process.env.PATH, HOME: bao.folder };

@@ -2,12 +2,12 @@
 
 import { after } from "node:test";
 
-import { Gate } from "./cli.js";
+import { Operator } from "./cli.js";
 import { Cloudflare } from "./cloudflare.js";
 
 /** Both, for the tests of one file. */
 export async function operator() {
-  const [gate, api] = [await Gate.make(), await Cloudflare.start()];
+  const [gate, api] = [await Operator.make(), await Cloudflare.start()];
   after(async () => {
     await api.stop();
     await gate.remove();

@@ -11,7 +11,7 @@ export const FLASK_EXAMPLE = path.join(ROOT, "examples", "flask");
 const REQUIREMENTS = [path.join(FLASK_EXAMPLE, "requirements.txt"), path.join(ROOT, "tests", "e2e", "requirements.txt")];
 
 /** The interpreter; the programs that packages brought along stand beside it. */
-export async function pythonWithFlask() {
+export async function pythonWithPackages() {
   const given = process.env.KEYGATE_PYTHON;
   if (given) return given;
   const venv = path.join(ROOT, "target", "venv");

@@ -2,18 +2,19 @@
 
 import { once } from "node:events";
 import http from "node:http";
+import { pipeline } from "node:stream/promises";
 
-import { Failing, readBody } from "./failing.js";
+import { FaultyServer, readBody } from "./faulty_server.js";
 
 /**
  * Given a call (`METHOD /path`, and the AWS operation where it is one), `fail` may return { status, json } to answer it with, or
  * "hang", or a function: what was asked is done, then the function is called, and no answer comes. It may be asynchronous.
  */
-export class Relay extends Failing {
+export class Relay extends FaultyServer {
   /** Leads to the server at `to`. */
   static async start(to) {
     const relay = new Relay();
-    relay.server = http.createServer(async (request, response) => {
+    const server = http.createServer(async (request, response) => {
       const body = await readBody(request);
       if (!body) return;
       const operation = request.headers["x-amz-target"]?.split(".")[1];
@@ -32,21 +33,15 @@ export class Relay extends Failing {
       }
       asked.on("error", () => response.destroy());
       if (typeof told === "function") {
-        answer.resume();
+        answer.on("error", () => {}).resume();
         told();
         return;
       }
       response.writeHead(answer.statusCode, answer.rawHeaders);
-      answer.pipe(response);
+      // Either end may go away in the middle.
+      await pipeline(answer, response).catch(() => {});
     });
-    relay.server.listen(0, "127.0.0.1");
-    await once(relay.server, "listening");
-    relay.url = `http://127.0.0.1:${relay.server.address().port}`;
+    relay.url = `http://${await relay.listen(server)}`;
     return relay;
-  }
-
-  stop() {
-    this.server.closeAllConnections();
-    return new Promise((resolve) => this.server.close(resolve));
   }
 }

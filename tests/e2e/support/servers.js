@@ -1,27 +1,31 @@
-// The applications of the folder `servers`, each on a server that people run in production (and Flask's own), on loopback.
+// Applications behind the gate: those of the folder `servers` and the example's, each on a server that people run in production
+// (and Flask's own), on loopback.
 
 import path from "node:path";
+import { after } from "node:test";
 
 import { serve } from "./program.js";
 import { ROOT } from "./project.js";
-import { pythonWithFlask } from "./python.js";
+import { FLASK_EXAMPLE, pythonWithPackages } from "./python.js";
 
 const APPLICATIONS = path.join(ROOT, "tests", "e2e", "servers");
 
 /** Before the address that each program prints when it listens. */
 const READY = /(?:Listening at: |bound to TCP address |Serving on |Running on |listening on )(?:http:\/\/)?(127\.0\.0\.1:\d+)/;
 
-// Its control socket has one place for all servers of a person's.
+// Its control socket has one path for all servers of a person's.
 const gunicorn = (app, ...options) => ["gunicorn", ["--bind=127.0.0.1:0", "--no-control-socket", ...options, app]];
+const uwsgi = (module) => ["uwsgi", ["--http-socket=127.0.0.1:0", "--need-app", `--module=${module}`]];
+const waitress = (app) => ["waitress-serve", ["--listen=127.0.0.1:0", app]];
 
 /**
  * Name → `[program, arguments, environment]`. Those whose name ends with `trusting` believe what proxies state in headers; in its
  * defaults, gunicorn believes `SCRIPT_NAME` of whoever connects from loopback.
  */
-const COMMANDS = {
+const HOSTILE_INPUT = {
   "gunicorn": gunicorn("wsgi_app"),
-  "uWSGI": ["uwsgi", ["--http-socket=127.0.0.1:0", "--need-app", "--module=wsgi_app"]],
-  "waitress": ["waitress-serve", ["--listen=127.0.0.1:0", "wsgi_app:application"]],
+  "uWSGI": uwsgi("wsgi_app"),
+  "waitress": waitress("wsgi_app:application"),
   "Flask": ["python", ["flask_app.py"]],
   "Flask, trusting": gunicorn("proxied_app:app", "--forwarded-allow-ips=*", "--header-map=dangerous"),
   "Django": gunicorn("django_app"),
@@ -31,44 +35,39 @@ const COMMANDS = {
   "Express 5, trusting": ["node", ["express_app.js", "express", "trusting"]],
 };
 
-export const SERVERS = Object.keys(COMMANDS);
+/** The servers on which requests that are made to be misread are tried. */
+export const SERVERS = Object.keys(HOSTILE_INPUT);
 
-/** Starts the servers of these names at the same time: `{ urls, stop }`, with `urls` by name. */
-export async function startServers(names) {
-  const started = await Promise.allSettled(names.map((name) => start(...COMMANDS[name])));
-  const stop = () => Promise.all(started.map(({ value }) => value?.stop()));
-  const failed = started.find(({ status }) => status === "rejected");
-  if (failed) {
-    await stop();
-    throw failed.reason;
-  }
-  return { urls: Object.fromEntries(names.map((name, at) => [name, urlOf(started[at].value)])), stop };
-}
-
-const SIGNED = {
-  gunicorn: gunicorn("signed_app:app"),
-  uWSGI: ["uwsgi", ["--http-socket=127.0.0.1:0", "--need-app", "--module=signed_app:app"]],
-  waitress: ["waitress-serve", ["--listen=127.0.0.1:0", "signed_app:app"]],
+const COMMANDS = {
+  ...HOSTILE_INPUT,
+  "example": ["python", [path.join(FLASK_EXAMPLE, "app.py")]],
+  "signature check": ["python", [path.join(FLASK_EXAMPLE, "gate_signature.py")]],
+  "signature check, gunicorn": gunicorn("signed_app:app"),
+  "signature check, uWSGI": uwsgi("signed_app:app"),
+  "signature check, waitress": waitress("signed_app:app"),
+  "httpbin": waitress("httpbin:app"),
 };
 
-/** The example application behind its check, on one of these servers: `{ url, stop }`. With `mount` it stands below that path. */
-export async function startSigned(server, keys, mount = "") {
-  const [program, args] = SIGNED[server];
-  const { found, stop } = await start(program, args, {
-    PYTHONPATH: [APPLICATIONS, path.join(ROOT, "examples", "flask")].join(path.delimiter),
-    KEYGATE_SIGNING_KEY: keys,
-    ...(mount && { MOUNT: mount, SCRIPT_NAME: mount }),
-  });
-  return { url: urlOf({ found }), stop };
-}
-
-async function start(program, args, env) {
-  const python = await pythonWithFlask();
+/** Starts a server until the tests of the file are over; resolves to its URL. */
+export async function startServer(name, env) {
+  const [program, args, own] = COMMANDS[name];
+  const python = await pythonWithPackages();
   const file = { node: process.execPath, python }[program] ?? path.join(path.dirname(python), program);
-  return serve(file, args, READY, {
+  const { found, stop } = await serve(file, args, READY, {
     cwd: APPLICATIONS,
-    env: { ...process.env, PYTHONPATH: APPLICATIONS, PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1", ...env },
+    env: {
+      ...process.env,
+      ...{ PORT: "0", PYTHONPATH: [APPLICATIONS, FLASK_EXAMPLE].join(path.delimiter) },
+      ...{ PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" },
+      ...own,
+      ...env,
+    },
   });
+  after(stop);
+  return `http://${found[1]}`;
 }
 
-const urlOf = (server) => `http://${server.found[1]}`;
+/** Starts the servers of these names at the same time; resolves to their URLs by name. */
+export async function startServers(names) {
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await startServer(name)])));
+}

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 
-import { Answer } from "./client.js";
+import { Answer, readAnswer } from "./http.js";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const TEXT = 1;
@@ -37,12 +37,13 @@ export async function openWebSocket(base, { target = "/", headers = {} } = {}) {
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${lines.join("")}\r\n`,
   );
   let bytes = Buffer.alloc(0);
-  while (!bytes.includes("\r\n\r\n")) {
+  let head;
+  while (head === undefined) {
     const [chunk] = await once(socket, "data");
     bytes = Buffer.concat([bytes, chunk]);
+    head = readAnswer(bytes, "HEAD");
   }
-  const end = bytes.indexOf("\r\n\r\n");
-  const answer = new Answer(bytes.subarray(0, end).toString("latin1"), Buffer.alloc(0));
+  const answer = new Answer(head);
   if (answer.status !== 101) {
     socket.destroy();
     return { answer };

@@ -1,23 +1,37 @@
 //! `keygate pepper apply`: imported keys whose digests an earlier version stored without a pepper get keyed ones.
 
-use keygate_core::key::KV_NAME_PREFIX;
+use clap::Args;
 use keygate_core::key::digest::{Digest, ImportedKey};
 use keygate_core::record::Record;
 use serde::Serialize;
 
-use crate::args::PepperApplyArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::context::{self, Context};
-use crate::entry::{self, Entry};
-use crate::fault::Outcome;
-use crate::fields;
-use crate::progress::Progress;
+use crate::entry::Entry;
+use crate::error::Outcome;
 use crate::revision;
 use crate::secrets;
-use crate::store::{Store, Stored};
+use crate::store::{self, Store, Stored};
 
-/// The result, as `--json` prints it.
+/// Give imported keys whose digests have no pepper keyed digests
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Earlier versions stored an imported key as its plain SHA-256. Deploy the gate first: an older one answers 503 to a keyed digest of an imported key.\n\nExamples:\n  keygate pepper apply --dry-run\n  keygate pepper apply --remote"
+)]
+pub(super) struct ApplyArgs {
+    /// Write nothing; name the keys
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// The imported keys whose digests got a pepper.
 #[derive(Serialize)]
-struct Applied {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Applied {
     pepper: String,
     written: Vec<String>,
 }
@@ -30,27 +44,17 @@ struct Upgrade {
 }
 
 /// Writes the keyed digests; the old ones hold all that is needed.
-pub(super) fn run(context: &Context, args: &PepperApplyArgs) -> Outcome<()> {
+pub(super) fn run(context: &Context, args: &ApplyArgs) -> Outcome<()> {
     let config = context.config()?;
     let pepper = secrets::pepper(&args.pepper, &config, args.store.remote)?.pepper;
     let store = context::store(&config, &args.store)?;
     let mut upgrades = Vec::new();
-    let progress = Progress::counting("looked at", None);
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        let names: Vec<String> = page.into_iter().map(|listed| listed.name).collect();
-        progress.add(names.len());
-        for (name, stored) in names.iter().zip(store.entries(&names)?) {
-            let Some(seen) = stored else { continue };
-            let id = fields::id(name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name))?;
-            let mut record = entry::read(id, &seen.value)?;
-            if let Digest::ImportedBare(sha256) = record.digest {
-                record.digest = pepper.imported_digest(&ImportedKey::of_sha256(sha256));
-                upgrades.push(Upgrade { name: name.clone(), seen, record });
-            }
+    store::each_record(&*store, "looked at", &mut |mut record, seen| {
+        if let Digest::ImportedBare(sha256) = record.digest {
+            record.digest = pepper.imported_digest(&ImportedKey::of_sha256(sha256));
+            upgrades.push(Upgrade { name: record.id.kv_name(), seen, record });
         }
-        Ok(())
     })?;
-    progress.finish();
     write(context, &*store, &upgrades, args.dry_run)?;
     let applied = Applied {
         pepper: pepper.id().to_string(),

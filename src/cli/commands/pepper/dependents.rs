@@ -2,26 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
-use crate::entry;
-use crate::fault::Outcome;
-use crate::fields;
-use crate::progress::Progress;
-use crate::standing::Standing;
-use crate::store::Store;
+use crate::error::Outcome;
+use crate::store::{self, Store};
 
 /// The keys that a pepper is needed for.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Dependents {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Dependents {
     /// Keys that go on, switched-off ones among them: they can come back.
     pub(super) lasting: usize,
-    /// Keys that have been replaced, and end by themselves.
+    /// Keys that have been replaced, and expire.
     pub(super) ending: usize,
-    /// When the last of these ends.
+    /// When the last of these expires.
     pub(super) until: Option<u64>,
 }
 
@@ -37,14 +33,15 @@ pub(super) struct Found {
 /// How far a rotation of the pepper is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Stage {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum Stage {
     /// One pepper, and every key depends on it.
     Settled,
     /// Keys depend on a pepper that is not known here.
     Unknown,
     /// Keys that go on depend on the pepper before.
     Rotating,
-    /// Only keys that have their end depend on the pepper before.
+    /// Only replaced keys, which expire, depend on the pepper before.
     Waiting,
     /// No key depends on the pepper before.
     Droppable,
@@ -61,25 +58,13 @@ pub(super) fn dependents(store: &dyn Store, more: &[Record], now: UnixSeconds) -
     }
     // `keygate pepper apply` writes records of the store, and not those of STATIC_KEYS.
     found.without_pepper = 0;
-    let progress = Progress::counting("looked at", None);
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        let names: Vec<String> = page.into_iter().map(|listed| listed.name).collect();
-        for (name, stored) in names.iter().zip(store.entries(&names)?) {
-            let Some(stored) = stored else { continue };
-            let id = fields::id(name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name))?;
-            count(&mut found, &entry::read(id, &stored.value)?, now);
-        }
-        progress.add(names.len());
-        Ok(())
-    })?;
-    progress.finish();
+    store::each_record(store, "looked at", &mut |record, _| count(&mut found, &record, now))?;
     Ok(found)
 }
 
 fn count(found: &mut Found, record: &Record, now: UnixSeconds) {
-    let standing = Standing::of(record.state, record.not_before, record.not_after, now);
-    let over = record.not_after.is_some_and(|end| now >= end);
-    if record.state == State::Revoked || over || standing == Standing::Expired {
+    // Whatever else it is: a disabled key can come back, but not after its expiry.
+    if record.state == State::Revoked || record.not_after.is_some_and(|end| now >= end) {
         return;
     }
     let Some(pepper) = record.digest.pepper() else {
@@ -111,24 +96,20 @@ pub(super) fn stage(current: &str, previous: Option<&str>, found: &BTreeMap<Stri
 
 #[cfg(test)]
 mod tests {
-    use keygate_core::key::KeyId;
     use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
     use keygate_core::record::{Record, State};
     use keygate_core::time::UnixSeconds;
 
     use super::{Stage, dependents, stage};
-    use crate::store::fake::FakeStore;
+    use crate::store::fake::{self, FakeStore};
 
     const NOW: u64 = 1_000;
     const OLD: &str = "01234567";
     const NEW: &str = "89abcdef";
 
     fn record(pepper: &str, change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.{pepper}.{}", "A".repeat(43)).parse::<Digest>().unwrap();
-        let id = "4fTz0Qw9Lr2K".parse::<KeyId>().unwrap();
-        let at = UnixSeconds::new(1).unwrap();
-        let mut record = Record::new(id, "acme".parse::<Subject>().unwrap(), digest, at);
+        let digest = format!("hs256.{pepper}.{}", "A".repeat(43));
+        let mut record = fake::record(|r| r.digest = digest.parse::<Digest>().unwrap());
         change(&mut record);
         record
     }

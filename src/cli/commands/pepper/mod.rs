@@ -1,26 +1,49 @@
 //! `keygate pepper`: a new pepper, and the way from the old one to it.
 
-mod apply;
-mod dependents;
-mod rotation;
+pub(crate) mod apply;
+pub(crate) mod dependents;
+pub(crate) mod rotation;
 mod shell;
-mod status;
+pub(crate) mod status;
 
 use std::process::ExitCode;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use clap::{Args, Subcommand};
 use keygate_core::key::pepper::Pepper;
+use keygate_delivery::entropy;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::{PepperCommand, PepperGroup};
+use crate::commands::pepper::apply::ApplyArgs;
+use crate::commands::pepper::rotation::RotateArgs;
+use crate::commands::pepper::status::StatusArgs;
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
-use crate::key_source::entropy;
+use crate::error::{Error, Outcome};
 use crate::output::Output;
 
+/// Make a pepper, the gate's secret PEPPER; or see to its rotation
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  echo \"PEPPER=$(keygate pepper)\" >> .dev.vars\n  keygate pepper status --remote"
+)]
+pub(crate) struct PepperGroup {
+    #[command(subcommand)]
+    command: Option<PepperCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PepperCommand {
+    Status(StatusArgs),
+    Rotate(RotateArgs),
+    Apply(ApplyArgs),
+}
+
+/// A new pepper.
 #[derive(Serialize)]
-struct Made<'p> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct NewPepper<'p> {
     pepper: &'p str,
     id: &'p str,
 }
@@ -39,7 +62,7 @@ pub(crate) fn run(context: &Context, args: &PepperGroup) -> Outcome<ExitCode> {
 fn print(out: Output) -> Outcome<()> {
     let (text, pepper) = make()?;
     let id = pepper.id();
-    out.result(&Made { pepper: &text, id: id.as_str() }, text.as_str())?;
+    out.result(&NewPepper { pepper: &text, id: id.as_str() }, text.as_str())?;
     out.note(format_args!(
         "pepper {id}: keep a copy in your secret manager; without it no key can be checked\n\
          deployed: wrangler secret put PEPPER\n\
@@ -55,7 +78,7 @@ fn make() -> Outcome<(Zeroizing<String>, Pepper)> {
     let text = Zeroizing::new(Base64UrlUnpadded::encode_string(bytes.as_slice()));
     let pepper = text.parse::<Pepper>().map_err(|e| {
         // 32 random bytes with fewer than 10 different characters do not happen; a broken generator might.
-        Fault::failed(
+        Error::failed(
             format!("the pepper {e}"),
             "the system's random number generator is broken; use another machine",
         )

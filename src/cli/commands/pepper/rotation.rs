@@ -4,26 +4,53 @@
 //! together with, the new one becoming `PEPPER`; new keys are made with the new one; the old one goes when no key needs it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use keygate_core::key::pepper::Pepper;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::args::PepperRotateArgs;
+use crate::args::{PepperArgs, StoreArgs};
 use crate::commands::pepper::dependents::Stage;
 use crate::commands::pepper::make;
 use crate::commands::pepper::shell;
 use crate::commands::pepper::status::Seen;
 use crate::context::Context;
 use crate::dev_vars::DevVars;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
 use crate::secrets::{FROM_VARIABLE, PEPPER_VARIABLE, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::wrangler_toml::WranglerToml;
 
+/// Do the next step of a rotation of the pepper, or say which command does it
+#[derive(Args, Debug)]
+#[command(
+    after_help = "For the local gate it writes .dev.vars. For a deployed one the secrets are wrangler's: the new pepper goes into the file of --new, and the commands that set it are printed.\n\nExit code 0 when the rotation is finished or there was a step to do, 1 when keys still depend on the pepper before.\n\nExamples:\n  keygate pepper rotate\n  keygate pepper rotate --remote --new pepper.new"
+)]
+pub(super) struct RotateArgs {
+    /// The new file, for your eyes alone, that the new pepper is written to
+    #[arg(long, value_name = "FILE", requires = "remote")]
+    new: Option<PathBuf>,
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// The step of a pepper's rotation that was done.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Step<'s> {
+    /// The id of the new pepper; null where there is none.
+    new: Option<&'s str>,
+    /// The commands that come next.
+    next: &'s [String],
+}
+
 /// Does the step that comes next.
-pub(super) fn run(context: &Context, args: &PepperRotateArgs) -> Outcome<ExitCode> {
+pub(super) fn run(context: &Context, args: &RotateArgs) -> Outcome<ExitCode> {
     let seen = Seen::look(context, &args.pepper, &args.store)?;
     match (seen.stage, args.store.remote) {
         (Stage::Settled, true) if seen.bound != Some(true) => begin_remote(context, args, &seen)?,
@@ -46,7 +73,7 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let config = context.config()?;
     let file = dev_vars(&config, seen)?;
     if !config.takes_secret("PEPPER_PREVIOUS") {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!(
                 "`{}` in {} does not name PEPPER_PREVIOUS, so `wrangler dev` would not take it",
                 config.place("secrets.required"),
@@ -74,6 +101,9 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
 fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let file = dev_vars(&context.config()?, seen)?;
     file.write_with(&[("PEPPER_PREVIOUS", None)])?;
+    if context.out.is_json() {
+        context.out.result(&Step { new: None, next: &[] }, "")?;
+    }
     context
         .out
         .note(format_args!("{} has no PEPPER_PREVIOUS any more: the rotation is finished", file.name()));
@@ -89,7 +119,7 @@ fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
     let elsewhere = given.into_iter().find(|source| Some(*source) != own.as_ref());
     match (file, elsewhere) {
         (Some(file), None) => Ok(file),
-        (_, elsewhere) => Err(Fault::usage(
+        (_, elsewhere) => Err(Error::usage(
             format!(
                 "the local gate's peppers are in .dev.vars, and others were given: from {}",
                 elsewhere.unwrap_or(&seen.source)
@@ -102,16 +132,16 @@ fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
 }
 
 /// The new pepper goes into a file; its secrets are set by wrangler.
-fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outcome<()> {
+fn begin_remote(context: &Context, args: &RotateArgs, seen: &Seen) -> Outcome<()> {
     let Some(path) = &args.new else {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "the new pepper needs a place until it is in your secret manager",
             "name a new file for it: `--new FILE`; a file that an earlier run wrote is taken again",
         ));
     };
     let pepper = made_in(path, context.out.is_json())?;
     if pepper.id().as_str() == seen.current {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             format!("{} holds the pepper that is in use", path.display()),
             "name another file, or none that is there",
         ));
@@ -123,7 +153,7 @@ fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outc
         format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
         format!("export {PREVIOUS_VARIABLE}={}", shell::value(&seen.source)),
     ];
-    if matches!(seen.source, Source::Place { named_by: FROM_VARIABLE, .. }) {
+    if matches!(seen.source, Source::Store { named_by: FROM_VARIABLE, .. }) {
         // Both variables at once are refused.
         commands.push(format!("unset {FROM_VARIABLE}"));
     }
@@ -145,10 +175,10 @@ fn begin_remote(context: &Context, args: &PepperRotateArgs, seen: &Seen) -> Outc
 fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
     if path.exists() {
         let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|e| {
-            Fault::failed(format!("cannot read {}: {e}", path.display()), "name another file")
+            Error::failed(format!("cannot read {}: {e}", path.display()), "name another file")
         })?;
         return text.parse::<Pepper>().map_err(|e| {
-            Fault::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet")
+            Error::usage(format!("{}: the pepper {e}", path.display()), "name a file that is not there yet")
         });
     }
     let (text, pepper) = make()?;
@@ -158,7 +188,7 @@ fn made_in(path: &Path, json: bool) -> Outcome<Pepper> {
 
 fn next(context: &Context, new: &Pepper, done: &str, commands: &[String]) -> Outcome<()> {
     context.out.result(
-        &serde_json::json!({ "new": new.id().as_str(), "next": commands }),
+        &Step { new: Some(new.id().as_str()), next: commands },
         format_args!("{done}\nnext:\n  {}", commands.join("\n  ")),
     )
 }

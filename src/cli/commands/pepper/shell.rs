@@ -1,16 +1,17 @@
 //! Lines for the operator's shell that take a pepper from where it was found.
 
+use keygate_delivery::StoreUri;
+
 use crate::output::quoted;
-use crate::places::PlaceUri;
 use crate::secrets::Source;
 
 /// `command`, with the pepper as its standard input.
 pub(super) fn into(source: &Source, command: &str) -> String {
     match source {
-        Source::File(path) | Source::Place { uri: PlaceUri::File { path }, .. } => {
+        Source::File(path) | Source::Store { uri: StoreUri::File { path }, .. } => {
             format!("{command} < {}", quoted(&path.display().to_string()))
         }
-        Source::Variable(_) | Source::Place { .. } | Source::DevVars(_) => {
+        Source::Variable(_) | Source::Store { .. } | Source::DevVars(_) => {
             format!("{} | {command}", printing(source))
         }
     }
@@ -20,8 +21,8 @@ pub(super) fn into(source: &Source, command: &str) -> String {
 pub(super) fn value(source: &Source) -> String {
     match source {
         Source::Variable(name) => format!("\"${name}\""),
-        Source::Place { uri: PlaceUri::Env { name }, .. } => format!("\"${name}\""),
-        Source::File(_) | Source::Place { .. } | Source::DevVars(_) => format!("\"$({})\"", printing(source)),
+        Source::Store { uri: StoreUri::Env { name }, .. } => format!("\"${name}\""),
+        Source::File(_) | Source::Store { .. } | Source::DevVars(_) => format!("\"$({})\"", printing(source)),
     }
 }
 
@@ -29,10 +30,10 @@ pub(super) fn value(source: &Source) -> String {
 pub(super) fn option(source: &Source) -> String {
     match source {
         Source::File(path) => format!(" --pepper-file {}", quoted(&path.display().to_string())),
-        Source::Place { uri, named_by: option @ "--pepper-from" } => {
+        Source::Store { uri, named_by: option @ "--pepper-from" } => {
             format!(" {option} {}", quoted(&uri.to_string()))
         }
-        Source::Variable(_) | Source::Place { .. } | Source::DevVars(_) => String::new(),
+        Source::Variable(_) | Source::Store { .. } | Source::DevVars(_) => String::new(),
     }
 }
 
@@ -43,17 +44,17 @@ fn printing(source: &Source) -> String {
         Source::Variable(name) => return format!("printf %s \"${name}\""),
         // Of the local gate, for which no such line is said.
         Source::DevVars(name) => return format!("…   # the pepper in {name}"),
-        Source::Place { uri, .. } => uri,
+        Source::Store { uri, .. } => uri,
     };
     match uri {
-        PlaceUri::Vault { mount, path, field } => {
+        StoreUri::Vault { mount, path, field } => {
             format!("vault kv get -field={} {}", quoted(field), quoted(&format!("{mount}/{path}")))
         }
-        PlaceUri::Aws { secret } => format!(
+        StoreUri::Aws { secret } => format!(
             "aws secretsmanager get-secret-value --secret-id {} --query SecretString --output text",
             quoted(secret)
         ),
-        PlaceUri::Azure { vault, name } => {
+        StoreUri::Azure { vault, name } => {
             let vault = if vault.contains('.') {
                 format!("--id {}", quoted(&format!("https://{vault}/secrets/{name}")))
             } else {
@@ -61,25 +62,25 @@ fn printing(source: &Source) -> String {
             };
             format!("az keyvault secret show {vault} --query value --output tsv")
         }
-        PlaceUri::Exec { command } => {
+        StoreUri::Exec { command } => {
             // Not `(…)`, because `$((` begins an arithmetic expression.
             format!("{{ {command}; }}")
         }
-        PlaceUri::File { path } => format!("cat {}", quoted(&path.display().to_string())),
-        PlaceUri::Env { name } => format!("printf %s \"${name}\""),
+        StoreUri::File { path } => format!("cat {}", quoted(&path.display().to_string())),
+        StoreUri::Env { name } => format!("printf %s \"${name}\""),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{into, option, value};
-    use crate::places::PlaceUri;
     use crate::secrets::Source;
+    use keygate_delivery::StoreUri;
 
     #[test]
     fn a_pepper_is_taken_from_where_it_was_found() {
-        let place =
-            |uri: &str| Source::Place { uri: PlaceUri::parse(uri).unwrap(), named_by: "--pepper-from" };
+        let store =
+            |uri: &str| Source::Store { uri: StoreUri::parse(uri).unwrap(), named_by: "--pepper-from" };
         for (source, piped, valued, named) in [
             (
                 Source::File("it's".into()),
@@ -88,34 +89,34 @@ mod tests {
                 r" --pepper-file 'it'\''s'",
             ),
             (Source::Variable("P"), r#"printf %s "$P" | x"#, r#""$P""#, ""),
-            (place("file:/p"), "x < '/p'", r#""$(cat '/p')""#, " --pepper-from 'file:/p'"),
-            (place("env:P"), r#"printf %s "$P" | x"#, r#""$P""#, " --pepper-from 'env:P'"),
+            (store("file:/p"), "x < '/p'", r#""$(cat '/p')""#, " --pepper-from 'file:/p'"),
+            (store("env:P"), r#"printf %s "$P" | x"#, r#""$P""#, " --pepper-from 'env:P'"),
             (
-                place("exec:op read a"),
+                store("exec:op read a"),
                 "{ op read a; } | x",
                 r#""$({ op read a; })""#,
                 " --pepper-from 'exec:op read a'",
             ),
             (
-                place("vault:kv/a/b#f"),
+                store("vault:kv/a/b#f"),
                 "vault kv get -field='f' 'kv/a/b' | x",
                 r#""$(vault kv get -field='f' 'kv/a/b')""#,
                 " --pepper-from 'vault:kv/a/b#f'",
             ),
             (
-                place("aws:a/b"),
+                store("aws:a/b"),
                 "aws secretsmanager get-secret-value --secret-id 'a/b' --query SecretString --output text | x",
                 r#""$(aws secretsmanager get-secret-value --secret-id 'a/b' --query SecretString --output text)""#,
                 " --pepper-from 'aws:a/b'",
             ),
             (
-                place("azure:v/n"),
+                store("azure:v/n"),
                 "az keyvault secret show --vault-name 'v' --name 'n' --query value --output tsv | x",
                 r#""$(az keyvault secret show --vault-name 'v' --name 'n' --query value --output tsv)""#,
                 " --pepper-from 'azure:v/n'",
             ),
             (
-                place("azure:v.example/n"),
+                store("azure:v.example/n"),
                 "az keyvault secret show --id 'https://v.example/secrets/n' --query value --output tsv | x",
                 r#""$(az keyvault secret show --id 'https://v.example/secrets/n' --query value --output tsv)""#,
                 " --pepper-from 'azure:v.example/n'",

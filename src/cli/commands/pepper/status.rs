@@ -3,21 +3,34 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use clap::Args;
 use keygate_core::key::pepper::Peppers;
 use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
-use crate::args::{PepperArgs, PepperStatusArgs, StoreArgs};
+use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare::{self, Api};
+use crate::commands::doctor::deployment::bindings;
 use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
 use crate::commands::pepper::shell;
 use crate::context::{self, Context};
-use crate::doctor;
-use crate::fault::Outcome;
+use crate::error::Outcome;
 use crate::secrets::{self, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::static_keys;
 use crate::time::utc;
 use crate::wrangler_toml::WranglerToml;
+
+/// Say how far a rotation of the pepper is, and what comes next
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The peppers that are known come from --pepper-file, --pepper-from or KEYGATE_PEPPER (or KEYGATE_PEPPER_FROM), KEYGATE_PEPPER_PREVIOUS (or KEYGATE_PEPPER_PREVIOUS_FROM) and (local only) .dev.vars; which keys depend on which, from their records.\n\nExit code 0 when there is nothing to do, 1 when there is.\n\nExample:\n  keygate pepper status --remote"
+)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pepper: PepperArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
 
 /// What is there.
 pub(super) struct Seen {
@@ -36,9 +49,10 @@ pub(super) struct Seen {
     environment: Option<String>,
 }
 
-/// The result, as `--json` prints it.
+/// How far a rotation of the pepper is.
 #[derive(Serialize)]
-struct Status<'s> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Status<'s> {
     stage: Stage,
     current: &'s str,
     previous: Option<&'s str>,
@@ -49,7 +63,7 @@ struct Status<'s> {
 }
 
 /// Says how far it is. Done is success.
-pub(super) fn run(context: &Context, args: &PepperStatusArgs) -> Outcome<ExitCode> {
+pub(super) fn run(context: &Context, args: &StatusArgs) -> Outcome<ExitCode> {
     let seen = Seen::look(context, &args.pepper, &args.store)?;
     seen.say(context)?;
     Ok(ExitCode::from(u8::from(!seen.is_done())))
@@ -110,7 +124,7 @@ impl Seen {
         let pepper = shell::option(&self.source);
         let status = format!("keygate pepper status{options}{pepper}");
         let unset = match &self.previous_source {
-            Some(Source::Place { named_by, .. }) => format!("unset {named_by}"),
+            Some(Source::Store { named_by, .. }) => format!("unset {named_by}"),
             _ => format!("unset {PREVIOUS_VARIABLE}"),
         };
         let previous = self.previous.as_deref().unwrap_or_default();
@@ -124,7 +138,7 @@ impl Seen {
             }
             (Stage::Settled, _) => Vec::new(),
             // Both variables at once are refused.
-            (Stage::Unknown, _) if matches!(self.previous_source, Some(Source::Place { .. })) => {
+            (Stage::Unknown, _) if matches!(self.previous_source, Some(Source::Store { .. })) => {
                 vec![format!("export {PREVIOUS_FROM_VARIABLE}=…   # the place of that pepper"), status]
             }
             (Stage::Unknown, _) => vec![
@@ -201,7 +215,7 @@ impl Seen {
         let Dependents { lasting, ending, until } = self.found.get(pepper).unwrap_or(&none);
         let until = until.and_then(UnixSeconds::new).map(|end| format!(", the last at {}", utc(end)));
         let ending = match until {
-            Some(until) => format!(", and {ending} that end{until}"),
+            Some(until) => format!(", and {ending} that expire{until}"),
             None => String::new(),
         };
         format!("{lasting} keys{ending}")
@@ -218,7 +232,7 @@ impl Seen {
                 "keys depend on the pepper before, and the gate has no PEPPER_PREVIOUS: it answers 503 to them".to_owned()
             }
             (Stage::Rotating, _) => "keys depend on the pepper before: they have to be rotated".to_owned(),
-            (Stage::Waiting, _) => "all keys are rotated; the old ones work until their end, and need the pepper before until then".to_owned(),
+            (Stage::Waiting, _) => "all keys are rotated; the old ones work until they expire, and need the pepper before until then".to_owned(),
             (Stage::Droppable, Some(false)) => "the rotation is finished: the gate has no PEPPER_PREVIOUS any more".to_owned(),
             (Stage::Droppable, _) => "no key depends on the pepper before: it can go".to_owned(),
         }
@@ -229,8 +243,8 @@ impl Seen {
 fn bound(context: &Context, config: &WranglerToml, store: &StoreArgs) -> Option<bool> {
     let ask = || -> Outcome<bool> {
         let account = cloudflare::account(store.account.as_deref(), config)?;
-        let names = doctor::bindings(config, &Api::from_environment()?, &account)?;
+        let names = bindings(config, &Api::from_environment()?, &account)?;
         Ok(names.iter().any(|name| name == "PEPPER_PREVIOUS"))
     };
-    ask().inspect_err(|fault| context.out.note(format_args!("not looked at: {}", fault.problem()))).ok()
+    ask().inspect_err(|error| context.out.note(format_args!("not looked at: {}", error.problem()))).ok()
 }

@@ -2,37 +2,54 @@
 
 use keygate_core::key::KeyId;
 use keygate_core::record::Record;
+use keygate_delivery::rotation::{self, Finished, Journal, Notes, check_in_use, lifetime};
+use keygate_delivery::{Holder, StoreUri, Template};
+use serde::Serialize;
 
 use crate::args::RotateArgs;
 use crate::commands::issue::{Issued, Replaced, issued};
 use crate::commands::rotate::announce;
-use crate::commands::rotate::gate::Gate;
+use crate::commands::rotate::gate::{Gate, targets};
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
-use crate::places::{Holder, PlaceUri, Template};
-use crate::rotation::{self, Finished, Journal, Notes, check_in_use, lifetime};
 use crate::store;
 use crate::time;
+
+/// A key that can be rotated, as a dry run found.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Rotatable<'r> {
+    id: &'r str,
+    places: &'r [String],
+}
+
+/// A rotation that was taken back.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Undone<'u> {
+    id: &'u str,
+    undone: bool,
+}
 
 /// Rotates one key.
 pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<()> {
     let templates = templates(args)?;
     if args.write.dry_run && (args.key_out.key_out.is_some() || args.to.print) {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "with --dry-run and --to no key is made",
-            "leave --key-out and --print out: the places are looked at, and nothing else is done",
+            "leave --key-out and --print out: the secret stores are looked at, and nothing else is done",
         ));
     }
     let gate = Gate::of_options(context, &args.store, &args.pepper)?;
     let (record, _) =
-        store::record(&*gate.store, old).map_err(|fault| gate.static_keys.explain(old, fault))?;
+        store::record(&*gate.store, old).map_err(|error| gate.static_keys.explain(old, error))?;
     let uris = uris(&templates, &record)?;
     if args.write.dry_run {
         check(context, &gate, &record, &uris)?;
         let places = names(&uris);
         return context.out.result(
-            &serde_json::json!({ "id": old.to_string(), "places": places }),
+            &Rotatable { id: old.as_str(), places: &places },
             format_args!("{old} can be rotated: {} can be written, and hold it where that can be seen\nnothing was written", places.join(", ")),
         );
     }
@@ -47,27 +64,27 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
     report(context, &gate, &finished, &names(&uris), &told)
 }
 
-/// The places of one key, checked; then the whole rotation.
+/// The secret stores of one key, checked; then the whole rotation.
 pub(super) fn one(
     context: &Context,
     args: &RotateArgs,
     gate: &Gate,
     old: &Record,
-    uris: &[PlaceUri],
-    show: &mut dyn FnMut(&Record, &str) -> Outcome<()>,
+    uris: &[StoreUri],
+    show: &mut dyn FnMut(&Record, &str) -> keygate_delivery::Result<()>,
 ) -> Outcome<Finished> {
     let folder = rotation::folder(args.journal.as_deref())?;
-    let end = lifetime(old, args.expires);
-    let notes = Notes::new(old.id, gate.reference.clone(), args.grace_secs(), end, names(uris));
+    let expiry = lifetime(old, args.expires.map(Into::into));
+    let notes = Notes::new(old.id, gate.reference.clone(), args.grace_secs(), expiry, &names(uris));
     // The lock comes first: what is looked at under it stays as it was seen, as far as this machine goes.
     let journal = Journal::begin(&folder, notes)?;
     check(context, gate, old, uris)?;
-    gate.rotation(journal)?.finish(show)
+    Ok(gate.rotation(&gate.records(), journal)?.finish(show)?)
 }
 
-fn check(context: &Context, gate: &Gate, old: &Record, uris: &[PlaceUri]) -> Outcome<()> {
+fn check(context: &Context, gate: &Gate, old: &Record, uris: &[StoreUri]) -> Outcome<()> {
     check_in_use(old, context.now)?;
-    Gate::targets(uris, old)?.check(old, &gate.prefix, &gate.peppers)
+    Ok(targets(uris, old)?.check(old, &gate.of_records(&gate.records()))?)
 }
 
 /// Finishes what was left unfinished: of one key, or all of it.
@@ -82,7 +99,7 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
         return Ok(());
     }
     if ids.len() > 1 && (args.key_out.key_out.is_some() || args.to.print) {
-        return Err(Fault::usage(
+        return Err(Error::usage(
             "more than one rotation is unfinished",
             "name the key: `keygate rotate --resume ID`",
         ));
@@ -90,9 +107,10 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), false, context.out.is_json())?;
     for id in ids {
         let journal = Journal::open(&folder, &id)?;
-        let places: Vec<String> = journal.notes.places.iter().map(|place| place.uri.clone()).collect();
-        let gate = Gate::of_reference(context, journal.notes.gate.clone(), &args.pepper)?;
-        let rotation = gate.rotation(journal)?;
+        let places = journal.notes().stores();
+        let gate = Gate::of_reference(context, journal.notes().gate().clone(), &args.pepper)?;
+        let records = gate.records();
+        let rotation = gate.rotation(&records, journal)?;
         if rotation.is_undoing() {
             rotation.undo()?;
             undone(context, &id)?;
@@ -116,11 +134,11 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
 }
 
 /// The rotation was over but for its journal, and the process that knew the key is gone.
-fn not_shown(finished: &Finished) -> Fault {
+fn not_shown(finished: &Finished) -> Error {
     let (new, old) = (finished.new.id, finished.old.id);
-    Fault::failed(
+    Error::failed(
         format!(
-            "every place was given key {new}, and key {old} has its end, but the key cannot be shown: no place that can be read has it"
+            "every secret store was given key {new}, and key {old} has its end, but the key cannot be shown: no secret store that can be read has it"
         ),
         format!("take it from where a command put it, or make another: `keygate rotate {new}`"),
     )
@@ -130,17 +148,17 @@ fn not_shown(finished: &Finished) -> Fault {
 pub(super) fn undo(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<()> {
     let folder = rotation::folder(args.journal.as_deref())?;
     let journal = Journal::open(&folder, old.as_str())?;
-    let gate = Gate::of_reference(context, journal.notes.gate.clone(), &args.pepper)?;
-    gate.rotation(journal)?.undo()?;
+    let gate = Gate::of_reference(context, journal.notes().gate().clone(), &args.pepper)?;
+    gate.rotation(&gate.records(), journal)?.undo()?;
     undone(context, old.as_str())
 }
 
 fn undone(context: &Context, old: &str) -> Outcome<()> {
     if context.out.is_json() {
-        context.out.result(&serde_json::json!({ "id": old, "undone": true }), "")?;
+        context.out.result(&Undone { id: old, undone: true }, "")?;
     }
     context.out.note(format_args!(
-        "the rotation of key {old} is undone: the new key is revoked, and no place is left with that"
+        "the rotation of key {old} is undone: the new key is revoked, and no secret store is left with it"
     ));
     Ok(())
 }
@@ -198,14 +216,14 @@ fn report(
 }
 
 pub(super) fn templates(args: &RotateArgs) -> Outcome<Vec<Template>> {
-    args.to.to.iter().map(|text| Template::parse(text)).collect()
+    Ok(args.to.to.iter().map(|text| Template::parse(text)).collect::<keygate_delivery::Result<_>>()?)
 }
 
-pub(super) fn uris(templates: &[Template], record: &Record) -> Outcome<Vec<PlaceUri>> {
+pub(super) fn uris(templates: &[Template], record: &Record) -> Outcome<Vec<StoreUri>> {
     let holder = Holder::of(record);
-    templates.iter().map(|template| template.of(&holder)).collect()
+    Ok(templates.iter().map(|template| template.of(&holder)).collect::<keygate_delivery::Result<_>>()?)
 }
 
-pub(super) fn names(uris: &[PlaceUri]) -> Vec<String> {
+pub(super) fn names(uris: &[StoreUri]) -> Vec<String> {
     uris.iter().map(ToString::to_string).collect()
 }

@@ -3,29 +3,30 @@
 use keygate_core::key::KeyPrefix;
 use keygate_core::key::pepper::Peppers;
 use keygate_core::record::Record;
+use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, RecordsRef, Rotation, Targets};
+use keygate_delivery::{Holder, StoreUri};
 
 use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare;
 use crate::context::{self, Context};
-use crate::fault::{Fault, Outcome};
-use crate::places::{self, Holder, PlaceUri};
-use crate::rotation::{GateRef, Ground, Journal, Rotation, StoreRef, Targets};
+use crate::error::{Error, Outcome};
+use crate::key_records::StoreRecords;
 use crate::secrets;
 use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::time;
 
 /// Everything about one gate that a rotation needs.
 pub(super) struct Gate {
     pub(super) store: Box<dyn Store>,
-    pub(super) prefix: KeyPrefix,
-    pub(super) peppers: Peppers,
     pub(super) staleness: Staleness,
     pub(super) static_keys: StaticKeys,
     pub(super) reference: GateRef,
     /// Which pepper new keys are made with, and where it was found.
     pub(super) made_with: String,
+    prefix: KeyPrefix,
+    peppers: Peppers,
     operator: Option<String>,
 }
 
@@ -37,16 +38,16 @@ impl Gate {
     pub(super) fn of_options(context: &Context, args: &StoreArgs, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.config()?;
         let store = if args.remote {
-            StoreRef::Remote {
+            RecordsRef::Remote {
                 account: cloudflare::account(args.account.as_deref(), &config)?,
                 namespace: cloudflare::namespace(args.namespace.as_deref(), &config)?,
             }
         } else {
             // Absolute: a resumption may be started elsewhere.
             let absolute = args.persist_to.as_deref().map(std::path::absolute).transpose();
-            StoreRef::Local {
+            RecordsRef::Local {
                 persist_to: absolute.map_err(|e| {
-                    Fault::usage(
+                    Error::usage(
                         format!("cannot use --persist-to: {e}"),
                         "name the folder that `wrangler dev --persist-to` was given",
                     )
@@ -64,17 +65,17 @@ impl Gate {
     pub(super) fn of_reference(context: &Context, reference: GateRef, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.of_gate(&reference.config, reference.environment.as_deref()).config();
         // Not what reading it says: a resumption does not go by --config.
-        let config = config.map_err(|fault| {
-            Fault::failed(
-                format!("the journal names the gate of {}: {}", reference.config.display(), fault.problem()),
+        let config = config.map_err(|error| {
+            Error::failed(
+                format!("the journal names the gate of {}: {}", reference.config.display(), error.problem()),
                 "put that file back where it was when the rotation was begun, on the machine that began it; else go on by hand, as docs/operations.md says (An interrupted rotation)",
             )
         })?;
         let args = match &reference.store {
-            StoreRef::Local { persist_to } => {
+            RecordsRef::Local { persist_to } => {
                 StoreArgs { persist_to: persist_to.clone(), ..StoreArgs::default() }
             }
-            StoreRef::Remote { account, namespace } => StoreArgs {
+            RecordsRef::Remote { account, namespace } => StoreArgs {
                 remote: true,
                 account: Some(account.clone()),
                 namespace: Some(namespace.clone()),
@@ -94,33 +95,38 @@ impl Gate {
         })
     }
 
-    /// The places, for the key of `record`.
-    ///
-    /// # Errors
-    /// One cannot be opened.
-    pub(super) fn targets(uris: &[PlaceUri], record: &Record) -> Outcome<Targets> {
-        let holder = Holder::of(record);
-        Targets::open(uris, |uri| places::open_for(uri, &holder))
+    /// Its records, written by who runs the command.
+    pub(super) fn records(&self) -> StoreRecords<'_> {
+        StoreRecords::new(&*self.store, self.operator.as_deref())
+    }
+
+    /// The gate as a rotation knows it.
+    pub(super) fn of_records<'g>(&'g self, records: &'g StoreRecords<'g>) -> rotation::Gate<'g> {
+        rotation::Gate { records, prefix: &self.prefix, peppers: &self.peppers, clock: || Ok(time::now()?) }
     }
 
     /// The rotation of a journal.
     ///
     /// # Errors
     /// The journal cannot be worked by, or the old record cannot be read.
-    pub(super) fn rotation(&self, journal: Journal) -> Outcome<Rotation<'_>> {
-        let uris: Vec<PlaceUri> =
-            journal.notes.places.iter().map(|place| PlaceUri::parse(&place.uri)).collect::<Outcome<_>>()?;
-        let (old, _) = store::record(&*self.store, crate::fields::id(&journal.notes.old)?)?;
-        Rotation::new(self.ground(), Self::targets(&uris, &old)?, journal)
+    pub(super) fn rotation<'g>(
+        &'g self,
+        records: &'g StoreRecords<'g>,
+        journal: Journal,
+    ) -> Outcome<Rotation<'g>> {
+        let notes = journal.notes();
+        let uris: keygate_delivery::Result<Vec<_>> =
+            notes.stores().iter().map(|uri| StoreUri::parse(uri)).collect();
+        let targets = targets(&uris?, &records.get(notes.old()?)?)?;
+        Ok(Rotation::new(self.of_records(records), targets, journal)?)
     }
+}
 
-    fn ground(&self) -> Ground<'_> {
-        Ground {
-            store: &*self.store,
-            prefix: &self.prefix,
-            peppers: &self.peppers,
-            operator: self.operator.as_deref(),
-            clock: time::now,
-        }
-    }
+/// The secret stores, for the key of `record`.
+///
+/// # Errors
+/// One cannot be opened.
+pub(super) fn targets(uris: &[StoreUri], record: &Record) -> Outcome<Targets> {
+    let environment = secrets::command_environment().of_holder(&Holder::of(record));
+    Ok(Targets::open(uris, &environment)?)
 }

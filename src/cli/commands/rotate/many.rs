@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::rotation::check_in_use;
+use keygate_delivery::{StoreUri, Template};
 use serde::Serialize;
 
 use crate::args::RotateArgs;
@@ -12,16 +14,15 @@ use crate::commands::rotate::delivered::{names, one, templates, uris};
 use crate::commands::rotate::gate::Gate;
 use crate::context::Context;
 use crate::entry::{self, Metadata};
-use crate::fault::{Fault, Outcome};
-use crate::places::{PlaceUri, Template};
+use crate::error::{Error, Outcome};
 use crate::progress::Progress;
-use crate::rotation::check_in_use;
 use crate::store::Store;
 use crate::time::{Span, utc};
 
 /// What became of one key; as JSON under `--json`.
 #[derive(Debug, Serialize)]
-struct Row<'r> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Row<'r> {
     id: &'r str,
     subject: &'r str,
     /// rotated, failed or left
@@ -33,7 +34,7 @@ struct Row<'r> {
 }
 
 /// A key, and where it is kept.
-type Job = (Record, Vec<PlaceUri>);
+type Job = (Record, Vec<StoreUri>);
 
 /// Rotates each key that is older.
 pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()> {
@@ -81,9 +82,9 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
                 progress.add(1);
                 ended.push(finished.old);
             }
-            Err(fault) => {
+            Err(error) => {
                 say(&row(record, "failed"))?;
-                failed = Some((record.id, fault));
+                failed = Some((record.id, error));
             }
         }
     }
@@ -100,13 +101,13 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
             context.out.note(&gate.made_with);
             Ok(())
         }
-        Some((id, fault)) => {
+        Some((id, error)) => {
             let left = jobs.len() - done - 1;
             let remedy = format!(
                 "{}; then run the command again: what has been rotated is not old any more",
-                fault.remedy()
+                error.remedy()
             );
-            Err(fault.and(
+            Err(error.and(
                 format!("key {id} failed after {done} were rotated, and {left} are left as they were"),
                 remedy,
             ))
@@ -166,7 +167,7 @@ fn is_meant(record: &Record, args: &RotateArgs, before: UnixSeconds) -> bool {
         && args.made_with.as_ref().is_none_or(|wanted| pepper.is_some_and(|pepper| pepper.as_str() == wanted))
 }
 
-/// Where each key is kept. Two in one place cannot be: the place holds one.
+/// The secret stores of each key. Two keys cannot share one: it holds one key.
 fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
     let mut whose = BTreeMap::new();
     let mut jobs = Vec::new();
@@ -178,9 +179,9 @@ fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
                 continue;
             }
             if let Some(other) = whose.insert(name.clone(), record.id) {
-                return Err(Fault::usage(
+                return Err(Error::usage(
                     format!("keys {other} and {} would both go to {name}", record.id),
-                    "give each its own place with {subject} and {name}, or choose fewer keys with --subject",
+                    "give each its own secret store with {subject} and {name}, or choose fewer keys with --subject",
                 ));
             }
         }
@@ -196,11 +197,11 @@ mod tests {
     use keygate_core::record::token::{Scope, Subject};
     use keygate_core::record::{Bounded, Record, State};
     use keygate_core::time::UnixSeconds;
+    use keygate_delivery::Template;
 
     use super::{jobs, wanted};
     use crate::args::{Cli, Command, RotateArgs};
     use crate::entry::Entry;
-    use crate::places::Template;
     use crate::store::Store as _;
     use crate::store::fake::FakeStore;
 
@@ -264,11 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_do_not_go_to_one_place() {
+    fn two_keys_do_not_go_to_one_store() {
         let records = || vec![record("000000000001", |_| {}), record("000000000002", |_| {})];
         let to = |text| vec![Template::parse(text).unwrap()];
-        let fault = jobs(&to("file:/k/{subject}"), records()).unwrap_err().to_string();
-        assert!(fault.contains("000000000001 and 000000000002 would both go to file:/k/acme"), "{fault}");
+        let error = jobs(&to("file:/k/{subject}"), records()).unwrap_err().to_string();
+        assert!(error.contains("000000000001 and 000000000002 would both go to file:/k/acme"), "{error}");
         assert_eq!(jobs(&to("exec:put"), records()).unwrap().len(), 2);
     }
 }

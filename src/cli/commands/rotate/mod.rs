@@ -1,26 +1,29 @@
 //! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
 
-mod delivered;
+pub(crate) mod delivered;
 mod gate;
-mod many;
+pub(crate) mod many;
 mod plain;
 
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::rotation::{self, Expiry};
 
 use crate::args::RotateArgs;
 use crate::context::Context;
-use crate::fault::{Fault, Outcome};
+use crate::error::{Error, Outcome};
 use crate::fields;
 use crate::output::Output;
-use crate::rotation;
 use crate::staleness::Staleness;
-use crate::time::{in_words, utc, utc_or_never};
+use crate::time::{When, in_words, utc, utc_or_never};
 
 /// Rotates.
 pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     if args.resume {
         return delivered::resume(context, args);
+    }
+    if let Some(when) = args.expires {
+        fields::end(when, context.now)?;
     }
     if let Some(age) = args.all_older_than {
         return many::run(context, args, age);
@@ -37,12 +40,22 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     let folder = rotation::folder(args.journal.as_deref()).ok();
     let unfinished = folder.as_deref().map(rotation::unfinished).transpose()?.unwrap_or_default();
     if unfinished.contains(&old.to_string()) {
-        return Err(Fault::failed(
+        return Err(Error::failed(
             format!("a rotation of key {old} is not finished"),
             format!("`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"),
         ));
     }
     plain::run(context, args, old)
+}
+
+impl From<When> for Expiry {
+    fn from(when: When) -> Self {
+        match when {
+            When::Never => Self::Never,
+            When::In(span) => Self::In(span.seconds()),
+            When::At(time) => Self::At(time.seconds()),
+        }
+    }
 }
 
 /// Says what works from now on, and until when.

@@ -1,7 +1,7 @@
 use std::format;
 
 use super::{Admission, Gate};
-use crate::auth::secrets::{SecretTexts, Secrets};
+use crate::auth::secrets::{SecretValues, Secrets};
 use crate::policy::Policy;
 use crate::request::head::RequestHead;
 use crate::request::url::UrlParts;
@@ -15,7 +15,7 @@ fn gate(preflight: &str) -> Gate {
     );
     Gate {
         policy: Policy::from_json(&vars).unwrap(),
-        secrets: Secrets::parse(&SecretTexts { pepper, ..SecretTexts::default() }).unwrap(),
+        secrets: Secrets::parse(&SecretValues { pepper, ..SecretValues::default() }).unwrap(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::string::{String, ToString};
 
 use super::{Decision, LimiterAnswer, Lookup, Permit, decide};
 use crate::auth::admission::{Admission, Gate};
-use crate::auth::secrets::{SecretTexts, Secrets};
+use crate::auth::secrets::{SecretValues, Secrets};
 use crate::key::pepper::Pepper;
 use crate::key::{KeyPrefix, NewKey};
 use crate::policy::Policy;
@@ -35,7 +35,7 @@ const POLICY: &str = r#"{
 }"#;
 
 /// A gate with the policy above, and more variables or other secrets.
-fn gate(vars: &[(&str, &str)], secrets: &SecretTexts<'_>) -> Gate {
+fn gate(vars: &[(&str, &str)], secrets: &SecretValues<'_>) -> Gate {
     let mut all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(POLICY).unwrap();
     for (name, json) in vars {
         all.insert((*name).into(), serde_json::from_str(json).unwrap());
@@ -43,7 +43,7 @@ fn gate(vars: &[(&str, &str)], secrets: &SecretTexts<'_>) -> Gate {
     let pepper = secrets.pepper.or(Some(PEPPER));
     Gate {
         policy: Policy::from_json(&serde_json::to_string(&all).unwrap()).unwrap(),
-        secrets: Secrets::parse(&SecretTexts { pepper, ..*secrets }).unwrap(),
+        secrets: Secrets::parse(&SecretValues { pepper, ..*secrets }).unwrap(),
     }
 }
 

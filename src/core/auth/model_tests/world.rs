@@ -11,7 +11,7 @@ use crate::auth::admission::{Admission, Gate};
 use crate::auth::cache::RecordCache;
 use crate::auth::decide::{Decision, Lookup, decide};
 use crate::auth::lookup::{LookupError, LookupStep, StoreReply, after_store, before_store};
-use crate::auth::secrets::{SecretTexts, Secrets};
+use crate::auth::secrets::{SecretValues, Secrets};
 use crate::key::pepper::Pepper;
 use crate::key::{KeyId, KeyPrefix, NewKey};
 use crate::policy::Policy;
@@ -95,14 +95,14 @@ fn cache() -> RecordCache {
 
 fn gate(pepper: usize, static_keys: &str, denied_ids: &str) -> Gate {
     let previous = pepper.checked_sub(1).map(pepper_text);
-    let texts = SecretTexts {
+    let values = SecretValues {
         pepper: Some(&pepper_text(pepper)),
         pepper_previous: previous.as_deref(),
         static_keys: Some(static_keys),
         denied_ids: Some(denied_ids),
-        ..SecretTexts::default()
+        ..SecretValues::default()
     };
-    Gate { policy: Policy::from_json(POLICY).unwrap(), secrets: Secrets::parse(&texts).unwrap() }
+    Gate { policy: Policy::from_json(POLICY).unwrap(), secrets: Secrets::parse(&values).unwrap() }
 }
 
 impl World {

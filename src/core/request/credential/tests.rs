@@ -335,7 +335,7 @@ fn key_in_base64_of_either_alphabet_is_found_at_any_offset() {
     let sources = sources(&["header:x-api-key"]);
     let key = "acme_live_4fTz0Qw9Lr2K7hV4567890123456789012345678qX8kLm2PqZ";
     // Base64 begins with one `+`, then with one `/`: without that digit all others are out of step. No UTF-8, so that only
-    // the lenient reading goes on.
+    // the lenient decoder continues.
     for before in [b"\xf8aa", b"\xfcaa"] {
         let written = Base64::encode_string(&[before, key.as_bytes()].concat());
         for written in [written.replace('+', "-").replace('/', "_"), written] {

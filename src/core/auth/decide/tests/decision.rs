@@ -9,7 +9,7 @@ use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use super::{NOW, PEPPER, REQUEST, Request, code, gate, issued, json_record, outcome, with};
 use crate::auth::admission::Admission;
 use crate::auth::decide::{Decision, LimiterAnswer, Lookup, decide};
-use crate::auth::secrets::SecretTexts;
+use crate::auth::secrets::SecretValues;
 use crate::key::digest::{Digest, ImportedKey};
 use crate::key::pepper::Pepper;
 use crate::key::{Key, KeyPrefix};
@@ -29,7 +29,7 @@ fn imported_digest(key: &ImportedKey) -> String {
 #[test]
 fn every_invalid_key_gets_the_same_response() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let other = Record::new(
         record.id,
         record.subject.clone(),
@@ -59,7 +59,7 @@ fn every_invalid_key_gets_the_same_response() {
 #[test]
 fn holder_gets_the_exact_code_after_the_digest_has_matched() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let request = Request { authorization: Some(&format!("Bearer {key}")), ..REQUEST };
     for (more, expected) in [
         ("", "permit"),
@@ -84,7 +84,7 @@ fn holder_gets_the_exact_code_after_the_digest_has_matched() {
 #[test]
 fn unknown_client_address_is_in_no_network() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let record = with(&record, r#","ips":["0.0.0.0/0","::/0"]"#);
     for (client_ip, expected) in [
         (Some("198.51.100.1"), "permit"),
@@ -103,7 +103,7 @@ fn unknown_client_address_is_in_no_network() {
 #[test]
 fn route_requires_all_its_scopes_and_a_listed_subject() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     for (path, more, expected) in [
         ("/admin", "", "scope_missing"),
         ("/admin/x", r#","scopes":["admin"]"#, "scope_missing"),
@@ -143,7 +143,7 @@ fn route_requires_all_its_scopes_and_a_listed_subject() {
 #[test]
 fn request_that_needs_no_record_is_refused_before_the_lookup() {
     let (key, _) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     for (request, expected) in [
         (Request { url: "http://gate.example/v1", x_api_key: Some(&key), ..REQUEST }, "https_required"),
         (Request { method: "PROPFIND", ..REQUEST }, "method_not_allowed"),
@@ -188,7 +188,7 @@ fn plain_http_is_accepted_only_from_loopback_and_only_if_allowed() {
         ("true", "127.0.0.1.example:80", "https_required"),
         ("false", "localhost:8787", "https_required"),
     ] {
-        let gate = gate(&[("ALLOW_HTTP", allow)], &SecretTexts::default());
+        let gate = gate(&[("ALLOW_HTTP", allow)], &SecretValues::default());
         let request = Request { url: &format!("http://{host}/v1"), x_api_key: Some(&key), ..REQUEST };
         assert_eq!(code(&gate, &request, Lookup::Found(&record), NOW), expected, "{allow} {host}");
     }
@@ -197,7 +197,7 @@ fn plain_http_is_accepted_only_from_loopback_and_only_if_allowed() {
 #[test]
 fn failing_store_gives_503_never_401_and_never_a_permit() {
     let (key, _) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let error = Record::parse("{}").unwrap_err();
     for (found, expected) in [
         (Lookup::Failed("error 500".into()), "key_store_unavailable"),
@@ -212,7 +212,7 @@ fn failing_store_gives_503_never_401_and_never_a_permit() {
 #[test]
 fn record_of_another_id_is_rejected() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let mut other = record;
     other.id = "000000000000".parse::<crate::key::KeyId>().unwrap();
     assert_eq!(
@@ -227,17 +227,21 @@ fn previous_pepper_is_accepted_and_an_unknown_one_gives_503() {
     let request = Request { x_api_key: Some(&key), ..REQUEST };
     let rotated = gate(
         &[],
-        &SecretTexts { pepper: Some(OTHER_PEPPER), pepper_previous: Some(PEPPER), ..SecretTexts::default() },
+        &SecretValues {
+            pepper: Some(OTHER_PEPPER),
+            pepper_previous: Some(PEPPER),
+            ..SecretValues::default()
+        },
     );
     assert_eq!(code(&rotated, &request, Lookup::Found(&record), NOW), "permit");
-    let dropped = gate(&[], &SecretTexts { pepper: Some(OTHER_PEPPER), ..SecretTexts::default() });
+    let dropped = gate(&[], &SecretValues { pepper: Some(OTHER_PEPPER), ..SecretValues::default() });
     assert_eq!(code(&dropped, &request, Lookup::Found(&record), NOW), "key_invalid");
     // A key with a valid tag, and a record that names an unknown pepper.
     let prefix = "acme_live".parse::<KeyPrefix>().unwrap();
     let mut elsewhere = record;
     elsewhere.digest = OTHER_PEPPER.parse::<Pepper>().unwrap().digest(&Key::parse(&key, &prefix).unwrap());
     assert_eq!(
-        code(&gate(&[], &SecretTexts::default()), &request, Lookup::Found(&elsewhere), NOW),
+        code(&gate(&[], &SecretValues::default()), &request, Lookup::Found(&elsewhere), NOW),
         "key_record_invalid"
     );
 }
@@ -246,7 +250,7 @@ fn previous_pepper_is_accepted_and_an_unknown_one_gives_503() {
 fn denied_id_is_reported_as_revoked_only_to_its_holder() {
     let (key, record) = issued();
     let id = record.id.to_string();
-    let gate = gate(&[], &SecretTexts { denied_ids: Some(&id), ..SecretTexts::default() });
+    let gate = gate(&[], &SecretValues { denied_ids: Some(&id), ..SecretValues::default() });
     let request = Request { x_api_key: Some(&key), ..REQUEST };
     assert_eq!(code(&gate, &request, Lookup::Found(&record), NOW), "key_revoked");
     let mut other = record;
@@ -264,7 +268,7 @@ fn imported_keys_are_accepted_only_if_enabled() {
         ("true", "tooshort", "key_invalid"),
         ("true", "sixty-four characters, but with blanks and a comma in between", "credential_ambiguous"),
     ] {
-        let gate = gate(&[("IMPORTED_KEYS", enabled)], &SecretTexts::default());
+        let gate = gate(&[("IMPORTED_KEYS", enabled)], &SecretValues::default());
         assert_eq!(
             code(&gate, &Request { x_api_key: Some(key), ..REQUEST }, Lookup::Found(&record), NOW),
             expected,
@@ -272,7 +276,7 @@ fn imported_keys_are_accepted_only_if_enabled() {
         );
     }
     // The stored digest is not a key, of either kind.
-    let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretTexts::default());
+    let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretValues::default());
     let stored = record.digest.to_string();
     assert_eq!(
         code(&gate, &Request { x_api_key: Some(&stored), ..REQUEST }, Lookup::Unknown, NOW),
@@ -283,7 +287,7 @@ fn imported_keys_are_accepted_only_if_enabled() {
 #[test]
 fn request_is_refused_if_the_limiter_refuses_or_fails() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let record = with(&record, r#","plan":"free""#);
     for (answer, expected) in [
         (LimiterAnswer::Within, "permit"),
@@ -316,7 +320,7 @@ proptest! {
     #[test]
     fn key_is_valid_from_not_before_until_not_after(start in 0_u64..4_000_000_000, length in 1_u64..4_000_000_000, now in 0_u64..9_000_000_000) {
         let (key, record) = issued();
-        let gate = gate(&[], &SecretTexts::default());
+        let gate = gate(&[], &SecretValues::default());
         let record = with(&record, &format!(r#","not_before":{start},"not_after":{}"#, start + length));
         let permitted = code(&gate, &Request { x_api_key: Some(&key), ..REQUEST }, Lookup::Found(&record), now) == "permit";
         prop_assert_eq!(permitted, (start..start + length).contains(&now));
@@ -327,7 +331,7 @@ proptest! {
         method in "[A-Z]{3,7}", path in "(/(public|admin|x|%[0-9a-f]{2}|\\.\\.|;|))*", authorization in any::<Option<String>>(),
         x_api_key in prop::option::of("acme_live_[0-9A-Za-z]{50}"), query in prop::option::of("(api_key=)?[ -~]{0,80}"),
     ) {
-        let gate = gate(&[], &SecretTexts::default());
+        let gate = gate(&[], &SecretValues::default());
         let url = format!("https://gate.example{path}{}", query.map(|q| "?".to_string() + &q.replace('#', "")).unwrap_or_default());
         let request = Request { method: &method, url: &url, authorization: authorization.as_deref(), x_api_key: x_api_key.as_deref(), ..REQUEST };
         if let Ok(destination) = outcome(&gate, &request, Lookup::Unknown, NOW, |permit| format!("{:?}", permit.destination())) {
@@ -339,7 +343,7 @@ proptest! {
 #[test]
 fn imported_key_must_match_its_own_digest() {
     let imported = ImportedKey::parse(IMPORTED).unwrap();
-    let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretTexts::default());
+    let gate = gate(&[("IMPORTED_KEYS", "true")], &SecretValues::default());
     let request = Request { x_api_key: Some(IMPORTED), ..REQUEST };
     let mut record = json_record(imported.id().as_str(), &imported_digest(&imported), "");
     assert_eq!(code(&gate, &request, Lookup::Found(&record), NOW), "permit");
@@ -355,8 +359,8 @@ fn unknown_plan_gives_503() {
     let (key, record) = issued();
     let request = Request { x_api_key: Some(&key), ..REQUEST };
     let record = with(&record, r#","plan":"paid""#);
-    let counting = gate(&[], &SecretTexts::default());
+    let counting = gate(&[], &SecretValues::default());
     assert_eq!(code(&counting, &request, Lookup::Found(&record), NOW), "key_record_invalid");
-    let no_limits = gate(&[("PLANS", "{}")], &SecretTexts::default());
+    let no_limits = gate(&[("PLANS", "{}")], &SecretValues::default());
     assert_eq!(code(&no_limits, &request, Lookup::Found(&record), NOW), "permit");
 }

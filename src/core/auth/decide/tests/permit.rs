@@ -6,7 +6,7 @@ use std::string::ToString;
 use super::{NOW, PEPPER, REQUEST, Request, gate, issued, outcome, with};
 use crate::auth::admission::Admission;
 use crate::auth::decide::{Authorization, Decision, Destination, Lookup, Permit, decide};
-use crate::auth::secrets::SecretTexts;
+use crate::auth::secrets::SecretValues;
 use crate::request::head::RequestHead;
 use crate::response::{Cause, Code};
 use crate::time::UnixSeconds;
@@ -14,7 +14,7 @@ use crate::time::UnixSeconds;
 #[test]
 fn permitted_request_is_sent_to_the_routes_origin_on_the_canonical_path_without_credential() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let url = |text: &str| Destination::Url(text.into());
     let service = Destination::Service { binding: "BACKEND", url: "https://gate.example/service/x".into() };
     for (path, expected, no_store) in [
@@ -44,8 +44,8 @@ fn permitted_request_is_sent_to_the_routes_origin_on_the_canonical_path_without_
 fn authorization_is_forwarded_only_if_it_is_for_the_origin() {
     let (key, record) = issued();
     let bearer = format!("Bearer {key}");
-    let own = SecretTexts { origin_authorization: Some("Bearer provider"), ..SecretTexts::default() };
-    let none = SecretTexts::default();
+    let own = SecretValues { origin_authorization: Some("Bearer provider"), ..SecretValues::default() };
+    let none = SecretValues::default();
     let public = "https://gate.example/public/x";
     for (secrets, url, authorization, expected) in [
         (&none, REQUEST.url, None, Authorization::Strip),
@@ -85,8 +85,8 @@ fn requests_on_public_routes_are_signed_too() {
     let (key, record) = issued();
     let bearer = format!("Bearer {key}");
     let text = "2026-11:v3IBMFPq0jvVjfQtT0hZpWm1bPqk1bFqXyQy3R1zq2E=";
-    let signing = SecretTexts { origin_signing_key: Some(text), ..SecretTexts::default() };
-    for (secrets, expected) in [(signing, true), (SecretTexts::default(), false)] {
+    let signing = SecretValues { origin_signing_key: Some(text), ..SecretValues::default() };
+    for (secrets, expected) in [(signing, true), (SecretValues::default(), false)] {
         for url in [REQUEST.url, "https://gate.example/public/x"] {
             let request = Request { url, authorization: Some(&bearer), ..REQUEST };
             let has_key = |permit: &Permit<'_>| permit.signing_key().is_some();
@@ -100,10 +100,10 @@ fn requests_on_public_routes_are_signed_too() {
 fn origin_secrets_are_sent_to_another_origin_only_if_the_route_says_so() {
     let (key, record) = issued();
     let bearer = format!("Bearer {key}");
-    let secrets = SecretTexts {
+    let secrets = SecretValues {
         origin_authorization: Some("Bearer provider"),
         origin_signing_key: Some("2026-11:v3IBMFPq0jvVjfQtT0hZpWm1bPqk1bFqXyQy3R1zq2E="),
-        ..SecretTexts::default()
+        ..SecretValues::default()
     };
     for (path, is_sent) in [
         ("/v1/x", true),
@@ -125,7 +125,7 @@ fn origin_secrets_are_sent_to_another_origin_only_if_the_route_says_so() {
 
 #[test]
 fn forwarded_preflight_has_no_body_cookies_or_credentials() {
-    let forwarding = gate(&[("PREFLIGHT", "\"forward\"")], &SecretTexts::default());
+    let forwarding = gate(&[("PREFLIGHT", "\"forward\"")], &SecretValues::default());
     for (method, asked, is_preflight) in [("OPTIONS", Some("POST"), true), ("OPTIONS", None, false)] {
         let headers = [
             ("origin", "https://app.example"),
@@ -159,7 +159,7 @@ fn connection_limit_applies_only_to_requests_with_a_key() {
     ] {
         let url = format!("https://gate.example{path}");
         let request = Request { url: &url, authorization: Some(&bearer), ..REQUEST };
-        let gate = gate(vars, &SecretTexts::default());
+        let gate = gate(vars, &SecretValues::default());
         let secs = |permit: &Permit<'_>| permit.max_connection_secs();
         let got = outcome(&gate, &request, Lookup::Found(&record), NOW, secs);
         assert_eq!(got.unwrap(), expected, "{path}");
@@ -171,7 +171,7 @@ fn withdrawn_permit_names_its_holder() {
     let (key, record) = issued();
     let request = Request { authorization: Some(&format!("Bearer {key}")), ..REQUEST };
     let withdraw = |permit: &Permit<'_>| permit.withdraw(Cause::Misconfigured("why".into()));
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let denial = outcome(&gate, &request, Lookup::Found(&record), NOW, withdraw).unwrap();
     assert_eq!(denial.cause.code(), Code::GateMisconfigured);
     assert_eq!((denial.key_id, denial.subject.as_ref()), (Some(record.id), Some(&record.subject)));
@@ -185,7 +185,7 @@ fn debug_output_of_a_permit_contains_no_key() {
     let (key, record) = issued();
     let gate = gate(
         &[],
-        &SecretTexts { origin_authorization: Some("Bearer provider-canary"), ..SecretTexts::default() },
+        &SecretValues { origin_authorization: Some("Bearer provider-canary"), ..SecretValues::default() },
     );
     let (bearer, url) = (format!("Bearer {key}"), format!("{}&api_key={key}", REQUEST.url));
     for request in [Request { authorization: Some(&bearer), ..REQUEST }, Request { url: &url, ..REQUEST }] {
@@ -201,7 +201,7 @@ fn debug_output_of_a_permit_contains_no_key() {
 #[test]
 fn permit_names_holder_and_client_address() {
     let (key, record) = issued();
-    let gate = gate(&[], &SecretTexts::default());
+    let gate = gate(&[], &SecretValues::default());
     let record = with(&record, r#","scopes":["admin","reports:read"]"#);
     for (client_ip, expected) in [
         (Some("203.0.113.9"), Some("203.0.113.9")),

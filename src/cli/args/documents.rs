@@ -1,0 +1,260 @@
+//! The command lines in the documents: each is one that the tool accepts.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+use clap::{Command, CommandFactory as _, Parser as _};
+
+use super::Cli;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// What wrangler has, as far as the documents use it.
+const WRANGLER: [&[&str]; 6] = [
+    &["deploy"],
+    &["kv", "namespace", "create"],
+    &["kv", "namespace", "list"],
+    &["secret", "delete"],
+    &["secret", "put"],
+    &["whoami"],
+];
+
+/// Programs whose arguments are their own.
+const OTHERS: [&str; 10] =
+    ["az", "bao", "cat", "cd", "echo", "export", "npm", "openssl", "printf", "python3"];
+
+#[test]
+fn every_command_in_a_document_is_accepted() {
+    let tasks = xtask_subcommands();
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for line in shell_lines(&path, &text) {
+            for words in simple_commands(&line) {
+                let outcome = check(&words, &tasks);
+                assert!(outcome.is_ok(), "{}: {line}\n{}", path.display(), outcome.unwrap_err());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 60, "{checked} commands");
+}
+
+#[test]
+fn every_command_named_in_prose_exists_with_its_options() {
+    let tasks = xtask_subcommands();
+    let cli = Cli::command();
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for span in code_spans(&text) {
+            let mut words = span.split_whitespace();
+            let outcome = match (words.next(), words.next()) {
+                (Some("cargo"), Some("xtask")) => check_task(words.next(), &tasks),
+                (Some("keygate"), Some(_)) => check_options(&cli, span.split_whitespace().skip(1)),
+                (Some(name), Some(option))
+                    if option.starts_with("--") && cli.find_subcommand(name).is_some() =>
+                {
+                    check_options(&cli, span.split_whitespace())
+                }
+                _ => continue,
+            };
+            assert!(outcome.is_ok(), "{}: `{span}`\n{}", path.display(), outcome.unwrap_err());
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked} commands");
+}
+
+#[test]
+fn misspelt_commands_are_found() {
+    let tasks = xtask_subcommands();
+    for line in [
+        "keygate isue --subject acme",
+        "keygate issue --subjekt acme",
+        "keygate issue",
+        "keygate rotate ID --print --key-out",
+        "cargo run -q -p keygate-cli -- list --subjct acme",
+        "cargo xtask tset",
+        "wrangler secrets put PEPPER",
+        "npm exec wrangler -- kv namespace make KEYS",
+        "keygate pepper | wrangler secret set PEPPER",
+        "echo \"$(keygate peper)\"",
+        "true",
+    ] {
+        assert!(simple_commands(line).iter().any(|words| check(words, &tasks).is_err()), "{line}");
+    }
+    let cli = Cli::command();
+    for span in ["rotate --too", "pepper statsu", "pepper status --remot", "list --grace"] {
+        assert!(check_options(&cli, span.split_whitespace()).is_err(), "{span}");
+    }
+}
+
+/// The Markdown files, with their paths from the root. The change log names what earlier versions had.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(ROOT)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            let name = entry.file_name().into_string().unwrap();
+            if kind.is_dir()
+                && !name.starts_with('.')
+                && !["build", "node_modules", "target"].contains(&&*name)
+            {
+                folders.push(path);
+            } else if kind.is_file()
+                && path.extension().is_some_and(|end| end == "md")
+                && name != "CHANGELOG.md"
+            {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(ROOT).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(found.len() > 15, "{found:?}");
+    found
+}
+
+/// The lines of the `sh` blocks; a line that ends with a backslash goes on.
+fn shell_lines(path: &Path, text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut language = None;
+    for line in text.lines() {
+        let trimmed = line.trim();
+        match (trimmed.strip_prefix("```"), language) {
+            (Some(opened), None) => language = Some(opened),
+            (Some(_), Some(_)) => language = None,
+            (None, Some("sh")) => match lines.last_mut().filter(|last| last.ends_with('\\')) {
+                Some(last) => {
+                    last.pop();
+                    last.push_str(trimmed);
+                }
+                None => lines.push(trimmed.to_owned()),
+            },
+            (None, _) => {
+                let is_command =
+                    ["keygate ", "wrangler ", "cargo xtask "].iter().any(|start| trimmed.starts_with(start));
+                let is_code = language.is_some() || line.starts_with("    ");
+                assert!(!(is_command && is_code), "{}: put it into a block of sh: {line}", path.display());
+            }
+        }
+    }
+    lines
+}
+
+/// The code spans outside of blocks.
+fn code_spans(text: &str) -> Vec<String> {
+    let outside = text.split("```").step_by(2).collect::<String>();
+    outside.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The words of each command of a line, and of those in `$(…)`; variables stay as they are written, redirections are left out.
+fn simple_commands(line: &str) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    let mut chars = line.chars().collect::<Vec<_>>().into_iter();
+    read_commands(&mut chars, &mut commands);
+    commands.retain(|words| !words.is_empty());
+    commands
+}
+
+fn read_commands(chars: &mut IntoIter<char>, commands: &mut Vec<Vec<String>>) {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut is_target = false;
+    loop {
+        let next = chars.next();
+        match (quote, next) {
+            (Some(open), Some(c)) if c == open => quote = None,
+            (None, Some(c @ ('\'' | '"'))) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), Some('$')) if chars.as_slice().first() == Some(&'(') => {
+                chars.next();
+                word.get_or_insert_default().push_str("$(..)");
+                read_commands(chars, commands);
+            }
+            (None, None | Some(' ' | '|' | ';' | '&' | '<' | '>' | ')')) => {
+                if let Some(ended) = word.take() {
+                    if !is_target {
+                        words.push(ended);
+                    }
+                    is_target = false;
+                }
+                match next {
+                    Some('|' | ';' | '&') => commands.push(std::mem::take(&mut words)),
+                    Some('<' | '>') => is_target = true,
+                    None | Some(')') => break,
+                    Some(_) => {}
+                }
+            }
+            (None, Some('#')) if word.is_none() => *chars = Vec::new().into_iter(),
+            (_, Some(c)) => word.get_or_insert_default().push(c),
+            (Some(open), None) => panic!("{open} is not closed"),
+        }
+    }
+    commands.push(words);
+}
+
+fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
+    // Variables that are set for one command.
+    let words: Vec<&str> = words.iter().map(String::as_str).skip_while(|word| is_assignment(word)).collect();
+    match words.as_slice() {
+        ["keygate", ..] => check_keygate(&words),
+        ["cargo", "run", "-q", "-p", "keygate-cli", "--", arguments @ ..] => {
+            check_keygate(&[&["keygate"], arguments].concat())
+        }
+        ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
+        ["cargo", "install" | "test", ..] | [] => Ok(()),
+        ["wrangler", arguments @ ..] | ["npm", "exec", "wrangler", "--", arguments @ ..] => {
+            let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
+            if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
+        }
+        [program, ..] if OTHERS.contains(program) || program.starts_with("target/") => Ok(()),
+        [program, ..] => Err(format!("`{program}` is not known to this test")),
+    }
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+}
+
+fn check_keygate(words: &[&str]) -> Result<(), String> {
+    Cli::try_parse_from(words).map(drop).map_err(|error| error.to_string())
+}
+
+fn check_task(task: Option<&str>, tasks: &BTreeSet<String>) -> Result<(), String> {
+    match task {
+        Some("…") => Ok(()),
+        Some(task) if tasks.contains(task) => Ok(()),
+        _ => Err(format!("`cargo xtask` has only {tasks:?}")),
+    }
+}
+
+/// Whether the words name a command, and options that it has. Values and ids are not looked at.
+fn check_options<'w>(cli: &Command, words: impl Iterator<Item = &'w str>) -> Result<(), String> {
+    let mut command = cli;
+    for word in words {
+        if let Some(name) = word.strip_prefix("--") {
+            let mut options = cli.get_arguments().chain(command.get_arguments());
+            if !options.any(|option| option.get_long() == Some(name)) && !["help", "version"].contains(&name)
+            {
+                return Err(format!("`{}` has no option `{word}`", command.get_name()));
+            }
+        } else if let Some(next) = command.find_subcommand(word) {
+            command = next;
+        } else if command.has_subcommands() {
+            return Err(format!("`{}` has no command `{word}`", command.get_name()));
+        }
+    }
+    Ok(())
+}
+
+/// The commands of xtask, from the names in its source.
+fn xtask_subcommands() -> BTreeSet<String> {
+    let source = fs::read_to_string(Path::new(ROOT).join("xtask/src/main.rs")).unwrap();
+    let (_, after) = source.split_once("enum Task {\n").unwrap();
+    let (body, _) = after.split_once("\n}").unwrap();
+    let names = body.lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
+    names.map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_lowercase()).collect()
+}

@@ -1,0 +1,84 @@
+//! `keygate check`: is what is written what the gate will read?
+
+pub(crate) mod policy;
+mod records;
+mod routes;
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::commands::check::policy::check_policy;
+use crate::commands::check::records::check_records;
+use crate::commands::check::routes::check_routes;
+use crate::context::Context;
+use crate::error::{Error, Outcome};
+use crate::findings::Findings;
+use crate::wrangler_toml::WranglerToml;
+
+/// Check wrangler.toml's policy, and files of records
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml is read as wrangler.toml. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
+)]
+pub(crate) struct CheckArgs {
+    /// wrangler.toml files and files of records
+    #[arg(value_name = "FILES")]
+    files: Vec<PathBuf>,
+}
+
+/// Checks the files.
+pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
+    let mut findings = Findings::default();
+    if args.files.is_empty() {
+        check_config(context, &context.config()?, &mut findings);
+    }
+    for path in &args.files {
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let config = WranglerToml::read(path, context.environment())?;
+            check_config(context, &config, &mut findings);
+        } else {
+            let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+            check_records(&name, &text(path)?, &mut findings);
+        }
+    }
+    findings.print(context.out)
+}
+
+/// The chosen environment, or the top of the file and every environment in it.
+fn check_config(context: &Context, config: &WranglerToml, findings: &mut Findings) {
+    check_environment(config, findings);
+    if context.environment().is_none() {
+        for environment in config.environments() {
+            check_environment(&config.through(Some(environment)), findings);
+        }
+    }
+}
+
+fn check_environment(config: &WranglerToml, findings: &mut Findings) {
+    if check_policy(config, findings) {
+        check_routes(config, findings);
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn text(path: &Path) -> Outcome<String> {
+    let read = if is_stdin(path) {
+        let mut text = String::new();
+        io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    read.map_err(|e| {
+        Error::failed(
+            format!("cannot read {}: {e}", path.display()),
+            "name readable files that hold JSON, or `-` for standard input",
+        )
+    })
+}

@@ -1,0 +1,264 @@
+//! The deployed Worker and its routes, as Cloudflare's API shows them.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::cloudflare::{Api, Call, Permission};
+use crate::error::Outcome;
+use crate::findings::{Findings, Level};
+use crate::static_keys::STATIC_KEYS;
+use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
+
+/// The part of the Worker's settings that is looked at.
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(default)]
+    bindings: Vec<Binding>,
+    compatibility_date: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Binding {
+    name: String,
+    namespace_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Subdomain {
+    #[serde(default)]
+    enabled: bool,
+    #[serde(default)]
+    previews_enabled: bool,
+}
+
+#[derive(Deserialize)]
+struct Zone {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Route {
+    pattern: String,
+    script: Option<String>,
+    #[serde(default)]
+    request_limit_fail_open: bool,
+}
+
+#[derive(Deserialize)]
+struct Ruleset {
+    #[serde(default)]
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    action: Option<String>,
+    #[serde(default)]
+    enabled: bool,
+    description: Option<String>,
+    #[serde(default)]
+    action_parameters: Value,
+}
+
+/// The names of what is bound to the deployed gate, its secrets among them.
+///
+/// # Errors
+/// Cloudflare could not be asked, or refused.
+pub(crate) fn bindings(config: &WranglerToml, api: &Api, account: &str) -> Outcome<Vec<String>> {
+    let name = config.worker_name().unwrap_or_default();
+    let answer = api.ask::<Settings>(&Call {
+        method: "GET",
+        path: &["accounts", account, "workers", "scripts", &name, "settings"],
+        query: &[],
+        body: None,
+        needs: Permission::Scripts,
+        doing: "cannot look at the deployed gate's secrets",
+    })?;
+    let settings = answer.result.map(|settings| settings.bindings).unwrap_or_default();
+    Ok(settings.into_iter().map(|binding| binding.name).collect())
+}
+
+/// Checks what runs under the gate's name. What may not be looked at is a finding, and the rest is looked at.
+pub(crate) fn check_deployment(
+    config: &WranglerToml,
+    api: &Api,
+    account: &str,
+    namespace: &str,
+    findings: &mut Findings,
+) {
+    let Some(name) = config.worker_name() else {
+        return findings.advise(
+            Level::Error,
+            config.name(),
+            config.place("name"),
+            "is not set",
+            "name the Worker",
+        );
+    };
+    let mut check = Check { api, place: format!("the Worker {name}"), findings };
+    let script = ["accounts", account, "workers", "scripts", &name];
+    check.settings(&script, config, namespace);
+    check.subdomain(&script);
+    let zones = config.zones();
+    if zones.is_empty() {
+        check.warn(
+            "routes",
+            "no zone is named in wrangler.toml, so routes and cache rules were not looked at",
+            "write each route as a table with `pattern` and `zone_name`",
+        );
+    }
+    for zone in zones {
+        check.zone(&zone, &name);
+    }
+}
+
+struct Check<'c> {
+    api: &'c Api,
+    place: String,
+    findings: &'c mut Findings,
+}
+
+impl Check<'_> {
+    fn error(&mut self, field: &str, problem: impl Into<String>, remedy: &str) {
+        self.findings.advise(Level::Error, &self.place, field, problem, remedy);
+    }
+
+    fn warn(&mut self, field: &str, problem: impl Into<String>, remedy: &str) {
+        self.findings.advise(Level::Warning, &self.place, field, problem, remedy);
+    }
+
+    /// What stands at `path`; that it may not be looked at is a finding.
+    fn ask<T: DeserializeOwned>(&mut self, path: &[&str], needs: Permission, field: &str) -> Option<T> {
+        self.ask_for(path, &[], needs, field)
+    }
+
+    fn ask_for<T: DeserializeOwned>(
+        &mut self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        needs: Permission,
+        field: &str,
+    ) -> Option<T> {
+        match self.api.ask(&Call { method: "GET", path, query, body: None, needs, doing: "not looked at" }) {
+            Ok(answer) => answer.result,
+            Err(error) => {
+                self.warn(field, error.problem(), error.remedy());
+                None
+            }
+        }
+    }
+
+    fn settings(&mut self, script: &[&str], config: &WranglerToml, namespace: &str) {
+        let Some(settings) =
+            self.ask::<Settings>(&[script, &["settings"]].concat(), Permission::Scripts, "settings")
+        else {
+            return;
+        };
+        let bound = |name: &str| settings.bindings.iter().find(|binding| binding.name == name);
+        if bound("PEPPER").is_none() {
+            self.error(
+                "PEPPER",
+                "the secret is not set; the gate answers 503 to every key",
+                "put it: `wrangler secret put PEPPER`, from your secret manager",
+            );
+        }
+        if bound("PEPPER_PREVIOUS").is_some() {
+            self.warn(
+                "PEPPER_PREVIOUS",
+                "a rotation of the pepper is not finished",
+                "see how far it is and what comes next: `keygate pepper status --remote`",
+            );
+        }
+        if bound(STATIC_KEYS).is_some() && !config.requires_secret(STATIC_KEYS) {
+            self.warn(
+                STATIC_KEYS,
+                "the secret is set, and `secrets.required` in wrangler.toml does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
+                "`wrangler secret delete STATIC_KEYS` if it is not needed any more, else name it in `secrets.required`",
+            );
+        }
+        match bound(KEYS_BINDING) {
+            None => self.error(
+                KEYS_BINDING,
+                "no KV namespace is bound; the gate answers 503 to every key",
+                "bind it in wrangler.toml, then `wrangler deploy`",
+            ),
+            Some(binding) if binding.namespace_id.as_deref() != Some(namespace) => {
+                self.error(KEYS_BINDING, "another KV namespace is bound than wrangler.toml names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in wrangler.toml");
+            }
+            Some(_) => {}
+        }
+        let date = config.setting("compatibility_date").and_then(Value::as_str);
+        if settings.compatibility_date.as_deref() != date {
+            self.warn(
+                "compatibility_date",
+                "is another one than in wrangler.toml; what runs is not what the file says",
+                "`wrangler deploy`",
+            );
+        }
+    }
+
+    fn subdomain(&mut self, script: &[&str]) {
+        let Some(subdomain) =
+            self.ask::<Subdomain>(&[script, &["subdomain"]].concat(), Permission::Scripts, "workers_dev")
+        else {
+            return;
+        };
+        if subdomain.enabled {
+            self.error(
+                "workers_dev",
+                "the gate's workers.dev address is on: a way round the route and its rules",
+                "set `workers_dev = false` in wrangler.toml, then `wrangler deploy`",
+            );
+        }
+        if subdomain.previews_enabled {
+            self.error(
+                "preview_urls",
+                "addresses of earlier versions are on: a way round the route, and to an old policy",
+                "set `preview_urls = false` in wrangler.toml, then `wrangler deploy`",
+            );
+        }
+    }
+
+    fn zone(&mut self, zone: &str, worker: &str) {
+        let name = [("name", zone)];
+        let Some(zones) = self.ask_for::<Vec<Zone>>(&["zones"], &name, Permission::Zones, zone) else {
+            return;
+        };
+        let Some(Zone { id }) = zones.first() else {
+            return self.error(
+                zone,
+                "there is no such zone, or the token may not see it",
+                "correct `zone_name`, and see that the token is for this zone",
+            );
+        };
+        if let Some(routes) =
+            self.ask::<Vec<Route>>(&["zones", id, "workers", "routes"], Permission::Routes, "routes")
+        {
+            let ours: Vec<&Route> =
+                routes.iter().filter(|route| route.script.as_deref() == Some(worker)).collect();
+            if ours.is_empty() {
+                self.error(
+                    "routes",
+                    format!("no route of the zone {zone} leads to the gate: every request goes past it"),
+                    "`wrangler deploy` with `routes` in wrangler.toml",
+                );
+            }
+            for route in ours.into_iter().filter(|route| route.request_limit_fail_open) {
+                self.error("routes", format!("the route {} fails open: past the daily quota of the free plan every request reaches the origin unchecked", route.pattern), "set the route to fail closed in the dashboard: Workers Routes, Edit, Request limit failure mode");
+            }
+        }
+        let rules = ["zones", id, "rulesets", "phases", "http_request_cache_settings", "entrypoint"];
+        if let Some(ruleset) = self.ask::<Ruleset>(&rules, Permission::CacheRules, "cache rules") {
+            let caches = |rule: &&Rule| {
+                rule.enabled
+                    && rule.action.as_deref() == Some("set_cache_settings")
+                    && rule.action_parameters.get("cache") == Some(&Value::Bool(true))
+            };
+            for rule in ruleset.rules.iter().filter(caches) {
+                let name = rule.description.as_deref().unwrap_or("without a name");
+                self.warn("cache rules", format!("the rule `{name}` of the zone {zone} makes answers cacheable; an answer to one key could be given to another"), "see that its expression leaves the gate's paths out, or give it the action to bypass the cache");
+            }
+        }
+    }
+}

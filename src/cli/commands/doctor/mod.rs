@@ -1,0 +1,65 @@
+//! `keygate doctor`: is the gate deployed as it is meant to be, and do its keys want a hand?
+
+pub(crate) mod deployment;
+mod keys;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use keygate_core::key::pepper::Pepper;
+
+use crate::args::{PepperArgs, StoreArgs};
+use crate::cloudflare::{self, Api};
+use crate::commands::check::policy::check_policy;
+use crate::commands::doctor::deployment::check_deployment;
+use crate::commands::doctor::keys::check_keys;
+use crate::commands::doctor::settings::check_settings;
+use crate::context::{self, Context};
+use crate::error::Outcome;
+use crate::findings::Findings;
+use crate::secrets;
+use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
+
+/// Look at wrangler.toml, the keys and (with --remote) the deployment, and say what is wrong with the remedy
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"
+)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Looks at the gate.
+pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
+    let config = context.config()?;
+    let mut findings = Findings::default();
+    check_policy(&config, &mut findings);
+    check_settings(&config, context.now, &mut findings);
+    if args.store.remote {
+        let namespace = cloudflare::namespace(args.store.namespace.as_deref(), &config)?;
+        let account = cloudflare::account(args.store.account.as_deref(), &config)?;
+        check_deployment(&config, &Api::from_environment()?, &account, &namespace, &mut findings);
+    }
+    let peppers = match secrets::pepper_texts(&PepperArgs::default(), &config, args.store.remote) {
+        Ok(texts) => [Some(&texts.current), texts.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|text| Some(text.parse::<Pepper>().ok()?.id().to_string()))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    if peppers.is_empty() {
+        context.out.note("not looked at: whether keys depend on peppers that the gate does not have; set KEYGATE_PEPPER for that");
+    }
+    let static_keys = StaticKeys::of(&config, args.store.remote, context.now);
+    if static_keys.is_hidden() {
+        context.out.note(format_args!(
+            "not looked at: the deployed secret STATIC_KEYS, which cannot be read back; if it has a record of a key that `keygate list --remote` shows as revoked, disabled or expired, the gate still uses that while KV fails; {HIDDEN_REMEDY}"
+        ));
+    }
+    let store = context::store(&config, &args.store)?;
+    check_keys(&*store, &peppers, &static_keys, context.now, &mut findings)?;
+    findings.print(context.out)
+}

@@ -1,0 +1,220 @@
+//! The store of `wrangler dev`: the local KV, by one Node.js process that runs as long as the command does.
+
+use std::cell::RefCell;
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cloudflare::TOKEN_VARIABLE;
+use crate::entry::Entry;
+use crate::error::{Error, Outcome};
+use crate::secrets;
+use crate::store::{Listed, Store, Stored};
+use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
+
+/// Asks Miniflare, which keeps the store for wrangler too. Standard input and output, because arguments stand in process lists.
+const SCRIPT: &str = include_str!("local_kv.cjs");
+/// Entries that are read or written at once: Miniflare takes up to 13 ms for each, and a request to it may last five minutes.
+const AT_ONCE: usize = 500;
+const INSTALL: &str =
+    "install the gate's npm packages: `npm ci` beside wrangler.toml (or `cargo xtask setup`)";
+
+/// The namespace bound as `KEYS`.
+#[derive(Debug)]
+pub(crate) struct LocalKv {
+    /// The folder of wrangler.toml.
+    project: PathBuf,
+    /// Where Miniflare keeps the store.
+    folder: PathBuf,
+    namespace: String,
+    place: String,
+    process: RefCell<Option<Process>>,
+}
+
+/// What is asked, a line each.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Question<'q> {
+    Get(&'q [String]),
+    Put(&'q [Entry]),
+    List(&'q str),
+}
+
+/// What is said to it.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reply<T> {
+    Answer(T),
+    Error(String),
+}
+
+impl LocalKv {
+    /// The store of the gate that `config` describes, in its own folder or in that of `wrangler dev --persist-to`.
+    ///
+    /// # Errors
+    /// wrangler.toml does not bind `KEYS`, or the folder cannot be named.
+    pub(crate) fn new(config: &WranglerToml, persist_to: Option<&Path>) -> Outcome<Self> {
+        let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
+        let own = config.folder().join(".wrangler").join("state");
+        let folder = std::path::absolute(persist_to.unwrap_or(&own)).map_err(|e| {
+            Error::usage(
+                format!("cannot use the folder of the local KV: {e}"),
+                "name the folder that `wrangler dev --persist-to` was given",
+            )
+        })?;
+        // As `wrangler dev` does.
+        let id = ["preview_id", "id"].iter().find_map(|name| namespace.get(name)?.as_str());
+        let place = "the local KV of `wrangler dev`";
+        Ok(Self {
+            project: config.folder().to_owned(),
+            folder: folder.join("v3"),
+            namespace: id.unwrap_or(KEYS_BINDING).to_owned(),
+            place: match config.environment() {
+                Some(name) => format!("{place} (environment {name})"),
+                None => place.to_owned(),
+            },
+            process: RefCell::default(),
+        })
+    }
+
+    fn ask<T: DeserializeOwned>(&self, question: &Question<'_>) -> Outcome<T> {
+        let mut process = self.process.borrow_mut();
+        let process = match &mut *process {
+            Some(process) => process,
+            none => none.insert(self.start()?),
+        };
+        let line = process.ask(question).unwrap_or_default();
+        if line.is_empty() {
+            return Err(self.failed(&process.last_words()));
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Reply::Answer(answer)) => Ok(answer),
+            Ok(Reply::Error(reason)) => Err(self.failed(&reason)),
+            // Not repeated: it may hold values.
+            Err(_) => Err(self.failed("Miniflare answered something else than was expected")),
+        }
+    }
+
+    fn start(&self) -> Outcome<Process> {
+        let path = search_path(&self.project)?;
+        let find =
+            |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|it| it.is_file());
+        // Its own place, not that of a link to it: Miniflare lies beside it.
+        let wrangler = find("wrangler").and_then(|program| program.canonicalize().ok()).ok_or_else(|| {
+            let problem = "wrangler was found neither in node_modules beside wrangler.toml nor on PATH";
+            Error::failed(problem, INSTALL)
+        })?;
+        let started = secrets::withhold(&mut Command::new("node"))
+            .args(["--no-warnings", "--eval", SCRIPT])
+            .args([&wrangler, &self.folder])
+            .arg(&self.namespace)
+            .current_dir(&self.project)
+            .env("PATH", &path)
+            .env_remove(TOKEN_VARIABLE)
+            // Reading Miniflare's code takes half of a command's time. Not in a folder that others can write to.
+            .env("NODE_COMPILE_CACHE", self.project.join(".wrangler").join("cache").join("node"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child =
+            started.map_err(|e| Error::failed(format!("Node.js cannot be started: {e}"), INSTALL))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
+        Ok(Process { child, input, output })
+    }
+
+    fn failed(&self, reason: &str) -> Error {
+        let remedy = if reason.contains("Node.js") {
+            "wrangler needs Node.js 22 or later: `npm ci` beside wrangler.toml installs it"
+        } else if reason.contains("iniflare") {
+            "use the version of wrangler that package.json names: `npm ci` beside wrangler.toml"
+        } else {
+            "check the folder of the local store (`--persist-to`)"
+        };
+        Error::failed(format!("cannot use {}: {reason}", self.place), remedy)
+    }
+}
+
+impl Store for LocalKv {
+    fn entries(&self, names: &[String]) -> Outcome<Vec<Option<Stored>>> {
+        let mut found = Vec::with_capacity(names.len());
+        for names in names.chunks(AT_ONCE) {
+            found.append(&mut self.ask(&Question::Get(names))?);
+        }
+        Ok(found)
+    }
+
+    fn write(&self, entries: &[Entry]) -> Outcome<()> {
+        // It may have failed at its end.
+        let put = |entries| self.ask::<Value>(&Question::Put(entries)).map_err(Error::unanswered);
+        entries.chunks(AT_ONCE).try_for_each(|entries| put(entries).map(drop))
+    }
+
+    fn list(&self, prefix: &str, page: &mut dyn FnMut(Vec<Listed>) -> Outcome<()>) -> Outcome<()> {
+        // All pages together.
+        page(self.ask(&Question::List(prefix))?)
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Option<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    fn ask(&mut self, question: &Question<'_>) -> Option<Vec<u8>> {
+        let mut line = serde_json::to_vec(question).ok()?;
+        line.push(b'\n');
+        self.input.as_mut()?.write_all(&line).ok()?;
+        line.clear();
+        self.output.as_mut()?.read_until(b'\n', &mut line).ok()?;
+        Some(line)
+    }
+
+    /// What it wrote to standard error before it ended.
+    fn last_words(&mut self) -> String {
+        self.input = None;
+        let mut said = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            let _ = stderr.read_to_string(&mut said);
+        }
+        let said = said.split_whitespace().take(60).collect::<Vec<_>>().join(" ");
+        if said.is_empty() { "it gave no reason".to_owned() } else { said }
+    }
+}
+
+impl Drop for Process {
+    /// Lets it close the store: whoever looks at its folder next finds it at rest.
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// The search path with the gate's own npm packages first: wrangler, and the Node.js that it needs.
+fn search_path(project: &Path) -> Outcome<OsString> {
+    let own = project.join("node_modules").join(".bin");
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    env::join_paths([own].into_iter().chain(env::split_paths(&inherited))).map_err(|_| {
+        Error::failed(
+            format!("the folder {} cannot stand in PATH", project.display()),
+            "use a folder whose name holds no separator of PATH",
+        )
+    })
+}

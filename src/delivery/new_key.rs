@@ -1,0 +1,27 @@
+//! New keys, from the operating system's random number generator.
+
+use keygate_core::key::pepper::Pepper;
+use keygate_core::key::{KeyPrefix, NewKey};
+
+use crate::error::{Error, Result};
+
+/// Fills `bytes` from the operating system's cryptographic generator.
+///
+/// # Errors
+/// The system has none, or it failed.
+pub fn entropy(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|e| {
+        Error::failed(
+            format!("the system's random number generator failed: {e}"),
+            "run the command on a system whose generator works",
+        )
+    })
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// As [`entropy`].
+pub fn new_key(prefix: &KeyPrefix, pepper: &Pepper) -> Result<NewKey> {
+    NewKey::from_entropy(prefix, pepper, entropy)
+}

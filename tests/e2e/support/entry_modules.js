@@ -1,0 +1,61 @@
+// Entry modules of the tests' own: each wraps the gate's entry module and does what no client can do from outside, such as setting
+// the clock or ending the wasm instance half-way. The gate's own modules are the built ones, byte for byte: nothing of this is in
+// the bundle that is deployed.
+
+/** Lets a test set the clock: see `Gate.setClock`. Seconds are whole, so a test knows the gate's second. */
+export const SETTABLE_CLOCK = {
+  module: `
+import gate from "./entry.js";
+const real = Date.now;
+let frozen;
+Date.now = () => frozen ?? real();
+export default {
+  fetch(request, env, ctx) {
+    const time = request.headers.get("x-test-clock");
+    if (time === null) return gate.fetch(request, env, ctx);
+    frozen = Number(time) * 1000;
+    return new Response();
+  },
+};`,
+};
+
+/** `(module (func (export "trap") unreachable))` */
+const TRAP = Buffer.from("0061736d01000000" + "010401600000" + "03020100" + "0708010474726170" + "0000" + "0a05010300000b", "hex");
+
+/**
+ * Lets the header `X-Test-End` of a request end the wasm instance: `trap <function>`, `overflow <function>` or `panic`. The function
+ * is one of the runtime's that the gate calls next, for this request or another: `log`, `now`, `time`, `id` or `fetch`. What
+ * is thrown there passes through frames of the gate's own wasm. The panic is a genuine one, with the gate's own hook: the gate has
+ * borrowed its cache while it asks for the time, and from there it is entered again.
+ */
+export const INSTANCE_ENDING = {
+  wasm: TRAP,
+  module: `
+import wasm from "./test.wasm";
+import gate from "./entry.js";
+const { trap } = new WebAssembly.Instance(wasm).exports;
+const overflow = () => 1 + overflow();
+let armed;
+const endable = (name, real) => function (...of) {
+  if (armed?.name === name) {
+    const { end } = armed;
+    armed = undefined;
+    end();
+  }
+  return real.apply(this, of);
+};
+console.log = endable("log", console.log);
+Date.now = endable("now", Date.now);
+Date.prototype.toISOString = endable("time", Date.prototype.toISOString);
+crypto.randomUUID = endable("id", crypto.randomUUID);
+globalThis.fetch = endable("fetch", globalThis.fetch);
+export default {
+  fetch(request, env, ctx) {
+    const [how, name = "now"] = (request.headers.get("x-test-end") ?? "").split(" ");
+    if (how === "trap") armed = { name, end: trap };
+    if (how === "overflow") armed = { name, end: overflow };
+    if (how === "panic") armed = { name, end: () => void gate.fetch(request, env, ctx).then(() => {}) };
+    return gate.fetch(request, env, ctx);
+  },
+};`,
+};
