@@ -94,10 +94,14 @@ describe("case 62: with 50 requests in flight, none is forwarded unchecked, each
         await eventually(() => harness.store.held === 31, "its own read of the store");
         harness.store.releaseLast();
       }
-      assertGateFailed(await last);
+      await last;
       assert.equal(harness.origin.requests.length, 10 + reached, "what ended before its permit has not reached the origin");
       // Neither the store nor the origin has answered: the entry module ends what waits for them, and not a time limit.
-      for (const pending of [...atOrigin, ...atStore, ...unknown]) assertGateFailed(await pending);
+      const failed = await Promise.all([last, ...atOrigin, ...atStore, ...unknown]);
+      for (const answered of failed) assertGateFailed(answered);
+      await harness.settle();
+      const logged = harness.logs.events.filter(({ code }) => code === "gate_failed").map(({ request_id }) => request_id);
+      for (const { json } of failed) assert.equal(logged.filter((id) => id === json.request_id).length, 1, "each has its line");
       // 10 come without a key, on the fresh instance.
       for (const answered of await many(10, () => gate.get("/v1/none"))) assert.equal(answered.json.code, "credential_missing");
 
