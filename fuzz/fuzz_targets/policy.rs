@@ -8,6 +8,7 @@ use keygate_core::policy::Policy;
 use keygate_core::policy::origin::Origin;
 use keygate_core::policy::route::Access;
 use keygate_core::request::head::RequestHead;
+use keygate_core::response::{Cause, Denial};
 use keygate_core::time::UnixSeconds;
 use keygate_fuzz::{PEPPER, text};
 use libfuzzer_sys::fuzz_target;
@@ -31,8 +32,16 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn within_bounds(policy: &Policy) {
-    assert!(policy.realm().bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\'));
-    assert!((1..=64).contains(&policy.realm().len()));
+    let answer = Denial::from(Cause::CredentialMissing).answer(policy.wording());
+    let challenge =
+        answer.headers.iter().find(|(name, _)| *name == "www-authenticate").expect("every 401 has one");
+    let (_, parameters) = challenge.1.split_once("realm=\"").expect("every challenge has a realm");
+    let (realm, _) = parameters.split_once('"').expect("the realm ends");
+    assert!(
+        (1..=64).contains(&realm.len())
+            && challenge.1.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\')
+    );
+    assert!(serde_json::from_str::<Value>(&answer.body("r")).is_ok());
     assert!((30..=86_400).contains(&policy.kv_cache_ttl_secs()));
     assert!((100..=10_000).contains(&policy.kv_timeout_ms()));
     assert!(policy.cache_entries() <= 100_000);
