@@ -18,6 +18,7 @@ use fs_err::{self as fs, File};
 use keygate_testbed::checkout::Checkout;
 use keygate_testbed::run as run_program;
 
+use crate::keys::PEPPER;
 use crate::machine::Machine;
 use crate::place::Place;
 use crate::process::Running;
@@ -58,7 +59,7 @@ struct Limits {
 
 const IMPORT: Limits = Limits { seconds: Some(10.0), megabytes: Some(300.0), reads: None, writes: None };
 /// From metadata alone.
-const LIST: Limits = Limits { seconds: Some(20.0), megabytes: None, reads: Some(0), writes: None };
+const LIST: Limits = Limits { seconds: Some(2.0), megabytes: Some(300.0), reads: Some(0), writes: None };
 const NONE: Limits = Limits { seconds: None, megabytes: None, reads: None, writes: None };
 
 /// What a command took.
@@ -182,6 +183,7 @@ fn carry_out(step: &Step, keygate: &PathBuf, place: &Path, server: &mut StandIn)
     command.args(&step.arguments).current_dir(place).stdin(Stdio::null());
     // Nothing of the person's own gate.
     command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path))).envs(server.environment());
+    command.env("KEYGATE_PEPPER", PEPPER);
     command.stdout(File::create(&printed)?.into_file()).stderr(File::create(&said)?.into_file());
 
     let began = Instant::now();
