@@ -110,7 +110,7 @@ impl LocalKv {
             let problem = "wrangler was found neither in node_modules beside wrangler.toml nor on PATH";
             Error::failed(problem, INSTALL)
         })?;
-        let started = secrets::withhold(&mut Command::new("node"))
+        let started = secrets::scrub(&mut Command::new("node"))
             .args(["--no-warnings", "--eval", SCRIPT])
             .args([&wrangler, &self.folder])
             .arg(&self.namespace)

@@ -29,7 +29,7 @@ pub(crate) const PREVIOUS_FROM_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS_FROM";
 static NAMED_VARIABLES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Keeps the peppers out of the environment of another program.
-pub(crate) fn withhold(command: &mut Command) -> &mut Command {
+pub(crate) fn scrub(command: &mut Command) -> &mut Command {
     for name in pepper_variables() {
         command.env_remove(name);
     }

@@ -33,7 +33,7 @@ const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// The waits before the second attempt and each further one.
 pub(super) const WAITS: [Duration; 4] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
-/// Longer than this nobody waits at a terminal; Cloudflare's own limit counts over five minutes.
+/// The longest wait between two attempts, as a person may be at the terminal; Cloudflare's own limit counts over five minutes.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Cloudflare's API, with one token.

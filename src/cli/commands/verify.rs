@@ -81,7 +81,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
     let judgement = match gate(&config, args)? {
         Ok(gate) => {
             let key = read_line(io::stdin().lock())?;
-            judge(context, &gate, &*store, args, &key)?
+            evaluate(context, &gate, &*store, args, &key)?
         }
         Err(faults) => refused(&Cause::Misconfigured(faults).into()),
     };
@@ -128,7 +128,7 @@ fn joined<T: ToString>(faults: impl Iterator<Item = T>) -> String {
     faults.map(|error| error.to_string()).collect::<Vec<_>>().join("; ")
 }
 
-fn judge(
+fn evaluate(
     context: &Context,
     gate: &Gate,
     store: &dyn Store,
