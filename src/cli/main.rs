@@ -5,6 +5,7 @@
 mod args;
 mod bulk_files;
 mod cloudflare;
+mod command_line;
 mod commands;
 mod context;
 mod dev_vars;
@@ -33,9 +34,9 @@ mod wrangler_toml;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Command};
+use command_line::{Cli, Command};
 use context::Context;
 use error::{Error, Outcome};
 use output::{Output, redact_typed};
@@ -77,8 +78,8 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
     let context = Context::new(cli.gate)?;
     match &cli.command {
         Command::Pepper(args) => return commands::pepper::run(&context, args),
-        Command::Completions(args) => commands::manual::completions(args),
-        Command::Man(args) => commands::manual::man(context.out, args),
+        Command::Completions(args) => commands::manual::completions(Cli::command(), args),
+        Command::Man(args) => commands::manual::man(context.out, Cli::command(), args),
         Command::Issue(args) => commands::issue::run(&context, args),
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),

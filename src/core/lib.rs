@@ -19,7 +19,6 @@ extern crate std;
 
 pub mod address;
 pub mod auth;
-pub mod bindings;
 pub mod key;
 pub mod policy;
 pub mod record;

@@ -2,6 +2,7 @@
 //!
 //! One parser serves the gate, `keygate check` and the tests.
 
+pub mod bindings;
 pub mod cors;
 mod error;
 pub mod origin;

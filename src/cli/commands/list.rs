@@ -149,11 +149,10 @@ fn table(rows: &[ListedKey]) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_wanted, row, table};
-    use crate::args::{Cli, Command};
+    use super::{ListArgs, is_wanted, row, table};
     use crate::entry::Metadata;
     use crate::store::Listed;
-    use clap::Parser as _;
+    use clap::{Args as _, Command, FromArgMatches as _};
     use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
 
@@ -197,8 +196,9 @@ mod tests {
     fn filters_go_by_the_metadata_and_never_hide_what_it_does_not_say() {
         let now = UnixSeconds::new(100).unwrap();
         let wanted = |options: &[&str], metadata: Option<Metadata>| {
-            let line = ["keygate", "list"].iter().chain(options);
-            let Command::List(args) = Cli::parse_from(line).command else { panic!("not list") };
+            let line = ["list"].iter().chain(options);
+            let matches = ListArgs::augment_args(Command::new("list")).get_matches_from(line);
+            let args = ListArgs::from_arg_matches(&matches).unwrap();
             is_wanted(&row(listed("4fTz0Qw9Lr2K", metadata), now), &args, now)
         };
         let active = |not_after| Some(metadata(State::Active, not_after));

@@ -4,11 +4,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use serde::Serialize;
 
-use crate::args::Cli;
 use crate::error::{Error, Outcome};
 use crate::output::{Output, not_written};
 
@@ -39,26 +38,24 @@ pub(crate) struct Written<'w> {
     folder: &'w Path,
 }
 
-/// Prints a shell's completions.
-pub(crate) fn completions(args: &CompletionsArgs) -> Outcome<()> {
+/// Prints a shell's completions of the program.
+pub(crate) fn completions(mut program: Command, args: &CompletionsArgs) -> Outcome<()> {
     // Into memory first: the generator panics where standard output is closed.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "keygate", &mut script);
+    clap_complete::generate(args.shell, &mut program, "keygate", &mut script);
     let mut stdout = io::stdout().lock();
     stdout.write_all(&script).and_then(|()| stdout.flush()).map_err(|e| not_written(&e))
 }
 
 /// Writes a page for the program and one for each of its commands.
-pub(crate) fn man(out: Output, args: &ManArgs) -> Outcome<()> {
+pub(crate) fn man(out: Output, program: Command, args: &ManArgs) -> Outcome<()> {
     let folder = &args.folder;
-    fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder)).map_err(
-        |e| {
-            Error::failed(
-                format!("cannot write man pages into {}: {e}", folder.display()),
-                "name a folder that you can write to",
-            )
-        },
-    )?;
+    fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(program, folder)).map_err(|e| {
+        Error::failed(
+            format!("cannot write man pages into {}: {e}", folder.display()),
+            "name a folder that you can write to",
+        )
+    })?;
     if out.is_json() {
         out.result(&Written { folder }, "")?;
     }

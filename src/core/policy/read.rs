@@ -10,9 +10,9 @@ use core::ops::RangeInclusive;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::bindings::mistyped;
 use super::error::{ErrorCollector, Values, escape_value};
 use super::{Limiter, Policy, PolicyErrors, VARIABLES};
-use crate::bindings::mistyped;
 use crate::key::KeyPrefix;
 use crate::policy::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
 use crate::policy::origin::{Origin, OriginError, is_binding_name};

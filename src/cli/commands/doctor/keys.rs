@@ -113,7 +113,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("expires soon, at {}", utc(end)),
-                    "`keygate rotate ID --to PLACE` delivers a new key; without --to, hand it over in time",
+                    "`keygate rotate ID --to URI` delivers a new key; without --to, hand it over in time",
                 );
             }
             _ if age > OLD_SECS && !record.digest.is_imported() => {
@@ -121,7 +121,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("was issued {} days ago and not rotated since", age / DAY_SECS),
-                    "`keygate rotate ID --to PLACE`, or all such keys: `keygate rotate --all-older-than 90d --to PLACE`",
+                    "`keygate rotate ID --to URI`, or all such keys: `keygate rotate --all-older-than 90d --to URI`",
                 );
             }
             _ => {}

@@ -153,7 +153,7 @@ impl Seen {
             (Stage::Rotating, _) => {
                 vec![
                     format!(
-                        "keygate rotate --all-older-than 0 --made-with {previous} --to PLACE{options}{pepper}"
+                        "keygate rotate --all-older-than 0 --made-with {previous} --to URI{options}{pepper}"
                     ),
                     status,
                 ]

@@ -6,8 +6,8 @@ use keygate_delivery::rotation::{self, Finished, Journal, Notes, check_in_use, l
 use keygate_delivery::{Holder, StoreUri, Template};
 use serde::Serialize;
 
-use crate::args::RotateArgs;
 use crate::commands::issue::{Issued, Replaced, issued};
+use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::announce;
 use crate::commands::rotate::gate::{Gate, targets};
 use crate::context::Context;

@@ -9,7 +9,7 @@ use keygate_delivery::rotation::check_in_use;
 use keygate_delivery::{StoreUri, Template};
 use serde::Serialize;
 
-use crate::args::RotateArgs;
+use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::delivered::{names, one, templates, uris};
 use crate::commands::rotate::gate::Gate;
 use crate::context::Context;
@@ -192,15 +192,14 @@ fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{Args as _, Command, FromArgMatches as _};
     use keygate_core::key::KeyId;
     use keygate_core::record::token::{Scope, Subject};
     use keygate_core::record::{Bounded, Record, State};
     use keygate_core::time::UnixSeconds;
     use keygate_delivery::Template;
 
-    use super::{jobs, wanted};
-    use crate::args::{Cli, Command, RotateArgs};
+    use super::{RotateArgs, jobs, wanted};
     use crate::entry::Entry;
     use crate::store::Store as _;
     use crate::store::fake::FakeStore;
@@ -222,11 +221,9 @@ mod tests {
     }
 
     fn args(options: &[&str]) -> RotateArgs {
-        let line = ["keygate", "rotate", "--all-older-than", "10m", "--to", "file:/k"].iter().chain(options);
-        match Cli::parse_from(line).command {
-            Command::Rotate(args) => args,
-            other => panic!("{other:?}"),
-        }
+        let line = ["rotate", "--all-older-than", "10m", "--to", "file:/k"].iter().chain(options);
+        let matches = RotateArgs::augment_args(Command::new("rotate")).get_matches_from(line);
+        RotateArgs::from_arg_matches(&matches).unwrap()
     }
 
     #[test]

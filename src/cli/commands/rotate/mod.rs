@@ -1,5 +1,6 @@
 //! `keygate rotate`: a new key in the place of an old one, without a moment in which neither works.
 
+mod args;
 pub(crate) mod delivered;
 mod gate;
 pub(crate) mod many;
@@ -9,13 +10,14 @@ use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::{self, Expiry};
 
-use crate::args::RotateArgs;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::fields;
 use crate::output::Output;
 use crate::staleness::Staleness;
 use crate::time::{When, in_words, utc, utc_or_never};
+
+pub(crate) use args::RotateArgs;
 
 /// Rotates.
 pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {

@@ -4,8 +4,8 @@ use keygate_core::key::KeyId;
 use keygate_delivery::new_key;
 use keygate_delivery::rotation::Succession;
 
-use crate::args::RotateArgs;
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
+use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::announce;
 use crate::context::{self, Context};
 use crate::entry::Entry;

@@ -1,20 +1,20 @@
-//! What `rotate` takes, and where new keys are delivered.
+//! The options of `keygate rotate`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, WriteArgs};
+use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
 use crate::time::{Span, When};
 
-/// What stands below the help of `rotate`.
-pub(super) const HELP: &str = "\
+/// The text below the options in the help.
+const HELP: &str = "\
 The new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says otherwise it lives \
-as long as the old one was made to live: without end, or its end minus its issue.
+as long as the old one was made to live: without an expiry, or for the old one's time from its issue to its expiry.
 
-Without --to the new record is written first, then the new key is printed, then the old record gets its end. With --to \
-every place is looked at first, and has to hold the old key; the old record gets its end when every place holds the new \
-one. Whatever stops it half way, every place has a key that works; `rotate --resume` goes on.
+Without --to the new record is written first, then the new key is printed, then the old record gets its expiry. With \
+--to every secret store is read first, and must hold the old key; the old record gets its expiry when every secret store \
+holds the new one. Whatever stops it half way, every secret store has a key that works; `rotate --resume` goes on.
 
 Examples:
   keygate rotate 4fTz0Qw9Lr2K
@@ -28,7 +28,9 @@ const MANY: &str = "Many keys";
 /// What is left of an earlier run.
 const AFTERWARDS: &str = "After an interruption";
 
+/// Make a key that takes another's place, and give the old one its expiry
 #[derive(Args, Debug)]
+#[command(after_help = HELP)]
 pub(crate) struct RotateArgs {
     /// The old key's id: the 12 characters after the prefix
     #[arg(required_unless_present_any = ["resume", "all_older_than"], conflicts_with = "all_older_than")]
@@ -36,10 +38,10 @@ pub(crate) struct RotateArgs {
     /// How long the old key still works: 24h, 7d, 0
     #[arg(long, value_name = "SPAN", default_value = "24h")]
     pub(crate) grace: Span,
-    /// The old key has leaked: it ends as soon as the new one is handed over
+    /// The old key has leaked: it expires as soon as the new one is handed over
     #[arg(long, conflicts_with = "grace")]
     pub(crate) now: bool,
-    /// When the new key ends: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
+    /// When the new key expires: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<When>,
     #[command(flatten)]
@@ -50,7 +52,7 @@ pub(crate) struct RotateArgs {
     /// Finish the rotation of this key, or all that are unfinished; the gate is the one that the journal names
     #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "to", "dry_run", "all_older_than", "local", "remote", "account", "namespace", "persist_to"])]
     pub(crate) resume: bool,
-    /// Take the unfinished rotation of this key back: the old key into its places again, the new one revoked
+    /// Take the unfinished rotation of this key back: the old key into its secret stores again, the new one revoked
     #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print", "local", "remote", "account", "namespace", "persist_to"])]
     pub(crate) undo: bool,
     /// Rotate each key in use that was issued longer ago than this: 90d, 0
@@ -80,19 +82,4 @@ impl RotateArgs {
     pub(crate) fn grace_secs(&self) -> u64 {
         if self.now { 0 } else { self.grace.seconds() }
     }
-}
-
-/// Where a new key is delivered.
-#[derive(Args, Debug)]
-pub(crate) struct ToArgs {
-    /// Deliver the key to this place instead of printing it; may be repeated
-    ///
-    /// `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `file:PATH` (for its owner alone), or `exec:COMMAND` (a
-    /// line for sh; the key is its standard input). {subject} and {name} in it stand for the key's own; a command finds them as
-    /// `KEYGATE_SUBJECT` and `KEYGATE_NAME`.
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) to: Vec<String>,
-    /// Print the key all the same
-    #[arg(long, requires = "to")]
-    pub(crate) print: bool,
 }

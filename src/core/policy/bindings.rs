@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::policy::VARIABLES;
+use super::vars::VARIABLES;
 
 /// The names of the secret bindings.
 pub const SECRETS: [&str; 6] =
@@ -57,8 +57,8 @@ fn edit_distance(left: &str, right: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vars::VARIABLES;
     use super::{edit_distance, is_read_as_variable, mistyped};
-    use crate::policy::VARIABLES;
 
     #[test]
     fn near_misses_of_variables_and_secrets_are_mistyped() {

@@ -1,42 +1,9 @@
-//! The command line.
-
-// The documents name the commands and URIs of every feature.
-#[cfg(all(test, feature = "aws", feature = "azure", feature = "vault"))]
-mod documents;
-mod rotate;
-
-pub(crate) use rotate::{RotateArgs, ToArgs};
+//! The options that several commands have.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 use keygate_core::key::KeyId;
-
-use crate::commands::change::{ChangeArgs, UpdateArgs};
-use crate::commands::check::CheckArgs;
-use crate::commands::doctor::DoctorArgs;
-use crate::commands::export::ExportArgs;
-use crate::commands::import::ImportArgs;
-use crate::commands::issue::IssueArgs;
-use crate::commands::list::ListArgs;
-use crate::commands::manual::{CompletionsArgs, ManArgs};
-use crate::commands::pepper::PepperGroup;
-use crate::commands::show::ShowArgs;
-use crate::commands::verify::VerifyArgs;
-
-/// Issues, rotates and revokes the keys of a Keygate gate.
-///
-/// Results go to standard output, everything said to a reader to standard error.
-///
-/// Exit codes: 0 done, 1 failed (for verify and check: not permitted, not valid), 2 wrong usage.
-#[derive(Debug, Parser)]
-#[command(name = "keygate", version, max_term_width = 100)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) gate: GateArgs,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
 
 /// The options that every command has stand together, after its own.
 const GATE: &str = "Gate and output";
@@ -53,34 +20,6 @@ pub(crate) struct GateArgs {
     /// Print results as JSON, of the form in docs/cli-output.schema.json
     #[arg(long, global = true, help_heading = GATE)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Pepper(PepperGroup),
-    Issue(IssueArgs),
-    List(ListArgs),
-    Show(ShowArgs),
-    /// Make a key that takes another's place, and give the old one its end
-    #[command(after_help = rotate::HELP)]
-    Rotate(RotateArgs),
-    /// Refuse a key for good
-    #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
-    Revoke(ChangeArgs),
-    /// Refuse a key until it is enabled again
-    #[command(after_help = "Example:\n  keygate disable 4fTz0Qw9Lr2K")]
-    Disable(ChangeArgs),
-    /// Take a disabled key again
-    #[command(after_help = "Example:\n  keygate enable 4fTz0Qw9Lr2K")]
-    Enable(ChangeArgs),
-    Update(UpdateArgs),
-    Import(ImportArgs),
-    Export(ExportArgs),
-    Verify(VerifyArgs),
-    Check(CheckArgs),
-    Doctor(DoctorArgs),
-    Completions(CompletionsArgs),
-    Man(ManArgs),
 }
 
 /// The key that a command is about.
@@ -146,21 +85,17 @@ pub(crate) struct KeyOutArgs {
     pub(crate) key_out: Option<PathBuf>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Cli;
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_help_of_every_command_has_an_example() {
-        for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("keygate {}", command.get_name())), "{}", command.get_name());
-        }
-    }
+/// Where a new key is delivered.
+#[derive(Args, Debug)]
+pub(crate) struct ToArgs {
+    /// Deliver the key to this secret store instead of printing it; may be repeated
+    ///
+    /// `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `file:PATH` (for its owner alone), or `exec:COMMAND` (a
+    /// line for sh; the key is its standard input). {subject} and {name} in it stand for the key's own; a command finds them as
+    /// `KEYGATE_SUBJECT` and `KEYGATE_NAME`.
+    #[arg(long, value_name = "URI")]
+    pub(crate) to: Vec<String>,
+    /// Print the key all the same
+    #[arg(long, requires = "to")]
+    pub(crate) print: bool,
 }
