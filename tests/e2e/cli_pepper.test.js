@@ -30,7 +30,7 @@ describe("the deployed gate", () => {
     ["a rotation that others have begun", { bindings: ["PEPPER", "PEPPER_PREVIOUS"] }, "settled", [/^export KEYGATE_PEPPER_PREVIOUS=/, /status/]],
     ["an unknown pepper", { bindings: ["PEPPER"], records: [issue({}, { pepper: NEW }).record] }, "unknown", [/^export KEYGATE_PEPPER_PREVIOUS=/, /status/]],
     ["a gate without the pepper before", { env: rotating, bindings: ["PEPPER"], records: [issue().record] }, "rotating", [/^printf .* \| wrangler secret put PEPPER_PREVIOUS$/, /status/]],
-    ["keys that are to be rotated", { env: rotating, bindings: ["PEPPER", "PEPPER_PREVIOUS"], records: [issue().record] }, "rotating", [new RegExp(`^keygate rotate --all-older-than 0 --made-with ${pepperId(PEPPER)} --to PLACE --remote$`), /status/]],
+    ["keys that are to be rotated", { env: rotating, bindings: ["PEPPER", "PEPPER_PREVIOUS"], records: [issue().record] }, "rotating", [new RegExp(`^keygate rotate --all-older-than 0 --made-with ${pepperId(PEPPER)} --to URI --remote$`), /status/]],
     ["keys in their grace", { env: rotating, bindings: ["PEPPER", "PEPPER_PREVIOUS"], records: [issue({ replaced_by: "000000000000", not_after: now() + 3600 }).record] }, "waiting", [/status/]],
     ["no key left", { env: rotating, bindings: ["PEPPER", "PEPPER_PREVIOUS"], records: [issue({ state: "revoked" }).record] }, "droppable", [/^wrangler secret delete PEPPER_PREVIOUS$/, /^unset/, /status/]],
     ["no key left, and no secret", { env: rotating, bindings: ["PEPPER"] }, "droppable", [/^unset KEYGATE_PEPPER_PREVIOUS$/, /status/]],

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::record::Record;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::cloudflare::WRITE_MAX;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::import::{self, Candidate, Draft, Rules};
+use crate::import::{self, Candidate, Draft, Format, Rules};
 use crate::output::{Lines, printable};
 use crate::progress::Progress;
 use crate::revision;
@@ -36,7 +36,7 @@ pub(crate) struct ImportArgs {
     file: Option<PathBuf>,
     /// What the file holds
     #[arg(long, value_enum)]
-    format: ImportFormat,
+    format: Format,
     /// Who holds the keys for which the file names nobody
     #[arg(long)]
     subject: Option<String>,
@@ -62,17 +62,6 @@ pub(crate) struct ImportArgs {
     pepper: PepperArgs,
     #[command(flatten)]
     store: StoreArgs,
-}
-
-/// What an imported file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ImportFormat {
-    Keys,
-    Sha256,
-    Csv,
-    Jsonl,
-    Kong,
-    Apisix,
 }
 
 /// Imports keys.

@@ -8,15 +8,26 @@ mod lines;
 
 use std::io::BufRead;
 
+use clap::ValueEnum;
 use keygate_core::key::KeyPrefix;
 use keygate_core::key::pepper::Pepper;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 
-use crate::commands::import::ImportFormat;
 use crate::error::Outcome;
 use crate::import::imported_row::ImportedRow;
 use crate::time::When;
+
+/// What an imported file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Keys,
+    Sha256,
+    Csv,
+    Jsonl,
+    Kong,
+    Apisix,
+}
 
 /// What holds for a whole import.
 pub(crate) struct Rules {
@@ -58,14 +69,14 @@ pub(crate) type Each<'e> = dyn FnMut(u64, Read) -> Outcome<()> + 'e;
 ///
 /// # Errors
 /// The source cannot be read on, or `each` failed.
-pub(crate) fn read(format: ImportFormat, input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
+pub(crate) fn read(format: Format, input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
     match format {
-        ImportFormat::Keys => lines::read(input, lines::Kind::Key, each),
-        ImportFormat::Sha256 => lines::read(input, lines::Kind::Sha256, each),
-        ImportFormat::Csv => csv::read(input, each),
-        ImportFormat::Jsonl => json_lines::read(input, each),
-        ImportFormat::Kong => declarative::read_kong(input, each),
-        ImportFormat::Apisix => declarative::read_apisix(input, each),
+        Format::Keys => lines::read(input, lines::Kind::Key, each),
+        Format::Sha256 => lines::read(input, lines::Kind::Sha256, each),
+        Format::Csv => csv::read(input, each),
+        Format::Jsonl => json_lines::read(input, each),
+        Format::Kong => declarative::read_kong(input, each),
+        Format::Apisix => declarative::read_apisix(input, each),
     }
 }
 
@@ -109,8 +120,7 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
-    use crate::commands::import::ImportFormat;
+    use super::{Format, read};
     use clap::ValueEnum as _;
     use proptest::collection::vec;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -124,7 +134,7 @@ mod tests {
             const CANARY: &str = "Canary7hVbT1mWcZk3vQ9x";
             let mut lines: Vec<&str> = text.lines().collect();
             lines.insert(at.min(lines.len()), CANARY);
-            for format in ImportFormat::value_variants() {
+            for format in Format::value_variants() {
                 let outcome = read(*format, lines.join("\n").as_bytes(), &mut |_, read| {
                     let problem = read.err().unwrap_or_default();
                     assert!(!problem.contains(CANARY), "{problem}");
@@ -137,7 +147,7 @@ mod tests {
 
         #[test]
         fn bytes_that_are_no_text_are_a_fault_or_bad_lines(bytes in vec(any::<u8>(), 0..80)) {
-            for format in ImportFormat::value_variants() {
+            for format in Format::value_variants() {
                 let _ = read(*format, &*bytes, &mut |_, _| Ok(()));
             }
         }
@@ -146,7 +156,7 @@ mod tests {
         fn every_line_with_something_on_it_is_accounted_for(lines in vec("[!-\"$-~]{1,12}|", 0..20)) {
             let text = lines.join("\n");
             let mut found = Vec::new();
-            read(ImportFormat::Keys, text.as_bytes(), &mut |line, _| {
+            read(Format::Keys, text.as_bytes(), &mut |line, _| {
                 found.push(line);
                 Ok(())
             })
