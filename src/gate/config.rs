@@ -8,7 +8,7 @@ use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::policy::bindings::is_read_as_variable;
+use keygate_core::policy::bindings::{is_read_as_variable, is_variable};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
 use worker::{Env, SecretStore};
@@ -85,6 +85,11 @@ fn read(
     if keys.is_none() {
         errors.push(format!("the KV binding {KEYS} is missing or is not a KV namespace"));
     }
+    let usage = property(env, USAGE);
+    let has_usage = has_method(&usage, "writeDataPoint");
+    if !has_usage && !is_nullish(&usage) {
+        errors.push(format!("the binding {USAGE} is not an Analytics Engine dataset"));
+    }
     let mut checked = |name: &str, value: Option<Zeroizing<String>>| {
         if value.is_none() && !is_nullish(&property(env, name)) {
             errors.push(format!("secret {name} is not a string"));
@@ -105,7 +110,7 @@ fn read(
         origin_authorization: origin_authorization.as_ref().map(|text| text.as_str()),
         origin_signing_key: origin_signing_key.as_ref().map(|text| text.as_str()),
     });
-    let policy = Policy::from_json(&variables(env));
+    let policy = Policy::from_json(&variables(env, &mut errors));
     if let Ok(policy) = &policy {
         let services = policy.services().filter(|name| !has_method(&property(env, name), "fetch"));
         errors.extend(services.map(|name| format!("the service binding {name} is missing")));
@@ -119,7 +124,7 @@ fn read(
             let cache = RecordCache::new(policy.cache_entries(), policy.cache_secs(), policy.stale_secs());
             Ok(Isolate {
                 keys,
-                has_usage: property(env, USAGE).is_object(),
+                has_usage,
                 cache: RefCell::new(cache),
                 answers: Answers::default(),
                 gate: Gate { policy, secrets },
@@ -138,16 +143,18 @@ fn read(
 }
 
 /// The variables as JSON: the bindings that are plain values and have the name of a variable, or nearly.
-fn variables(env: &Env) -> String {
+fn variables(env: &Env, errors: &mut Vec<String>) -> String {
     let plain = Object::new();
-    for name in Object::keys(env.unchecked_ref::<Object>()).iter() {
-        if !name.as_string().is_some_and(|name| is_read_as_variable(&name)) {
+    for key in Object::keys(env.unchecked_ref::<Object>()).iter() {
+        let Some(name) = key.as_string().filter(|name| is_read_as_variable(name)) else {
             continue;
-        }
-        let value = Reflect::get(env, &name).unwrap_or_default();
+        };
+        let value = Reflect::get(env, &key).unwrap_or_default();
         if is_plain(&value) {
             // Cannot fail on a new object.
-            let _ = Reflect::set(&plain, &name, &value);
+            let _ = Reflect::set(&plain, &key, &value);
+        } else if is_variable(&name) && !value.is_undefined() {
+            errors.push(format!("{name} is a binding, not a variable"));
         }
     }
     JSON::stringify(&plain).map(String::from).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Which bindings concern the gate, by name: at runtime, variables, secrets and other values look alike.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::vars::VARIABLES;
@@ -12,7 +13,13 @@ pub const SECRETS: [&str; 6] =
 /// other value is not for the gate, such as the version's metadata, or a secret of something else.
 #[must_use]
 pub fn is_read_as_variable(name: &str) -> bool {
-    VARIABLES.iter().any(|variable| variable.name == name) || mistyped(name).is_some()
+    is_variable(name) || mistyped(name).is_some()
+}
+
+/// Whether a variable has this name.
+#[must_use]
+pub fn is_variable(name: &str) -> bool {
+    VARIABLES.iter().any(|variable| variable.name == name)
 }
 
 /// The variable or secret that `name` is a mistyped form of; `None` if it is one itself.
@@ -21,15 +28,27 @@ pub(crate) fn mistyped(name: &str) -> Option<&'static str> {
     if known.clone().any(|known| known == name) {
         return None;
     }
+    let name = folded(name);
     known.find(|known| {
         // Two edits make another word of a short one.
         let edits_max = if known.len() < 8 { 1 } else { 2 };
-        folded(name).eq(folded(known)) || edit_distance(name, known) <= edits_max
+        let known = folded(known);
+        is_swap(&name, &known) || edit_distance(&name, &known) <= edits_max
     })
 }
 
-fn folded(name: &str) -> impl Iterator<Item = char> {
-    name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_uppercase())
+fn folded(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_uppercase()).collect()
+}
+
+/// Whether two characters have changed places.
+fn is_swap(left: &str, right: &str) -> bool {
+    let mut others = left.chars().zip(right.chars()).filter(|(a, b)| a != b);
+    left.len() == right.len()
+        && matches!(
+            (others.next(), others.next(), others.next()),
+            (Some((a, b)), Some((c, d)), None) if a == d && b == c
+        )
 }
 
 /// How many characters have to be inserted, removed or replaced (Levenshtein); at least the difference in length.
@@ -70,6 +89,12 @@ mod tests {
             ("KEY_PREFFIXX", Some("KEY_PREFIX")),
             ("Cache_Seconds", Some("CACHE_SECONDS")),
             ("ROUTE", Some("ROUTES")),
+            ("ROTUES", Some("ROUTES")),
+            ("routs", Some("ROUTES")),
+            ("METHDOS", Some("METHODS")),
+            ("PALNS", Some("PLANS")),
+            ("plan", Some("PLANS")),
+            ("denied_id", Some("DENIED_IDS")),
             ("REALMS", Some("REALM")),
             ("PEPER", Some("PEPPER")),
             ("DENIED_ID", Some("DENIED_IDS")),
