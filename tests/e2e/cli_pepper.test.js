@@ -71,7 +71,7 @@ describe("the deployed gate", () => {
     bound("PEPPER", "PEPPER_PREVIOUS");
     const env = { KEYGATE_PEPPER: pepper, KEYGATE_PEPPER_PREVIOUS: PEPPER, KEYGATE_JOURNAL: path.join(folder, "journal") };
     const { next } = JSON.parse((await remote(["pepper", "rotate", "--json"], { status: 1, env })).stdout);
-    const command = next[0].replace("PLACE", `file:${key}`).split(" ").slice(1);
+    const command = next[0].replace("URI", `file:${key}`).split(" ").slice(1);
     await gate.keygate(command, { env: { ...api.env, ...env } });
     assert.equal(keyIn(`${await readFile(key, "utf8")}\n`).id, api.record(old.id).replaced_by);
     assert.equal((await status(1, env)).stage, "waiting");
