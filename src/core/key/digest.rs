@@ -152,12 +152,17 @@ impl ImportedKey {
     /// Reads a b64token (RFC 6750, section 2.1) of 20 to 512 characters; hex, base64 and most tokens have this form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let token =
-            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
-        if !(IMPORTED_MIN..=IMPORTED_MAX).contains(&text.len()) || !text.bytes().all(token) {
+        if !(IMPORTED_MIN..=IMPORTED_MAX).contains(&text.len()) || !text.chars().all(is_token) {
             return None;
         }
         Some(Self::of_sha256(Sha256::digest(text.as_bytes()).into()))
+    }
+
+    /// Whether a text could contain such a key: as a whole, or between characters that no key has.
+    #[must_use]
+    pub fn may_be_in(text: &str) -> bool {
+        let mut runs = text.split(|c| !is_token(c));
+        runs.any(|run| (IMPORTED_MIN..=IMPORTED_MAX).contains(&run.len()))
     }
 
     /// The id of its record.
@@ -177,6 +182,11 @@ impl ImportedKey {
     pub fn sha256(&self) -> &[u8; 32] {
         &self.sha256
     }
+}
+
+/// A character of a b64token.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/' | '=')
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use malformed::{SourceKind, Wrapper};
 use malformed::{malformed, wrapped};
 pub use sources::SOURCES_MAX;
 
-use basic::{contains_text, in_basic, prefix_count};
+use basic::{contains_text, in_basic, may_contain_imported_key, prefix_count};
 
 use crate::key::KeyPrefix;
 use crate::key::digest::ImportedKey;
@@ -240,6 +240,8 @@ impl CredentialSources {
     ) -> Result<Resolved<'a>, CredentialError> {
         let could_be_key =
             |text: &CredentialText<'_>| imported_keys && ImportedKey::parse(text.expose()).is_some();
+        let may_be_second =
+            |value: &str, is_source: bool| imported_keys && is_source && may_contain_imported_key(value);
         let others = self.in_others(prefix, presented, could_be_key)?;
         let is_second_key = others.foreign.iter().any(could_be_key);
         let authorization = self.in_authorization(prefix, presented)?;
@@ -247,7 +249,7 @@ impl CredentialSources {
             return Err(match authorization {
                 InAuthorization::Malformed(_) => CredentialError::KeyInForeignAuthorization,
                 InAuthorization::Key(_) => CredentialError::Different,
-                InAuthorization::Foreign { candidate: Some(text), .. } if could_be_key(&text) => {
+                InAuthorization::Foreign { value, is_source, .. } if may_be_second(value, is_source) => {
                     CredentialError::Different
                 }
                 _ if is_second_key => CredentialError::Different,
@@ -265,7 +267,7 @@ impl CredentialSources {
             }
             InAuthorization::Malformed(error) if others.own.is_none() && !is_second_key => return Err(error),
             InAuthorization::Malformed(_) => return Err(CredentialError::KeyInForeignAuthorization),
-            InAuthorization::Foreign { value, candidate } => {
+            InAuthorization::Foreign { value, candidate, is_source } => {
                 match (others.credential(is_second_key)?, candidate) {
                     (Some(key), Some(candidate)) if key.is_same(&candidate) => {
                         (Some(key), AuthorizationHandling::Strip, false)
@@ -274,11 +276,14 @@ impl CredentialSources {
                         return Err(CredentialError::KeyInForeignAuthorization);
                     }
                     // It could be a second valid key, which must not reach the origin.
-                    (Some(_), Some(candidate)) if could_be_key(&candidate) => {
+                    (Some(_), _) if may_be_second(value, is_source) => {
                         return Err(CredentialError::Different);
                     }
                     (Some(key), _) => (Some(key), AuthorizationHandling::Keep, true),
                     (None, Some(candidate)) => (Some(candidate), AuthorizationHandling::Strip, true),
+                    (None, None) if may_be_second(value, is_source) => {
+                        (None, AuthorizationHandling::Strip, true)
+                    }
                     (None, None) => (None, AuthorizationHandling::Keep, true),
                 }
             }
@@ -360,26 +365,26 @@ impl CredentialSources {
         let end = value.bytes().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(value.len());
         let (scheme, text) = value.split_at_checked(end).unwrap_or((value, ""));
         let text = text.trim_matches([' ', '\t']);
-        let candidate = if self.bearer && scheme.eq_ignore_ascii_case("bearer") {
+        let (candidate, is_source) = if self.bearer && scheme.eq_ignore_ascii_case("bearer") {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
             }
             if contains_comma(text) && malformed(prefix, SourceKind::Authorization, text).is_none() {
                 return Err(CredentialError::RepeatedAuthorization);
             }
-            Some(CredentialText(Text::Borrowed(text)))
+            (Some(CredentialText(Text::Borrowed(text))), true)
         } else if self.basic && scheme.eq_ignore_ascii_case("basic") {
             if text.is_empty() {
                 return Ok(InAuthorization::Nothing);
             }
-            in_basic(prefix, text)?
+            (in_basic(prefix, text)?, true)
         } else if self.authorization && text.is_empty() {
             if contains_comma(value) && wrapped(prefix, SourceKind::Authorization, value).is_none() {
                 return Err(CredentialError::RepeatedAuthorization);
             }
-            Some(CredentialText(Text::Borrowed(value)))
+            (Some(CredentialText(Text::Borrowed(value))), true)
         } else {
-            None
+            (None, false)
         };
         match candidate {
             Some(text) if prefix.strip(text.expose()).is_some() => {
@@ -389,7 +394,7 @@ impl CredentialSources {
                 })
             }
             candidate if prefix_count(value, prefix) == 0 => {
-                Ok(InAuthorization::Foreign { value, candidate })
+                Ok(InAuthorization::Foreign { value, candidate, is_source })
             }
             _ => match wrapped(prefix, SourceKind::Authorization, value) {
                 Some(error) => Ok(InAuthorization::Malformed(error)),
@@ -413,8 +418,8 @@ enum InAuthorization<'a> {
     Key(CredentialText<'a>),
     /// A key of the gate in a wrong form.
     Malformed(CredentialError),
-    /// Something else; `candidate` if its scheme is a source, so that it could be meant for the gate.
-    Foreign { value: &'a str, candidate: Option<CredentialText<'a>> },
+    /// Something else; `is_source`: its scheme is a source, so that it could be meant for the gate; then `candidate` if it can be read.
+    Foreign { value: &'a str, candidate: Option<CredentialText<'a>>, is_source: bool },
 }
 
 /// The content of the sources other than `Authorization`.

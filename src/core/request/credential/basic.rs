@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{CREDENTIAL_MAX_LEN, CredentialError, CredentialText, Text, not_blank};
 use crate::key::KeyPrefix;
+use crate::key::digest::ImportedKey;
 
 /// The credential in `user:password` (RFC 7617): the one with the prefix of the gate's keys; if neither has it, the password, or
 /// the user name where there is no password.
@@ -46,6 +47,16 @@ pub(super) fn contains_text(value: &str, key: &str) -> bool {
     // A longer one is refused because of its length.
     key.len() <= CREDENTIAL_MAX_LEN
         && (value.contains(key) || basic_readings(value).any(|text| text.contains(key)))
+}
+
+/// Whether an `Authorization` for the gate, which is not one of its own keys, could contain an imported key: plain, or in the base64 of
+/// a basic one.
+pub(super) fn may_contain_imported_key(value: &str) -> bool {
+    // The base64 itself looks like an imported key.
+    if basic_starts(value).next().is_none() {
+        return ImportedKey::may_be_in(value);
+    }
+    basic_readings(value).any(|text| ImportedKey::may_be_in(&text))
 }
 
 /// Each costs the length of the header. No client joins this many values; more are treated as an attempt to hide a key.

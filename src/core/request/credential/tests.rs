@@ -180,6 +180,39 @@ fn imported_key_that_contains_the_prefix_is_a_credential() {
 }
 
 #[test]
+fn second_imported_key_in_an_unusual_form_is_rejected() {
+    const OTHER: &str = "0123456789abcdef0123456789abcdef";
+    let sources = sources(&["bearer", "basic", "header:x-api-key"]);
+    let base64 = |text: &[u8]| Base64::encode_string(text);
+    let unpadded = base64(std::format!("user:{OTHER}").as_bytes());
+    for authorization in [
+        std::format!("Basic {}", base64(std::format!("{OTHER}:x").as_bytes())),
+        std::format!("Basic {}", unpadded.trim_end_matches('=')),
+        std::format!("Basic {}", base64(&[b"jos\xe9:", OTHER.as_bytes()].concat())),
+        std::format!("Basic {}, Basic {}", base64(b"a:b"), base64(std::format!("u:{OTHER}").as_bytes())),
+        std::format!("Bearer \"{OTHER}\""),
+        std::format!("Bearer {OTHER};"),
+        std::format!("Bearer Bearer {OTHER}"),
+    ] {
+        let own = "acme_live_4fTz0Qw9Lr2K7hV4567890123456789012345678qX8kLm2PqZ";
+        for key in [own, "fedcba9876543210fedcba9876543210"] {
+            let headers = [Some(key)];
+            let presented =
+                Presented { authorization: Some(&authorization), headers: &headers, ..Presented::default() };
+            let found = sources.extract(&prefix(), &presented, true).map(|found| found.authorization);
+            assert_eq!(found, Err(CredentialError::Different), "{authorization} {key}");
+        }
+        // Without another credential, and on a public route, it does not reach the origin either.
+        for headers in [[None], [Some("foo")]] {
+            let presented =
+                Presented { authorization: Some(&authorization), headers: &headers, ..Presented::default() };
+            let public = sources.for_public_route(&prefix(), &presented, true);
+            assert_eq!(public.authorization, AuthorizationHandling::Strip, "{authorization}");
+        }
+    }
+}
+
+#[test]
 fn malformed_credential_sources_are_rejected() {
     for source in [
         "",
