@@ -11,7 +11,11 @@ import { valuesOf } from "./support/origin.js";
 
 const HEX = () => randomBytes(32).toString("hex");
 
-const harness = await startGates(() => ({ off: {}, on: { vars: { IMPORTED_KEYS: true } } }));
+const harness = await startGates(() => ({
+  off: {},
+  on: { vars: { IMPORTED_KEYS: true } },
+  basic: { vars: { IMPORTED_KEYS: true, CREDENTIALS: ["bearer", "basic", "header:x-api-key"] } },
+}));
 const { gates } = harness;
 
 describe("case 20: an imported key is accepted where IMPORTED_KEYS is on:", () => {
@@ -57,6 +61,26 @@ test("case 9: a second credential that could be an imported key is refused, and 
   for (const Authorization of ["Bearer short", "Digest abc", `Token ${HEX()}`]) {
     const { seen } = await assertAccepted(gates.on, { target: "/v1/things", headers: { "X-API-Key": first.key, Authorization } }, first);
     assert.deepEqual(valuesOf(seen, "authorization"), [Authorization]);
+  }
+});
+
+test("case 9: a second imported key is refused in whatever form the Authorization has", async () => {
+  const [first, second] = [await harness.import(HEX()), await harness.import(HEX())];
+  const base64 = (text) => Buffer.from(text, "latin1").toString("base64");
+  const forms = [
+    `Basic ${base64(`${second.key}:x`)}`,
+    `Basic ${base64(`user:${second.key}`).replace(/=+$/, "")}`,
+    `Basic ${base64(`jos\xe9:${second.key}`)}`,
+    `Bearer "${second.key}"`,
+    `Bearer ${second.key};`,
+  ];
+  for (const Authorization of forms) {
+    const headers = { "X-API-Key": first.key, Authorization };
+    await assertRefused(gates.basic, { target: "/v1/things", headers }, "credential_ambiguous");
+    for (const sent of [headers, { Authorization }]) {
+      const { seen } = await assertAccepted(gates.basic, { target: "/public/page", headers: sent });
+      assert.deepEqual(valuesOf(seen, "authorization"), [], Authorization);
+    }
   }
 });
 
