@@ -1,8 +1,8 @@
 //! Credentials: where a request may carry a key, and what is forwarded to the origin.
 
-use thiserror::Error;
-
 mod basic;
+mod error;
+mod found;
 mod malformed;
 mod sources;
 #[cfg(test)]
@@ -16,11 +16,13 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+pub use error::CredentialError;
 pub use malformed::{SourceKind, Wrapper};
-use malformed::{malformed, wrapped};
 pub use sources::SOURCES_MAX;
 
 use basic::{contains_text, in_basic, may_contain_imported_key, prefix_count};
+use found::{InAuthorization, Others, at_most_one};
+use malformed::{malformed, wrapped};
 
 use crate::key::KeyPrefix;
 use crate::key::digest::ImportedKey;
@@ -114,29 +116,6 @@ pub enum AuthorizationHandling {
     Strip,
     /// It is for the origin, and is forwarded unchanged.
     Keep,
-}
-
-/// Why the credential of a request is refused before it is parsed as a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum CredentialError {
-    /// A credential header has two values.
-    #[error("a credential header has two values")]
-    RepeatedHeader,
-    /// An `Authorization` for the gate has two values.
-    #[error("an Authorization for the gate has two values")]
-    RepeatedAuthorization,
-    /// The query contains the parameter twice.
-    #[error("the query contains the credential parameter twice")]
-    RepeatedParameter,
-    /// Two sources contain different credentials.
-    #[error("two credential sources contain different credentials")]
-    Different,
-    /// An `Authorization` for the origin contains a key of the gate, and there is another credential.
-    #[error("an Authorization for the origin contains a key")]
-    KeyInForeignAuthorization,
-    /// The only credential is a key of the gate, valid or not, in a wrong form.
-    #[error("{0} contains a key {1}")]
-    Malformed(SourceKind, Wrapper),
 }
 
 impl CredentialSources {
@@ -408,70 +387,6 @@ struct Resolved<'a> {
     extracted: Extracted<'a>,
     /// `Authorization` contains something other than a key of the gate.
     is_foreign: bool,
-}
-
-/// The content of `Authorization`.
-enum InAuthorization<'a> {
-    /// Nothing, or a scheme without a credential.
-    Nothing,
-    /// A credential with the prefix of the gate's keys.
-    Key(CredentialText<'a>),
-    /// A key of the gate in a wrong form.
-    Malformed(CredentialError),
-    /// Something else; `is_source`: its scheme is a source, so that it could be meant for the gate; then `candidate` if it can be read.
-    Foreign { value: &'a str, candidate: Option<CredentialText<'a>>, is_source: bool },
-}
-
-/// The content of the sources other than `Authorization`.
-#[derive(Default)]
-struct Others<'a> {
-    /// A text that contains the prefix of the gate's keys.
-    own: Option<CredentialText<'a>>,
-    /// The texts without it.
-    foreign: Vec<CredentialText<'a>>,
-    /// A key in a wrong form. INVARIANT: then `own` is `None`
-    malformed: Option<CredentialError>,
-}
-
-impl<'a> Others<'a> {
-    fn add(
-        &mut self,
-        prefix: &KeyPrefix,
-        text: CredentialText<'a>,
-        malformed: Option<CredentialError>,
-    ) -> Result<(), CredentialError> {
-        if malformed.is_none() && prefix_count(text.expose(), prefix) == 0 {
-            self.foreign.push(text);
-            return Ok(());
-        }
-        if self.malformed.is_some() || (malformed.is_some() && self.own.is_some()) {
-            return Err(CredentialError::Different);
-        }
-        match malformed {
-            Some(error) => self.malformed = Some(error),
-            None => self.own = at_most_one(self.own.take(), Some(text))?,
-        }
-        Ok(())
-    }
-
-    /// The one credential: the key of the gate, or what all foreign texts are. `is_second_key`: a foreign one could be a key.
-    fn credential(self, is_second_key: bool) -> Result<Option<CredentialText<'a>>, CredentialError> {
-        if self.own.is_some() {
-            return if is_second_key { Err(CredentialError::Different) } else { Ok(self.own) };
-        }
-        self.foreign.into_iter().try_fold(None, |found, text| at_most_one(found, Some(text)))
-    }
-}
-
-/// The credential of two sources, of which one is empty or both are equal.
-fn at_most_one<'a>(
-    first: Option<CredentialText<'a>>,
-    second: Option<CredentialText<'a>>,
-) -> Result<Option<CredentialText<'a>>, CredentialError> {
-    match (first, second) {
-        (Some(first), Some(second)) if !first.is_same(&second) => Err(CredentialError::Different),
-        (first, second) => Ok(first.or(second)),
-    }
 }
 
 fn contains_comma(value: &str) -> bool {
