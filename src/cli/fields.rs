@@ -113,7 +113,7 @@ mod tests {
         let key = format!("acme_live_{}", "Zx9".repeat(17));
         let error = id(&key).unwrap_err();
         assert!(!error.to_string().contains("Zx9Zx9"), "{error}");
-        assert_eq!(error.exit_code(), 2);
+        assert!(error.is_usage());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use keygate_core::record::Record;
 use keygate_delivery::rotation::KeyRecords;
 
 use crate::entry::{self, Entry};
+use crate::error::Outcome;
 use crate::revision;
 use crate::store::{self, Store, Stored};
 
@@ -44,7 +45,7 @@ impl<'s> StoreRecords<'s> {
 }
 
 impl KeyRecords for StoreRecords<'_> {
-    fn find(&self, id: KeyId) -> keygate_delivery::Result<Option<Record>> {
+    fn find(&self, id: KeyId) -> Outcome<Option<Record>> {
         let Some(stored) = self.store.entry(&id.kv_name())? else {
             return Ok(None);
         };
@@ -53,13 +54,13 @@ impl KeyRecords for StoreRecords<'_> {
         Ok(Some(record))
     }
 
-    fn get(&self, id: KeyId) -> keygate_delivery::Result<Record> {
+    fn get(&self, id: KeyId) -> Outcome<Record> {
         let (record, stored) = store::record(self.store, id)?;
         self.saw(id, Seen::Read(stored));
         Ok(record)
     }
 
-    fn write(&self, record: &Record) -> keygate_delivery::Result<()> {
+    fn write(&self, record: &Record) -> Outcome<()> {
         let entry = {
             let seen = self.seen.borrow();
             let seen = seen.get(&record.id).map(Seen::stored);
@@ -70,14 +71,14 @@ impl KeyRecords for StoreRecords<'_> {
         Ok(())
     }
 
-    fn check_unchanged(&self, id: KeyId) -> keygate_delivery::Result<()> {
+    fn check_unchanged(&self, id: KeyId) -> Outcome<()> {
         let name = id.kv_name();
         match self.seen.borrow().get(&id) {
             Some(Seen::Read(seen)) => revision::unchanged(self.store, &name, seen)?,
             // Its metadata may not be read back, and the entry itself may not be seen yet.
             Some(Seen::Wrote(wrote)) => match self.store.entry(&name)? {
                 Some(now) if now.value != wrote.value => {
-                    return Err(revision::changed(&name, wrote, &now).into());
+                    return Err(revision::changed(&name, wrote, &now));
                 }
                 _ => {}
             },

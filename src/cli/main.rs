@@ -17,7 +17,6 @@ mod import;
 mod imported;
 mod key_out;
 mod key_records;
-mod key_status;
 mod local_kv;
 mod output;
 #[cfg(test)]
@@ -62,7 +61,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             out.failure(&error);
-            ExitCode::from(error.exit_code())
+            ExitCode::from(error::exit_code(&error))
         }
     }
 }

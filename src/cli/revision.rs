@@ -213,7 +213,7 @@ mod tests {
         let error = expected(&store, NAME, &seen, Some(3)).unwrap_err();
         assert!(error.to_string().contains("is at revision 4 by ann, not at revision 3"), "{error}");
         store.remote.set(false);
-        assert_eq!(expected(&store, NAME, &seen, Some(4)).unwrap_err().exit_code(), 2);
+        assert!(expected(&store, NAME, &seen, Some(4)).unwrap_err().is_usage());
     }
 
     #[test]

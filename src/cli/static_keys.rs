@@ -5,10 +5,10 @@
 use keygate_core::key::KeyId;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::KeyStatus;
 
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
-use crate::key_status::KeyStatus;
 use crate::output::Output;
 use crate::wrangler_toml::WranglerToml;
 

@@ -1,11 +1,19 @@
 //! Why something could not be done, and what to do next.
 
-/// A problem and its remedy. Neither text ever holds a key, a pepper or a token: errors end up in terminals and logs.
-#[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
+use serde::Serialize;
+
+/// Why a command ended without doing its work.
+///
+/// Neither text ever holds a key, a pepper or a token: errors end up in terminals, logs and tickets.
+#[derive(Debug, Serialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[error("error: {problem}\n help: {remedy}")]
 pub struct Error {
+    #[serde(skip)]
     is_usage: bool,
+    #[serde(skip)]
     is_unanswered: bool,
+    #[serde(rename = "error")]
     problem: String,
     remedy: String,
 }

@@ -2,9 +2,12 @@
 
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
+use serde::Serialize;
 
 /// Whether the gate accepts a key at one moment, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum KeyStatus {
     /// The gate accepts it.
     Active,

@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Args, ValueEnum};
 use keygate_core::record::{Bounded, Meta, Record, State};
+use keygate_delivery::KeyStatus;
 use serde::Serialize;
 
 use crate::args::{KeyArgs, StoreArgs, WriteArgs};
@@ -9,7 +10,6 @@ use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::fields::FieldArgs;
-use crate::key_status::KeyStatus;
 use crate::revision;
 use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;

@@ -107,12 +107,8 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
     if to_stores {
         let holder = Holder::of(&record);
-        let uris = args
-            .to
-            .to
-            .iter()
-            .map(|text| Template::parse(text)?.of(&holder))
-            .collect::<keygate_delivery::Result<Vec<_>>>()?;
+        let uris =
+            args.to.to.iter().map(|text| Template::parse(text)?.of(&holder)).collect::<Outcome<Vec<_>>>()?;
         let targets = Targets::open(&uris, &secrets::command_environment().of_holder(&holder))?;
         targets.check_free(args.overwrite)?;
         let places: Vec<String> = uris.iter().map(ToString::to_string).collect();

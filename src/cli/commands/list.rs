@@ -3,15 +3,16 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::KeyStatus;
 use serde::Serialize;
 use tabwriter::TabWriter;
 
 use crate::args::StoreArgs;
 use crate::context::{self, Context};
 use crate::error::Outcome;
-use crate::key_status::KeyStatus;
 use crate::output::{not_written, printable};
 use crate::progress::Progress;
 use crate::store::Listed;
@@ -27,7 +28,7 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     subject: Option<String>,
     /// Only keys in this state
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = state())]
     state: Option<KeyStatus>,
     /// Only keys with this permission
     #[arg(long)]
@@ -37,6 +38,13 @@ pub(crate) struct ListArgs {
     expiring: Option<Span>,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+/// The states that an entry's metadata tells.
+fn state() -> impl TypedValueParser<Value = KeyStatus> {
+    let states = [KeyStatus::Active, KeyStatus::Expired, KeyStatus::Disabled, KeyStatus::Revoked];
+    PossibleValuesParser::new(states.map(KeyStatus::as_str))
+        .try_map(move |word| states.into_iter().find(|state| state.as_str() == word).ok_or("is no state"))
 }
 
 /// A key; with `--json` one object a line. The fields are null for an entry without metadata of ours.

@@ -6,12 +6,12 @@ use clap::Args;
 use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::KeyStatus;
 use serde::Serialize;
 
 use crate::args::{KeyArgs, StoreArgs};
 use crate::context::{self, Context};
 use crate::error::Outcome;
-use crate::key_status::KeyStatus;
 use crate::output::printable;
 use crate::store;
 use crate::time::{in_words, utc, utc_or_never};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_delivery::KeyStatus;
 
 use crate::error::Outcome;
 use crate::findings::{Findings, Level};
-use crate::key_status::KeyStatus;
 use crate::static_keys::{OVERRIDDEN, OVERRIDDEN_REMEDY, StaticKeys};
 use crate::store::{self, Listed, Store};
 use crate::time::utc;

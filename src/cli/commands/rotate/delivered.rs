@@ -71,7 +71,7 @@ pub(super) fn one(
     gate: &Gate,
     old: &Record,
     uris: &[StoreUri],
-    show: &mut dyn FnMut(&Record, &str) -> keygate_delivery::Result<()>,
+    show: &mut dyn FnMut(&Record, &str) -> Outcome<()>,
 ) -> Outcome<Finished> {
     let folder = rotation::folder(args.journal.as_deref())?;
     let expiry = lifetime(old, args.expires.map(Into::into));
@@ -79,12 +79,12 @@ pub(super) fn one(
     // The lock comes first: what is looked at under it stays as it was seen, as far as this machine goes.
     let journal = Journal::begin(&folder, notes)?;
     check(context, gate, old, uris)?;
-    Ok(gate.rotation(&gate.records(), journal)?.finish(show)?)
+    gate.rotation(&gate.records(), journal)?.finish(show)
 }
 
 fn check(context: &Context, gate: &Gate, old: &Record, uris: &[StoreUri]) -> Outcome<()> {
     check_in_use(old, context.now)?;
-    Ok(targets(uris, old)?.check(old, &gate.of_records(&gate.records()))?)
+    targets(uris, old)?.check(old, &gate.of_records(&gate.records()))
 }
 
 /// Finishes what was left unfinished: of one key, or all of it.
@@ -216,12 +216,12 @@ fn report(
 }
 
 pub(super) fn templates(args: &RotateArgs) -> Outcome<Vec<Template>> {
-    Ok(args.to.to.iter().map(|text| Template::parse(text)).collect::<keygate_delivery::Result<_>>()?)
+    args.to.to.iter().map(|text| Template::parse(text)).collect()
 }
 
 pub(super) fn uris(templates: &[Template], record: &Record) -> Outcome<Vec<StoreUri>> {
     let holder = Holder::of(record);
-    Ok(templates.iter().map(|template| template.of(&holder)).collect::<keygate_delivery::Result<_>>()?)
+    templates.iter().map(|template| template.of(&holder)).collect()
 }
 
 pub(super) fn names(uris: &[StoreUri]) -> Vec<String> {

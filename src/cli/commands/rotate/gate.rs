@@ -102,7 +102,7 @@ impl Gate {
 
     /// The gate as a rotation knows it.
     pub(super) fn of_records<'g>(&'g self, records: &'g StoreRecords<'g>) -> rotation::Gate<'g> {
-        rotation::Gate { records, prefix: &self.prefix, peppers: &self.peppers, clock: || Ok(time::now()?) }
+        rotation::Gate { records, prefix: &self.prefix, peppers: &self.peppers, clock: || time::now() }
     }
 
     /// The rotation of a journal.
@@ -115,10 +115,9 @@ impl Gate {
         journal: Journal,
     ) -> Outcome<Rotation<'g>> {
         let notes = journal.notes();
-        let uris: keygate_delivery::Result<Vec<_>> =
-            notes.stores().iter().map(|uri| StoreUri::parse(uri)).collect();
+        let uris: Outcome<Vec<_>> = notes.stores().iter().map(|uri| StoreUri::parse(uri)).collect();
         let targets = targets(&uris?, &records.get(notes.old()?)?)?;
-        Ok(Rotation::new(self.of_records(records), targets, journal)?)
+        Rotation::new(self.of_records(records), targets, journal)
     }
 }
 
@@ -128,5 +127,5 @@ impl Gate {
 /// One cannot be opened.
 pub(super) fn targets(uris: &[StoreUri], record: &Record) -> Outcome<Targets> {
     let environment = secrets::command_environment().of_holder(&Holder::of(record));
-    Ok(Targets::open(uris, &environment)?)
+    Targets::open(uris, &environment)
 }
