@@ -21,6 +21,7 @@ pub mod address;
 pub mod auth;
 pub mod key;
 pub mod policy;
+pub mod quota;
 pub mod record;
 pub mod request;
 pub mod response;
