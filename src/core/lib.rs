@@ -29,3 +29,4 @@ pub mod signature;
 pub mod telemetry;
 mod text;
 pub mod time;
+pub mod usage;
