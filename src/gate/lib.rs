@@ -108,5 +108,8 @@ async fn pass(
             limited.settle(answer)?
         }
     };
-    origin::forward(isolate, incoming, head, env, &permit).await
+    match permit.whoami() {
+        Some(whoami) => respond::whoami(isolate, incoming, head, env, &permit, &whoami),
+        None => origin::forward(isolate, incoming, head, env, &permit).await,
+    }
 }

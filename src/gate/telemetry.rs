@@ -6,7 +6,7 @@ use std::panic;
 use keygate_core::auth::decide::Permit;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::Denial;
-use keygate_core::telemetry::event::{Event, OriginResponse, RequestContext};
+use keygate_core::telemetry::event::{AcceptedResponse, Event, RequestContext};
 use keygate_core::telemetry::log_budget::Allowance;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::console;
@@ -77,7 +77,7 @@ pub(crate) fn accepted(
     incoming: &Incoming,
     head: &RequestHead<'_>,
     permit: &Permit<'_>,
-    response: OriginResponse,
+    response: AcceptedResponse,
 ) {
     let sample = isolate.gate.policy.access_log_sample();
     // For 0 and 1 no random number is needed.

@@ -165,7 +165,10 @@ pub(super) fn merge_hours(hours: &mut BTreeMap<Hour, Counts>, others: &BTreeMap<
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
