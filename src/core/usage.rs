@@ -12,7 +12,7 @@ mod counts;
 mod networks;
 mod row;
 
-pub use batch::{Batch, Flush, Tally};
+pub use batch::{Batch, Tally};
 pub use counts::{Counts, Day, Event, Hour, KeyUsage, Usage};
 pub use networks::{ClientNetwork, NetworkSketch};
 pub use row::{Age, Row, RowName, split};

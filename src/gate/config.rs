@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::answers::Answers;
 use crate::log_limit;
 use crate::runtime::{has_method, intern_all, is_nullish, message, property};
+use crate::usage::{Counters, KEY_USAGE};
 
 /// The KV namespace of the records.
 const KEYS: &str = "KEYS";
@@ -35,6 +36,8 @@ pub(crate) struct Isolate {
     pub(crate) keys: KvStore,
     /// Whether an accepted request is logged as a data point, not as a line.
     pub(crate) has_usage: bool,
+    /// Where requests are counted, if that is bound.
+    pub(crate) usage: Option<Rc<Counters>>,
     pub(crate) cache: RefCell<RecordCache>,
     pub(crate) answers: Answers,
 }
@@ -90,6 +93,11 @@ fn read(
     if !has_usage && !is_nullish(&usage) {
         errors.push(format!("the binding {USAGE} is not an Analytics Engine dataset"));
     }
+    let key_usage = property(env, KEY_USAGE);
+    let counters = env.durable_object(KEY_USAGE).ok().map(|object| Rc::new(Counters::new(object)));
+    if counters.is_none() && !is_nullish(&key_usage) {
+        errors.push(format!("the binding {KEY_USAGE} is not a Durable Object namespace"));
+    }
     let mut checked = |name: &str, value: Option<Zeroizing<String>>| {
         if value.is_none() && !is_nullish(&property(env, name)) {
             errors.push(format!("secret {name} is not a string"));
@@ -125,6 +133,7 @@ fn read(
             Ok(Isolate {
                 keys,
                 has_usage,
+                usage: counters,
                 cache: RefCell::new(cache),
                 answers: Answers::default(),
                 gate: Gate { policy, secrets },

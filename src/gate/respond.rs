@@ -71,7 +71,7 @@ pub(crate) fn whoami(
     permit: &Permit<'_>,
     whoami: &WhoAmI<'_>,
 ) -> Result<Response, Denial> {
-    telemetry::counted(isolate, head, env, permit);
+    telemetry::counted(isolate, incoming, head, env, permit);
     telemetry::accepted(
         isolate,
         incoming,

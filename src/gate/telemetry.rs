@@ -14,7 +14,7 @@ use worker::{AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env};
 
 use crate::config::{Isolate, USAGE};
 use crate::incoming::Incoming;
-use crate::{log_limit, runtime};
+use crate::{log_limit, runtime, usage};
 
 thread_local! {
     static HAS_PANIC_HOOK: Cell<bool> = const { Cell::new(false) };
@@ -38,6 +38,9 @@ pub(crate) fn denied(
     head: &RequestHead<'_>,
     denial: &Denial,
 ) {
+    if let Some(isolate) = isolate {
+        usage::refused(isolate, incoming, head, denial);
+    }
     let now = runtime::now();
     let suppressed = match log_limit::spend(now) {
         Allowance::Suppress => return,
@@ -52,8 +55,15 @@ pub(crate) fn denied(
     write(&Event::denied(&time, denial, &context(incoming, head), policy));
 }
 
-/// Counts an accepted request as a data point, if a dataset is bound.
-pub(crate) fn counted(isolate: &Isolate, head: &RequestHead<'_>, env: &Env, permit: &Permit<'_>) {
+/// Counts an accepted request, and as a data point, if a dataset is bound.
+pub(crate) fn counted(
+    isolate: &Isolate,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    env: &Env,
+    permit: &Permit<'_>,
+) {
+    usage::accepted(isolate, incoming, head, permit);
     if !isolate.has_usage {
         return;
     }

@@ -28,15 +28,12 @@ pub struct Batch {
     pub lost: u64,
 }
 
-/// When to send what was counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// Somebody does it already.
-    Nothing,
-    /// After an interval.
-    Later,
-    /// At once.
-    Now,
+impl Batch {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
 }
 
 /// What an isolate has counted and not brought to the store yet.
@@ -49,22 +46,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a request.
-    pub fn count(&mut self, event: &Event) -> Flush {
-        let was_empty = self.counted.is_empty();
+    /// Counts a request, and says whether to send at once.
+    pub fn count(&mut self, event: &Event) -> bool {
         let is_new = event.key.is_some_and(|key| !self.counted.keys.contains_key(&key));
         if is_new && self.counted.keys.len() >= KEYS_MAX {
             self.lost += 1;
-            return Flush::Nothing;
+            return false;
         }
         self.counted.count(event);
-        if is_new && self.counted.keys.len() == KEYS_AT_ONCE {
-            Flush::Now
-        } else if was_empty {
-            Flush::Later
-        } else {
-            Flush::Nothing
-        }
+        is_new && self.counted.keys.len() == KEYS_AT_ONCE
     }
 
     /// The batch to send: the one that got no answer, else what was counted since, under a new id. `None`: there is nothing.
