@@ -1,9 +1,5 @@
 //! One key or one digest a line; a blank and its subject may follow. Empty lines, and lines that begin with `#`, say nothing.
 
-use std::io::BufRead;
-
-use zeroize::Zeroize as _;
-
 use crate::error::{Error, Outcome};
 use crate::import::imported_row::ImportedRow;
 use crate::import::{Draft, Each, Read};
@@ -15,36 +11,40 @@ pub(super) enum Kind {
     Sha256,
 }
 
-pub(super) fn read(input: impl BufRead, kind: Kind, each: &mut Each<'_>) -> Outcome<()> {
-    of_each(input, &mut |number, line| match draft(line, kind) {
+pub(super) fn read(text: &[u8], kind: Kind, each: &mut Each<'_>) -> Outcome<()> {
+    refuse_other_format(text)?;
+    of_each(text, &mut |number, line| match draft(line, kind) {
         Some(read) => each(number, read),
         None => Ok(()),
     })
+}
+
+/// Refuses a source that is plainly of another format than lines.
+fn refuse_other_format(text: &[u8]) -> Outcome<()> {
+    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).unwrap_or_default();
+    let heading = first.to_ascii_lowercase();
+    let has_heading =
+        [b"key,", b"key;", b",key", b";key"].iter().any(|part| heading.windows(4).any(|w| w == *part));
+    let (what, remedy) = match first {
+        [b'{' | b'[', ..] => ("JSON", "`--format jsonl`"),
+        _ if first == b"---" || first.starts_with(b"_format_version:") || first == b"consumers:" => {
+            ("YAML", "`--format kong` or `--format apisix`")
+        }
+        _ if has_heading || first.starts_with(b"sep=") => ("CSV", "`--format csv`"),
+        _ => return Ok(()),
+    };
+    Err(Error::failed(format!("the source is {what}, not lines of keys"), format!("use {remedy}")))
 }
 
 /// What is done with a line: its number, and its text or why there is none.
 pub(super) type EachLine<'e> = dyn FnMut(u64, Result<&str, String>) -> Outcome<()> + 'e;
 
 /// Gives each line to `each`: its number, and its text or why it is none.
-pub(super) fn of_each(mut input: impl BufRead, each: &mut EachLine<'_>) -> Outcome<()> {
-    let mut line = Vec::new();
-    let mut number = 0;
-    loop {
-        line.zeroize();
-        number += 1;
-        let length = input.read_until(b'\n', &mut line).map_err(|e| unreadable(&e))?;
-        if length == 0 {
-            return Ok(());
-        }
-        let text = str::from_utf8(&line).map(str::trim_ascii).map_err(|_| "is not UTF-8 text".to_owned());
-        // Windows' editors begin a file with it.
-        let text = text.map(|text| text.trim_start_matches('\u{feff}'));
-        each(number, text)?;
-    }
-}
-
-pub(super) fn unreadable(error: &std::io::Error) -> Error {
-    Error::failed(format!("cannot read on: {error}"), "make the source readable, then run the command again")
+pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
+    (1..).zip(text.split(|b| *b == b'\n')).try_for_each(|(number, line)| {
+        each(number, str::from_utf8(line).map(str::trim_ascii).map_err(|_| "is not UTF-8 text".to_owned()))
+    })
 }
 
 fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
@@ -53,12 +53,44 @@ fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
         Ok(line) => line,
         Err(problem) => return Some(Err(problem)),
     };
-    let (credential, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let field = match kind {
-        Kind::Key => "key",
-        Kind::Sha256 => "sha256",
-    };
     let mut imported = ImportedRow::default();
-    let set = imported.set(field, credential).and_then(|()| imported.set("subject", subject));
+    let set = match kind {
+        Kind::Key => set_key(&mut imported, line),
+        Kind::Sha256 => set_digest(&mut imported, line),
+    };
     Some(set.map(|()| Draft::Imported(Box::new(imported))))
+}
+
+fn set_key(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
+    let (key, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    if key == "export" || assigns(key) {
+        return Err("is of the form `NAME=value`; leave the value alone on the line".to_owned());
+    }
+    if key.contains([',', ';', '"', '\'']) {
+        return Err(
+            "has a comma, a semicolon or a quote in its key; is it CSV? Then use `--format csv`".to_owned()
+        );
+    }
+    imported.set("key", key)?;
+    imported.set("subject", subject)
+}
+
+/// Whether it sets a variable: a key has `=` at most at its end.
+fn assigns(text: &str) -> bool {
+    text.trim_end_matches('=').contains('=')
+}
+
+/// A digest and its subject, or the output of `sha256sum` and `shasum`, which has a file's name where the subject is.
+fn set_digest(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
+    if line.starts_with("SHA256") || line.starts_with("SHA2-256") {
+        return Err("is the output of a program; leave the digest alone on the line".to_owned());
+    }
+    let (digest, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let is_file_name = subject.starts_with([' ', '*']);
+    imported.set("sha256", digest)?;
+    if is_file_name {
+        imported.pass_over("the file names of `sha256sum`");
+        return Ok(());
+    }
+    imported.set("subject", subject)
 }

@@ -1,0 +1,72 @@
+//! Dumps and lists of other systems that are no format of `import`: named, with what to export instead.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::error::Error;
+
+/// The fields by which such a file is known.
+#[derive(Deserialize)]
+struct Shape {
+    kind: Option<String>,
+    items: Option<Vec<IgnoredAny>>,
+    data: Option<Vec<IgnoredAny>>,
+    list: Option<Vec<IgnoredAny>>,
+    keys: Option<Vec<IgnoredAny>>,
+    value: Option<Vec<IgnoredAny>>,
+    consumers: Option<Vec<IgnoredAny>>,
+    keyauth_credentials: Option<Vec<IgnoredAny>>,
+    #[serde(rename = "_format_version")]
+    format_version: Option<IgnoredAny>,
+    meta: Option<IgnoredAny>,
+    message: Option<String>,
+}
+
+/// What the object is, if it is such a file.
+pub(super) fn of_json(text: &str) -> Option<Error> {
+    refusal(&serde_json::from_str(text).ok()?)
+}
+
+/// The same for YAML.
+pub(super) fn of_yaml(text: &str) -> Option<Error> {
+    refusal(&serde_saphyr::from_str(text).ok()?)
+}
+
+fn refusal(shape: &Shape) -> Option<Error> {
+    const OF_KUBERNETES: [&str; 7] =
+        ["List", "Secret", "SecretList", "ConfigMap", "KongConsumer", "KongConsumerList", "ApisixConsumer"];
+    let is_kubernetes = shape.kind.as_ref().is_some_and(|kind| OF_KUBERNETES.contains(&kind.as_str()));
+    let is_declarative =
+        shape.format_version.is_some() || shape.consumers.is_some() || shape.keyauth_credentials.is_some();
+    let (what, remedy) = if is_kubernetes {
+        ("a list or an object of Kubernetes", "decode the Secrets first; docs/migration.md has the command")
+    } else if is_declarative {
+        ("a declarative file of Kong or APISIX", "use `--format kong` or `--format apisix`")
+    } else if shape.list.is_some() {
+        ("a dump of APISIX's Admin API", "use `--format apisix`")
+    } else if shape.data.is_some() && shape.meta.is_some() {
+        ("an answer of Unkey's API", "use `--format unkey`")
+    } else if shape.data.is_some() {
+        (
+            "a dump of Kong's Admin API: one page, in which keys name their consumers by id alone",
+            "export with `deck gateway dump` or `kong config db_export`, then use `--format kong`",
+        )
+    } else if shape.items.is_some() {
+        (
+            "a list of API keys as AWS API Gateway gives it",
+            "write one object for each key; docs/migration.md has the command",
+        )
+    } else if shape.keys.is_some() {
+        ("a list of Tyk's, of key ids or hashes", "issue new keys: a key of Tyk cannot be recovered from it")
+    } else if shape.value.is_some() {
+        (
+            "a list of Azure API Management's, which holds no key",
+            "read the keys of each subscription with `listSecrets`; docs/migration.md has the command",
+        )
+    } else if shape.message.is_some() {
+        ("an error message of a server in place of the export", "open it in an editor, and export again")
+    } else {
+        return None;
+    };
+    Some(Error::failed(format!("the source is {what}"), remedy))
+}
