@@ -9,9 +9,9 @@ use serde_saphyr::Spanned;
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, restriction};
+use crate::import::shape::System;
 use crate::import::{Draft, Each, Options, Read, yaml};
 
-const WHOSE: &str = "APISIX";
 const KEY_AUTH: &str = "key-auth";
 /// Plugins by which a consumer has credentials of another kind; they restrict nothing.
 const OTHER_CREDENTIALS: [&str; 7] =
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for Plugins {
 
 /// Reads keys: the consumer is the subject.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    let file: Apisix = yaml::parse(text, WHOSE)?;
+    let file: Apisix = yaml::parse(text, System::Apisix)?;
     let mut count = 0_u64;
     let consumers = file.consumers.iter().flatten().map(|consumer| (consumer, consumer.id.as_deref()));
     let listed = file.list.iter().flatten().map(|listed| (&listed.value, listed.key.as_deref()));
@@ -131,7 +131,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
             each(key.referenced.line(), draft(key, subject, restricting))?;
         }
     }
-    if count == 0 { Err(yaml::without_keys(text, WHOSE)) } else { Ok(()) }
+    if count == 0 { Err(yaml::without_keys(text, System::Apisix)) } else { Ok(()) }
 }
 
 impl Consumer {
@@ -159,4 +159,38 @@ fn draft(key: &Spanned<String>, subject: &str, restricting: Option<&str>) -> Rea
     imported.set("key", &key.value)?;
     imported.set("subject", subject)?;
     Ok(Draft::Imported(Box::new(imported)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::tests::{found, read_as};
+    use crate::import::{Format, Options};
+
+    #[test]
+    fn apisix_with_keys_of_consumers_and_of_credentials() {
+        let text = "consumers:
+- username: jack
+  plugins:
+    key-auth: {key: Zk3vQ9xLr2K7hVbT1mWc}
+    limit-count: {count: 2}
+- id: jill/credentials/one
+  plugins: {key-auth: {key: Yk3vQ9xLr2K7hVbT1mWc}}
+- username: adc
+  credentials:
+  - {name: a, type: key-auth, config: {key: Xk3vQ9xLr2K7hVbT1mWc}}
+  - {name: b, type: jwt-auth, config: {key: Wk3vQ9xLr2K7hVbT1mWc}}
+  - {name: c, type: basic-auth, config: {username: u}}
+#END
+";
+        let mut ignoring = Options::default();
+        ignoring.ignored.push("limit-count".to_owned());
+        let found = found(Format::Apisix, text, &ignoring).unwrap();
+        assert_eq!(found, ["4 jack [] 0", "7 jill [] 0", "10 adc [] 0"]);
+        assert!(
+            read_as(Format::Apisix, text)
+                .unwrap()
+                .join("")
+                .contains("4 has `limit-count`, which restricts the key")
+        );
+    }
 }

@@ -9,10 +9,9 @@ use serde_saphyr::Spanned;
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, restriction};
+use crate::import::shape::System;
 use crate::import::{Draft, Each, Options, Read, yaml};
 use crate::time::When;
-
-const WHOSE: &str = "Kong";
 
 /// Entities nest below the consumer (decK), or stand apart and name it (`db_export`).
 #[derive(Deserialize)]
@@ -96,7 +95,7 @@ struct Holder<'k> {
 
 /// Reads keys: the consumer is the subject, its ACL groups are the scopes.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    let file: Kong = yaml::parse(text, WHOSE)?;
+    let file: Kong = yaml::parse(text, System::Kong)?;
     let consumers = file.consumers.as_deref().unwrap_or_default();
     let mut holders: Vec<Holder<'_>> = consumers.iter().map(Holder::new).collect();
     let found = names(consumers);
@@ -130,7 +129,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
         };
         each(key.key.referenced.line(), read)?;
     }
-    if count == 0 { Err(yaml::without_keys(text, WHOSE)) } else { Ok(()) }
+    if count == 0 { Err(yaml::without_keys(text, System::Kong)) } else { Ok(()) }
 }
 
 impl<'k> Holder<'k> {
@@ -220,4 +219,86 @@ fn end(key: &Credential, file: &Kong, options: &Options) -> Result<Option<UnixSe
     created.map(|created| Some(created.plus(ttl))).ok_or_else(|| {
         "has a `ttl` of seconds that remained when the file was written, and the file does not say when: give that time with `--exported-at`".to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::tests::{found, read_as};
+    use crate::import::{Format, Options};
+    use keygate_core::time::UnixSeconds;
+    use proptest::prelude::{prop_assert, proptest};
+
+    #[test]
+    fn kong_in_both_of_its_forms() {
+        let text = "_format_version: '3.0'
+services: [{name: x, url: 'http://x'}]
+consumers:
+- username: acme
+  custom_id: '7'
+  acls: [{group: read}]
+  keyauth_credentials:
+  - key: Zk3vQ9xLr2K7hVbT1mWc
+    ttl: 60
+  - key: Yk3vQ9xLr2K7hVbT1mWc
+    created_at: 500
+    ttl: 60
+- username: flat
+keyauth_credentials:
+- consumer: flat
+  key: Xk3vQ9xLr2K7hVbT1mWc
+- key: Wk3vQ9xLr2K7hVbT1mWc
+- consumer: flat
+  key: '{vault://env/key}'
+";
+        let exported_at = |seconds| Options { exported_at: UnixSeconds::new(seconds), ..Options::default() };
+        let expected = [
+            "8 acme [\"read\"] 1060",
+            "10 acme [\"read\"] 1060",
+            "16 flat [] 0",
+            "17 has no `subject`; `--subject` names one for all that have none",
+            "19 is a reference to a secret (`{vault://…}` of Kong), not a key; resolve it first, and put the key in its place",
+        ];
+        assert_eq!(found(Format::Kong, text, &exported_at(1000)).unwrap(), expected);
+        let without_time = read_as(Format::Kong, text).unwrap().join("\n");
+        assert!(without_time.starts_with("8 has a `ttl` of seconds that remained"), "{without_time}");
+        assert!(without_time.contains("\n10 acme [\"read\"] 560\n"), "{without_time}");
+        let json =
+            r#"{"consumers":[{"username":"a","keyauth_credentials":[{"key":"Zk3vQ9xLr2K7hVbT1mWc"}]}]}"#;
+        assert_eq!(read_as(Format::Kong, json).unwrap(), ["1 a [] 0"]);
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_refused_by_line_without_repeating_it() {
+        for bad in [
+            "consumers: {canary: 1}",
+            "consumers:\n- username: [canary]",
+            "consumers: [",
+            "consumers:\n- keyauth_credentials: [{key: [canary]}]",
+        ] {
+            let error = read_as(Format::Kong, bad).unwrap_err().to_string();
+            assert!(
+                error.contains("not a declarative file of Kong's") && !error.contains("canary"),
+                "{error}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_ttl_never_extends_a_key_beyond_what_kong_stores(ttl in 1..4_000_000_000_u64, created in 0..2_000_000_000_u64) {
+            let text = format!(
+                "_transform: false\nconsumers:\n- username: a\n  keyauth_credentials: [{{key: Zk3vQ9xLr2K7hVbT1mWc, created_at: {created}, ttl: {ttl}}}]\n"
+            );
+            let found = read_as(Format::Kong, &text).unwrap().join("");
+            let is_time = found.ends_with(&format!(" {ttl}"));
+            prop_assert!(is_time == (ttl > 100_000_000), "{}", found);
+            prop_assert!(is_time || found.contains("--exported-at"), "{}", found);
+        }
+
+        #[test]
+        fn no_file_makes_the_readers_panic(text in "(consumers|username|key|keyauth_credentials|plugins|key-auth|list|value|[-:\\[\\]{}&*!|>'\"\n ]|.){0,40}") {
+            let _ = read_as(Format::Kong, &text);
+            let _ = read_as(Format::Apisix, &text);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Dumps and lists of other systems that are no format of `import`: named, with what to export instead.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -22,25 +24,46 @@ struct Shape {
     message: Option<String>,
 }
 
+/// Whose declarative file is expected.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum System {
+    Kong,
+    Apisix,
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kong => "Kong",
+            Self::Apisix => "APISIX",
+        })
+    }
+}
+
 /// What the object is, if it is such a file.
 pub(super) fn of_json(text: &str) -> Option<Error> {
     refusal(&serde_json::from_str(text).ok()?)
 }
 
-/// The same for YAML.
-pub(super) fn of_yaml(text: &str) -> Option<Error> {
-    refusal(&serde_saphyr::from_str(text).ok()?)
+/// What the YAML document is, if it is such a file, and no declarative file of `whose`.
+pub(super) fn of_yaml(text: &str, whose: System) -> Option<Error> {
+    let shape: Shape = serde_saphyr::from_str(text).ok()?;
+    refusal(&match whose {
+        System::Kong => Shape { consumers: None, keyauth_credentials: None, format_version: None, ..shape },
+        System::Apisix => Shape { consumers: None, list: None, ..shape },
+    })
 }
 
 fn refusal(shape: &Shape) -> Option<Error> {
     const OF_KUBERNETES: [&str; 7] =
         ["List", "Secret", "SecretList", "ConfigMap", "KongConsumer", "KongConsumerList", "ApisixConsumer"];
     let is_kubernetes = shape.kind.as_ref().is_some_and(|kind| OF_KUBERNETES.contains(&kind.as_str()));
-    let is_declarative =
-        shape.format_version.is_some() || shape.consumers.is_some() || shape.keyauth_credentials.is_some();
+    let is_of_kong = shape.format_version.is_some() || shape.keyauth_credentials.is_some();
     let (what, remedy) = if is_kubernetes {
         ("a list or an object of Kubernetes", "decode the Secrets first; docs/migration.md has the command")
-    } else if is_declarative {
+    } else if is_of_kong {
+        ("a declarative file of Kong", "use `--format kong`")
+    } else if shape.consumers.is_some() {
         ("a declarative file of Kong or APISIX", "use `--format kong` or `--format apisix`")
     } else if shape.list.is_some() {
         ("a dump of APISIX's Admin API", "use `--format apisix`")
@@ -61,7 +84,7 @@ fn refusal(shape: &Shape) -> Option<Error> {
     } else if shape.value.is_some() {
         (
             "a list of Azure API Management's, which holds no key",
-            "read the keys of each subscription with `listSecrets`; docs/migration.md has the command",
+            "read the keys of each subscription with `listSecrets`, and write lines of a key, a blank and its subject",
         )
     } else if shape.message.is_some() {
         ("an error message of a server in place of the export", "open it in an editor, and export again")

@@ -1,9 +1,46 @@
 //! What holds for every reader, whatever the source.
 
-use super::{Format, Options, read};
+use super::{Format, Options, Rules, SubjectMap, read};
+use crate::error::Outcome;
 use clap::ValueEnum as _;
+use keygate_core::key::KeyPrefix;
+use keygate_core::key::pepper::Pepper;
+use keygate_core::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+/// Line, subject, scopes, end of each key; or the problem.
+pub(super) fn found(format: Format, text: &str, options: &Options) -> Outcome<Vec<String>> {
+    let rules = Rules {
+        prefix: "acme_live".parse::<KeyPrefix>().unwrap(),
+        pepper: Some("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".parse::<Pepper>().unwrap()),
+        now: UnixSeconds::new(1000).unwrap(),
+        allow_weak: false,
+        subject: None,
+        subjects: SubjectMap::default(),
+        scopes: Vec::new(),
+        plan: None,
+        expires: None,
+    };
+    let mut found = Vec::new();
+    read(format, text.as_bytes(), options, &mut |line, read| {
+        found.push(match read.and_then(|draft| draft.candidate(&rules)) {
+            Ok(made) => {
+                let scopes: Vec<_> = made.record.scopes.as_slice().iter().map(ToString::to_string).collect();
+                let end = made.record.not_after.map_or(0, UnixSeconds::seconds);
+                format!("{line} {} {scopes:?} {end}", made.record.subject)
+            }
+            Err(problem) => format!("{line} {problem}"),
+        });
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The same, without options.
+pub(super) fn read_as(format: Format, text: &str) -> Outcome<Vec<String>> {
+    found(format, text, &Options::default())
+}
 
 proptest! {
     #[test]

@@ -69,6 +69,9 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
 
 fn draft(object: &str, options: &Options) -> Read {
     let fields = Fields::parse(object)?;
+    if !fields.iter().any(|(name, _)| matches!(name, "plaintext" | "key" | "hash")) {
+        return Err("has neither `plaintext` nor `hash`; Unkey gives the plaintext of recoverable keys alone, with `decrypt`".to_owned());
+    }
     let mut imported = ImportedRow::default();
     let mut subjects = Vec::new();
     for (name, value) in fields.iter().filter(|(name, _)| !options.ignores(name)) {

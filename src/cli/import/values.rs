@@ -46,7 +46,8 @@ pub(super) fn time(text: &str) -> Result<When, String> {
 pub(super) fn javascript_time(value: &Value) -> Result<When, String> {
     /// In milliseconds this is 1973, in seconds the year 5138.
     const MILLIS_MIN: u64 = 100_000_000_000;
-    const FORM: &str = "is neither a time in milliseconds since 1970 nor an RFC 3339 time";
+    const FORM: &str =
+        "is neither a time in milliseconds since 1970 nor an RFC 3339 time with its offset from UTC";
     let time = match value {
         Value::Number(millis) => {
             let millis = millis.as_u64().filter(|millis| *millis >= MILLIS_MIN);

@@ -5,13 +5,13 @@ use serde_saphyr::Error as YamlError;
 
 use crate::error::{Error, Outcome};
 use crate::import::imported_row::quoted;
-use crate::import::shape;
+use crate::import::shape::{self, System};
 
 /// The declarative file of `whose`.
 ///
 /// # Errors
 /// The text is not one YAML document of this form.
-pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: &str) -> Outcome<T> {
+pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<T> {
     let text = str::from_utf8(text).map_err(|_| {
         Error::failed("the source is not UTF-8 text", "save it as UTF-8, then run the command again")
     })?;
@@ -36,7 +36,7 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: &str) -> Outcome<T>
                 format!("a key has the field {}, which {whose} does not document{place}", quoted(field)),
                 format!("remove the field if it does not restrict the key, or export the file anew from {whose}"),
             ),
-            _ => shape::of_yaml(text).unwrap_or_else(|| {
+            _ => shape::of_yaml(text, whose).unwrap_or_else(|| {
                 Error::failed(
                     format!("the source is not a declarative file of {whose}'s{place}"),
                     format!("export it anew from {whose}; keys are strings, so one of digits alone stands in quotes"),
@@ -47,8 +47,8 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: &str) -> Outcome<T>
 }
 
 /// What is said of a file without a key.
-pub(super) fn without_keys(text: &[u8], whose: &str) -> Error {
-    str::from_utf8(text).ok().and_then(shape::of_yaml).unwrap_or_else(|| {
+pub(super) fn without_keys(text: &[u8], whose: System) -> Error {
+    str::from_utf8(text).ok().and_then(|text| shape::of_yaml(text, whose)).unwrap_or_else(|| {
         Error::failed(
             format!("the source has no key of {whose}'s key-auth"),
             format!("export the consumers and their credentials from {whose}"),
