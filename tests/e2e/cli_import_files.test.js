@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
@@ -10,6 +10,7 @@ import { gzipSync } from "node:zlib";
 
 import { PEPPER, importedDigestOf, importedIdOf, randomBase62 } from "./support/keys.js";
 import { operator } from "./support/operator.js";
+import { ROOT } from "./support/project.js";
 
 const { gate, api } = await operator();
 const folder = await mkdtemp(path.join(tmpdir(), "keygate-import-"));
@@ -123,6 +124,7 @@ rows("Kong", {
     keys: { [a]: {} },
     said: [/line 4: is a reference to a secret \(`\$\{\{ env "NAME" \}\}` of decK\), not a key; resolve it first/, /line 5: .*of Kong/, /line 6: .*a variable/],
   },
+  "keys that may be encrypted": { ...kong, source: `consumers:\n- username: acme\n  keyauth_enc_credentials:\n  - {key: ${a}}\n- username: other\n  keyauth_credentials: [{key: ${b}}]\n`, keys: { [b]: {} }, said: [/line 4: has `keyauth_enc_credentials`/] },
   "a page of the Admin API": { ...kong, source: JSON.stringify({ data: [{ id: OTHER, key: a, consumer: { id: ACME }, created_at: 1, ttl: null }], next: null }), said: [/a dump of Kong's Admin API.*\n help: export with `deck gateway dump`/] },
   "a list of Kubernetes": { ...kong, source: JSON.stringify({ apiVersion: "v1", kind: "List", items: [{ kind: "Secret", data: { key: Buffer.from(a).toString("base64") } }] }), said: [/a list or an object of Kubernetes/] },
   "a list of Secrets": { ...kong, source: `apiVersion: v1\nkind: SecretList\nitems:\n- {kind: Secret}\n`, said: [/a list or an object of Kubernetes/] },
@@ -209,9 +211,10 @@ rows("names that are no subjects", {
   "are refused, with the remedy": { ...kong, source: names, keys: { [c]: {} }, said: [/line 2: `subject` is not a subject: 1 to 128 visible ASCII characters .*`--subject-map`/, /line 3: `subject` is not/] },
   "are mapped by CSV": { ...kong, args: ["--subject-map", await map("map.csv", "\ufeff\"Müller & Söhne\",mueller\nacme corp, acme\n")], source: names, keys: mapped },
   "are mapped by JSON": { ...kong, args: ["--subject-map", await map("map.json", JSON.stringify({ "Müller & Söhne": "mueller", "acme corp": "acme" }))], source: names, keys: mapped },
-  "are not mapped to what is no subject": { ...kong, args: ["--subject-map", await map("bad.csv", "acme corp,a b\n")], source: names, said: [/--subject-map .*bad\.csv: `a b` is not a subject/] },
-  "are not mapped twice": { ...kong, args: ["--subject-map", await map("twice.csv", "acme corp,a\nacme corp,b\n")], source: names, said: [/has `acme corp` twice/] },
-  "a map that is no map": { ...kong, args: ["--subject-map", await map("one.csv", "acme\n")], source: names, said: [/--subject-map .*one\.csv/] },
+  "are not mapped to what is no subject": { ...kong, args: ["--subject-map", await map("bad.csv", "acme corp,a b\n")], source: names, said: [/--subject-map .*bad\.csv: the subject of name 1 is not a subject/] },
+  "are not mapped twice": { ...kong, args: ["--subject-map", await map("twice.csv", "acme corp,a\nacme corp,b\n")], source: names, said: [/name 2 is there twice/] },
+  "a map that is no map": { ...kong, args: ["--subject-map", await map("one.csv", "acme\n")], source: names, said: [/--subject-map .*one\.csv: line 1 has not two columns/] },
+  "a JSON map with a name twice": { ...kong, args: ["--subject-map", await map("twice.json", '{"a":"b","a":"c"}')], source: names, said: [/twice\.json: has a field twice/] },
 });
 
 const unkey = (fields) => ({ keyId: "key_1", start: "3ZdH", createdAt: 1700000000123, enabled: true, ...fields });
@@ -275,6 +278,39 @@ rows("better-auth", {
     ],
   },
   "a limit that is ignored": { format: "better-auth", args: ["--ignore", "rateLimitMax", "--plan", "free"], source: JSON.stringify(better(a, { rateLimitEnabled: true })), keys: { [a]: { plan: "free" } } },
+});
+
+/** A file for each command of docs/migration.md, with one key, as the other system writes it. */
+const SAMPLES = {
+  "kong.yaml": `${exported}keyauth_credentials:\n- {consumer: ${ACME}, key: ${a}}\n`,
+  "secrets.txt": `${a} key of acme\n`,
+  "subjects.csv": "key of acme,acme\n",
+  "consumers.json": JSON.stringify({ list: [{ key: "/apisix/consumers/jack", value: { username: "jack", plugins: { "key-auth": { key: a } } } }] }),
+  "unkey.json": JSON.stringify({ meta: {}, data: [unkey({ plaintext: a, externalId: "acme" })] }),
+  "apikey.json": JSON.stringify([better(a, { rateLimitEnabled: 1 })]),
+  "api-keys.csv": `Name,key,description,Enabled,usageplanIds\nacme,${a},An imported key,TRUE,c7y23b\n`,
+  "keys.json": JSON.stringify([{ key: a, subject: "acme", enabled: true }], null, 4),
+  "credentials.json": JSON.stringify([{ key: a, client: "acme" }]),
+  "table.csv": `Token;Owner;Notes\n${a};acme;x\n`,
+  "keys.txt": `${a}\n`,
+  "digests.txt": `${hash(a, "hex")}\n`,
+};
+
+test("the commands of docs/migration.md import what they are for", async () => {
+  for (const [name, text] of Object.entries(SAMPLES)) await writeFile(path.join(folder, name), text);
+  const commands = (await readFile(path.join(ROOT, "docs/migration.md"), "utf8")).match(/^keygate import .*/gm);
+  const unused = new Set(Object.keys(SAMPLES));
+  for (const command of commands) {
+    api.entries.clear();
+    const [, ...words] = command.split(" ").filter((word) => word !== "<");
+    const args = words.map((word) => {
+      if (!(word in SAMPLES)) return word;
+      unused.delete(word);
+      return path.join(folder, word);
+    });
+    assert.match((await remote(args)).stderr, /^1 (would be )?written/m, command);
+  }
+  assert.deepEqual([...unused], []);
 });
 
 const utf8 = (text) => Buffer.from(text);

@@ -22,8 +22,10 @@ const WRANGLER: [&[&str]; 6] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 10] =
-    ["az", "bao", "cat", "cd", "echo", "export", "npm", "openssl", "printf", "python3"];
+const OTHERS: [&str; 16] = [
+    "aws", "az", "bao", "cat", "cd", "deck", "echo", "export", "kong", "kubectl", "npm", "openssl", "printf",
+    "psql", "python3", "sqlite3",
+];
 
 #[test]
 fn every_command_in_a_document_is_accepted() {

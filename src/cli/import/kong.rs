@@ -18,6 +18,8 @@ use crate::time::When;
 struct Kong {
     consumers: Option<Vec<Consumer>>,
     keyauth_credentials: Option<Vec<Credential>>,
+    /// Of the plugin key-auth-enc.
+    keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
     acls: Option<Vec<Group>>,
     plugins: Option<Vec<Plugin>>,
     /// `false` in what `kong config db_export` writes.
@@ -31,6 +33,7 @@ struct Consumer {
     username: Option<String>,
     custom_id: Option<String>,
     keyauth_credentials: Option<Vec<Credential>>,
+    keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
     acls: Option<Vec<Group>>,
     plugins: Option<Vec<Plugin>>,
     /// Consumer groups, which may have plugins of their own.
@@ -113,6 +116,12 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
         if let Some(holder) = named(&plugin.consumer).and_then(|at| holders.get_mut(at)) {
             holder.restrictions.push(&plugin.name);
         }
+    }
+    let of_consumers = consumers.iter().map(|consumer| &consumer.keyauth_enc_credentials);
+    for encrypted in of_consumers.chain([&file.keyauth_enc_credentials]).flatten() {
+        count += 1;
+        let problem = "has `keyauth_enc_credentials`, whose keys may be encrypted; write those that are not as `keyauth_credentials`";
+        each(encrypted.referenced.line(), Err(problem.to_owned()))?;
     }
     for holder in &holders {
         for key in holder.consumer.keyauth_credentials.iter().flatten() {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use csv::{ReaderBuilder, Trim};
+use csv::{Position, ReaderBuilder, Trim};
 use keygate_core::record::token::Subject;
 
 use crate::error::{Error, Outcome};
+use crate::import::json::Fields;
 
 /// Which name of a source becomes which subject.
 #[derive(Debug, Default)]
@@ -27,21 +28,16 @@ impl SubjectMap {
         };
         let text = fs::read_to_string(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
         let text = text.trim_start_matches('\u{feff}');
-        let pairs = if text.trim_ascii_start().starts_with('{') {
-            let object: HashMap<String, String> =
-                serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
-            object.into_iter().collect()
-        } else {
-            let mut reader =
-                ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(text.as_bytes());
-            let rows: Result<Vec<(String, String)>, _> = reader.deserialize().collect();
-            rows.map_err(|e| wrong(e.to_string()))?
-        };
+        let is_json = text.trim_ascii_start().starts_with('{');
+        let pairs = if is_json { of_json(text) } else { of_csv(text) }.map_err(wrong)?;
         let mut map = HashMap::new();
-        for (name, subject) in pairs {
-            subject.parse::<Subject>().map_err(|e| wrong(e.to_string()))?;
-            if map.insert(name.clone(), subject).is_some() {
-                return Err(wrong(format!("has `{}` twice", name.escape_debug())));
+        for (nth, (name, subject)) in (1..).zip(pairs) {
+            // Neither is repeated: it may be a file of keys.
+            if subject.parse::<Subject>().is_err() {
+                return Err(wrong(format!("the subject of name {nth} is not {}", Subject::ALLOWED)));
+            }
+            if map.insert(name, subject).is_some() {
+                return Err(wrong(format!("name {nth} is there twice")));
             }
         }
         Ok(Self(map))
@@ -51,4 +47,25 @@ impl SubjectMap {
     pub(super) fn of<'n>(&'n self, name: &'n str) -> &'n str {
         self.0.get(name).map_or(name, String::as_str)
     }
+}
+
+fn of_json(text: &str) -> Result<Vec<(String, String)>, String> {
+    let fields = Fields::parse(text)?;
+    let pairs = fields.iter().map(|(name, value)| Some((name.to_owned(), value.as_str()?.to_owned())));
+    pairs.collect::<Option<_>>().ok_or_else(|| "has a subject that is not a string".to_owned())
+}
+
+fn of_csv(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
+    let mut pairs = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(|_| "is not CSV in UTF-8")?;
+        let line = row.position().map_or(0, Position::line);
+        match row.iter().collect::<Vec<_>>().as_slice() {
+            [name, subject] => pairs.push(((*name).to_owned(), (*subject).to_owned())),
+            _ => return Err(format!("line {line} has not two columns")),
+        }
+    }
+    Ok(pairs)
 }
