@@ -117,12 +117,13 @@ rows("Kong", {
     said: [/line 9: has `request-termination`/],
   },
   "a field of a key that Kong does not document": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: ${a}, enabled: false}\n`, said: [/a key has the field `enabled`, which Kong does not document \(line 4\)/] },
+  "a key that is not there": { ...kong, source: "consumers:\n- username: acme\n  keyauth_credentials:\n  - {id: x}\n", said: [/an entry has no `key` \(line 4\)/] },
   "two YAML documents": { ...kong, source: `${consumers}---\nconsumers: []\n`, said: [/more than one YAML document/] },
   "references to secrets": {
     ...kong,
     source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: '\${{ env "DECK_KEY" }}'}\n  - {key: '{vault://env/key}'}\n  - {key: '\${KEY}'}\n  - {key: ${a}}\n`,
     keys: { [a]: {} },
-    said: [/line 4: is a reference to a secret \(`\$\{\{ env "NAME" \}\}` of decK\), not a key; resolve it first/, /line 5: .*of Kong/, /line 6: .*a variable/],
+    said: [/line 4: the key is a reference to a secret \(`\$\{\{ env "NAME" \}\}` of decK\), not a key; resolve it first/, /line 5: .*of Kong/, /line 6: .*a variable/],
   },
   "keys that may be encrypted": { ...kong, source: `consumers:\n- username: acme\n  keyauth_enc_credentials:\n  - {key: ${a}}\n- username: other\n  keyauth_credentials: [{key: ${b}}]\n`, keys: { [b]: {} }, said: [/line 4: has `keyauth_enc_credentials`/] },
   "a page of the Admin API": { ...kong, source: JSON.stringify({ data: [{ id: OTHER, key: a, consumer: { id: ACME }, created_at: 1, ttl: null }], next: null }), said: [/a dump of Kong's Admin API.*\n help: export with `deck gateway dump`/] },
@@ -155,9 +156,9 @@ rows("APISIX", {
 });
 
 rows("lines", {
-  "NAME=value": { format: "keys", args: ["--subject", "x"], source: `API_KEY=${a}\nexport KEY=${b}\n${c}\n`, keys: { [c]: { subject: "x" } }, said: [/line 1: is of the form `NAME=value`/, /line 2: is of the form/] },
+  "NAME=value": { format: "keys", args: ["--subject", "x"], source: `API_KEY=${a}\nexport KEY=${b}\n${c}\n`, keys: { [c]: { subject: "x" } }, said: [/line 1: the key is of the form `NAME=value`/, /line 2: is of the form/] },
   "a key that ends with = is a key": { format: "keys", source: `${a}== s\n`, keys: { [`${a}==`]: { subject: "s" } } },
-  "the output of sha256sum has file names": { format: "sha256", args: ["--subject", "x"], source: `${hash(a, "hex")}  acme.txt\n${hash(b, "hex")} *other.bin\n${hash(c, "hex")} s\n`, keys: { [a]: { subject: "x" }, [b]: { subject: "x" }, [c]: { subject: "s" } }, said: [soft(/passed over: the file names of `sha256sum`/)] },
+  "the output of sha256sum has file names": { format: "sha256", args: ["--subject", "x"], source: `${hash(a, "hex")}  acme.txt\n${hash(b, "hex")} *other.bin\n${hash(c, "hex")} s\n`, keys: { [a]: { subject: "x" }, [b]: { subject: "x" }, [c]: { subject: "s" } }, said: [soft(/file names, as `sha256sum` writes them, were passed over/)] },
   "a file name is no subject": { format: "sha256", source: `${hash(a, "hex")}  acme.txt\n`, said: [/line 1: has no `subject`/] },
   "the output of openssl": { format: "sha256", source: `SHA2-256(stdin)= ${hash(a, "hex")}\n`, said: [/line 1: is the output of a program/] },
   "old line ends, a byte order mark, UTF-16": { format: "keys", source: Buffer.from(`\ufeff${a} s\r${b} s`, "utf16le"), keys: { [a]: { subject: "s" }, [b]: { subject: "s" } } },
@@ -165,7 +166,9 @@ rows("lines", {
   "CSV without a heading": { format: "keys", source: `${a},s\n`, said: [/line 1: has a comma.*`--format csv`/] },
   "JSON": { format: "keys", source: `["${a}"]`, said: [/the source is JSON.*\n help: use `--format jsonl`/] },
   "YAML": { format: "keys", source: `_format_version: "3.0"\n`, said: [/the source is YAML/] },
-  "masked keys": { format: "keys", source: `${a.slice(0, 4)}${"*".repeat(24)} s\n`, said: [/line 1: is masked with `\*`/] },
+  "masked keys": { format: "keys", source: `${a.slice(0, 4)}${"*".repeat(24)} s\n`, said: [/line 1: the key is masked with `\*`/] },
+  "hashes of passwords": { format: "keys", source: `$2b$12$${a} s\n`, said: [/line 1: the key is a password hash/] },
+  "hex digits that may be a digest are named": { format: "keys", source: `${hash(a, "hex")} s\n`, keys: { [hash(a, "hex")]: {} }, said: [soft(/64 hex digits were taken as a key; if they are a SHA-256/)] },
   "comments alone": { format: "keys", source: "# nothing\n", said: [/the source has no key/] },
 });
 
@@ -176,6 +179,7 @@ rows("JSON", {
   "objects over several lines": { format: "jsonl", source: `${JSON.stringify({ key: a, subject: "s" }, null, 2)}\n${JSON.stringify({ key: b, subject: "s" }, null, 2)}`, keys: { [a]: {}, [b]: {} } },
   "an array that breaks off": { format: "jsonl", source: `[${object(a)},\n${object(b)}`, said: [/not JSON from line 2 on/] },
   "other names of fields": { format: "jsonl", args: ["--rename", "owner=subject", "--rename", "token=key", "--ignore", "note"], source: JSON.stringify({ token: a, owner: "s", note: "x" }), keys: { [a]: { subject: "s" } } },
+  "two fields for one": { format: "jsonl", args: ["--rename", "owner=subject"], source: `${object(a, { owner: "t" })}\n${object(b)}`, keys: { [b]: { subject: "s" } }, said: [/line 1: has two values for `subject`/] },
   "enabled": { format: "jsonl", source: object(a, { enabled: false }), keys: { [a]: { state: "disabled" } } },
   "a file of Kong": { format: "jsonl", source: JSON.stringify({ _format_version: "3.0", consumers: [] }), said: [/a declarative file of Kong/] },
   "a list of AWS": { format: "jsonl", source: JSON.stringify({ items: [{ id: "x", value: a }] }), said: [/AWS API Gateway/] },
@@ -187,6 +191,7 @@ rows("JSON", {
 rows("CSV", {
   "semicolons, capitals, blanks, empty rows, CRLF": { format: "csv", source: `\ufeffKEY; Subject ;Not After;Scopes\r\n${a};s;2027-01-31;"x, y"\r\n;;;\r\n${b};s;;x;\r\n`, keys: { [a]: { subject: "s", scopes: ["x", "y"], not_after: Date.UTC(2027, 0, 31) / 1000 } }, said: [/line 4: has 5 columns, the heading 4/] },
   "sep=; and lists": { format: "csv", source: `sep=;\nkey;subject;scopes;ips\n${a};s;"x;y\nz";"10.0.0.0/8, ::1"\n`, keys: { [a]: { scopes: ["x", "y", "z"], ips: ["10.0.0.0/8", "::1"] } } },
+  "columns without a name are empty": { format: "csv", source: `key,subject,,\n${a},s,,\n${b},s,x,\n`, keys: { [a]: {} }, said: [/line 3: has a value in a column without a name/] },
   "tabs": { format: "csv", source: `key\tsubject\n${a}\ts\n`, keys: { [a]: { subject: "s" } } },
   "a quoted line break in a name": { format: "csv", source: `key,subject,name\n${a},s,"two\nlines"\n${b},s,one\n`, keys: { [b]: { name: "one" } }, said: [/line 2: has a line break in `name`, which a record cannot hold/] },
   "a file of AWS API Gateway": {
@@ -269,12 +274,12 @@ rows("better-auth", {
     format: "better-auth",
     source: [
       better(a, { rateLimitEnabled: true }), better(a, { remaining: 5 }), better(a, { allowedIps: "10.0.0.1" }), better(a, { key: a }), better(a, { prefix: "acme_live_" }),
-      better(a, { expiresAt: "2027-01-31 00:00:00" }), better(a, { permissions: '"all"' }), better(b),
+      better(a, { expiresAt: "2027-01-31 00:00:00" }), better(a, { permissions: '"all"' }), better(a, { userId: "u2" }), better(b),
     ].map((row) => JSON.stringify(row)).join("\n"),
     keys: { [b]: {} },
     said: [
       /line 1: has `rateLimitMax`, which restricts.*`--ignore rateLimitMax`/, /line 2: has `remaining`/, /line 3: has the field `allowedIps`/, /line 4: `key` is not a SHA-256 in base64url; .*`disableKeyHashing`/,
-      /line 5: begins with this gate's own prefix/, /line 6: `expiresAt` is neither/, /line 7: `permissions` is not/,
+      /line 5: begins with this gate's own prefix/, /line 6: `expiresAt` is neither/, /line 7: `permissions` is not/, /line 8: has `referenceId` and `userId`/,
     ],
   },
   "a limit that is ignored": { format: "better-auth", args: ["--ignore", "rateLimitMax", "--plan", "free"], source: JSON.stringify(better(a, { rateLimitEnabled: true })), keys: { [a]: { plan: "free" } } },

@@ -43,7 +43,9 @@ fn draft(object: &str, options: &Options) -> Read {
         let time = || javascript_time(value).map_err(|problem| format!("`{name}` {problem}"));
         match plain(name).as_str() {
             "key" => imported.set("sha256", hash(text()?)?)?,
-            "referenceid" | "userid" => imported.set("subject", text()?)?,
+            "referenceid" | "userid" => imported
+                .set("subject", text()?)
+                .map_err(|_| "has `referenceId` and `userId`; `--ignore` passes one over")?,
             "name" => imported.set("name", text()?)?,
             "prefix" | "start" => imported.set_start(text()?),
             "enabled" => imported.set_enabled(value)?,

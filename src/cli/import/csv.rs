@@ -50,7 +50,7 @@ fn columns(heading: &ByteRecord, options: &Options) -> Outcome<Vec<Option<String
     for column in heading {
         let column = str::from_utf8(column).map_err(|_| no_heading("is not UTF-8 text"))?;
         let field = field(column.trim(), options).map_err(|problem| no_heading(&problem))?;
-        if field.is_some() && fields.contains(&field) {
+        if field.as_ref().is_some_and(|field| !field.is_empty()) && fields.contains(&field) {
             return Err(no_heading("names a column twice"));
         }
         fields.push(field);
@@ -76,8 +76,9 @@ fn field(column: &str, options: &Options) -> Result<Option<String>, String> {
     if FIELDS.contains(&name.as_str()) {
         return Ok(Some(name));
     }
+    // Excel ends rows with empty columns.
     if column.is_empty() {
-        return Err("has a column without a name".to_owned());
+        return Ok(Some(name));
     }
     Err(format!("names a column that is no field, or is no heading: it {}", unknown_field(column)))
 }
@@ -96,7 +97,11 @@ fn draft(row: &ByteRecord, heading: &[Option<String>]) -> Read {
                 quoted(field)
             ));
         }
-        imported.set(field, text)?;
+        if !field.is_empty() {
+            imported.set(field, text)?;
+        } else if !text.trim().is_empty() {
+            return Err("has a value in a column without a name".to_owned());
+        }
     }
     Ok(Draft::Imported(Box::new(imported)))
 }

@@ -53,7 +53,7 @@ pub(crate) struct ImportedRow {
     /// The first characters of a key whose digest alone is known.
     start: Option<String>,
     enabled: Option<bool>,
-    passed_over: Option<&'static str>,
+    note: Option<&'static str>,
     texts: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<String>>,
     times: BTreeMap<&'static str, When>,
@@ -71,13 +71,17 @@ impl ImportedRow {
             return Ok(());
         }
         if let Some(note) = field.strip_prefix("meta.") {
-            self.meta.insert(note.to_owned(), text.to_owned());
-            return Ok(());
+            return once(field, self.meta.insert(note.to_owned(), text.to_owned()).is_none());
         }
         let known = FIELDS.into_iter().find(|known| *known == field);
         let known = known.ok_or_else(|| unknown_field(field))?;
         match known {
-            "key" => self.set_credential(Credential::Key(Zeroizing::new(text.to_owned()))),
+            "key" => {
+                if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    self.set_note("64 hex digits were taken as a key; if they are a SHA-256, use `sha256` in place of `key`");
+                }
+                self.set_credential(Credential::Key(Zeroizing::new(text.to_owned())))
+            }
             "sha256" => self.set_credential(Credential::Sha256(sha256(text)?)),
             "scopes" | "ips" => {
                 let separates = |c: char| c.is_ascii_whitespace() || matches!(c, ',' | ';');
@@ -87,13 +91,10 @@ impl ImportedRow {
             }
             "enabled" => self.set_enabled(&Value::from(text)),
             "created" | "not_before" | "not_after" => {
-                self.times.insert(known, time(text).map_err(|e| format!("`{known}`: {e}"))?);
-                Ok(())
+                let when = time(text).map_err(|e| format!("`{known}`: {e}"))?;
+                once(known, self.times.insert(known, when).is_none())
             }
-            _ => {
-                self.texts.insert(known, text.to_owned());
-                Ok(())
-            }
+            _ => once(known, self.texts.insert(known, text.to_owned()).is_none()),
         }
     }
 
@@ -118,13 +119,13 @@ impl ImportedRow {
         self.start = Some(start.to_owned());
     }
 
-    /// Says what of the line was not taken.
-    pub(super) fn pass_over(&mut self, what: &'static str) {
-        self.passed_over = Some(what);
+    /// Adds what the operator should know of all rows like this.
+    pub(super) fn set_note(&mut self, note: &'static str) {
+        self.note = Some(note);
     }
 
-    pub(super) fn passed_over(&self) -> Option<&'static str> {
-        self.passed_over
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.note
     }
 
     /// Whether the source has the key's digest, and not the key.
@@ -195,6 +196,11 @@ impl ImportedRow {
     }
 }
 
+/// Refuses a second value of a field: two fields of the source may stand for one of ours.
+fn once(field: &str, is_first: bool) -> Result<(), String> {
+    if is_first { Ok(()) } else { Err(format!("has two values for {}", quoted(field))) }
+}
+
 /// Says which field is wrong and not how: the core's own words repeat the text, and in a source whose columns are in
 /// another order a key may stand there.
 fn parsed<T, E>(field: &str, parsed: Result<T, E>) -> Result<T, String> {
@@ -228,32 +234,7 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 fn key(text: &str, rules: &Rules) -> Result<Key, String> {
-    if let Some(form) = reference(text) {
-        return Err(format!(
-            "is a reference to a secret ({form}), not a key; resolve it first, and put the key in its place"
-        ));
-    }
-    if text.contains('*') {
-        return Err("is masked with `*`; export the keys whole".to_owned());
-    }
     imported::import(text, &rules.prefix, rules.allow_weak).map_err(|error| error.problem().to_owned())
-}
-
-/// The form of a reference to a secret that is somewhere else, or of a variable of a template.
-fn reference(text: &str) -> Option<&'static str> {
-    const FORMS: [(&str, &str); 9] = [
-        ("${{", "`${{ env \"NAME\" }}` of decK"),
-        ("{vault://", "`{vault://…}` of Kong"),
-        ("$secret://", "`$secret://…` of APISIX"),
-        ("$env://", "`$ENV://…` of APISIX"),
-        ("{{", "a template's `{{ … }}`"),
-        ("${", "a variable `${NAME}`"),
-        ("$", "a variable `$NAME`"),
-        ("arn:aws:", "an ARN of AWS"),
-        ("op://", "`op://…` of 1Password"),
-    ];
-    let text = text.to_ascii_lowercase();
-    FORMS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, form)| *form)
 }
 
 #[cfg(test)]

@@ -265,7 +265,7 @@ keyauth_credentials:
             "10 acme [\"read\"] 1060",
             "16 flat [] 0",
             "17 has no `subject`; `--subject` names one for all that have none",
-            "19 is a reference to a secret (`{vault://…}` of Kong), not a key; resolve it first, and put the key in its place",
+            "19 the key is a reference to a secret (`{vault://…}` of Kong), not a key; resolve it first",
         ];
         assert_eq!(found(Format::Kong, text, &exported_at(1000)).unwrap(), expected);
         let without_time = read_as(Format::Kong, text).unwrap().join("\n");

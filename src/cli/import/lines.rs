@@ -63,8 +63,8 @@ fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
 
 fn set_key(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
     let (key, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    if key == "export" || assigns(key) {
-        return Err("is of the form `NAME=value`; leave the value alone on the line".to_owned());
+    if key == "export" {
+        return Err("is of the form `NAME=value`; keep only the value on the line".to_owned());
     }
     if key.contains([',', ';', '"', '\'']) {
         return Err(
@@ -75,21 +75,16 @@ fn set_key(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
     imported.set("subject", subject)
 }
 
-/// Whether it sets a variable: a key has `=` at most at its end.
-fn assigns(text: &str) -> bool {
-    text.trim_end_matches('=').contains('=')
-}
-
 /// A digest and its subject, or the output of `sha256sum` and `shasum`, which has a file's name where the subject is.
 fn set_digest(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
     if line.starts_with("SHA256") || line.starts_with("SHA2-256") {
-        return Err("is the output of a program; leave the digest alone on the line".to_owned());
+        return Err("is the output of a program; keep only the digest on the line".to_owned());
     }
     let (digest, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let is_file_name = subject.starts_with([' ', '*']);
     imported.set("sha256", digest)?;
     if is_file_name {
-        imported.pass_over("the file names of `sha256sum`");
+        imported.set_note("file names, as `sha256sum` writes them, were passed over; they are no subjects");
         return Ok(());
     }
     imported.set("subject", subject)

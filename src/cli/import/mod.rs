@@ -128,11 +128,11 @@ impl Draft {
         }
     }
 
-    /// What of its line was passed over.
-    pub(crate) fn passed_over(&self) -> Option<&'static str> {
+    /// What the operator should know of all keys like this.
+    pub(crate) fn note(&self) -> Option<&'static str> {
         match self {
             Self::Record(_) => None,
-            Self::Imported(imported) => imported.passed_over(),
+            Self::Imported(imported) => imported.note(),
         }
     }
 

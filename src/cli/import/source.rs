@@ -17,7 +17,7 @@ const OTHER_FILES: [(&[u8], &str, &str); 13] = [
     (b"-- MySQL dump", "a dump of a MySQL database", EXPORT_TABLE),
     (b"-- PostgreSQL database dump", "a dump of a PostgreSQL database", EXPORT_TABLE),
     (b"%PDF-", "a PDF document", SAVE_AS_CSV),
-    (b"HTTP/", "an HTTP response with its headers", "save the body alone (`curl` without `-i`)"),
+    (b"HTTP/", "an HTTP response with its headers", "save only the body (`curl` without `-i`)"),
     (b"-----BEGIN", "a PEM or PGP file, perhaps encrypted", "decrypt it first, then import the keys as text"),
     (b"age-encryption.org/", "encrypted (age)", "decrypt it first, then import the keys as text"),
     (b"$ANSIBLE_VAULT;", "encrypted (Ansible Vault)", "decrypt it first, then import the keys as text"),
@@ -49,7 +49,10 @@ pub(super) fn text(bytes: &[u8]) -> Outcome<Zeroizing<Vec<u8>>> {
         ));
     }
     if bytes.contains(&0) {
-        return Err(Error::failed("the source is binary", "import keys as text"));
+        return Err(Error::failed(
+            "the source is binary, or UTF-16 without a byte order mark",
+            "save it as UTF-8 text",
+        ));
     }
     let mut text = Zeroizing::new(bytes.to_vec());
     if !text.contains(&b'\n') {

@@ -36,6 +36,10 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
                 format!("a key has the field {}, which {whose} does not document{place}", quoted(field)),
                 format!("remove the field if it does not restrict the key, or export the file anew from {whose}"),
             ),
+            YamlError::SerdeMissingField { field, .. } => Error::failed(
+                format!("an entry has no `{field}`{place}"),
+                format!("export the file anew from {whose}, with the keys"),
+            ),
             _ => shape::of_yaml(text, whose).unwrap_or_else(|| {
                 Error::failed(
                     format!("the source is not a declarative file of {whose}'s{place}"),

@@ -97,7 +97,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         None => Target::store(context::store(&config, &args.store)?, args.dry_run)?,
     };
     let mut writer = Writer::new(context, target, args.dry_run);
-    let (mut digests, mut passed_over) = (0, BTreeSet::new());
+    let (mut digests, mut notes) = (0, BTreeSet::new());
     import::read(args.format, &source, &options, &mut |line, read| {
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
             // Only now: a source of records alone needs none. Bulk files may be for a deployed gate, so the local gate's pepper is
@@ -106,7 +106,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
             rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
         }
         digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
-        passed_over.extend(read.as_ref().ok().and_then(Draft::passed_over));
+        notes.extend(read.as_ref().ok().and_then(Draft::note));
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => writer.take(line, candidate),
             Err(problem) => writer.refuse(line, problem),
@@ -118,8 +118,8 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         return Err(Error::failed("the source has no key", "export the keys again, or name another file"));
     }
     announce(context, count, &written.place, args.dry_run);
-    for what in passed_over {
-        context.out.note(format_args!("passed over: {what}"));
+    for note in notes {
+        context.out.note(format_args!("note: {note}"));
     }
     if digests > 0 {
         context.out.note(format_args!(
