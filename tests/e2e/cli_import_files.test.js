@@ -119,6 +119,7 @@ rows("Kong", {
   "a field of a key that Kong does not document": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: ${a}, enabled: false}\n`, said: [/a key has the field `enabled`, which Kong does not document \(line 4\)/] },
   "a key that is not there": { ...kong, source: "consumers:\n- username: acme\n  keyauth_credentials:\n  - {id: x}\n", said: [/an entry has no `key` \(line 4\)/] },
   "two YAML documents": { ...kong, source: `${consumers}---\nconsumers: []\n`, said: [/more than one YAML document/] },
+  "a value with a tag": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: !vault ${a}}\n`, said: [/a value has a tag, such as `!vault`, .* \(line 4\)/] },
   "references to secrets": {
     ...kong,
     source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: '\${{ env "DECK_KEY" }}'}\n  - {key: '{vault://env/key}'}\n  - {key: '\${KEY}'}\n  - {key: ${a}}\n`,
@@ -150,6 +151,7 @@ rows("APISIX", {
     keys: { [b]: { subject: "jill" } },
     said: [/line 5: has `limit-count`, which restricts the key/, /line 8: has `group_id`/],
   },
+  "a Secret of Kubernetes": { ...apisix, source: "apiVersion: v1\nkind: Secret\ndata: {key: x}\n", said: [/a list or an object of Kubernetes/] },
   "references to secrets": { ...apisix, source: `consumers:\n- {username: jack, plugins: {key-auth: {key: $ENV://KEY}}}\n- {username: jill, plugins: {key-auth: {key: $secret://vault/1/jill/key}}}\n`, said: [/line 2: .*`\$ENV:\/\/…` of APISIX/, /line 3: .*`\$secret:\/\/…` of APISIX/] },
   "a file of Kong": { ...apisix, source: exported, said: [/a declarative file of Kong.*\n help: use `--format kong`/] },
   "an empty list of the Admin API": { ...apisix, source: '{"list":[],"total":0}', said: [/the source has no key of APISIX's key-auth/] },
@@ -201,7 +203,9 @@ rows("CSV", {
     keys: { [a]: { subject: "acme", plan: "c7y23b", state: "active" }, [b]: { subject: "other", plan: null, state: "disabled" } },
     said: [/line 4: `plan` has not the form/],
   },
-  "a column that is no field": { format: "csv", source: `Name,key,Enabled,usageplanIds\nacme,${a},TRUE,x\n`, said: [/has the field `usageplanIds`, which is none of .*`--rename`.*`--ignore`/] },
+  "a column that is no field": { format: "csv", source: `Name,key,Enabled,usageplanIds\nacme,${a},TRUE,x\n`, said: [/the first line names a column that is no field: `usageplanIds`\n help: .*`--rename OLD=FIELD`.*`--ignore NAME`/] },
+  "JSON": { format: "csv", source: object(a), said: [/the source is JSON\n help: use `--format jsonl`/] },
+  "CSV, where JSON is expected": { format: "better-auth", source: `id,key\n1,${a}\n`, said: [/the source is CSV\n help: use `--format csv`/] },
   "no column of keys": { format: "csv", source: "name,subject\nx,y\n", said: [/neither `key` nor `sha256`/] },
 });
 

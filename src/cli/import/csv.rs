@@ -3,10 +3,12 @@
 use csv::{ByteRecord, Position, ReaderBuilder};
 
 use crate::error::{Error, Outcome};
-use crate::import::imported_row::{FIELDS, ImportedRow, LISTS, quoted, unknown_field};
+use crate::import::imported_row::{FIELDS, ImportedRow, LISTS, is_field, quoted};
+use crate::import::shape::{self, Text};
 use crate::import::{Draft, Each, Options, Read};
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
+    shape::refuse_other_text(text, Text::Csv)?;
     let (skipped, separator) = separator(text);
     let rows = text.get(skipped..).unwrap_or_default();
     let mut reader = ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(rows);
@@ -46,41 +48,39 @@ fn separator(text: &[u8]) -> (usize, u8) {
 
 /// The field of each column; none of one that is passed over.
 fn columns(heading: &ByteRecord, options: &Options) -> Outcome<Vec<Option<String>>> {
-    let mut fields = Vec::new();
-    for column in heading {
-        let column = str::from_utf8(column).map_err(|_| no_heading("is not UTF-8 text"))?;
-        let field = field(column.trim(), options).map_err(|problem| no_heading(&problem))?;
-        if field.as_ref().is_some_and(|field| !field.is_empty()) && fields.contains(&field) {
-            return Err(no_heading("names a column twice"));
-        }
-        fields.push(field);
+    let columns: Result<Vec<&str>, _> = heading.iter().map(str::from_utf8).collect();
+    let columns = columns.map_err(|_| no_heading("is not UTF-8 text"))?;
+    let fields: Vec<Option<String>> = columns
+        .into_iter()
+        .map(str::trim)
+        .map(|column| (!options.ignores(column)).then(|| field(options.renamed(column))))
+        .collect();
+    let named = || fields.iter().flatten().filter(|field| !field.is_empty());
+    if !named().any(|field| field == "key" || field == "sha256") {
+        return Err(no_heading(
+            "names a column that is no field, or is no heading: it has neither `key` nor `sha256`",
+        ));
     }
-    let has = |name: &str| fields.iter().flatten().any(|field| field == name);
-    if !has("key") && !has("sha256") {
-        return Err(no_heading("is no heading: it has neither `key` nor `sha256`"));
+    for (nth, field) in named().enumerate() {
+        if !is_field(field) {
+            return Err(no_heading(&format!("names a column that is no field: {}", quoted(field))));
+        }
+        if named().take(nth).any(|earlier| earlier == field) {
+            return Err(no_heading(&format!("names a column twice: {}", quoted(field))));
+        }
     }
     Ok(fields)
 }
 
-fn field(column: &str, options: &Options) -> Result<Option<String>, String> {
-    if options.ignores(column) {
-        return Ok(None);
-    }
-    let column = options.renamed(column);
+/// The field of a column, whatever its case; the column itself, if it is none. Excel ends rows with columns without a name.
+fn field(column: &str) -> String {
     if let Some(note) =
         column.get(..5).filter(|start| start.eq_ignore_ascii_case("meta.")).and(column.get(5..))
     {
-        return Ok(Some(format!("meta.{note}")));
+        return format!("meta.{note}");
     }
     let name = column.to_ascii_lowercase().replace([' ', '-'], "_");
-    if FIELDS.contains(&name.as_str()) {
-        return Ok(Some(name));
-    }
-    // Excel ends rows with empty columns.
-    if column.is_empty() {
-        return Ok(Some(name));
-    }
-    Err(format!("names a column that is no field, or is no heading: it {}", unknown_field(column)))
+    if is_field(&name) { name } else { column.to_owned() }
 }
 
 fn draft(row: &ByteRecord, heading: &[Option<String>]) -> Read {
@@ -174,8 +174,8 @@ mod tests {
             ("key|subject", "no field"),
             ("\"key", "no field"),
             ("subject,name", "neither `key` nor `sha256`"),
-            ("key,usageplanIds", "has the field `usageplanIds`"),
-            ("key,Canary7hVbT1mWcZk3vQ9x", "has the field of 22 characters"),
+            ("key,usageplanIds", "no field: `usageplanIds`"),
+            ("key,Canary7hVbT1mWcZk3vQ9x", "no field: of 22 characters"),
         ] {
             let error = found(format!("{heading}\nk,a,b\n").as_bytes()).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -224,9 +224,9 @@ pub(super) fn restriction(field: &str) -> String {
     )
 }
 
-/// The name of a field for a message, unless it could be a key: a file without a heading has one there.
+/// The name of a field for a message, unless it could be a key, or a part of one: a file without names has them there.
 pub(super) fn quoted(name: &str) -> String {
-    if Key::may_be_in(name) || name.chars().any(char::is_control) {
+    if Key::may_be_in(name) || name.contains(|c: char| c.is_control() || c.is_ascii_digit()) {
         format!("of {} characters", name.chars().count())
     } else {
         format!("`{name}`")

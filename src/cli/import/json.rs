@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Outcome};
 use crate::import::lines::{self, EachLine};
-use crate::import::shape;
+use crate::import::shape::{self, Text};
 
 /// Gives each object to `each`: the line that it begins on, and its text or why there is none.
 pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
+    shape::refuse_other_text(text, Text::Json)?;
     let Ok(whole) = str::from_utf8(text) else { return lines::of_each(text, each) };
     if let Some(first) = first_value(whole)
         && let Some(other) = shape::of_json(first.get())

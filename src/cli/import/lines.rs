@@ -1,7 +1,8 @@
 //! One key or one digest a line; a blank and its subject may follow. Empty lines, and lines that begin with `#`, say nothing.
 
-use crate::error::{Error, Outcome};
+use crate::error::Outcome;
 use crate::import::imported_row::ImportedRow;
+use crate::import::shape::{self, Text};
 use crate::import::{Draft, Each, Read};
 
 /// What stands first on a line.
@@ -12,29 +13,11 @@ pub(super) enum Kind {
 }
 
 pub(super) fn read(text: &[u8], kind: Kind, each: &mut Each<'_>) -> Outcome<()> {
-    refuse_other_format(text)?;
+    shape::refuse_other_text(text, Text::Lines)?;
     of_each(text, &mut |number, line| match draft(line, kind) {
         Some(read) => each(number, read),
         None => Ok(()),
     })
-}
-
-/// Refuses a source that is plainly of another format than lines.
-fn refuse_other_format(text: &[u8]) -> Outcome<()> {
-    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).unwrap_or_default();
-    let heading = first.to_ascii_lowercase();
-    let has_heading =
-        [b"key,", b"key;", b",key", b";key"].iter().any(|part| heading.windows(4).any(|w| w == *part));
-    let (what, remedy) = match first {
-        [b'{' | b'[', ..] => ("JSON", "`--format jsonl`"),
-        _ if first == b"---" || first.starts_with(b"_format_version:") || first == b"consumers:" => {
-            ("YAML", "`--format kong` or `--format apisix`")
-        }
-        _ if has_heading || first.starts_with(b"sep=") => ("CSV", "`--format csv`"),
-        _ => return Ok(()),
-    };
-    Err(Error::failed(format!("the source is {what}, not lines of keys"), format!("use {remedy}")))
 }
 
 /// What is done with a line: its number, and its text or why there is none.

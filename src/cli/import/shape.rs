@@ -5,12 +5,11 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 
 /// The fields by which such a file is known.
 #[derive(Deserialize)]
 struct Shape {
-    kind: Option<String>,
     items: Option<Vec<IgnoredAny>>,
     data: Option<Vec<IgnoredAny>>,
     list: Option<Vec<IgnoredAny>>,
@@ -22,6 +21,15 @@ struct Shape {
     format_version: Option<IgnoredAny>,
     meta: Option<IgnoredAny>,
     message: Option<String>,
+}
+
+/// What a source of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    Lines,
+    Csv,
+    Json,
+    Yaml,
 }
 
 /// Whose declarative file is expected.
@@ -42,26 +50,43 @@ impl fmt::Display for System {
 
 /// What the object is, if it is such a file.
 pub(super) fn of_json(text: &str) -> Option<Error> {
-    refusal(&serde_json::from_str(text).ok()?)
+    of_kubernetes(serde_json::from_str(text).ok()).or_else(|| refusal(&serde_json::from_str(text).ok()?))
 }
 
 /// What the YAML document is, if it is such a file, and no declarative file of `whose`.
 pub(super) fn of_yaml(text: &str, whose: System) -> Option<Error> {
-    let shape: Shape = serde_saphyr::from_str(text).ok()?;
-    refusal(&match whose {
-        System::Kong => Shape { consumers: None, keyauth_credentials: None, format_version: None, ..shape },
-        System::Apisix => Shape { consumers: None, list: None, ..shape },
+    of_kubernetes(serde_saphyr::from_str(text).ok()).or_else(|| {
+        let shape: Shape = serde_saphyr::from_str(text).ok()?;
+        refusal(&match whose {
+            System::Kong => {
+                Shape { consumers: None, keyauth_credentials: None, format_version: None, ..shape }
+            }
+            System::Apisix => Shape { consumers: None, list: None, ..shape },
+        })
+    })
+}
+
+/// What every object of Kubernetes has.
+#[derive(Deserialize)]
+struct Kubernetes {
+    #[serde(rename = "apiVersion")]
+    _version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+}
+
+fn of_kubernetes(object: Option<Kubernetes>) -> Option<Error> {
+    object.map(|_| {
+        Error::failed(
+            "the source is a list or an object of Kubernetes",
+            "decode the Secrets first; docs/migration.md has the command",
+        )
     })
 }
 
 fn refusal(shape: &Shape) -> Option<Error> {
-    const OF_KUBERNETES: [&str; 7] =
-        ["List", "Secret", "SecretList", "ConfigMap", "KongConsumer", "KongConsumerList", "ApisixConsumer"];
-    let is_kubernetes = shape.kind.as_ref().is_some_and(|kind| OF_KUBERNETES.contains(&kind.as_str()));
     let is_of_kong = shape.format_version.is_some() || shape.keyauth_credentials.is_some();
-    let (what, remedy) = if is_kubernetes {
-        ("a list or an object of Kubernetes", "decode the Secrets first; docs/migration.md has the command")
-    } else if is_of_kong {
+    let (what, remedy) = if is_of_kong {
         ("a declarative file of Kong", "use `--format kong`")
     } else if shape.consumers.is_some() {
         ("a declarative file of Kong or APISIX", "use `--format kong` or `--format apisix`")
@@ -92,4 +117,28 @@ fn refusal(shape: &Shape) -> Option<Error> {
         return None;
     };
     Some(Error::failed(format!("the source is {what}"), remedy))
+}
+
+/// Refuses a source of which the first line shows that it is text of another format than `wanted`.
+pub(super) fn refuse_other_text(text: &[u8], wanted: Text) -> Outcome<()> {
+    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).unwrap_or_default();
+    let heading = first.to_ascii_lowercase();
+    let has_columns = [b',', b';', b'\t'].into_iter().any(|separator| {
+        let mut columns = heading.split(|b| *b == separator).map(<[u8]>::trim_ascii);
+        heading.contains(&separator)
+            && columns.any(|column| matches!(column, b"key" | b"\"key\"" | b"sha256"))
+    });
+    let (found, what, remedy) = match first {
+        [b'{' | b'[', ..] => (Text::Json, "JSON", "`--format jsonl`"),
+        _ if first == b"---" || first.starts_with(b"_format_version:") || first == b"consumers:" => {
+            (Text::Yaml, "YAML", "`--format kong` or `--format apisix`")
+        }
+        _ if has_columns || first.starts_with(b"sep=") => (Text::Csv, "CSV", "`--format csv`"),
+        _ => return Ok(()),
+    };
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::failed(format!("the source is {what}"), format!("use {remedy}")))
 }

@@ -48,9 +48,11 @@ proptest! {
         text in "(key|sha256|hash|data|consumers|plugins|username|subject|v|meta\\.x|[,;:\"'{}\\[\\]\\r\\n \t#]|[a-z0-9]{1,8}){0,30}",
         at in 0..8_usize,
     ) {
-        const CANARY: &str = "Canary7hVbT1mWcZk3vQ9x";
+        // A key, and one that is too short to be imported.
+        const KEYS: &str = "Canary7hVbT1mWcZk3vQ9x,Canary7hVbT1";
+        const CANARY: &str = "Canary7hVbT1";
         let mut lines: Vec<&str> = text.lines().collect();
-        lines.insert(at.min(lines.len()), CANARY);
+        lines.insert(at.min(lines.len()), KEYS);
         for format in Format::value_variants() {
             let outcome = read(*format, lines.join("\n").as_bytes(), &Options::default(), &mut |_, read| {
                 let problem = read.err().unwrap_or_default();

@@ -22,6 +22,8 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
             max_nodes: 50_000_000,
             max_total_scalar_bytes: 1 << 30,
         },
+        // `!vault`, `!reference`: the key is something else than the text.
+        reject_unsupported_tags: true,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|e| {
@@ -35,6 +37,10 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
             YamlError::SerdeUnknownField { field, .. } => Error::failed(
                 format!("a key has the field {}, which {whose} does not document{place}", quoted(field)),
                 format!("remove the field if it does not restrict the key, or export the file anew from {whose}"),
+            ),
+            YamlError::UnsupportedTag { .. } => Error::failed(
+                format!("a value has a tag, such as `!vault`, and is something else than its text{place}"),
+                "resolve it first, and put the key in its place",
             ),
             YamlError::SerdeMissingField { field, .. } => Error::failed(
                 format!("an entry has no `{field}`{place}"),
