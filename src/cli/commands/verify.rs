@@ -15,7 +15,7 @@ use keygate_core::policy::Policy;
 use keygate_core::policy::bindings::is_read_as_variable;
 use keygate_core::request::credential::CredentialSources;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::{Cause, Denial};
+use keygate_core::response::{Cause, Code, Denial};
 use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -86,6 +86,9 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
         Err(faults) => refused(&Cause::Misconfigured(faults).into()),
     };
     context.out.result(&judgement, text(&judgement))?;
+    if args.ip.is_none() && judgement.code == Some(Code::IpNotAllowed.row().code) {
+        context.out.note("no client address was given: add `--ip ADDRESS`");
+    }
     if args.store.remote {
         context.out.note(
             "not looked at: the deployed secrets STATIC_KEYS and DENIED_IDS, which cannot be read back",
