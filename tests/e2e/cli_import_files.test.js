@@ -119,6 +119,7 @@ rows("Kong", {
   "a field of a key that Kong does not document": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: ${a}, enabled: false}\n`, said: [/a key has the field `enabled`, which Kong does not document \(line 4\)/] },
   "a key that is not there": { ...kong, source: "consumers:\n- username: acme\n  keyauth_credentials:\n  - {id: x}\n", said: [/an entry has no `key` \(line 4\)/] },
   "two YAML documents": { ...kong, source: `${consumers}---\nconsumers: []\n`, said: [/more than one YAML document/] },
+  "a reference that makes the file no YAML": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: \${{ env "K" }}}\n`, said: [/\(line 4\)\n help: resolve the references `\$\{\{ … \}\}` first/] },
   "a value with a tag": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: !vault ${a}}\n`, said: [/a value has a tag, such as `!vault`, .* \(line 4\)/] },
   "references to secrets": {
     ...kong,
@@ -278,12 +279,12 @@ rows("better-auth", {
     format: "better-auth",
     source: [
       better(a, { rateLimitEnabled: true }), better(a, { remaining: 5 }), better(a, { allowedIps: "10.0.0.1" }), better(a, { key: a }), better(a, { prefix: "acme_live_" }),
-      better(a, { expiresAt: "2027-01-31 00:00:00" }), better(a, { permissions: '"all"' }), better(a, { userId: "u2" }), better(b),
+      better(a, { expiresAt: "2027-01-31 00:00:00" }), better(a, { permissions: '"all"' }), better(a, { userId: "u2" }), Object.fromEntries(Object.entries(better(a, { prefix: "acme_live_", start: "acme_l" })).reverse()), better(b),
     ].map((row) => JSON.stringify(row)).join("\n"),
     keys: { [b]: {} },
     said: [
       /line 1: has `rateLimitMax`, which restricts.*`--ignore rateLimitMax`/, /line 2: has `remaining`/, /line 3: has the field `allowedIps`/, /line 4: `key` is not a SHA-256 in base64url; .*`disableKeyHashing`/,
-      /line 5: begins with this gate's own prefix/, /line 6: `expiresAt` is neither/, /line 7: `permissions` is not/, /line 8: has `referenceId` and `userId`/,
+      /line 5: begins with this gate's own prefix/, /line 6: `expiresAt` is neither/, /line 7: `permissions` is not/, /line 8: has `referenceId` and `userId`/, /line 9: begins with this gate's own prefix/,
     ],
   },
   "a limit that is ignored": { format: "better-auth", args: ["--ignore", "rateLimitMax", "--plan", "free"], source: JSON.stringify(better(a, { rateLimitEnabled: true })), keys: { [a]: { plan: "free" } } },
@@ -348,6 +349,15 @@ describe("a file of another kind is named, whatever the format", () => {
       assert.match((await remote(["import", "--format", "keys", file], { status: 1 })).stderr, said);
     }
   });
+});
+
+test("issue --import-stdin names what is no key, too", async () => {
+  for (const [input, said] of [[`API_KEY=${a}`, /of the form `NAME=value`/], ["$ENV://KEY", /a reference to a secret/], [`$2b$12$${a}`, /a password hash/]]) {
+    const { stderr } = await remote(["issue", "--subject", "s", "--import-stdin"], { input, status: 1 });
+    assert.match(stderr, said);
+    assert.ok(!stderr.includes(a.slice(0, 8)));
+  }
+  assert.equal(api.entries.size, 0);
 });
 
 test("options that a format does not have, and names that are no fields, are refused", async () => {

@@ -49,9 +49,9 @@ fn draft(object: &str, options: &Options) -> Read {
             "name" => imported.set("name", text()?)?,
             "prefix" | "start" => imported.set_start(text()?),
             "enabled" => imported.set_enabled(value)?,
-            "expiresat" => imported.set_time("not_after", time()?),
-            "createdat" => imported.set_time("created", time()?),
-            "permissions" => imported.set_list("scopes", permissions(value)?),
+            "expiresat" => imported.set_time("not_after", time()?)?,
+            "createdat" => imported.set_time("created", time()?)?,
+            "permissions" => imported.set_list("scopes", permissions(value)?)?,
             "ratelimitenabled" => {}
             "ratelimitmax" if is_unlimited => {}
             other if OTHERS.contains(&other) || is_nothing(value) => {}

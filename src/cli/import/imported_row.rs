@@ -86,37 +86,37 @@ impl ImportedRow {
             "scopes" | "ips" => {
                 let separates = |c: char| c.is_ascii_whitespace() || matches!(c, ',' | ';');
                 let elements = text.split(separates).filter(|element| !element.is_empty());
-                self.set_list(known, elements.map(str::to_owned).collect());
-                Ok(())
+                self.set_list(known, elements.map(str::to_owned).collect())
             }
             "enabled" => self.set_enabled(&Value::from(text)),
             "created" | "not_before" | "not_after" => {
-                let when = time(text).map_err(|e| format!("`{known}`: {e}"))?;
-                once(known, self.times.insert(known, when).is_none())
+                self.set_time(known, time(text).map_err(|e| format!("`{known}`: {e}"))?)
             }
             _ => once(known, self.texts.insert(known, text.to_owned()).is_none()),
         }
     }
 
     /// Takes `scopes` or `ips` in, element by element.
-    pub(super) fn set_list(&mut self, field: &'static str, list: Vec<String>) {
-        self.lists.insert(field, list);
+    pub(super) fn set_list(&mut self, field: &'static str, list: Vec<String>) -> Result<(), String> {
+        once(field, self.lists.insert(field, list).is_none())
     }
 
     /// Takes `created`, `not_before` or `not_after` in.
-    pub(super) fn set_time(&mut self, field: &'static str, when: When) {
-        self.times.insert(field, when);
+    pub(super) fn set_time(&mut self, field: &'static str, when: When) -> Result<(), String> {
+        once(field, self.times.insert(field, when).is_none())
     }
 
     /// Says whether the key is active or disabled.
     pub(super) fn set_enabled(&mut self, value: &Value) -> Result<(), String> {
-        self.enabled = Some(truth(value).ok_or("`enabled` is not true or false")?);
-        Ok(())
+        let enabled = truth(value).ok_or("`enabled` is not true or false")?;
+        once("enabled", self.enabled.replace(enabled).is_none())
     }
 
-    /// Says how the key begins, where the source has its digest.
+    /// Says how the key begins, where the source has its digest. Of several texts the longest counts.
     pub(super) fn set_start(&mut self, start: &str) {
-        self.start = Some(start.to_owned());
+        if self.start.as_ref().is_none_or(|known| known.len() < start.len()) {
+            self.start = Some(start.to_owned());
+        }
     }
 
     /// Adds what the operator should know of all rows like this.

@@ -33,10 +33,10 @@ fn imported(fields: &Fields, options: &Options) -> Result<ImportedRow, String> {
     for (name, value) in fields.iter().filter(|(name, _)| !options.ignores(name)) {
         match (options.renamed(name), value) {
             ("scopes", value) => {
-                imported.set_list("scopes", strings(value).ok_or("`scopes` is not an array of strings")?);
+                imported.set_list("scopes", strings(value).ok_or("`scopes` is not an array of strings")?)?;
             }
             ("ips", value) => {
-                imported.set_list("ips", strings(value).ok_or("`ips` is not an array of strings")?);
+                imported.set_list("ips", strings(value).ok_or("`ips` is not an array of strings")?)?;
             }
             ("meta", Value::Object(notes)) => {
                 for (note, value) in notes {

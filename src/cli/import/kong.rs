@@ -186,7 +186,7 @@ fn draft(key: &Credential, holder: &Holder<'_>, file: &Kong, options: &Options) 
         imported.set("meta.custom_id", id)?;
     }
     if !holder.groups.is_empty() {
-        imported.set_list("scopes", holder.groups.iter().map(|group| (*group).to_owned()).collect());
+        imported.set_list("scopes", holder.groups.iter().map(|group| (*group).to_owned()).collect())?;
     }
     Ok(Draft::Imported(Box::new(imported)))
 }
@@ -202,7 +202,7 @@ fn key_alone(key: &Credential, file: &Kong, options: &Options) -> Result<Importe
         imported.set("created", &created.to_string())?;
     }
     if let Some(end) = end(key, file, options)? {
-        imported.set_time("not_after", When::At(end));
+        imported.set_time("not_after", When::At(end))?;
     }
     Ok(imported)
 }

@@ -1,7 +1,5 @@
 //! The bytes of a source as text, and the sources that are plainly something else.
 
-use std::borrow::Cow;
-
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Outcome};
@@ -32,8 +30,8 @@ const EXPORT_TABLE: &str = "export the table of keys as JSON or CSV; docs/migrat
 /// # Errors
 /// It is empty, or a file of a kind that holds no keys as text.
 pub(super) fn text(bytes: &[u8]) -> Outcome<Zeroizing<Vec<u8>>> {
-    let bytes = utf8(bytes)?;
-    let first = bytes.trim_ascii_start();
+    let mut text = utf8(bytes)?;
+    let first = text.trim_ascii_start();
     if first.is_empty() {
         return Err(Error::failed("the source is empty", "export the keys again, or name another file"));
     }
@@ -48,13 +46,12 @@ pub(super) fn text(bytes: &[u8]) -> Outcome<Zeroizing<Vec<u8>>> {
             "open it in an editor, and download the export again",
         ));
     }
-    if bytes.contains(&0) {
+    if text.contains(&0) {
         return Err(Error::failed(
             "the source is binary, or UTF-16 without a byte order mark",
             "save it as UTF-8 text",
         ));
     }
-    let mut text = Zeroizing::new(bytes.to_vec());
     if !text.contains(&b'\n') {
         for byte in text.iter_mut().filter(|byte| **byte == b'\r') {
             *byte = b'\n';
@@ -63,14 +60,12 @@ pub(super) fn text(bytes: &[u8]) -> Outcome<Zeroizing<Vec<u8>>> {
     Ok(text)
 }
 
-fn utf8(bytes: &[u8]) -> Outcome<Cow<'_, [u8]>> {
+fn utf8(bytes: &[u8]) -> Outcome<Zeroizing<Vec<u8>>> {
     let units: Vec<u16> = match bytes {
         [0xff, 0xfe, rest @ ..] => rest.as_chunks().0.iter().copied().map(u16::from_le_bytes).collect(),
         [0xfe, 0xff, rest @ ..] => rest.as_chunks().0.iter().copied().map(u16::from_be_bytes).collect(),
-        [0xef, 0xbb, 0xbf, rest @ ..] => return Ok(Cow::Borrowed(rest)),
-        _ => return Ok(Cow::Borrowed(bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => return Ok(Zeroizing::new(rest.to_vec())),
     };
-    String::from_utf16(&units)
-        .map(|text| Cow::Owned(text.into_bytes()))
-        .map_err(|_| Error::failed("the source begins as UTF-16 text but is none", "save it as UTF-8 text"))
+    let text = String::from_utf16(&Zeroizing::new(units)).map(String::into_bytes).map(Zeroizing::new);
+    text.map_err(|_| Error::failed("the source begins as UTF-16 text but is none", "save it as UTF-8 text"))
 }

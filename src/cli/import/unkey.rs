@@ -85,14 +85,14 @@ fn draft(object: &str, options: &Options) -> Read {
             "start" => imported.set_start(text()?),
             "prefix" => imported.set_start(&format!("{}_", text()?)),
             "enabled" => imported.set_enabled(value)?,
-            "expires" => imported.set_time("not_after", time(name, value)?),
-            "createdAt" | "created_at" => imported.set_time("created", time(name, value)?),
+            "expires" => imported.set_time("not_after", time(name, value)?)?,
+            "createdAt" | "created_at" => imported.set_time("created", time(name, value)?)?,
             "deletedAt" | "deletedAtM" | "deleted_at" | "deleted_at_m" => {
                 return Err(format!("has `{name}`: the key is deleted, and Unkey refuses it"));
             }
             "permissions" => {
                 let list = strings(value).ok_or("`permissions` is not an array of strings")?;
-                imported.set_list("scopes", list);
+                imported.set_list("scopes", list)?;
             }
             _ if OTHERS.contains(&name) || is_nothing(value) => {}
             _ if RESTRICTIONS.contains(&name) => return Err(restriction(name)),

@@ -26,34 +26,40 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
         reject_unsupported_tags: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|e| {
-        let place = e.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
-        // Not the parser's own words: they repeat what stands there.
-        match e.without_snippet() {
-            YamlError::MultipleDocuments { .. } => Error::failed(
-                format!("the source has more than one YAML document{place}"),
-                "split it at the lines `---`, and import each document",
-            ),
-            YamlError::SerdeUnknownField { field, .. } => Error::failed(
-                format!("a key has the field {}, which {whose} does not document{place}", quoted(field)),
-                format!("remove the field if it does not restrict the key, or export the file anew from {whose}"),
-            ),
-            YamlError::UnsupportedTag { .. } => Error::failed(
-                format!("a value has a tag, such as `!vault`, and is something else than its text{place}"),
-                "resolve it first, and put the key in its place",
-            ),
-            YamlError::SerdeMissingField { field, .. } => Error::failed(
-                format!("an entry has no `{field}`{place}"),
-                format!("export the file anew from {whose}, with the keys"),
-            ),
-            _ => shape::of_yaml(text, whose).unwrap_or_else(|| {
-                Error::failed(
-                    format!("the source is not a declarative file of {whose}'s{place}"),
-                    format!("export it anew from {whose}; keys are strings, so one of digits alone stands in quotes"),
+    serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e, text, whose))
+}
+
+/// Not the parser's own words: they repeat what stands there.
+fn refusal(error: &YamlError, text: &str, whose: System) -> Error {
+    let place = error.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
+    match error.without_snippet() {
+        YamlError::MultipleDocuments { .. } => Error::failed(
+            format!("the source has more than one YAML document{place}"),
+            "split it at the lines `---`, and import each document",
+        ),
+        YamlError::SerdeUnknownField { field, .. } => Error::failed(
+            format!("a key has the field {}, which {whose} does not document{place}", quoted(field)),
+            format!("remove the field if it does not restrict the key, or export the file anew from {whose}"),
+        ),
+        YamlError::SerdeMissingField { field, .. } => Error::failed(
+            format!("an entry has no `{field}`{place}"),
+            format!("export the file anew from {whose}, with the keys"),
+        ),
+        YamlError::UnsupportedTag { .. } => Error::failed(
+            format!("a value has a tag, such as `!vault`, and is something else than its text{place}"),
+            "resolve it first, and put the key in its place",
+        ),
+        _ => shape::of_yaml(text, whose).unwrap_or_else(|| {
+            let remedy = if text.contains("${{") {
+                "resolve the references `${{ … }}` first, or put them in quotes".to_owned()
+            } else {
+                format!(
+                    "export it anew from {whose}; keys are strings, so one of digits alone stands in quotes"
                 )
-            }),
-        }
-    })
+            };
+            Error::failed(format!("the source is not a declarative file of {whose}'s{place}"), remedy)
+        }),
+    }
 }
 
 /// What is said of a file without a key.
