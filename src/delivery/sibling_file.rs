@@ -1,56 +1,68 @@
 //! A file that is written beside another one, then renamed over it.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+/// How often a file that vanishes while it is looked at is looked at again.
+const ATTEMPTS: usize = 10;
+
 /// Makes an empty file for its owner alone, beside `path`; dropped, it is removed, unless it was renamed.
 ///
-/// Its name follows from the other's, so the next attempt finds and removes what a crash left: it may hold a key.
+/// It is locked while this process lives. Its name follows from the other's, so the next attempt finds and removes what a killed
+/// process left: it may hold a key.
 ///
 /// # Errors
-/// The folder cannot be written to.
+/// The folder cannot be written to, or another process is writing the same file.
 pub fn sibling_file(path: &Path) -> io::Result<NamedTempFile> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".keygate");
-    let folder = folder_of(path);
-    let make = || tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(folder);
-    match make() {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(folder.join(&name))?;
-            make()
+    let sibling = folder_of(path).join(&name);
+    for _ in 0..ATTEMPTS {
+        match tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(folder_of(path)) {
+            // Another process may have taken it for a killed one's before it was locked.
+            Ok(fresh) if is_locked(fresh.as_file())? && is_same_file(&sibling, fresh.as_file()) => {
+                return Ok(fresh);
+            }
+            Ok(lost) => forget(lost),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => remove_leftover(&sibling)?,
+            Err(e) => return Err(e),
         }
-        other => other,
     }
+    Err(busy())
 }
 
-/// The folder that the file is in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Removes the sibling of a process that was killed.
+///
+/// # Errors
+/// The process lives, or the file is not to be removed.
+fn remove_leftover(sibling: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix_no_follow());
+    let left = match options.open(sibling) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    if !is_locked(&left)? {
+        return Err(busy());
+    }
+    // Whoever locked it before may have renamed or removed it; then the name stands for another file.
+    if is_same_file(sibling, &left) { fs::remove_file(sibling) } else { Ok(()) }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::sibling_file;
-    use std::fs;
-    use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    #[test]
-    fn what_a_crash_left_is_replaced_and_nothing_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        fs::write(folder.path().join(".key.keygate"), "left").unwrap();
-        let mut fresh = sibling_file(&path).unwrap();
-        assert_eq!(fs::metadata(fresh.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        fresh.write_all(b"new").unwrap();
-        fresh.persist(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        drop(sibling_file(&path).unwrap());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+/// Locks the file; false while another process has it locked.
+fn is_locked(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        // A file system without locks: as good as it gets.
+        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(true),
+        Err(TryLockError::Error(e)) => Err(e),
     }
 }

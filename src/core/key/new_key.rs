@@ -1,12 +1,13 @@
 //! Creating a key.
 
 use alloc::string::String;
+use core::convert::Infallible;
 use core::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
 use super::format::{ID_LEN, KEY_MAX_LEN, Key, KeyId, KeyPrefix, SECRET_LEN, base62_digit};
-use super::pepper::Pepper;
+use super::pepper::{Pepper, RotationSalt};
 
 /// A new key; it is shown once and zeroized when dropped.
 // Absent on purpose: Clone, Display, Serialize, PartialEq.
@@ -43,6 +44,24 @@ impl NewKey {
         let tag = pepper.tag(text.as_bytes());
         text.extend(tag.iter().map(|b| char::from(*b)));
         Ok(Self { text, id: KeyId(id) })
+    }
+
+    /// The key of a rotation: it follows from the pepper and the salt, so that whoever resumes the rotation with the pepper makes
+    /// the same key again.
+    #[must_use]
+    pub fn of_rotation(prefix: &KeyPrefix, pepper: &Pepper, salt: &RotationSalt) -> Self {
+        let mut counter = 0_u32;
+        let filled = Self::from_entropy(prefix, pepper, |bytes| {
+            for chunk in bytes.chunks_mut(32) {
+                let block = pepper.rotation_block(salt, counter);
+                chunk.iter_mut().zip(block.iter()).for_each(|(to, from)| *to = *from);
+                counter = counter.wrapping_add(1);
+            }
+            Ok::<(), Infallible>(())
+        });
+        match filled {
+            Ok(key) => key,
+        }
     }
 
     /// The public part.

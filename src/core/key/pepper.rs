@@ -46,6 +46,7 @@ pub struct Pepper {
     digest_key: HmacSha256,
     imported_key: HmacSha256,
     mark_key: HmacSha256,
+    rotation_key: HmacSha256,
 }
 
 impl fmt::Debug for Pepper {
@@ -85,6 +86,12 @@ impl Pepper {
         format!("{:016x}", u64::from_be_bytes(start))
     }
 
+    /// The `counter`th block of what the key of a rotation is made from: a KDF in counter mode (NIST SP 800-108).
+    pub(super) fn rotation_block(&self, salt: &RotationSalt, counter: u32) -> Zeroizing<[u8; 32]> {
+        let state = self.rotation_key.clone().chain_update(counter.to_be_bytes());
+        Zeroizing::new(mac(&state, &salt.0))
+    }
+
     fn tag_matches(&self, key: &Key<'_>) -> Choice {
         match key.tagged() {
             Some((untagged, tag)) => self.tag(untagged).ct_eq(tag),
@@ -121,9 +128,14 @@ impl FromStr for Pepper {
             digest_key: derive(text, b"keygate/v1/digest")?,
             imported_key: derive(text, b"keygate/v1/imported-digest")?,
             mark_key: derive(text, b"keygate/v1/mark")?,
+            rotation_key: derive(text, b"keygate/v1/rotation")?,
         })
     }
 }
+
+/// 32 random bytes that, with the pepper, stand for the new key of a rotation. Without the pepper they say nothing of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RotationSalt(pub [u8; 32]);
 
 /// The result of comparing a presented key with a stored digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,10 +197,15 @@ impl Peppers {
         }
     }
 
-    fn compare(&self, pepper: PepperId, stored: &[u8; 32], mac: impl Fn(&Pepper) -> [u8; 32]) -> DigestMatch {
+    /// The pepper of this id, if it is one of the two.
+    #[must_use]
+    pub fn of_id(&self, id: PepperId) -> Option<&Pepper> {
         // This comparison leaks which pepper a record names, which is not secret.
-        let peppers = [Some(&self.current), self.previous.as_ref()];
-        match peppers.into_iter().flatten().find(|known| known.id == pepper) {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|known| known.id == id)
+    }
+
+    fn compare(&self, pepper: PepperId, stored: &[u8; 32], mac: impl Fn(&Pepper) -> [u8; 32]) -> DigestMatch {
+        match self.of_id(pepper) {
             Some(known) => DigestMatch::of(mac(known).ct_eq(stored)),
             None => DigestMatch::UnknownPepper(pepper),
         }

@@ -1,7 +1,7 @@
 use super::{BASE62, KEY_MAX_LEN, Key, KeyError, KeyId, KeyPrefix};
 use crate::key::digest::{Digest, ImportedKey};
 use crate::key::new_key::NewKey;
-use crate::key::pepper::{DigestMatch, Pepper, Peppers};
+use crate::key::pepper::{DigestMatch, Pepper, Peppers, RotationSalt};
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 use std::string::{String, ToString};
@@ -118,6 +118,26 @@ fn entropy_is_rejection_sampled_and_its_error_is_returned() {
     assert!(key.reveal().starts_with(&("acme_live_".to_string() + &"z".repeat(42))));
     let failed = NewKey::from_entropy(&prefix, &pepper, |_| Err("no entropy")).err();
     assert_eq!(failed, Some("no entropy"));
+}
+
+#[test]
+fn the_key_of_a_rotation_follows_from_pepper_and_salt() {
+    let vectors = vectors();
+    let prefix = text(&vectors, "prefix").parse::<KeyPrefix>().unwrap();
+    let peppers = peppers(&vectors);
+    let salt = RotationSalt(core::array::from_fn(|at| u8::try_from(at).unwrap()));
+    let key = NewKey::of_rotation(&prefix, &peppers.current, &salt);
+    // By Python's hmac, from the description in docs/key-format.md.
+    assert_eq!(key.reveal(), "acme_live_HpBkUJ7WzK8ihOQNCl02C4v2hj96ObGku2Q5VAB2WIMjhHcwLr");
+    assert!(peppers.tag_matches(&key.as_presented()));
+    let previous = peppers.previous.unwrap();
+    for other in [
+        NewKey::of_rotation(&prefix, &previous, &salt),
+        NewKey::of_rotation(&prefix, &peppers.current, &RotationSalt([0; 32])),
+    ] {
+        assert_ne!(other.id(), key.id());
+        assert_ne!(other.reveal()[22..52], key.reveal()[22..52]);
+    }
 }
 
 #[test]
