@@ -9,6 +9,7 @@
 )]
 
 mod error;
+mod file_lock;
 mod key_status;
 #[cfg(any(feature = "aws", feature = "azure", feature = "vault"))]
 mod network;

@@ -14,7 +14,7 @@ use crate::stores::file::FileStore;
 pub fn open(uri: &StoreUri, environment: &CommandEnvironment) -> Result<Box<dyn SecretStore>> {
     Ok(match uri {
         StoreUri::File { path } => Box::new(FileStore::new(path.clone())),
-        StoreUri::Exec { command } => Box::new(ExecStore::new(command.clone(), environment.clone())),
+        StoreUri::Exec { command } => Box::new(ExecStore::new(command.clone(), environment.clone())?),
         StoreUri::Env { name } => Box::new(EnvStore::new(name.clone())),
         #[cfg(feature = "vault")]
         StoreUri::Vault { mount, path, field } => {

@@ -1,8 +1,10 @@
 //! The lock of a journal: one process at a time works by it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::file_lock::{is_same_file, try_lock};
 
 /// A lock that is held.
 ///
@@ -27,12 +29,7 @@ impl Lock {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path)?;
-        let is_held = match file.try_lock() {
-            Ok(()) => is_same_file(&path, &file),
-            Err(TryLockError::WouldBlock) => false,
-            Err(TryLockError::Error(e)) => return Err(e),
-        };
-        if !is_held {
+        if !(try_lock(&file)? && is_same_file(&path, &file)) {
             return Ok(None);
         }
         leave_open_in_commands(&file)?;
@@ -59,19 +56,4 @@ fn leave_open_in_commands(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn leave_open_in_commands(_: &File) -> io::Result<()> {
     Ok(())
-}
-
-/// Whether the name still stands for the file: its last holder removes it.
-#[cfg(unix)]
-fn is_same_file(path: &Path, file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (fs::metadata(path), file.metadata()) {
-        (Ok(named), Ok(held)) => (named.dev(), named.ino()) == (held.dev(), held.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_same_file(path: &Path, _: &File) -> bool {
-    path.exists()
 }

@@ -1,5 +1,6 @@
 //! `exec:COMMAND`: a line for the shell, which takes the text on standard input or prints it.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,10 +13,14 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::secret_store::{CommandEnvironment, SecretStore, StoredSecret};
 use crate::stores::bounded::read_bounded;
+use crate::stores::program::first_word;
 use crate::text::{printable, redact};
 
-/// How long a command may take; a person may have to unlock something first.
-const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
+/// How many seconds a command may take, where the default does not fit it.
+const TIMEOUT_VARIABLE: &str = "KEYGATE_COMMAND_TIMEOUT";
+/// A person may have to unlock something first.
+const TIMEOUT_SECS: u64 = 120;
+const TIMEOUT_MAX_SECS: u64 = 3600;
 /// How long after its end what it said is waited for: a process that it left behind may keep the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -31,27 +36,25 @@ pub(crate) struct ExecStore {
 
 impl ExecStore {
     /// What the `environment` holds is never part of the line that the shell reads.
-    pub(crate) fn new(command: String, environment: CommandEnvironment) -> Self {
+    ///
+    /// # Errors
+    /// `KEYGATE_COMMAND_TIMEOUT` is no number of seconds.
+    pub(crate) fn new(command: String, environment: CommandEnvironment) -> Result<Self> {
         // A group of its own may not read the terminal: where there is one, who is asked for a password sits there, and can
         // end the command with all that it started.
-        Self { command, environment, timeout: COMMAND_TIMEOUT, has_own_group: !has_terminal() }
+        Ok(Self { command, environment, timeout: timeout()?, has_own_group: !has_terminal() })
     }
 
     /// Runs the command with `input` on its standard input; returns its standard output.
     fn run(&self, input: Option<&str>) -> Result<Zeroizing<String>> {
         let stdin = input.map_or_else(|| Ok(Stdio::null()), filled);
         let stdin = stdin.map_err(|e| self.error(&format!("cannot be given the text: {e}"), ""))?;
-        let mut command = Command::new("sh");
+        let mut command = self.shell(&self.command);
         #[cfg(unix)]
         if self.has_own_group {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
-        for name in &self.environment.removed {
-            command.env_remove(name);
-        }
         let mut child = command
-            .args(["-c", &self.command])
-            .envs(self.environment.set.iter().map(|(name, value)| (name, value)))
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -87,6 +90,37 @@ impl ExecStore {
         }
     }
 
+    /// `sh` with this line, in the environment of the command.
+    fn shell(&self, line: &str) -> Command {
+        let mut shell = Command::new("sh");
+        for name in &self.environment.removed {
+            shell.env_remove(name);
+        }
+        shell.args(["-c", line]).envs(self.environment.set.iter().map(|(name, value)| (name, value)));
+        shell
+    }
+
+    /// Makes sure that `sh` finds the program that the line begins with, as far as that can be told. Nothing is run.
+    fn check_program(&self) -> Result<()> {
+        // A shell may take a file by its name that it cannot run.
+        const LOOK: &str = r#"command -v "$1" && case $1 in */*) [ -f "$1" ] && [ -x "$1" ];; esac"#;
+        let Some(word) = first_word(&self.command) else {
+            return Ok(());
+        };
+        let found = self.shell(LOOK).args(["sh", word]).stdin(Stdio::null()).output();
+        let found = found.map_err(|e| {
+            Error::failed(format!("there is no `sh` to run commands with: {e}"), "name a store of another kind")
+        })?;
+        if found.status.success() {
+            return Ok(());
+        }
+        let word = printable(&redact(word));
+        Err(Error::failed(
+            format!("`{}` cannot be run: sh finds no program `{word}`", printable(&redact(&self.command))),
+            format!("correct the command, or install `{word}`; `command -v {word}` says where sh finds it"),
+        ))
+    }
+
     /// Waits for the end; `None` when the time is over, and the command has been ended.
     fn wait(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
         let began = Instant::now();
@@ -114,6 +148,19 @@ impl ExecStore {
             "run it by hand to see what it wants; it gets the text on standard input, and has to end with 0",
         )
     }
+}
+
+/// How long a command may take.
+fn timeout() -> Result<Duration> {
+    let text = env::var(TIMEOUT_VARIABLE).unwrap_or_default();
+    let seconds = if text.is_empty() { Some(TIMEOUT_SECS) } else { text.parse().ok() };
+    let seconds = seconds.filter(|seconds| (1..=TIMEOUT_MAX_SECS).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        Error::usage(
+            format!("{TIMEOUT_VARIABLE} is not a number of seconds from 1 to {TIMEOUT_MAX_SECS}"),
+            format!("unset it; a command may then take {TIMEOUT_SECS} seconds"),
+        )
+    })
 }
 
 /// A standard input that holds the text and then ends. It is written before the command starts, because a command that goes on
@@ -185,9 +232,8 @@ impl SecretStore for ExecStore {
     }
 
     fn check_writable(&self) -> Result<()> {
-        // Nothing to try without doing it; the shell itself is there or is not.
-        let shell = Self { command: ":".to_owned(), environment: self.environment.clone(), ..*self };
-        shell.run(None).map(drop)
+        // Nothing more can be tried without doing it.
+        self.check_program()
     }
 
     fn put(&self, text: &str, _: &StoredSecret) -> Result<()> {

@@ -13,7 +13,7 @@ fn text(store: &ExecStore) -> Option<String> {
 }
 
 fn exec(command: &str) -> ExecStore {
-    let store = ExecStore::new(command.to_owned(), CommandEnvironment::default());
+    let store = ExecStore::new(command.to_owned(), CommandEnvironment::default()).unwrap();
     // As in a job, also where the tests were started from a terminal.
     ExecStore { timeout: Duration::from_secs(5), has_own_group: true, ..store }
 }
@@ -35,7 +35,7 @@ fn a_command_finds_the_holder_in_its_environment_and_no_removed_variable() {
     let environment = CommandEnvironment::without(vec!["HOME".to_owned()])
         .of_holder(&Holder { subject: "$(id)", name: "n" });
     let line = "printf %s \"$KEYGATE_SUBJECT $KEYGATE_NAME ${HOME:-gone}\"";
-    let store = ExecStore::new(line.into(), environment);
+    let store = ExecStore::new(line.into(), environment).unwrap();
     assert_eq!(text(&store).as_deref(), Some("$(id) n gone"));
 }
 
@@ -72,6 +72,23 @@ fn every_failure_of_a_command_says_what_to_do() {
         ("printf x; sleep 3 2>/dev/null & exit 0", "left a process behind that may go on printing"),
     ] {
         check(&exec(command).read().err().unwrap(), problem, "run it by hand to see what it wants");
+    }
+}
+
+#[test]
+fn a_program_that_sh_does_not_find_is_no_place_to_write_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tool");
+    fs::write(&path, "#!/bin/sh\n").unwrap();
+    let tool = path.display().to_string();
+    check(&exec(&tool).check_writable().unwrap_err(), "sh finds no program", "install");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for line in ["no-such-command-of-ours x", "A=b no-such-command-of-ours", "/dev/null", "./nowhere/x"] {
+        check(&exec(line).check_writable().unwrap_err(), "sh finds no program", "correct the command");
+    }
+    // A program, builtins, a reserved word, and what only sh can tell.
+    for line in [&tool, "cat > /dev/null", "A=b cat", "read -r key", "if :; then :; fi", "put() { cat; }; put", "$TOOL x", "exit 1"] {
+        exec(line).check_writable().unwrap();
     }
 }
 

@@ -28,6 +28,7 @@ impl FileStore {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "make room, then run the command again"
             }
+            io::ErrorKind::ResourceBusy => "wait until it has ended, then run the command again",
             _ => "see that the file and its folder are yours to read and write",
         };
         Error::failed(format!("cannot {doing} {}: {error}", self.path.display()), remedy)

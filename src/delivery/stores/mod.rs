@@ -8,6 +8,7 @@ mod bounded;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod file;
+mod program;
 #[cfg(all(test, any(feature = "aws", feature = "vault")))]
 mod stand_in;
 #[cfg(feature = "vault")]
