@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use keygate_core::key::KeyId;
 
+use crate::error::{Error, Outcome};
+
 /// The options that every command has stand together, after its own.
 const GATE: &str = "Gate and output";
 
@@ -99,6 +101,20 @@ pub(crate) struct ToArgs {
     #[arg(long, value_name = "URI")]
     pub(crate) to: Vec<String>,
     /// Print the key all the same
-    #[arg(long, requires = "to")]
+    #[arg(long)]
     pub(crate) print: bool,
+}
+
+impl ToArgs {
+    /// # Errors
+    /// A key that is not delivered is to be printed all the same.
+    pub(crate) fn check(&self, is_delivered: bool) -> Outcome<()> {
+        if self.print && !is_delivered {
+            return Err(Error::usage(
+                "--print is for a key that is delivered with --to",
+                "leave it out: without --to the key is printed",
+            ));
+        }
+        Ok(())
+    }
 }

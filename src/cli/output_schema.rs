@@ -36,7 +36,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
             vec![
                 issued.clone(),
                 of::<rotate::delivered::Rotatable<'_>>(generator),
-                of::<rotate::delivered::Undone<'_>>(generator),
+                of::<rotate::resume::TakenBack<'_>>(generator),
                 of::<rotate::many::Row<'_>>(generator),
             ],
         ),

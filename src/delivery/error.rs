@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Why a command ended without doing its work.
 ///
 /// Neither text ever holds a key, a pepper or a token: errors end up in terminals, logs and tickets.
-#[derive(Debug, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, Serialize, thiserror::Error)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("error: {problem}\n help: {remedy}")]
 pub struct Error {

@@ -50,6 +50,9 @@ pub trait SecretStore {
     /// Somebody changed it since, or writing failed. After a failure the outcome may be unknown: read again.
     fn put(&self, text: &str, seen: &StoredSecret) -> Result<()>;
 
+    /// Removes what a killed process may have left beside what the store holds.
+    fn tidy(&self) {}
+
     /// Whether what was put can be read back. A command's cannot.
     fn is_readable(&self) -> bool {
         true

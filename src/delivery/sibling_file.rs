@@ -48,7 +48,9 @@ pub(crate) fn tidy(path: &Path) {
 fn remove_leftover(sibling: &Path) -> io::Result<()> {
     let left = match fs::symlink_metadata(sibling) {
         Ok(found) if found.is_file() && is_own(&found) => File::open(sibling),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is in the way", sibling.display()))),
+        Ok(_) => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is in the way", sibling.display())))
+        }
         Err(e) => Err(e),
     };
     let left = match left {

@@ -62,9 +62,9 @@ describe("what the commands do", () => {
     const { stderr } = await gate.keygate(["rotate", old.id], { status: 1 });
     assert.match(stderr, new RegExp(`replaced by ${fresh.id}`));
     const last = await gate.json(["rotate", fresh.id, "--grace", "0", "--expires", "never"]);
-    assert.equal(await gate.verify(fresh.key), "key_expired");
+    assert.equal(await gate.verify(fresh.key), "key_revoked");
     assert.equal(await gate.verify(last.key), "permitted");
-    assert.equal(last.replaces.id, fresh.id);
+    assert.deepEqual([last.replaces.id, last.replaces.state], [fresh.id, "revoked"]);
   });
 
   test("a disabled key can be enabled again, and a revoked one cannot", async () => {
@@ -80,7 +80,7 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(key), "key_revoked");
     for (const command of ["enable", "disable", "revoke", "rotate"]) await gate.keygate([command, id], { status: 1 });
     await gate.keygate(["update", id, "--name", "M"], { status: 1 });
-    assert.deepEqual((await gate.json(["list", "--state", "revoked"])).id, id);
+    assert.deepEqual((await gate.json(["list", "--state", "revoked", "--subject", "changed"])).id, id);
   });
 
   test("a key of another system is stored as a digest, found again, and refused when it is known already or weak", async () => {

@@ -44,12 +44,12 @@ describe("one key", () => {
     const old = stored();
     await put("a", old.key);
     const { stdout, stderr } = await remote(["rotate", old.id, "--now", "--to", `file:${at("a")}`]);
-    assert.match(stderr, /stops working at .*, now\nstaleness: gates may go by the old record for up to 1 min 30 s/);
+    assert.match(stderr, /stops working now: it is revoked\nstaleness: gates may go by the old record for up to 1 min 30 s/);
     assert.match(stderr, new RegExp(`add ${old.id} to the secret DENIED_IDS`));
-    assert.deepEqual([await verify(old.key), await verify(await read("a"))], ["key_expired", "permitted"]);
+    assert.deepEqual([await verify(old.key), await verify(await read("a"))], ["key_revoked", "permitted"]);
     const next = await remote(["rotate", stdout.trim(), "--now"]);
     assert.match(next.stderr, /staleness: .*\n.*DENIED_IDS/);
-    assert.equal(await verify(await read("a")), "key_expired");
+    assert.equal(await verify(await read("a")), "key_revoked");
   });
 
   test("is made with a pepper that no exec: command finds in its environment", async () => {
@@ -74,7 +74,7 @@ describe("one key", () => {
     await put("a", old.key);
     const args = ["rotate", old.id, "--to", `file:${at("a")}`];
     const { stderr } = await remote(args, { status: 1 });
-    assert.match(stderr, new RegExp(`depends on pepper ${pepperId(pepper)}.*\n help: set KEYGATE_PEPPER_PREVIOUS`));
+    assert.match(stderr, new RegExp(`was made with pepper ${pepperId(pepper)}.*\n help: .*KEYGATE_PEPPER_PREVIOUS to the one before`));
     await assertUntouched(old);
     await remote(args, { env: { KEYGATE_PEPPER_PREVIOUS: pepper } });
     assert.equal(await verify(await read("a")), "permitted");

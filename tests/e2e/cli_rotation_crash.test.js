@@ -12,8 +12,8 @@ import { after, before, describe, test } from "node:test";
 import { Operator, KEYGATE, PATH, cleanEnv } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { PEPPER, digestOf, issue, now } from "./support/keys.js";
+import { noPreload, preload } from "./support/preload.js";
 import { run } from "./support/program.js";
-import { ROOT } from "./support/project.js";
 
 const TEN_YEARS = 10 * 365 * 86_400;
 /** More than a rotation of three places has of anything; a run that is not killed ends the series long before. */
@@ -27,10 +27,7 @@ let shim;
 before(async () => {
   gate = await Operator.make();
   home = await mkdtemp(path.join(tmpdir(), "keygate-crash-"));
-  if (process.platform !== "linux") return;
-  shim = path.join(home, "kill_at.so");
-  const cc = await run("cc", ["-shared", "-fPIC", "-o", shim, path.join(ROOT, "tests/e2e/support/kill_at.c"), "-ldl"], {});
-  assert.equal(cc.status, 0, cc.stderr);
+  if (!noPreload) shim = await preload("kill_at", home);
 });
 after(async () => {
   await gate.remove();
@@ -205,7 +202,7 @@ async function series(order, crashed) {
 
 for (const order of ORDERS) {
   describe(`places ${order.join(", ")}, of which b is a command`, { concurrency: 2, timeout: SERIES_MS }, () => {
-    test("killed before and after each change of a file", { skip: process.platform !== "linux" && "preloads a library of Linux's kind" }, async () => {
+    test("killed before and after each change of a file", { skip: noPreload }, async () => {
       const killed = await series(order, (world, nth) => world.rotate({ LD_PRELOAD: shim, KILL_AT: nth }).ended);
       // Two for each of a dozen journal writes, two for each of two files.
       assert.ok(killed >= 28, `${killed} moments`);
@@ -297,7 +294,7 @@ describe("a rotation that is undone", { timeout: SERIES_MS }, () => {
     assert.equal(world.held().length, 2);
   }
 
-  test("and killed before and after each change of a file ends with the old key in every secret store", { skip: process.platform !== "linux" && "preloads a library of Linux's kind" }, async () => {
+  test("and killed before and after each change of a file ends with the old key in every secret store", { skip: noPreload }, async () => {
     let killed = 0;
     for (let nth = 1; nth < MANY; nth += 1) {
       const world = await World.make(ORDERS[0]);

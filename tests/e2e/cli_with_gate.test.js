@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { copyFile } from "node:fs/promises";
+import path from "node:path";
 import { test } from "node:test";
 
 import { KEYGATE } from "./support/cli.js";
@@ -13,10 +15,13 @@ import { ROOT, WRANGLER_TOML } from "./support/project.js";
 
 const harness = await startGates(() => ({ gate: { vars: { IMPORTED_KEYS: true } } }));
 const { gate } = harness.gates;
+// Not beside the developer's .dev.vars, which names another pepper.
+const CONFIG = path.join(harness.folder, "wrangler.toml");
+await copyFile(WRANGLER_TOML, CONFIG);
 
 /** Runs `keygate` on the gate's KV; returns what it printed on standard output. */
 async function keygate(args, { input, pepper = PEPPER } = {}) {
-  const { status, stdout, stderr } = await run(KEYGATE, ["--config", WRANGLER_TOML, ...args, "--persist-to", harness.folder], {
+  const { status, stdout, stderr } = await run(KEYGATE, ["--config", CONFIG, ...args, "--persist-to", harness.folder], {
     cwd: ROOT,
     input,
     env: { ...process.env, KEYGATE_PEPPER: pepper, WRANGLER_SEND_METRICS: "false" },
@@ -64,7 +69,7 @@ test("only the new key of a rotation without grace works", async () => {
   const old = printed(await keygate(["issue", "--subject", "acme"]), { subject: "acme" });
   await assertAccepted(gate, use(old), old);
   const fresh = printed(await keygate(["rotate", old.id, "--grace", "0"]), { subject: "acme" });
-  await assertRefused(gate, use(old), "key_expired");
+  await assertRefused(gate, use(old), "key_revoked", { log: { key_id: old.id, subject: "acme" } });
   await assertAccepted(gate, use(fresh), fresh);
 });
 

@@ -9,7 +9,7 @@ use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
 use keygate_delivery::rotation::{Targets, deliver_first_key};
-use keygate_delivery::{Holder, Template, new_key};
+use keygate_delivery::{Holder, KeyStatus, Template, new_key};
 use serde::Serialize;
 
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
@@ -86,12 +86,14 @@ pub(crate) struct Issued<'i> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Replaced {
     pub(crate) id: String,
-    pub(crate) not_after: u64,
+    pub(crate) state: KeyStatus,
+    pub(crate) not_after: Option<u64>,
     pub(crate) staleness_seconds: Option<u64>,
 }
 
 /// Issues a key.
 pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
+    args.to.check(!args.to.to.is_empty())?;
     let config = context.config()?;
     let store = context::store(&config, &args.store)?;
     if args.import_stdin {

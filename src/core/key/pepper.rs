@@ -86,6 +86,16 @@ impl Pepper {
         format!("{:016x}", u64::from_be_bytes(start))
     }
 
+    /// Hides a text in a stream that follows from the pepper and the salt; done twice it is the text again. A salt hides one text.
+    ///
+    /// Whoever changes the hidden text changes the text: compare it with its digest.
+    pub fn hide(&self, salt: &RotationSalt, text: &mut [u8]) {
+        for (chunk, counter) in text.chunks_mut(32).zip(0..) {
+            let block = self.rotation_block(salt, counter);
+            chunk.iter_mut().zip(block.iter()).for_each(|(byte, mask)| *byte ^= mask);
+        }
+    }
+
     /// The `counter`th block of what the key of a rotation is made from: a KDF in counter mode (NIST SP 800-108).
     pub(super) fn rotation_block(&self, salt: &RotationSalt, counter: u32) -> Zeroizing<[u8; 32]> {
         let state = self.rotation_key.clone().chain_update(counter.to_be_bytes());
@@ -133,7 +143,8 @@ impl FromStr for Pepper {
     }
 }
 
-/// 32 random bytes that, with the pepper, stand for the new key of a rotation. Without the pepper they say nothing of the key.
+/// 32 random bytes that, with the pepper, stand for the new key of a rotation, or hide the old one. Without the pepper they say
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotationSalt(pub [u8; 32]);
 

@@ -6,14 +6,17 @@ use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use keygate_core::key::KeyId;
 
 use crate::error::{Error, Result};
+use crate::rotation::gate::Gate;
 use crate::rotation::lock::Lock;
-use crate::rotation::notes::{Notes, Step, StoreNote, VERSION};
+use crate::rotation::notes::{GateRef, Notes, Step, StoreNote, VERSION};
 use crate::rotation::ownership::{self, What};
-use crate::sibling_file::{folder_of, sibling_file};
+use crate::sibling_file::{folder_of, sibling_file, tidy as tidy_beside};
 
 /// The journal's file, which nobody else on this machine works by while this value lives.
 #[derive(Debug)]
@@ -60,6 +63,33 @@ pub fn unfinished(folder: &Path) -> Result<Vec<String>> {
     Ok(ids)
 }
 
+/// The gate whose key an unfinished rotation is about, as far as its journal can be read.
+#[must_use]
+pub fn gate_of(folder: &Path, old: &str) -> Option<GateRef> {
+    let notes: Notes = serde_json::from_slice(&fs::read(file(folder, old)).ok()?).ok()?;
+    Some(notes.gate)
+}
+
+/// Removes what killed processes left in the folder: locks, and journals that were not written whole. What a process that lives
+/// works by stays.
+pub fn tidy(folder: &Path) {
+    // Nothing depends on it: what cannot be removed is in nobody's way.
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        let left = name.strip_prefix('.').and_then(|name| name.strip_suffix(".json.keygate"));
+        left.or_else(|| name.strip_suffix(".lock"))
+            .filter(|id| id.parse::<KeyId>().is_ok())
+            .map(str::to_owned)
+    });
+    for path in ids.map(|id| file(folder, &id)).collect::<Vec<_>>() {
+        if let Ok(Some(_lock)) = Lock::take(&path) {
+            tidy_beside(&path);
+        }
+    }
+}
+
 impl Journal {
     /// Begins the journal of a rotation; nothing is written yet.
     ///
@@ -73,6 +103,7 @@ impl Journal {
         builder.create(folder).map_err(|e| unusable(folder, &e))?;
         // What would not be resumed is not begun.
         check_folder(folder)?;
+        tidy(folder);
         let path = file(folder, &notes.old);
         let lock = lock(&path, &notes.old)?;
         if path.exists() {
@@ -147,11 +178,28 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::save`].
-    pub(super) fn note(&mut self, uri: &str, change: impl FnOnce(&mut StoreNote)) -> Result<()> {
+    pub(super) fn note(&mut self, step: Step, uri: &str, change: impl FnOnce(&mut StoreNote)) -> Result<()> {
         if let Some(note) = self.notes.stores.iter_mut().find(|note| note.uri == uri) {
             change(note);
         }
-        self.save(Step::Delivering)
+        self.save(step)
+    }
+
+    /// Keeps the old key, hidden in the pepper's stream; it is on the disk when a step is noted.
+    ///
+    /// # Errors
+    /// The system has no random numbers, or the pepper is not known.
+    pub fn hide(&mut self, old_key: &str, gate: &Gate<'_>) -> Result<()> {
+        self.notes.hide(old_key, gate)
+    }
+
+    /// Puts these secret stores in the place of all that do not hold the new key yet.
+    ///
+    /// # Errors
+    /// As [`Journal::save`].
+    pub fn correct(&mut self, uris: &[String]) -> Result<()> {
+        self.notes.correct(uris);
+        self.save(self.notes.step)
     }
 
     /// What it says.
@@ -166,7 +214,7 @@ impl Journal {
     /// It is still there.
     pub(super) fn finish(self) -> Result<()> {
         // What an earlier crash left beside it goes as well.
-        drop(sibling_file(&self.path));
+        tidy_beside(&self.path);
         match fs::remove_file(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unusable(&self.path, &e)),
             _ => {}
@@ -185,7 +233,18 @@ fn file(folder: &Path, old: &str) -> PathBuf {
 }
 
 fn lock(path: &Path, old: &str) -> Result<Lock> {
-    Lock::take(path).map_err(|e| unusable(path, &e))?.ok_or_else(|| {
+    // Another process that tidies the folder has it for a moment.
+    const ATTEMPTS: usize = 5;
+    const WAIT: Duration = Duration::from_millis(20);
+    let mut lock = Lock::take(path).map_err(|e| unusable(path, &e))?;
+    for _ in 1..ATTEMPTS {
+        if lock.is_some() {
+            break;
+        }
+        thread::sleep(WAIT);
+        lock = Lock::take(path).map_err(|e| unusable(path, &e))?;
+    }
+    lock.ok_or_else(|| {
         Error::failed(
             format!(
                 "another keygate on this machine is rotating key {old}, or a command that one started has not ended"
@@ -203,129 +262,5 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Journal, Notes, Step, folder, unfinished};
-    use crate::error::check;
-    use crate::rotation::notes::{Expiry, GateRef, RecordsRef};
-    use keygate_core::key::KeyId;
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
-
-    const OLD: &str = "4fTz0Qw9Lr2K";
-
-    fn notes() -> Notes {
-        let gate = GateRef {
-            config: "/x/wrangler.toml".into(),
-            environment: None,
-            store: RecordsRef::Local { persist_to: None },
-        };
-        Notes::new(OLD.parse::<KeyId>().unwrap(), gate, 60, Expiry::In(90), &["file:/k".into()])
-    }
-
-    #[test]
-    fn what_was_saved_is_read_by_the_next_and_gone_at_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("deep/journal");
-        assert!(unfinished(&folder).unwrap().is_empty());
-        let mut journal = Journal::begin(&folder, notes()).unwrap();
-        assert!(unfinished(&folder).unwrap().is_empty(), "nothing has been done yet");
-        journal.notes.new = Some("7hVbT1mWcZk3".into());
-        journal.save(Step::Recording).unwrap();
-        drop(journal);
-        assert_eq!(unfinished(&folder).unwrap(), [OLD]);
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!([mode(&folder), mode(&folder.join(format!("{OLD}.json")))], [0o700, 0o600]);
-        let again = Journal::begin(&folder, notes()).unwrap_err();
-        check(&again, "is not finished", "--resume");
-        let journal = Journal::open(&folder, OLD).unwrap();
-        assert_eq!(
-            (journal.notes.step, journal.notes.new.as_deref()),
-            (Step::Recording, Some("7hVbT1mWcZk3"))
-        );
-        journal.finish().unwrap();
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
-        assert!(Journal::open(&folder, OLD).unwrap_err().problem().contains("no rotation of key"));
-    }
-
-    /// As the last version wrote it.
-    const WRITTEN: &str = r#"{"v":1,"old":"4fTz0Qw9Lr2K","gate":{"config":"/x/wrangler.toml","environment":null,"store":{"remote":{"account":"a","namespace":"n"}}},"grace_secs":60,"end":{"in":90},"step":"delivering","places":[{"uri":"file:/k","begun":true,"holds":false,"revision":"7-1"}],"new":"7hVbT1mWcZk3","new_end":1801353600,"abandoned":["000000000001"]}"#;
-
-    #[test]
-    fn the_form_on_the_disk_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(format!("{OLD}.json")), WRITTEN).unwrap();
-        let mut journal = Journal::open(folder.path(), OLD).unwrap();
-        journal.save(Step::Delivering).unwrap();
-        let again = fs::read_to_string(folder.path().join(format!("{OLD}.json"))).unwrap();
-        assert_eq!(again.trim_end(), WRITTEN);
-    }
-
-    #[test]
-    fn two_at_once_do_not_work_by_one_journal() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::begin(folder.path(), notes()).unwrap();
-        journal.save(Step::Checked).unwrap();
-        for error in [Journal::begin(folder.path(), notes()), Journal::open(folder.path(), OLD)] {
-            assert!(error.unwrap_err().problem().contains("another keygate"));
-        }
-        drop(journal);
-        assert!(Journal::open(folder.path(), OLD).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_journal_is_not_worked_by() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(format!("{OLD}.json"));
-        let good = serde_json::to_string(&notes()).unwrap();
-        for text in ["", "{}", &good.replace("\"v\":1", "\"v\":2"), &good.replace(OLD, "000000000000")] {
-            fs::write(&path, text).unwrap();
-            let error = Journal::open(folder.path(), OLD).unwrap_err();
-            check(&error, "no journal that this keygate can read", "docs/operations.md");
-        }
-    }
-
-    #[test]
-    fn a_journal_that_others_can_write_is_not_worked_by() {
-        let folder = tempfile::tempdir().unwrap();
-        let [journals, project] = ["journals", "project"].map(|name| folder.path().join(name));
-        let (path, link) = (journals.join(format!("{OLD}.json")), folder.path().join("link"));
-        fs::create_dir(&project).unwrap();
-        fs::write(project.join("wrangler.toml"), "").unwrap();
-        std::os::unix::fs::symlink(&journals, &link).unwrap();
-        let mut notes = notes();
-        // wrangler is run where the file is, not where a link to it is.
-        notes.gate.config = folder.path().join("linked.toml");
-        std::os::unix::fs::symlink(project.join("wrangler.toml"), &notes.gate.config).unwrap();
-        Journal::begin(&journals, notes.clone()).unwrap().save(Step::Recording).unwrap();
-        let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        for (changed, mode, why) in [
-            (&path, 0o620, "its commands would be run as you"),
-            (&path, 0o602, "its commands would be run as you"),
-            (&journals, 0o770, "the commands of the journals in it"),
-            (&journals, 0o707, "the commands of the journals in it"),
-            (&project, 0o775, "wrangler would be run from it"),
-            (&project, 0o1777, "wrangler would be run from it"),
-        ] {
-            chmod(changed, mode);
-            for folder in [&journals, &link] {
-                let error = Journal::open(folder, OLD).unwrap_err();
-                check(&error, "is writable by other users", "chmod go-w");
-                assert!(error.problem().contains(why), "{error}");
-            }
-            chmod(changed, if changed.is_dir() { 0o700 } else { 0o600 });
-            assert!(Journal::open(&link, OLD).is_ok());
-        }
-        // Nobody else can replace or rename the file there.
-        chmod(&journals, 0o1777);
-        assert!(Journal::open(&journals, OLD).is_ok());
-        chmod(&journals, 0o777);
-        fs::remove_file(&path).unwrap();
-        check(&Journal::begin(&journals, notes).unwrap_err(), "writable by other users", "chmod go-w");
-    }
-
-    #[test]
-    fn a_folder_that_is_named_is_taken() {
-        assert_eq!(folder(Some(Path::new("x"))).unwrap(), Path::new("x"));
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

@@ -9,35 +9,52 @@
 //! the last, because a process that dies between two deliveries would else leave stores whose key stops working within
 //! the hour.
 //!
-//! The steps, with what the journal says before and after each. It holds ids, URIs and times, never a key:
+//! *A rotation has one new key.* Its text is in no journal and may be in no store that can be read, and yet a resumption puts the
+//! same one: it follows from the pepper and a salt in the journal ([`NewKey::of_rotation`](keygate_core::key::NewKey::of_rotation)).
+//! Another key is made only where somebody ended the first one, which is revoked before the next is written.
+//!
+//! *The old key is not lost either.* Where a store that can be read had it, the journal keeps it hidden in a stream of the pepper's
+//! ([`Pepper::hide`](keygate_core::key::pepper::Pepper::hide)), so that an undo can put it back when every such store holds the new one.
+//!
+//! The steps, with what the journal says before and after each. Without the pepper it says nothing of a key:
 //!
 //! | step | journal before → after | what is done |
 //! |---|---|---|
-//! | A check | (none) | each store can be written and holds the old key; `exec:` cannot be looked at |
+//! | A check | (none) | each store can be written and holds the old key; of `exec:`, `sh` finds the program |
 //! | R record | recording → recorded | the new record, which expires in an hour |
 //! | E extend | extending → extended | the new record's real expiry |
 //! | P put | delivering (begun) → delivering (holds), for each store | the new key into the store, and read back |
 //! | C confirm | → confirmed | every store is read once more |
-//! | O old | ending → ended | `replaced_by` and the expiry of the old record: now + grace |
-//! | X clear | → (none) | records of abandoned new keys are revoked; the journal is removed |
+//! | O old | ending → ended | `replaced_by`, and the expiry of the old record: now + grace; without a grace it is revoked |
+//! | X clear | → (none) | what killed processes left beside the stores is removed, and the journal |
 //!
-//! What `--resume` does goes by what *is*, not by the step that was noted: the old record says whether O was done, the
-//! stores say who holds what. What was noted is needed for what cannot be seen: the ids, and `exec:`.
+//! What `--resume` does goes by what *is*, not by the step that was noted: the records say whether R and O were done, the
+//! stores say who holds what. What was noted is needed for what cannot be seen: the new key, and `exec:`.
 //!
-//! | died | what is known | what a resumption does | what works meanwhile |
+//! | died or failed | what is known | what a resumption does | what works meanwhile |
 //! |---|---|---|---|
 //! | in A | nothing was done | there is no journal: rotate again | the old key, everywhere |
-//! | in R, E | the record may be there; its key is lost, and nobody has it | the new key is *abandoned*, another is made: R | the old key, everywhere |
-//! | in P, a readable store has the new key | the text, from that store; it must match the record's digest | the rest of the stores get it: E (if it has the short expiry), P | both |
-//! | in P, none has | the key is lost; an `exec:` store may hold it | abandoned: its record stays good until X, another key is made and put everywhere, `exec:` included: R | the old key, and for an `exec:` store both |
-//! | in C | as in P, and all hold it | C | both |
+//! | in R, E | the record is there or not; nobody has the key | R where there is no record, E, P | the old key, everywhere |
+//! | in P, C | the stores that can be read; an `exec:` store that was begun may hold either key | E if it is due; the rest of the stores, and each `exec:` store that did not take the key, get it: P, C | both |
 //! | in O | the old record tells | O again, or X | the new key everywhere, the old one until its expiry |
 //! | in X | O was done | X again | the same |
 //!
+//! A resumption may be given other stores in the place of those that do not hold the new key yet. One of these that was begun stays in
+//! the journal as left out: it may hold the new key, which works, and an undo looks at it.
+//!
 //! A write that got no answer is looked at before anything else is done ([`KeyRecords::write`], and
 //! [`SecretStore::read`](crate::SecretStore::read) after a failed put); what cannot be found out stays as it is, for `--resume`.
-//! Nothing is undone without being asked: `--undo` puts the old key back wherever a new one may be, reads that back, and only then
-//! revokes the new records.
+//! Nothing is undone without being asked.
+//!
+//! `--undo` needs no store that cannot be looked at. It puts the old key back into every store that holds the new one, gives it to each
+//! `exec:` store that may, and revokes the new record. Until O it can be done from everywhere, but for one case: a store that can be read
+//! holds the new key and cannot be given the old one (it cannot be written, or the old key is not in use). Then `--resume` leads out, because both keys still work. What could not be looked at is named to whoever undoes: it may hold
+//! a key that is revoked.
+//!
+//! | died in an undo | what a resumption does |
+//! |---|---|
+//! | undoing: stores get the old key | it goes on undoing; a store that fails makes the step delivering again, so that the way forward is open |
+//! | restored: the new record is revoked | it goes on undoing |
 
 mod first_key;
 mod gate;
@@ -52,8 +69,9 @@ mod undo;
 
 pub use first_key::deliver_first_key;
 pub use gate::{Gate, KeyRecords};
-pub use journal::{Journal, folder, unfinished};
+pub use journal::{Journal, folder, gate_of, tidy, unfinished};
 pub use notes::{Expiry, GateRef, Notes, RecordsRef};
 pub use run::{Finished, Rotation};
 pub use succession::{Succession, check_in_use, lifetime};
 pub use targets::Targets;
+pub use undo::Undone;

@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-use keygate_core::key::KeyId;
+use keygate_core::key::pepper::{Pepper, RotationSalt};
+use keygate_core::key::{KeyId, NewKey, PepperId};
 use keygate_core::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::error::Result;
-use crate::rotation::gate::key_id;
+use crate::error::{Error, Result};
+use crate::new_key::entropy;
+use crate::rotation::gate::{Gate, key_id};
 
 /// The version of the journal's format; another one is not read.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
 /// The gate whose key is rotated, so that a resumption works on the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +99,40 @@ pub(super) struct StoreNote {
     pub(super) holds: bool,
     /// What was there before it was written to, in the store's own terms.
     pub(super) revision: Option<String>,
+    /// A corrected `--to` took it out; it is looked at when the rotation is undone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) left_out: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl StoreNote {
+    fn new(uri: &str) -> Self {
+        Self { uri: uri.to_owned(), begun: false, holds: false, revision: None, left_out: false }
+    }
+}
+
+/// The new key, from before its record is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKeyNote {
+    pub(super) id: String,
+    /// What it is made from, with the pepper.
+    pub(super) salt: [u8; 32],
+    /// When its record expires once somebody may be given the key; none is never.
+    #[serde(rename = "end")]
+    pub(super) expiry: Option<u64>,
+}
+
+/// The old key, hidden in the pepper's stream: an undo puts it back when no store that can be read has it any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HiddenKey {
+    salt: [u8; 32],
+    text: Vec<u8>,
 }
 
 /// What the journal says.
@@ -108,33 +145,40 @@ pub struct Notes {
     pub(super) grace_secs: u64,
     #[serde(rename = "end")]
     pub(super) expiry: Expiry,
+    /// The id of the pepper that new keys are made with.
+    pub(super) pepper: String,
     pub(super) step: Step,
     #[serde(rename = "places")]
     pub(super) stores: Vec<StoreNote>,
-    /// The new key, from before its record is written.
-    pub(super) new: Option<String>,
-    /// When its record expires once somebody may be given the key; none is never.
-    #[serde(rename = "new_end")]
-    pub(super) new_expiry: Option<u64>,
-    /// New keys whose text is lost; their records are revoked when no store can hold one any more.
+    /// The old key, where a store that can be read had it.
+    pub(super) hidden: Option<HiddenKey>,
+    pub(super) new: Option<NewKeyNote>,
+    /// New keys that somebody ended; a store may hold one.
     pub(super) abandoned: Vec<String>,
 }
 
 impl Notes {
     /// Of a rotation in which nothing has been done.
     #[must_use]
-    pub fn new(old: KeyId, gate: GateRef, grace_secs: u64, expiry: Expiry, stores: &[String]) -> Self {
-        let note = |uri: &String| StoreNote { uri: uri.clone(), begun: false, holds: false, revision: None };
+    pub fn new(
+        old: KeyId,
+        gate: GateRef,
+        pepper: PepperId,
+        grace_secs: u64,
+        expiry: Expiry,
+        stores: &[String],
+    ) -> Self {
         Self {
             v: VERSION,
             old: old.to_string(),
             gate,
             grace_secs,
             expiry,
+            pepper: pepper.to_string(),
             step: Step::Checked,
-            stores: stores.iter().map(note).collect(),
+            stores: stores.iter().map(|uri| StoreNote::new(uri)).collect(),
+            hidden: None,
             new: None,
-            new_expiry: None,
             abandoned: Vec::new(),
         }
     }
@@ -153,28 +197,120 @@ impl Notes {
         &self.gate
     }
 
-    /// The URIs of the secret stores, in the order in which they were named.
+    /// The URIs of the secret stores that get the new key, in the order in which they were named.
     #[must_use]
     pub fn stores(&self) -> Vec<String> {
-        self.stores.iter().map(|store| store.uri.clone()).collect()
+        self.uris(|store| !store.left_out)
+    }
+
+    /// The URIs of the secret stores that a corrected `--to` took out, and which may hold the new key.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<String> {
+        self.uris(|store| store.left_out)
+    }
+
+    /// The URIs of the secret stores that took the current new key.
+    #[must_use]
+    pub fn holding(&self) -> Vec<String> {
+        self.uris(|store| store.holds && !store.left_out)
+    }
+
+    fn uris(&self, which: impl Fn(&StoreNote) -> bool) -> Vec<String> {
+        self.stores.iter().filter(|store| which(store)).map(|store| store.uri.clone()).collect()
+    }
+
+    /// Whether the old record may have been changed: nothing is delivered any more.
+    #[must_use]
+    pub fn is_past_delivery(&self) -> bool {
+        matches!(self.step, Step::Ending | Step::Ended | Step::Undoing | Step::Restored)
+    }
+
+    /// Puts these secret stores in the place of all that do not hold the new key. One that may hold it is not forgotten.
+    pub(super) fn correct(&mut self, uris: &[String]) {
+        for store in &mut self.stores {
+            store.left_out = !store.holds && !uris.contains(&store.uri);
+        }
+        self.stores.retain(|store| !store.left_out || store.begun);
+        for uri in uris {
+            if !self.stores.iter().any(|store| store.uri == *uri) {
+                self.stores.push(StoreNote::new(uri));
+            }
+        }
+    }
+
+    /// The pepper that new keys are made with.
+    ///
+    /// # Errors
+    /// It is not known here.
+    pub(super) fn pepper<'g>(&self, gate: &Gate<'g>) -> Result<&'g Pepper> {
+        let known = self.pepper.parse().ok().and_then(|id| gate.peppers.of_id(id));
+        known.ok_or_else(|| {
+            Error::failed(
+                format!(
+                    "the rotation was begun with pepper {}, which is not among those that are known here",
+                    self.pepper
+                ),
+                "give that pepper: KEYGATE_PEPPER, or KEYGATE_PEPPER_PREVIOUS if the gate has it as PEPPER_PREVIOUS",
+            )
+        })
+    }
+
+    /// Keeps the old key, hidden.
+    ///
+    /// # Errors
+    /// The system has no random numbers, or the pepper is not known.
+    pub(super) fn hide(&mut self, key: &str, gate: &Gate<'_>) -> Result<()> {
+        let (mut salt, mut text) = ([0; 32], key.as_bytes().to_vec());
+        entropy(&mut salt)?;
+        self.pepper(gate)?.hide(&RotationSalt(salt), &mut text);
+        self.hidden = Some(HiddenKey { salt, text });
+        Ok(())
+    }
+
+    /// The text that was hidden, if there is one and it can be told: not to be used unless it is the old key's.
+    pub(super) fn hidden_key(&self, gate: &Gate<'_>) -> Option<Zeroizing<String>> {
+        let HiddenKey { salt, text } = self.hidden.as_ref()?;
+        let mut text = Zeroizing::new(text.clone());
+        self.pepper(gate).ok()?.hide(&RotationSalt(*salt), &mut text);
+        Some(Zeroizing::new(str::from_utf8(&text).ok()?.to_owned()))
+    }
+
+    /// The new key, made once more; none where there is no new key.
+    ///
+    /// # Errors
+    /// As [`Notes::pepper`].
+    pub(super) fn new_key(&self, gate: &Gate<'_>) -> Result<Option<NewKey>> {
+        let Some(new) = &self.new else {
+            return Ok(None);
+        };
+        Ok(Some(NewKey::of_rotation(gate.prefix, self.pepper(gate)?, &RotationSalt(new.salt))))
     }
 
     pub(super) fn new_id(&self) -> Result<Option<KeyId>> {
-        self.new.as_deref().map(key_id).transpose()
+        self.new.as_ref().map(|new| key_id(&new.id)).transpose()
     }
 
     /// Every new key of this rotation, those that were given up as well.
     pub(super) fn new_ids(&self) -> Result<Vec<KeyId>> {
-        self.abandoned.iter().chain(&self.new).map(|id| key_id(id)).collect()
+        self.abandoned.iter().chain(self.new.as_ref().map(|new| &new.id)).map(|id| key_id(id)).collect()
+    }
+
+    fn has(&self, uri: &str, which: impl Fn(&StoreNote) -> bool) -> bool {
+        self.stores.iter().any(|store| store.uri == uri && which(store))
     }
 
     /// Whether the store may have got a new key.
     pub(super) fn is_begun(&self, uri: &str) -> bool {
-        self.stores.iter().any(|store| store.uri == uri && store.begun)
+        self.has(uri, |store| store.begun)
     }
 
     /// Whether the store took the current new key.
     pub(super) fn holds(&self, uri: &str) -> bool {
-        self.stores.iter().any(|store| store.uri == uri && store.holds)
+        self.has(uri, |store| store.holds)
+    }
+
+    /// Whether a corrected `--to` took the store out.
+    pub(super) fn is_left_out(&self, uri: &str) -> bool {
+        self.has(uri, |store| store.left_out)
     }
 }

@@ -1,18 +1,18 @@
 //! A rotation from wherever it stands to its end.
 
-use keygate_core::key::KeyId;
+use keygate_core::key::pepper::{DigestMatch, RotationSalt};
+use keygate_core::key::{KeyId, NewKey};
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
-use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::key_status::KeyStatus;
-use crate::new_key::new_key;
-use crate::rotation::gate::{Gate, key_id};
+use crate::new_key::entropy;
+use crate::rotation::gate::Gate;
 use crate::rotation::journal::Journal;
-use crate::rotation::notes::Step;
+use crate::rotation::notes::{NewKeyNote, Step};
 use crate::rotation::succession::{check_in_use, ended, is_successor, provisional, successor};
-use crate::rotation::targets::{Found, Targets};
+use crate::rotation::targets::{Found, Target, Targets};
 
 /// A rotation with its journal open.
 pub struct Rotation<'g> {
@@ -60,22 +60,22 @@ impl<'g> Rotation<'g> {
         let old = self.gate.records.get(self.old)?;
         if let Some(finished) = self.ended_before(&old)? {
             // Nothing depends on it any more; that it was not shown is seen by whoever asked for it.
-            if let Ok(Some(key)) = self.targets.find(&finished.new, &self.gate) {
-                show(&finished.new, &key)?;
+            if let Ok(Some(key)) = self.journal.notes.new_key(&self.gate) {
+                show(&finished.new, key.reveal())?;
             }
-            self.clear()?;
+            self.targets.tidy();
             return Ok(finished);
         }
-        let key = match self.recover()? {
+        let key = match self.current(&old)? {
             Some(key) => key,
             None => self.make(&old)?,
         };
         self.extend()?;
-        self.deliver(&key)?;
-        self.confirm(&key)?;
-        show(&self.new_in_use()?, &key)?;
+        self.deliver(key.reveal())?;
+        self.confirm(key.reveal())?;
+        show(&self.new_in_use()?, key.reveal())?;
         let finished = self.end_old()?;
-        self.clear()?;
+        self.targets.tidy();
         Ok(finished)
     }
 
@@ -105,7 +105,7 @@ impl<'g> Rotation<'g> {
 
     /// The expiry of the new key: what the journal says, once its record has it, unless somebody gave it another one.
     fn expiry_of(&self, new: &Record) -> Option<UnixSeconds> {
-        let expiry = self.journal.notes.new_expiry.and_then(UnixSeconds::new);
+        let expiry = self.journal.notes.new.as_ref().and_then(|new| new.expiry).and_then(UnixSeconds::new);
         if new.not_after == Some(provisional(new.created, expiry)) { expiry } else { new.not_after }
     }
 
@@ -126,20 +126,38 @@ impl<'g> Rotation<'g> {
         }
     }
 
-    /// The text of the new key, from a store that has it already. `None` where there is no new key, or none any more.
-    fn recover(&mut self) -> Result<Option<Zeroizing<String>>> {
-        let Some(new) = self.journal.notes.new_id()? else {
+    /// The new key that was made before. `None` where there is none, or none any more.
+    fn current(&mut self, old: &Record) -> Result<Option<NewKey>> {
+        let (Some(id), Some(key)) = (self.journal.notes.new_id()?, self.journal.notes.new_key(&self.gate)?)
+        else {
             return Ok(None);
         };
-        if let Some(record) = self.gate.records.find(new)?
-            && self.status(&record)? == KeyStatus::Active
-            && let Some(key) = self.targets.find(&record, &self.gate)?
-        {
+        let Some(record) = self.gate.records.find(id)? else {
+            // It was never written, as far as can be seen.
+            self.record(old, &key)?;
+            return Ok(Some(key));
+        };
+        if self.gate.peppers.digest_matches(&key.as_presented(), &record.digest) != DigestMatch::Yes {
+            return Err(Error::failed(
+                format!("the record of the new key {id} is not of the key that this rotation made"),
+                format!(
+                    "see that KEY_PREFIX is as it was when the rotation was begun, or take it back: `keygate rotate --undo {}`",
+                    self.old
+                ),
+            ));
+        }
+        if self.status(&record)? == KeyStatus::Active {
+            // Where somebody ended the old key, the new one is given to nobody who does not have it already.
+            let in_use = check_in_use(old, (self.gate.clock)()?);
+            if in_use.is_err() && !self.targets.hold(key.reveal())? {
+                in_use?;
+            }
             return Ok(Some(key));
         }
-        // Not revoked here: a store that cannot be read may hold it.
+        // Somebody ended it, so no second one is in use while another takes its place.
+        self.revoke(record.id)?;
         let notes = &mut self.journal.notes;
-        notes.abandoned.push(new.to_string());
+        notes.abandoned.push(id.to_string());
         notes.new = None;
         for store in &mut notes.stores {
             store.holds = false;
@@ -150,20 +168,28 @@ impl<'g> Rotation<'g> {
     }
 
     /// R: makes a key, and its record with a short expiry.
-    fn make(&mut self, old: &Record) -> Result<Zeroizing<String>> {
+    fn make(&mut self, old: &Record) -> Result<NewKey> {
+        let pepper = self.journal.notes.pepper(&self.gate)?;
+        let mut salt = [0; 32];
+        entropy(&mut salt)?;
+        let key = NewKey::of_rotation(self.gate.prefix, pepper, &RotationSalt(salt));
+        self.journal.notes.new = Some(NewKeyNote { id: key.id().to_string(), salt, expiry: None });
+        self.record(old, &key)?;
+        Ok(key)
+    }
+
+    fn record(&mut self, old: &Record, key: &NewKey) -> Result<()> {
         let now = (self.gate.clock)()?;
         check_in_use(old, now)?;
-        let key = new_key(self.gate.prefix, &self.gate.peppers.current)?;
-        let digest = self.gate.peppers.current.digest(&key.as_presented());
         let expiry = self.journal.notes.expiry.from(now);
+        let digest = self.journal.notes.pepper(&self.gate)?.digest(&key.as_presented());
+        if let Some(note) = &mut self.journal.notes.new {
+            note.expiry = expiry.map(UnixSeconds::seconds);
+        }
         let record = successor(old, key.id(), digest, Some(provisional(now, expiry)), now);
-
-        self.journal.notes.new = Some(key.id().to_string());
-        self.journal.notes.new_expiry = expiry.map(UnixSeconds::seconds);
         self.journal.save(Step::Recording)?;
         self.gate.records.write(&record)?;
-        self.journal.save(Step::Recorded)?;
-        Ok(Zeroizing::new(key.reveal().to_owned()))
+        self.journal.save(Step::Recorded)
     }
 
     /// E: from now on somebody may hold the key, so its record must not expire by itself.
@@ -179,24 +205,35 @@ impl<'g> Rotation<'g> {
         self.journal.save(Step::Extended)
     }
 
+    /// The stores that get the new key.
+    fn receivers(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| !self.journal.notes.is_left_out(&target.uri))
+    }
+
     /// P: puts the key into every store that does not hold it.
     fn deliver(&mut self, key: &str) -> Result<()> {
         let ours = self.ours()?;
-        for target in self.targets.iter() {
+        let (targets, journal) = (&self.targets, &mut self.journal);
+        for target in targets.iter() {
+            if journal.notes.is_left_out(&target.uri) {
+                continue;
+            }
             let to_replace = match target.look(key, &ours, self.gate.prefix)? {
                 Found::Text => None,
                 Found::Ours(seen) => Some(seen),
-                Found::Unseen(seen) => (!self.journal.notes.holds(&target.uri)).then_some(seen),
+                Found::Unseen(seen) => (!journal.notes.holds(&target.uri)).then_some(seen),
                 Found::Other => return Err(target.conflict(self.old)),
             };
             if let Some(seen) = to_replace {
-                self.journal.note(&target.uri, |note| {
+                // What cannot take the key has been given nothing.
+                target.can_take()?;
+                journal.note(Step::Delivering, &target.uri, |note| {
                     note.begun = true;
                     note.revision.clone_from(&seen.revision);
                 })?;
                 target.replace(key, &seen)?;
             }
-            self.journal.note(&target.uri, |note| note.holds = true)?;
+            journal.note(Step::Delivering, &target.uri, |note| note.holds = true)?;
         }
         self.journal.save(Step::Delivered)
     }
@@ -210,7 +247,7 @@ impl<'g> Rotation<'g> {
 
     /// C: every store that can be read holds the key now.
     fn confirm(&mut self, key: &str) -> Result<()> {
-        self.targets.confirm(key, self.old, self.gate.prefix)?;
+        Targets::confirm(self.receivers(), key, self.old, self.gate.prefix)?;
         self.journal.save(Step::Confirmed)
     }
 
@@ -225,15 +262,10 @@ impl<'g> Rotation<'g> {
                 .ok_or_else(|| Error::failed("the old record changed", "run the command again"));
         }
         let diverged = before.state != State::Active || !is_successor(&new, &before);
-        let (old, _) = ended(&before, new.id, self.journal.notes.grace_secs, (self.gate.clock)()?);
+        let old = ended(&before, new.id, self.journal.notes.grace_secs, (self.gate.clock)()?);
         self.gate.records.write(&old)?;
         self.journal.save(Step::Ended)?;
         Ok(Finished { new, old, diverged })
-    }
-
-    /// X: revokes what no store can hold any more.
-    fn clear(&self) -> Result<()> {
-        self.journal.notes.abandoned.iter().try_for_each(|id| self.revoke(key_id(id)?))
     }
 
     /// Revokes a new key's record, if it is there.
@@ -257,21 +289,22 @@ impl<'g> Rotation<'g> {
             let _ = self.journal.finish();
             return error;
         }
-        let holds = notes.stores.iter().filter(|store| store.holds).count();
+        let (holds, all) = (notes.holding().len(), notes.stores().len());
         let so_far = match notes.step {
-            Step::Ended => format!("key {old} has its expiry and every secret store holds the new key"),
+            Step::Ended => format!("every secret store holds the new key, which has replaced key {old}"),
             Step::Ending => {
-                format!("every secret store holds the new key, and key {old} may have got its expiry")
+                format!("every secret store holds the new key, and may have replaced key {old}")
             }
             _ => format!(
-                "{holds} of {} secret stores hold the new key, and key {old} works as before: no secret store is without a key that works",
-                notes.stores.len()
+                "{holds} of {all} secret stores hold the new key, and key {old} works as before: no secret store is without a key that works"
             ),
         };
-        let remedy = format!(
-            "{}; then `keygate rotate --resume {old}` finishes the rotation (`--undo {old}` undoes it)",
-            error.remedy()
-        );
+        let finishes =
+            format!("{}; then `keygate rotate --resume {old}` finishes the rotation", error.remedy());
+        let remedy = match notes.step {
+            Step::Ending | Step::Ended => finishes,
+            _ => format!("{finishes}; or without that `keygate rotate --undo {old}` takes it back"),
+        };
         error.and(so_far, remedy)
     }
 }

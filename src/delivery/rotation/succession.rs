@@ -2,7 +2,7 @@
 
 use keygate_core::key::KeyId;
 use keygate_core::key::digest::Digest;
-use keygate_core::record::Record;
+use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 
 use crate::error::{Error, Result};
@@ -14,10 +14,8 @@ use crate::rotation::notes::Expiry;
 pub struct Succession {
     /// The new key's.
     pub new: Record,
-    /// The old key's, with its expiry.
+    /// The old key's, with its expiry, or revoked.
     pub old: Record,
-    /// When the old key expires.
-    pub expires: UnixSeconds,
 }
 
 impl Succession {
@@ -35,8 +33,7 @@ impl Succession {
     ) -> Result<Self> {
         check_in_use(old, now)?;
         let new = successor(old, id, digest, lifetime(old, expiry).from(now), now);
-        let (old, expires) = ended(old, id, grace_secs, now);
-        Ok(Self { new, old, expires })
+        Ok(Self { new, old: ended(old, id, grace_secs, now) })
     }
 }
 
@@ -116,16 +113,18 @@ pub(super) fn is_successor(new: &Record, old: &Record) -> bool {
     expected.to_json().ok() == new.to_json().ok()
 }
 
-/// The record of the old key, with its expiry.
-pub(super) fn ended(old: &Record, new: KeyId, grace_secs: u64, now: UnixSeconds) -> (Record, UnixSeconds) {
-    let grace_ends = now.plus(grace_secs);
-    let expires = old.not_after.map_or(grace_ends, |end| end.min(grace_ends));
+/// The record of the old key, with its expiry. Without a grace it is revoked: an expiry of now would be one to come where this
+/// machine's clock is fast, and the key would go on working.
+pub(super) fn ended(old: &Record, new: KeyId, grace_secs: u64, now: UnixSeconds) -> Record {
     let mut old = old.clone();
-    // Past already; kept, it could stand after an expiry that is now.
-    old.not_before = old.not_before.filter(|start| *start < expires);
-    old.not_after = Some(expires);
     old.replaced_by = Some(new);
-    (old, expires)
+    if grace_secs == 0 {
+        old.state = State::Revoked;
+        return old;
+    }
+    let grace_ends = now.plus(grace_secs);
+    old.not_after = Some(old.not_after.map_or(grace_ends, |end| end.min(grace_ends)));
+    old
 }
 
 #[cfg(test)]
@@ -167,12 +166,9 @@ mod tests {
 
     #[test]
     fn the_old_key_expires_with_the_grace_but_never_later_than_it_would_have() {
-        for (not_after, grace_secs, expires) in [
-            (None, DAY, NOW + DAY),
-            (None, 0, NOW),
-            (Some(NOW + 60), DAY, NOW + 60),
-            (Some(NOW + 60), 30, NOW + 30),
-        ] {
+        for (not_after, grace_secs, expires) in
+            [(None, DAY, NOW + DAY), (Some(NOW + 60), DAY, NOW + 60), (Some(NOW + 60), 30, NOW + 30)]
+        {
             let old = old(|old| old.not_after = not_after.map(at));
             let made = rotated(&old, None, grace_secs).unwrap();
             assert_eq!(made.old.not_after, Some(at(expires)), "{not_after:?} {grace_secs}");
@@ -196,10 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_began_this_very_second_can_expire_at_once() {
-        let old = old(|old| old.not_before = Some(at(NOW)));
-        let made = rotated(&old, None, 0).unwrap();
-        assert!(made.old.to_json().is_ok());
+    fn without_grace_the_old_key_is_revoked_whatever_the_clock_says() {
+        for not_after in [None, Some(NOW + 60)] {
+            let old = old(|old| (old.not_before, old.not_after) = (Some(at(NOW)), not_after.map(at)));
+            let made = rotated(&old, None, 0).unwrap();
+            assert_eq!((made.old.state, made.old.not_after), (State::Revoked, not_after.map(at)));
+            assert_eq!(made.old.replaced_by, Some(made.new.id));
+            assert!(made.old.to_json().is_ok());
+        }
     }
 
     #[test]

@@ -30,6 +30,23 @@ pub(super) enum Found {
     Other,
 }
 
+/// A store that could not be opened.
+struct Unopened(Error);
+
+impl SecretStore for Unopened {
+    fn read(&self) -> Result<StoredSecret> {
+        Err(self.0.clone())
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        Err(self.0.clone())
+    }
+
+    fn put(&self, _: &str, _: &StoredSecret) -> Result<()> {
+        Err(self.0.clone())
+    }
+}
+
 /// All secret stores of a rotation, in the order in which they were named.
 pub struct Targets(Vec<Target>);
 
@@ -53,32 +70,45 @@ impl Targets {
         Ok(Self(targets))
     }
 
+    /// Opens the stores of a journal. One that cannot be opened is one that can be neither read nor written.
+    #[must_use]
+    pub fn of_journal(uris: &[String], environment: &CommandEnvironment) -> Self {
+        let opened = |uri: &String| StoreUri::parse(uri).and_then(|parsed| open(&parsed, environment));
+        let target = |uri: &String| Target {
+            uri: uri.clone(),
+            store: opened(uri).unwrap_or_else(|error| Box::new(Unopened(error))),
+        };
+        Self(uris.iter().map(target).collect())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Target> {
         self.0.iter()
     }
 
-    /// A: every store can be written, and holds the key of `old` where it can be looked at.
+    /// A: every store can be written, and holds the key of `old` where it can be looked at. Returns that key, if one can be.
     ///
     /// # Errors
     /// One cannot, or does not.
-    pub fn check(&self, old: &Record, gate: &Gate<'_>) -> Result<()> {
+    pub fn check(&self, old: &Record, gate: &Gate<'_>) -> Result<Option<Zeroizing<String>>> {
+        let mut found = None;
         for target in &self.0 {
             target.store.check_writable()?;
             if !target.is_readable() {
                 continue;
             }
-            let holds = match target.store.read()?.text {
-                Some(text) => is_key_of(text.trim(), old, gate)?,
-                None => false,
+            let text = target.store.read()?.text.map(|text| Zeroizing::new(text.trim().to_owned()));
+            found = match text {
+                Some(text) if is_key_of(&text, old, gate)? => Some(text),
+                _ => None,
             };
-            if !holds {
+            if found.is_none() {
                 return Err(Error::failed(
                     format!("{} does not hold key {}", target.uri, old.id),
                     "put it there first, or leave the secret store out; `keygate verify` says whose key a text is",
                 ));
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// For a first key: every store can be written, and holds nothing yet, unless it may be `overwrite`n.
@@ -113,12 +143,17 @@ impl Targets {
         Ok(())
     }
 
-    /// Every store that can be read holds the key.
+    /// Every one of these stores that can be read holds the key.
     ///
     /// # Errors
     /// One does not, or cannot be read.
-    pub(super) fn confirm(&self, key: &str, old: KeyId, prefix: &KeyPrefix) -> Result<()> {
-        for target in self.0.iter().filter(|target| target.is_readable()) {
+    pub(super) fn confirm<'t>(
+        targets: impl Iterator<Item = &'t Target>,
+        key: &str,
+        old: KeyId,
+        prefix: &KeyPrefix,
+    ) -> Result<()> {
+        for target in targets.filter(|target| target.is_readable()) {
             if !matches!(target.look(key, &[], prefix)?, Found::Text) {
                 return Err(target.conflict(old));
             }
@@ -126,15 +161,28 @@ impl Targets {
         Ok(())
     }
 
-    /// Removes what a crash may have left beside the stores, as any attempt to write does.
-    pub(super) fn tidy(&self) {
+    /// Whether one of the stores that can be read holds the key.
+    ///
+    /// # Errors
+    /// None does, and one could not be read.
+    pub(super) fn hold(&self, key: &str) -> Result<bool> {
+        let mut unknown = None;
         for target in self.0.iter().filter(|target| target.is_readable()) {
-            // Nothing depends on it: what was left is a key that is revoked next.
-            let _ = target.store.check_writable();
+            match target.store.read() {
+                Ok(held) if held.is(key) => return Ok(true),
+                Ok(_) => {}
+                Err(error) => unknown = Some(error),
+            }
         }
+        unknown.map_or(Ok(false), Err)
     }
 
-    /// The text of the key that `record` is of, from the first store that has it.
+    /// Removes what killed processes may have left beside the stores.
+    pub(super) fn tidy(&self) {
+        self.0.iter().for_each(|target| target.store.tidy());
+    }
+
+    /// The text of the old key, which `record` is of, from the first store that has it.
     ///
     /// # Errors
     /// No store has it, and one could not be asked.
@@ -157,6 +205,14 @@ impl Targets {
 }
 
 impl Target {
+    /// Makes sure of what can be told of a store before it is written to.
+    ///
+    /// # Errors
+    /// It cannot be written to, and has been given nothing.
+    pub(super) fn can_take(&self) -> Result<()> {
+        self.store.check_writable()
+    }
+
     pub(super) fn is_readable(&self) -> bool {
         self.store.is_readable()
     }

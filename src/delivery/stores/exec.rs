@@ -109,7 +109,10 @@ impl ExecStore {
         };
         let found = self.shell(LOOK).args(["sh", word]).stdin(Stdio::null()).output();
         let found = found.map_err(|e| {
-            Error::failed(format!("there is no `sh` to run commands with: {e}"), "name a store of another kind")
+            Error::failed(
+                format!("there is no `sh` to run commands with: {e}"),
+                "name a store of another kind",
+            )
         })?;
         if found.status.success() {
             return Ok(());

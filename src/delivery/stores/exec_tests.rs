@@ -76,7 +76,7 @@ fn every_failure_of_a_command_says_what_to_do() {
 }
 
 #[test]
-fn a_program_that_sh_does_not_find_is_no_place_to_write_to() {
+fn a_program_that_sh_does_not_find_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tool");
     fs::write(&path, "#!/bin/sh\n").unwrap();
@@ -87,7 +87,16 @@ fn a_program_that_sh_does_not_find_is_no_place_to_write_to() {
         check(&exec(line).check_writable().unwrap_err(), "sh finds no program", "correct the command");
     }
     // A program, builtins, a reserved word, and what only sh can tell.
-    for line in [&tool, "cat > /dev/null", "A=b cat", "read -r key", "if :; then :; fi", "put() { cat; }; put", "$TOOL x", "exit 1"] {
+    for line in [
+        &tool,
+        "cat > /dev/null",
+        "A=b cat",
+        "read -r key",
+        "if :; then :; fi",
+        "put() { cat; }; put",
+        "$TOOL x",
+        "exit 1",
+    ] {
         exec(line).check_writable().unwrap();
     }
 }

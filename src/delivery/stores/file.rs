@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 use crate::secret_store::{SecretStore, StoredSecret};
-use crate::sibling_file::{folder_of, sibling_file};
+use crate::sibling_file::{folder_of, sibling_file, tidy};
 use crate::stores::bounded::read_bounded;
 
 /// The file.
@@ -116,6 +116,10 @@ impl SecretStore for FileStore {
 
     fn check_writable(&self) -> Result<()> {
         self.check_replaceable(&self.sibling()?)
+    }
+
+    fn tidy(&self) {
+        tidy(&self.path);
     }
 
     fn put(&self, text: &str, seen: &StoredSecret) -> Result<()> {

@@ -20,7 +20,9 @@ pub(super) fn first_word(line: &str) -> Option<&str> {
             Some(_) => return None,
             None => {
                 let is_function = after.trim_start_matches([' ', '\t']).starts_with('(');
-                return Some(word).filter(|word| !word.is_empty() && is_plain(word) && !word.starts_with('-') && !is_function);
+                return Some(word).filter(|word| {
+                    !word.is_empty() && is_plain(word) && !word.starts_with('-') && !is_function
+                });
             }
         }
     }
@@ -33,7 +35,8 @@ fn is_name(text: &str) -> bool {
 
 /// Whether the shell takes the text as it stands.
 fn is_plain(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | ',' | ':' | '@' | '%'))
+    text.chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | ',' | ':' | '@' | '%'))
 }
 
 #[cfg(test)]

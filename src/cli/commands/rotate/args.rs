@@ -14,13 +14,15 @@ as long as the old one was made to live: without an expiry, or for the old one's
 
 Without --to the new record is written first, then the new key is printed, then the old record gets its expiry. With \
 --to every secret store is read first, and must hold the old key; the old record gets its expiry when every secret store \
-holds the new one. Whatever stops it half way, every secret store has a key that works; `rotate --resume` goes on.
+holds the new one. Whatever stops it half way, every secret store has a key that works; `rotate --resume` goes on, `rotate \
+--undo` takes it back.
 
 Examples:
   keygate rotate 4fTz0Qw9Lr2K
   keygate rotate 4fTz0Qw9Lr2K --remote --to vault:secret/reports#api_key --to 'exec:gh secret set API_KEY -R acme/reports'
   keygate rotate 4fTz0Qw9Lr2K --remote --now
   keygate rotate --resume
+  keygate rotate 4fTz0Qw9Lr2K --resume --to 'exec:gh secret set API_KEY -R acme/reports'
   keygate rotate --all-older-than 90d --remote --to 'file:/run/keys/{subject}'";
 
 /// The many keys that are rotated, in place of the one.
@@ -35,10 +37,10 @@ pub(crate) struct RotateArgs {
     /// The old key's id: the 12 characters after the prefix
     #[arg(required_unless_present_any = ["resume", "all_older_than"], conflicts_with = "all_older_than")]
     pub(crate) id: Option<String>,
-    /// How long the old key still works: 24h, 7d, 0
+    /// How long the old key still works: 24h, 7d; with 0 it is revoked
     #[arg(long, value_name = "SPAN", default_value = "24h")]
     pub(crate) grace: Span,
-    /// The old key has leaked: it expires as soon as the new one is handed over
+    /// The old key has leaked: it is revoked as soon as the new one is handed over
     #[arg(long, conflicts_with = "grace")]
     pub(crate) now: bool,
     /// When the new key expires: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
@@ -49,11 +51,13 @@ pub(crate) struct RotateArgs {
     /// The folder of the journal, by which a rotation with --to is resumed [default: `KEYGATE_JOURNAL`, else keygate/journal in the folder for state: `XDG_STATE_HOME`, else ~/.local/state]
     #[arg(long, value_name = "DIR")]
     pub(crate) journal: Option<PathBuf>,
-    /// Finish the rotation of this key, or all that are unfinished; the gate is the one that the journal names
-    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "to", "dry_run", "all_older_than", "local", "remote", "account", "namespace", "persist_to"])]
+    /// Finish the rotation of this key, or all of this gate that are unfinished; the store is the one that the journal names
+    ///
+    /// With --to, and the key's id, these secret stores take the place of those that do not hold the new key yet.
+    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "dry_run", "all_older_than"])]
     pub(crate) resume: bool,
     /// Take the unfinished rotation of this key back: the old key into its secret stores again, the new one revoked
-    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print", "local", "remote", "account", "namespace", "persist_to"])]
+    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print"])]
     pub(crate) undo: bool,
     /// Rotate each key in use that was issued longer ago than this: 90d, 0
     #[arg(long, help_heading = MANY, value_name = "SPAN", requires = "to", conflicts_with_all = ["key_out", "print"])]

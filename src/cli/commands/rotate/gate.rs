@@ -1,10 +1,10 @@
 //! The gate of a rotation with delivery: from the options, or from the journal of an earlier run.
 
-use keygate_core::key::KeyPrefix;
 use keygate_core::key::pepper::Peppers;
+use keygate_core::key::{KeyPrefix, PepperId};
 use keygate_core::record::Record;
 use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, RecordsRef, Rotation, Targets};
-use keygate_delivery::{Holder, StoreUri};
+use keygate_delivery::{CommandEnvironment, Holder, StoreUri};
 
 use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare;
@@ -95,6 +95,11 @@ impl Gate {
         })
     }
 
+    /// The id of the pepper that new keys are made with.
+    pub(super) fn pepper(&self) -> PepperId {
+        self.peppers.current.id()
+    }
+
     /// Its records, written by who runs the command.
     pub(super) fn records(&self) -> StoreRecords<'_> {
         StoreRecords::new(&*self.store, self.operator.as_deref())
@@ -115,8 +120,8 @@ impl Gate {
         journal: Journal,
     ) -> Outcome<Rotation<'g>> {
         let notes = journal.notes();
-        let uris: Outcome<Vec<_>> = notes.stores().iter().map(|uri| StoreUri::parse(uri)).collect();
-        let targets = targets(&uris?, &records.get(notes.old()?)?)?;
+        let uris = [notes.stores(), notes.left_out()].concat();
+        let targets = Targets::of_journal(&uris, &environment(&records.get(notes.old()?)?));
         Rotation::new(self.of_records(records), targets, journal)
     }
 }
@@ -126,6 +131,9 @@ impl Gate {
 /// # Errors
 /// One cannot be opened.
 pub(super) fn targets(uris: &[StoreUri], record: &Record) -> Outcome<Targets> {
-    let environment = secrets::command_environment().of_holder(&Holder::of(record));
-    Targets::open(uris, &environment)
+    Targets::open(uris, &environment(record))
+}
+
+fn environment(record: &Record) -> CommandEnvironment {
+    secrets::command_environment().of_holder(&Holder::of(record))
 }

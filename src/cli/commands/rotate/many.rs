@@ -6,7 +6,7 @@ use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::check_in_use;
-use keygate_delivery::{StoreUri, Template};
+use keygate_delivery::{KeyStatus, StoreUri, Template};
 use serde::Serialize;
 
 use crate::commands::rotate::RotateArgs;
@@ -29,8 +29,12 @@ pub(crate) struct Row<'r> {
     fate: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<String>,
+    /// When the old key expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_after: Option<u64>,
+    /// The old key's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<KeyStatus>,
 }
 
 /// A key, and where it is kept.
@@ -48,7 +52,10 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
             lines.add(row)?;
         } else {
             let end = row.not_after.and_then(UnixSeconds::new);
-            let end = end.map(|end| format!("  ends {}", utc(end))).unwrap_or_default();
+            let end = match row.state {
+                Some(KeyStatus::Revoked) => "  revoked".to_owned(),
+                _ => end.map(|end| format!("  ends {}", utc(end))).unwrap_or_default(),
+            };
             lines.add_text(format_args!("{:<8}  {}  {}{}{end}", row.fate, row.id, row.subject, new(row)))?;
         }
         // At once: which key took whose place is known to nobody else if the next one is the last that is done.
@@ -78,7 +85,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
             Ok(finished) => {
                 let (new, not_after) =
                     (Some(finished.new.id.to_string()), finished.old.not_after.map(Into::into));
-                say(&Row { new, not_after, ..row(record, "rotated") })?;
+                let state = Some(KeyStatus::of_record(&finished.old, context.now));
+                say(&Row { new, not_after, state, ..row(record, "rotated") })?;
                 progress.add(1);
                 ended.push(finished.old);
             }
@@ -116,7 +124,14 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
 }
 
 fn row<'r>(record: &'r Record, fate: &'static str) -> Row<'r> {
-    Row { id: record.id.as_str(), subject: record.subject.as_str(), fate, new: None, not_after: None }
+    Row {
+        id: record.id.as_str(),
+        subject: record.subject.as_str(),
+        fate,
+        new: None,
+        not_after: None,
+        state: None,
+    }
 }
 
 fn new(row: &Row<'_>) -> String {

@@ -5,8 +5,10 @@ pub(crate) mod delivered;
 mod gate;
 pub(crate) mod many;
 mod plain;
+pub(crate) mod resume;
+mod unfinished;
 
-use keygate_core::record::Record;
+use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::{self, Expiry};
 
@@ -21,8 +23,12 @@ pub(crate) use args::RotateArgs;
 
 /// Rotates.
 pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
+    args.to.check(args.resume || !args.to.to.is_empty())?;
+    if args.resume || args.undo {
+        resume::check_options(context, args)?;
+    }
     if args.resume {
-        return delivered::resume(context, args);
+        return resume::resume(context, args);
     }
     if let Some(when) = args.expires {
         fields::end(when, context.now)?;
@@ -33,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     // INVARIANT: clap asks for an id where neither of the two is given.
     let old = fields::id(args.id.as_deref().unwrap_or_default())?;
     if args.undo {
-        return delivered::undo(context, args, old);
+        return resume::undo(context, args, old);
     }
     if !args.to.to.is_empty() {
         return delivered::run(context, args, old);
@@ -61,25 +67,22 @@ impl From<When> for Expiry {
 }
 
 /// Says what works from now on, and until when.
-fn announce(
-    out: Output,
-    new: &Record,
-    old: &Record,
-    ends: UnixSeconds,
-    now: UnixSeconds,
-    staleness: Staleness,
-    dry_run: bool,
-) {
+fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness: Staleness, dry_run: bool) {
     let (made, stops) = if dry_run { ("would make", "would stop") } else { ("made", "stops") };
+    // Not by this machine's clock, which may be fast.
+    let ends = old.not_after.filter(|_| old.state != State::Revoked);
     out.note(format_args!(
         "{made} {} for {}: good at once, expires {}",
         new.id,
         new.subject,
         utc_or_never(new.not_after),
     ));
-    let left = ends.seconds().saturating_sub(now.seconds());
-    let when = if left == 0 { "now".to_owned() } else { format!("in {}", in_words(left)) };
-    out.note(format_args!("old key {} {stops} working at {}, {when}", old.id, utc(ends)));
+    let left = ends.map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()));
+    let when = match ends {
+        Some(ends) => format!("at {}, in {}", utc(ends), in_words(left)),
+        None => "now: it is revoked".to_owned(),
+    };
+    out.note(format_args!("old key {} {stops} working {when}", old.id));
     if staleness.worst_secs().is_none_or(|worst| left < worst) {
         // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.
         out.note(format_args!("staleness: {}", staleness.sentence()));
@@ -93,7 +96,7 @@ fn announce(
     if dry_run {
         out.note("nothing was written");
     }
-    if matches!(new.not_after, Some(end) if end <= ends) {
+    if ends.is_some_and(|ends| new.not_after.is_some_and(|end| end <= ends)) {
         out.note("warning: the new key ends before the old one");
     }
 }

@@ -1,8 +1,9 @@
 //! `keygate rotate` without `--to`: the new key is printed, and handed over by who runs the command.
 
 use keygate_core::key::KeyId;
-use keygate_delivery::new_key;
+use keygate_core::record::State;
 use keygate_delivery::rotation::Succession;
+use keygate_delivery::{KeyStatus, new_key};
 
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
 use crate::commands::rotate::RotateArgs;
@@ -48,7 +49,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
             key_file: key_out.path(),
             replaces: Some(Replaced {
                 id: old_id.to_string(),
-                not_after: succession.expires.seconds(),
+                state: KeyStatus::of_record(&succession.old, context.now),
+                not_after: succession.old.not_after.map(Into::into),
                 staleness_seconds: staleness.worst_secs(),
             }),
             entries: dry_run.then_some(&entries),
@@ -67,8 +69,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     } else {
         hand_over(&succession, &*store, &entries, &seen, show)?;
     }
-    let Succession { new, old, expires } = &succession;
-    announce(context.out, new, old, *expires, context.now, staleness, dry_run);
+    let Succession { new, old } = &succession;
+    announce(context.out, new, old, context.now, staleness, dry_run);
     static_keys.warn(context.out, &[old]);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_the_local_one {
@@ -99,12 +101,15 @@ fn hand_over(
         write_surely(store, old)
     };
     end().map_err(|error| {
+        let command = match succession.old.not_after {
+            Some(end) if succession.old.state != State::Revoked => {
+                format!("`keygate update {old_id} --expires {}` gives it the expiry that was meant", utc(end))
+            }
+            _ => format!("`keygate revoke {old_id}` revokes it, as was meant"),
+        };
         error.and(
-            format!("the new key {new_id} works, and the old key {old_id} still has no new end"),
-            format!(
-                "see `keygate show {old_id}`; `keygate update {old_id} --expires {}` gives it the end that was meant",
-                utc(succession.expires)
-            ),
+            format!("the new key {new_id} works, and the old key {old_id} still works as before"),
+            format!("see `keygate show {old_id}`; {command}"),
         )
     })
 }

@@ -1,7 +1,7 @@
 use std::format;
 use std::string::ToString;
 
-use super::{Pepper, PepperError};
+use super::{Pepper, PepperError, RotationSalt};
 use crate::key::PepperId;
 
 const PEPPER: &str = "Zk9wVGVzdFBlcHBlck5vdEZvclVzZTAxMjM0NTY3ODkrLw";
@@ -45,4 +45,22 @@ fn debug_output_of_a_pepper_is_its_id_and_errors_state_the_remedy() {
     ] {
         assert_eq!(error.to_string(), format!("{problem}; create one with `keygate pepper`"));
     }
+}
+
+#[test]
+fn a_text_is_hidden_by_pepper_and_salt_and_found_again() {
+    const TEXT: &str = "acme_live_4fTz0Qw9Lr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc00000000";
+    let pepper = PEPPER.parse::<Pepper>().unwrap();
+    let hidden = |pepper: &Pepper, salt: u8| {
+        let mut text = TEXT.as_bytes().to_vec();
+        pepper.hide(&RotationSalt([salt; 32]), &mut text);
+        text
+    };
+    let mut found = hidden(&pepper, 7);
+    for other in [hidden(&PEPPER.to_lowercase().parse::<Pepper>().unwrap(), 7), hidden(&pepper, 8)] {
+        let same = found.iter().zip(&other).filter(|(one, other)| one == other).count();
+        assert!(same < 10, "{same} of {} bytes are the same", TEXT.len());
+    }
+    pepper.hide(&RotationSalt([7; 32]), &mut found);
+    assert_eq!(found, TEXT.as_bytes());
 }
