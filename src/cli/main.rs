@@ -17,6 +17,7 @@ mod import;
 mod imported;
 mod key_out;
 mod key_records;
+mod known_peppers;
 mod local_kv;
 mod output;
 #[cfg(test)]

@@ -85,8 +85,8 @@ impl fmt::Display for Source {
 pub(crate) struct FoundPepper {
     pub(crate) pepper: Pepper,
     pub(crate) source: Source,
-    /// The local gate will use another pepper, by its `.dev.vars`.
-    pub(crate) not_the_local_one: bool,
+    /// The local gate has other peppers, by its `.dev.vars`.
+    pub(crate) not_a_local_one: bool,
 }
 
 /// The peppers that keys are known by.
@@ -96,6 +96,8 @@ pub(crate) struct FoundPeppers {
     pub(crate) source: Source,
     /// Of the previous one.
     pub(crate) previous_source: Option<Source>,
+    /// As of [`FoundPepper`].
+    pub(crate) not_a_local_one: bool,
 }
 
 /// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the secret store that `KEYGATE_PEPPER_FROM` names, else
@@ -106,13 +108,16 @@ pub(crate) struct FoundPeppers {
 pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
     let (text, source) = current_text(args, config, remote)?;
     let pepper = parsed(&text, "pepper", &source)?;
-    let local = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
-    let local = local.and_then(|file| file.value("PEPPER")?.parse::<Pepper>().ok());
-    Ok(FoundPepper {
-        not_the_local_one: local.is_some_and(|local| local.id() != pepper.id()),
-        pepper,
-        source,
-    })
+    Ok(FoundPepper { not_a_local_one: is_not_local(&pepper, config, remote)?, pepper, source })
+}
+
+/// Whether the local gate has other peppers, by its `.dev.vars`.
+fn is_not_local(pepper: &Pepper, config: &WranglerToml, remote: bool) -> Outcome<bool> {
+    let file = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
+    let has = |file: &DevVars, name| Some(file.value(name)?.parse::<Pepper>().ok()?.id() == pepper.id());
+    Ok(file.is_some_and(|file| {
+        has(&file, "PEPPER") == Some(false) && has(&file, "PEPPER_PREVIOUS") != Some(true)
+    }))
 }
 
 /// As [`pepper`], and the pepper before.
@@ -124,7 +129,8 @@ pub(crate) fn peppers(args: &PepperArgs, config: &WranglerToml, remote: bool) ->
     let previous = previous.zip(previous_source.as_ref());
     let previous = previous.map(|(text, source)| parsed(&text, "pepper before", source)).transpose()?;
     let peppers = Peppers { current: parsed(&current, "pepper", &source)?, previous };
-    Ok(FoundPeppers { peppers, source, previous_source })
+    let not_a_local_one = is_not_local(&peppers.current, config, remote)?;
+    Ok(FoundPeppers { peppers, source, previous_source, not_a_local_one })
 }
 
 fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use clap::Args;
-use keygate_core::key::KeyId;
 use keygate_core::key::digest::Digest;
+use keygate_core::key::{KeyId, PepperId};
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
 use keygate_delivery::rotation::{Targets, deliver_first_key};
@@ -20,6 +20,7 @@ use crate::fields::FieldArgs;
 use crate::imported;
 use crate::key_out::KeyOut;
 use crate::key_records::StoreRecords;
+use crate::known_peppers::all_others;
 use crate::output::printable;
 use crate::revision;
 use crate::secrets;
@@ -107,6 +108,9 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
 
     let key = new_key(&prefix, &found.pepper)?;
     let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    if args.store.remote {
+        warn_of_another_pepper(context, &*store, found.pepper.id());
+    }
     if to_stores {
         let holder = Holder::of(&record);
         let uris =
@@ -134,10 +138,21 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     }
     announce(context, &record, &*store, dry_run);
     context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
-    if found.not_the_local_one {
+    if found.not_a_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
     Ok(())
+}
+
+/// Warns where all other keys were made with another pepper: the gate may refuse this one.
+fn warn_of_another_pepper(context: &Context, store: &dyn Store, pepper: PepperId) {
+    match all_others(store, pepper) {
+        Ok(Some(known)) => context.out.note(format_args!(
+            "warning: all other keys were made with pepper {known}, and this one is made with {pepper}; the gate refuses it unless it has that pepper (`keygate pepper status --remote`)"
+        )),
+        Ok(None) => {}
+        Err(error) => context.out.note(format_args!("not looked at: the pepper of the other keys: {}", error.problem())),
+    }
 }
 
 /// The secret stores that a key can be delivered to, as a dry run found.

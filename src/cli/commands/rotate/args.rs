@@ -54,10 +54,10 @@ pub(crate) struct RotateArgs {
     /// Finish the rotation of this key, or all of this gate that are unfinished; the store is the one that the journal names
     ///
     /// With --to, and the key's id, these secret stores take the place of those that do not hold the new key yet.
-    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "dry_run", "all_older_than"])]
+    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "dry_run", "all_older_than", "new_pepper"])]
     pub(crate) resume: bool,
     /// Take the unfinished rotation of this key back: the old key into its secret stores again, the new one revoked
-    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print"])]
+    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print", "new_pepper"])]
     pub(crate) undo: bool,
     /// Rotate each key in use that was issued longer ago than this: 90d, 0
     #[arg(long, help_heading = MANY, value_name = "SPAN", requires = "to", conflicts_with_all = ["key_out", "print"])]
@@ -76,9 +76,19 @@ pub(crate) struct RotateArgs {
     #[command(flatten)]
     pub(crate) pepper: PepperArgs,
     #[command(flatten)]
+    pub(crate) pepper_override: PepperOverride,
+    #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
+}
+
+/// What an operator knows of the gate's pepper, and cannot be told from here.
+#[derive(Args, Debug)]
+pub(crate) struct PepperOverride {
+    /// The gate has this pepper, although the old key was made with another one that is not the one before
+    #[arg(long)]
+    pub(crate) new_pepper: bool,
 }
 
 impl RotateArgs {

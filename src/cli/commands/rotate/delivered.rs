@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
     let (record, _) =
         store::record(&*gate.store, old).map_err(|error| gate.static_keys.explain(old, error))?;
     let uris = uris(&templates, &record)?;
+    gate.check_pepper(args, &[&record])?;
     if args.write.dry_run {
         check(context, &gate, &record, &uris)?;
         let places = names(&uris);

@@ -1,6 +1,6 @@
 //! The gate of a rotation with delivery: from the options, or from the journal of an earlier run.
 
-use keygate_core::key::pepper::Peppers;
+use keygate_core::key::pepper::{Pepper, Peppers};
 use keygate_core::key::{KeyPrefix, PepperId};
 use keygate_core::record::Record;
 use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, RecordsRef, Rotation, Targets};
@@ -8,6 +8,8 @@ use keygate_delivery::{CommandEnvironment, Holder, StoreUri};
 
 use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare;
+use crate::commands::rotate::RotateArgs;
+use crate::commands::rotate::pepper::{self, AtHand, Deployed};
 use crate::context::{self, Context};
 use crate::error::{Error, Outcome};
 use crate::key_records::StoreRecords;
@@ -16,6 +18,7 @@ use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
 use crate::store::Store;
 use crate::time;
+use crate::wrangler_toml::WranglerToml;
 
 /// Everything about one gate that a rotation needs.
 pub(super) struct Gate {
@@ -25,6 +28,9 @@ pub(super) struct Gate {
     pub(super) reference: GateRef,
     /// Which pepper new keys are made with, and where it was found.
     pub(super) made_with: String,
+    at_hand: AtHand,
+    config: WranglerToml,
+    args: StoreArgs,
     prefix: KeyPrefix,
     peppers: Peppers,
     operator: Option<String>,
@@ -86,18 +92,38 @@ impl Gate {
         Ok(Self {
             store: context::store(&config, &args)?,
             prefix: config.key_prefix()?,
+            at_hand: AtHand {
+                current: found.peppers.current.id(),
+                previous: found.peppers.previous.as_ref().map(Pepper::id),
+                source: found.source.to_string(),
+                is_not_local: found.not_a_local_one,
+            },
             made_with: format!("made with pepper {} from {}", found.peppers.current.id(), found.source),
             peppers: found.peppers,
             staleness: Staleness::of(&config, args.remote),
             static_keys: StaticKeys::of(&config, args.remote, context.now),
             reference,
+            config,
+            args,
             operator: context.operator.clone(),
         })
     }
 
+    /// Refuses a pepper that is not the gate's, as far as can be told, for the successors of these keys.
+    ///
+    /// # Errors
+    /// As [`pepper::check`].
+    pub(super) fn check_pepper(&self, args: &RotateArgs, records: &[&Record]) -> Outcome<()> {
+        if args.pepper_override.new_pepper {
+            return Ok(());
+        }
+        let deployed = Deployed { config: &self.config, store: &*self.store, args: &self.args };
+        pepper::check(records, &self.at_hand, &deployed)
+    }
+
     /// The id of the pepper that new keys are made with.
     pub(super) fn pepper(&self) -> PepperId {
-        self.peppers.current.id()
+        self.at_hand.current
     }
 
     /// Its records, written by who runs the command.

@@ -46,6 +46,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
     let gate = Gate::of_options(context, &args.store, &args.pepper)?;
     let before = UnixSeconds::new(context.now.seconds().saturating_sub(age.seconds())).unwrap_or(context.now);
     let jobs = jobs(&templates, wanted(&*gate.store, args, before, context.now)?)?;
+    gate.check_pepper(args, &jobs.iter().map(|(record, _)| record).collect::<Vec<_>>())?;
     let mut lines = context.out.lines();
     let mut say = |row: &Row<'_>| {
         if context.out.is_json() {

@@ -4,6 +4,7 @@ mod args;
 pub(crate) mod delivered;
 mod gate;
 pub(crate) mod many;
+mod pepper;
 mod plain;
 pub(crate) mod resume;
 mod unfinished;

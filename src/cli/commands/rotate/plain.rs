@@ -8,6 +8,7 @@ use keygate_delivery::{KeyStatus, new_key};
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
 use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::announce;
+use crate::commands::rotate::pepper::{self, AtHand, Deployed};
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::Outcome;
@@ -32,6 +33,20 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
 
     let (old, seen) = store::record(&*store, old_id).map_err(|error| static_keys.explain(old_id, error))?;
+    if !args.pepper_override.new_pepper {
+        let mut at_hand = AtHand {
+            current: pepper.id(),
+            previous: None,
+            source: found.source.to_string(),
+            is_not_local: found.not_a_local_one,
+        };
+        // What the pepper before is does not matter to a key of the current one.
+        if old.digest.pepper().is_some_and(|pepper| pepper != at_hand.current) {
+            let before = secrets::peppers(&args.pepper, &config, args.store.remote)?.peppers.previous;
+            at_hand.previous = before.map(|pepper| pepper.id());
+        }
+        pepper::check(&[&old], &at_hand, &Deployed { config: &config, store: &*store, args: &args.store })?;
+    }
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let expiry = args.expires.map(Into::into);
@@ -73,7 +88,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     announce(context.out, new, old, context.now, staleness, dry_run);
     static_keys.warn(context.out, &[old]);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
-    if found.not_the_local_one {
+    if found.not_a_local_one {
         context
             .out
             .note("warning: PEPPER in .dev.vars is another one; the local gate will refuse the new key");
