@@ -4,6 +4,7 @@
 
 mod args;
 mod bulk_files;
+mod clock;
 mod cloudflare;
 mod command_line;
 mod commands;
@@ -58,7 +59,11 @@ fn main() -> ExitCode {
         }
     };
     let out = Output::new(cli.gate.json);
-    match run(cli) {
+    let outcome = run(cli);
+    if let Some(difference) = clock::take_difference() {
+        out.note(format_args!("warning: {difference}"));
+    }
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             out.failure(&error);

@@ -6,8 +6,9 @@ use std::io::{self, Read as _};
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::blocking::{Client, Response};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Url};
 use rustls::crypto::ring;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::cloudflare::refusal::{ApiError, Permission, refusal};
 use crate::error::{Error, Outcome};
 
@@ -140,7 +142,11 @@ impl Api {
     }
 
     fn attempt<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failed> {
+        let sent = Timestamp::now();
         let response = self.send(call).map_err(|e| self.unreachable(call, &e))?;
+        if let Some(date) = response.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+            clock::saw(date, sent);
+        }
         let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
         let mut body = Vec::new();
         response.take(ANSWER_MAX_BYTES).read_to_end(&mut body).map_err(|e| self.unreachable(call, &e))?;

@@ -6,6 +6,7 @@ use keygate_delivery::KeyStatus;
 use serde::Serialize;
 
 use crate::args::{KeyArgs, StoreArgs, WriteArgs};
+use crate::clock;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
@@ -148,7 +149,11 @@ fn change(
     // Read and written with nothing in between, so a second look before the write would see no more than this one.
     let (old, seen) = store::record(&*store, id).map_err(|error| static_keys.explain(id, error))?;
     revision::expected(&*store, &id.kv_name(), &seen, args.if_rev)?;
+    let before = old.not_after;
     let record = changed(old)?;
+    if record.not_after != before {
+        clock::check_to_come(record.not_after, context.now)?;
+    }
     let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
     let entries = [Entry::of(&record, revision)?];
     context::write(&*store, &entries, dry_run)?;

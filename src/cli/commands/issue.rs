@@ -13,6 +13,7 @@ use keygate_delivery::{Holder, KeyStatus, Template, new_key};
 use serde::Serialize;
 
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
+use crate::clock;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
@@ -111,6 +112,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     if args.store.remote {
         warn_of_another_pepper(context, &*store, found.pepper.id());
     }
+    clock::check_to_come(record.not_after, context.now)?;
     if to_stores {
         let holder = Holder::of(&record);
         let uris =

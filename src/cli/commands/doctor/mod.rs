@@ -1,5 +1,6 @@
 //! `keygate doctor`: is the gate deployed as it is meant to be, and do its keys want a hand?
 
+mod clock;
 pub(crate) mod deployment;
 mod keys;
 mod settings;
@@ -12,6 +13,7 @@ use keygate_core::key::pepper::Pepper;
 use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare::{self, Api};
 use crate::commands::check::policy::check_policy;
+use crate::commands::doctor::clock::check_clock;
 use crate::commands::doctor::deployment::check_deployment;
 use crate::commands::doctor::keys::check_keys;
 use crate::commands::doctor::settings::check_settings;
@@ -27,6 +29,9 @@ use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
     after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"
 )]
 pub(crate) struct DoctorArgs {
+    /// The gate's address: this machine's clock is compared with the one that answers there
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -61,5 +66,6 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
     }
     let store = context::store(&config, &args.store)?;
     check_keys(&*store, &peppers, &static_keys, context.now, &mut findings)?;
+    check_clock(args.url.as_deref(), &mut findings);
     findings.print(context.out)
 }

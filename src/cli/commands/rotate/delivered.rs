@@ -9,6 +9,7 @@ use keygate_delivery::{Holder, KeyStatus, StoreUri, Template};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued};
 use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::announce;
@@ -72,6 +73,7 @@ pub(super) fn one(
 ) -> Outcome<Finished> {
     let folder = rotation::folder(args.journal.as_deref())?;
     let expiry = lifetime(old, args.expires.map(Into::into));
+    clock::check_to_come(expiry.from(context.now), context.now)?;
     let (reference, pepper) = (gate.reference.clone(), gate.pepper());
     let notes = Notes::new(old.id, reference, pepper, args.grace_secs(), expiry, &names(uris));
     // The lock comes first: what is looked at under it stays as it was seen, as far as this machine goes.

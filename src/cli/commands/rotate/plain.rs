@@ -5,6 +5,7 @@ use keygate_core::record::State;
 use keygate_delivery::rotation::Succession;
 use keygate_delivery::{KeyStatus, new_key};
 
+use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
 use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::announce;
@@ -51,6 +52,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let digest = pepper.digest(&key.as_presented());
     let expiry = args.expires.map(Into::into);
     let succession = Succession::of(&old, key.id(), digest, expiry, args.grace_secs(), context.now)?;
+    clock::check_to_come(succession.new.not_after, context.now)?;
     let operator = context.operator.as_deref();
     let entries = [
         Entry::of(&succession.new, revision::next(&*store, None, operator))?,
