@@ -11,10 +11,10 @@ const GATE: &str = "Gate and output";
 /// Which gate a command is about.
 #[derive(Args, Debug)]
 pub(crate) struct GateArgs {
-    /// The gate's wrangler.toml
-    #[arg(long, global = true, help_heading = GATE, value_name = "FILE", default_value = "wrangler.toml")]
-    pub(crate) config: PathBuf,
-    /// The environment in wrangler.toml, as for wrangler
+    /// The gate's configuration [default: the file that wrangler finds]
+    #[arg(long, global = true, help_heading = GATE, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The environment in that file, as for wrangler
     #[arg(long, global = true, help_heading = GATE, value_name = "NAME", env = "CLOUDFLARE_ENV", hide_env_values = true)]
     pub(crate) env: Option<String>,
     /// Print results as JSON, of the form in docs/cli-output.schema.json
@@ -44,10 +44,10 @@ pub(crate) struct StoreArgs {
     /// Work on the deployed KV namespace, with the API token in `CLOUDFLARE_API_TOKEN`
     #[arg(long)]
     pub(crate) remote: bool,
-    /// The Cloudflare account [default: wrangler.toml's `account_id`, then the variable `CLOUDFLARE_ACCOUNT_ID`]
+    /// The Cloudflare account [default: wrangler's `account_id`, then the variable `CLOUDFLARE_ACCOUNT_ID`]
     #[arg(long, value_name = "ID", requires = "remote")]
     pub(crate) account: Option<String>,
-    /// The KV namespace [default: the one that wrangler.toml binds as KEYS]
+    /// The KV namespace [default: the one that is bound as KEYS]
     #[arg(long, value_name = "ID", requires = "remote")]
     pub(crate) namespace: Option<String>,
     /// The folder of the local KV, as given to `wrangler dev`

@@ -22,7 +22,7 @@ pub(crate) struct Context {
     pub(crate) now: UnixSeconds,
     /// Who the entries are written by, if they want it known.
     pub(crate) operator: Option<String>,
-    config: PathBuf,
+    config: Option<PathBuf>,
     environment: Option<String>,
 }
 
@@ -39,19 +39,19 @@ impl Context {
         })
     }
 
-    /// The gate's wrangler.toml.
+    /// The gate's configuration.
     ///
     /// # Errors
     /// As [`WranglerToml::read`].
     pub(crate) fn config(&self) -> Outcome<WranglerToml> {
-        WranglerToml::read(&self.config, self.environment())
+        WranglerToml::read(self.config.as_deref(), self.environment())
     }
 
     /// The same, for another gate.
     pub(crate) fn of_gate(&self, config: &Path, environment: Option<&str>) -> Self {
         Self {
             operator: self.operator.clone(),
-            config: config.to_owned(),
+            config: Some(config.to_owned()),
             environment: environment.map(str::to_owned),
             ..*self
         }

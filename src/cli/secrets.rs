@@ -106,7 +106,7 @@ pub(crate) struct FoundPeppers {
 pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
     let (text, source) = current_text(args, config, remote)?;
     let pepper = parsed(&text, "pepper", &source)?;
-    let local = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
+    let local = if remote { None } else { DevVars::of(config)? };
     let local = local.and_then(|file| file.value("PEPPER")?.parse::<Pepper>().ok());
     Ok(FoundPepper {
         not_the_local_one: local.is_some_and(|local| local.id() != pepper.id()),
@@ -144,7 +144,7 @@ pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: boo
     let (current, source) = current_text(args, config, remote)?;
     let previous = match (named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?, &source) {
         (None, Source::DevVars(_)) => {
-            let file = DevVars::read(config.folder(), config.environment())?;
+            let file = DevVars::of(config)?;
             file.and_then(|file| of_dev_vars(&file, "PEPPER_PREVIOUS"))
         }
         (named, _) => named,
@@ -176,7 +176,7 @@ fn current_text(
             ),
         ));
     }
-    let file = DevVars::read(config.folder(), config.environment())?;
+    let file = DevVars::of(config)?;
     file.and_then(|file| of_dev_vars(&file, "PEPPER")).ok_or_else(|| {
         Error::failed(
             format!("there is no PEPPER in .dev.vars beside {}", config.name()),
@@ -188,7 +188,7 @@ fn current_text(
 }
 
 fn of_dev_vars(file: &DevVars, name: &str) -> Option<(Zeroizing<String>, Source)> {
-    Some((Zeroizing::new(file.value(name)?.to_owned()), Source::DevVars(file.name().to_owned())))
+    Some((Zeroizing::new(file.value(name)?.to_owned()), Source::DevVars(file.place(name))))
 }
 
 fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {

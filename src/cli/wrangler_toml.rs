@@ -1,9 +1,10 @@
-//! wrangler.toml: which gate a command is about.
+//! The configuration of wrangler: which gate a command is about.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jsonc_parser::ParseOptions;
 use keygate_core::key::KeyPrefix;
 use serde_json::{Map, Value};
 
@@ -12,48 +13,99 @@ use crate::error::{Error, Outcome};
 /// The KV namespace that holds the records, by the name under which the gate knows it.
 pub(crate) const KEYS_BINDING: &str = "KEYS";
 
-/// One gate's configuration: wrangler.toml, seen through the chosen environment.
+/// The names of the file in wrangler's order: an earlier one is taken even if it lies further up.
+const NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
+
+/// One gate's configuration: wrangler's file, seen through the chosen environment.
 #[derive(Debug)]
 pub(crate) struct WranglerToml {
-    /// As it was given, for messages.
+    /// As it was given or found, for messages.
     name: String,
     path: PathBuf,
+    /// Other files of wrangler, which it does not read.
+    ignored: Vec<String>,
     environment: Option<String>,
     whole: Map<String, Value>,
 }
 
-/// Settings that an environment takes from the top when it has none of its own; all others it must repeat.
-const INHERITED: [&str; 7] =
-    ["account_id", "name", "route", "routes", "workers_dev", "preview_urls", "compatibility_date"];
+/// Settings that an environment does not take from the top: bindings, and what the Worker reads.
+const NOT_INHERITED: [&str; 42] = [
+    "agent_memory",
+    "ai",
+    "ai_search",
+    "ai_search_namespaces",
+    "analytics",
+    "analytics_engine_datasets",
+    "artifacts",
+    "browser",
+    "cloudchamber",
+    "connect",
+    "containers",
+    "d1_databases",
+    "define",
+    "dispatch_namespaces",
+    "durable_objects",
+    "flagship",
+    "hyperdrive",
+    "images",
+    "k2",
+    "kv_namespaces",
+    "media",
+    "mtls_certificates",
+    "pipelines",
+    "queues",
+    "r2_buckets",
+    "ratelimits",
+    "secrets",
+    "secrets_store_secrets",
+    "send_email",
+    "services",
+    "stream",
+    "streaming_tail_consumers",
+    "tail_consumers",
+    "unsafe",
+    "unsafe_hello_world",
+    "vars",
+    "vectorize",
+    "version_metadata",
+    "vpc_networks",
+    "vpc_services",
+    "worker_loaders",
+    "workflows",
+];
 
 impl WranglerToml {
-    /// Reads the file.
+    /// Reads the file that is named, or the one that wrangler finds.
     ///
     /// # Errors
-    /// It is missing, cannot be read, is not TOML, or has no such environment.
-    pub(crate) fn read(path: &Path, environment: Option<&str>) -> Outcome<Self> {
-        let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|e| {
+    /// It is missing, cannot be read, is not what its name says, or has no such environment.
+    pub(crate) fn read(named: Option<&Path>, environment: Option<&str>) -> Outcome<Self> {
+        let (given, ignored) = match named {
+            Some(path) => (path.to_owned(), Vec::new()),
+            None => found()?,
+        };
+        let name = given.display().to_string();
+        let text = fs::read_to_string(&given).map_err(|e| {
             let remedy = if e.kind() == io::ErrorKind::NotFound {
-                "run the command where wrangler.toml is, or name the file with `--config FILE`"
+                "run the command in the gate's folder, or name the file with `--config FILE`"
             } else {
-                "make the file readable"
+                "make the file readable, and UTF-8"
             };
             Error::failed(format!("cannot read {name}: {e}"), remedy)
         })?;
-        // Absolute, because wrangler is started in the file's own folder.
-        let path = path.canonicalize().map_err(|e| {
+        // Absolute, because wrangler is started in the file's own folder. Not where the file itself links to: wrangler keeps its state
+        // and looks for .dev.vars beside the link.
+        let folder = given.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(|e| {
             Error::failed(
                 format!("cannot find the folder of {name}: {e}"),
                 "name the file with `--config FILE`",
             )
         })?;
-        let file = Self {
-            whole: parse(&text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?,
-            environment: environment.map(str::to_owned),
-            name,
-            path,
-        };
+        let path = folder.join(given.file_name().unwrap_or_default());
+        let whole =
+            parse(&path, &text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?;
+        let file = Self { whole, environment: environment.map(str::to_owned), ignored, name, path };
         if let Some(name) = environment
             && !file.environments().contains(&name)
         {
@@ -74,6 +126,7 @@ impl WranglerToml {
         Self {
             name: self.name.clone(),
             path: self.path.clone(),
+            ignored: self.ignored.clone(),
             environment: environment.map(str::to_owned),
             whole: self.whole.clone(),
         }
@@ -87,6 +140,11 @@ impl WranglerToml {
     /// The file as it was given, for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Files of wrangler beside this one, which wrangler does not read.
+    pub(crate) fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// The folder in which `.dev.vars`, `node_modules` and `.wrangler` lie.
@@ -113,7 +171,18 @@ impl WranglerToml {
             return self.whole.get(name);
         };
         let own = self.whole.get("env")?.get(environment)?.get(name);
-        if INHERITED.contains(&name) { own.or_else(|| self.whole.get(name)) } else { own }
+        if NOT_INHERITED.contains(&name) { own } else { own.or_else(|| self.whole.get(name)) }
+    }
+
+    /// The settings of the chosen environment that are not inherited, bindings among them.
+    pub(crate) fn own_settings(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let own = match &self.environment {
+            Some(environment) => self.whole.get("env").and_then(|all| all.get(environment)),
+            None => None,
+        };
+        let table =
+            if self.environment.is_some() { own.and_then(Value::as_object) } else { Some(&self.whole) };
+        table.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The path of a setting as it is written in the file, for messages.
@@ -153,18 +222,21 @@ impl WranglerToml {
         }
     }
 
-    /// Whether `wrangler dev` takes the secret from `.dev.vars`: all of them, unless `secrets.required` names some.
-    pub(crate) fn takes_secret(&self, name: &str) -> bool {
-        self.required_secrets().is_none_or(|required| required.iter().any(|known| known == name))
+    /// Whether `wrangler dev` takes the value from `.dev.vars`: all of them, unless there is `secrets`, which names some; values of
+    /// `[vars]` can always be overridden.
+    pub(crate) fn takes_local_value(&self, name: &str) -> bool {
+        self.setting("secrets").is_none() || self.requires_secret(name) || self.vars().get(name).is_some()
     }
 
     /// Whether `secrets.required` names the secret.
     pub(crate) fn requires_secret(&self, name: &str) -> bool {
-        self.required_secrets().is_some_and(|required| required.iter().any(|known| known == name))
+        self.required_secrets().any(|required| required == name)
     }
 
-    fn required_secrets(&self) -> Option<&Vec<Value>> {
-        self.setting("secrets")?.get("required")?.as_array()
+    /// What `secrets.required` names.
+    pub(crate) fn required_secrets(&self) -> impl Iterator<Item = &str> {
+        let required = self.setting("secrets").and_then(|secrets| secrets.get("required")?.as_array());
+        required.into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// The entry that binds `KEYS`.
@@ -180,7 +252,7 @@ impl WranglerToml {
                 self.name,
                 self.place("kv_namespaces"),
             ),
-            "add one: `[[kv_namespaces]]`, `binding = \"KEYS\"`, `id = \"…\"` (`wrangler kv namespace create KEYS` prints the id)",
+            "add one with `binding` KEYS; `wrangler kv namespace create KEYS` prints what to add",
         )
     }
 
@@ -207,26 +279,131 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
     list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
+/// The file that wrangler finds from the current folder upwards, and the files that it passes over.
+fn found() -> Outcome<(PathBuf, Vec<String>)> {
+    let here = std::env::current_dir().map_err(|e| {
+        Error::failed(format!("cannot find the current folder: {e}"), "name the file with `--config FILE`")
+    })?;
+    let height = here.ancestors().count();
+    let at = |name: &str, up: usize| PathBuf::from("../".repeat(up)).join(name);
+    let search = |name: &str| (0..height).find(|up| at(name, *up).is_file()).map(|up| (name.to_owned(), up));
+    let mut all = NAMES.into_iter().filter_map(search);
+    let Some((name, up)) = all.next() else {
+        return Err(Error::failed(
+            "there is no wrangler.json, wrangler.jsonc or wrangler.toml in this folder or above it",
+            "run the command in the gate's folder, or name the file with `--config FILE`",
+        ));
+    };
+    let passed_over = all.filter(|(_, other)| *other <= up);
+    let ignored = passed_over.map(|(name, up)| at(&name, up).display().to_string()).collect();
+    Ok((at(&name, up), ignored))
+}
+
 /// The file as the Worker's runtime would be given its variables, which is as JSON.
-fn parse(text: &str) -> Result<Map<String, Value>, String> {
-    toml::from_str(text).map_err(|e: toml::de::Error| {
-        // Not the whole error: it repeats the line, and somebody's secret may stand there.
-        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
-    })
+fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let is_of = |format: &str| path.extension().is_some_and(|extension| extension == format);
+    let mut whole: Map<String, Value> = if is_of("toml") {
+        toml::from_str(text).map_err(|e: toml::de::Error| {
+            // Not the whole error: it repeats the line, and somebody's secret may stand there.
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
+        })
+    } else if is_of("json") || is_of("jsonc") {
+        match jsonc_parser::parse_to_serde_value(text, &JSONC) {
+            Ok(Value::Object(whole)) => Ok(whole),
+            Ok(_) => Err("is not a JSON object".to_owned()),
+            Err(e) => Err(format!("is not JSON with comments: line {}: {}", e.line_display(), e.kind())),
+        }
+    } else {
+        Err("does not end with .toml, .json or .jsonc, as wrangler's files do".to_owned())
+    }?;
+    whole.values_mut().for_each(as_javascript);
+    Ok(whole)
+}
+
+/// What wrangler's parser of JSON takes: comments and trailing commas.
+const JSONC: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// Numbers and dates as JavaScript writes them into JSON, which is how the gate gets them.
+fn as_javascript(value: &mut Value) {
+    /// Below 2^53 all whole numbers are exact.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(as_javascript),
+        Value::Object(table) => match table.get("$__toml_private_datetime").cloned() {
+            Some(date) => *value = date,
+            None => table.values_mut().for_each(as_javascript),
+        },
+        Value::Number(number) => {
+            let whole =
+                number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < EXACT_MAX);
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{WranglerToml, parse};
-    use std::path::PathBuf;
+    use serde_json::json;
+    use std::path::{Path, PathBuf};
 
     fn file(text: &str) -> WranglerToml {
+        let path = PathBuf::from("/gate/wrangler.toml");
         WranglerToml {
             name: "wrangler.toml".to_owned(),
-            path: PathBuf::from("/gate/wrangler.toml"),
+            whole: parse(&path, text).unwrap(),
+            ignored: Vec::new(),
+            path,
             environment: None,
-            whole: parse(text).unwrap(),
+        }
+    }
+
+    #[test]
+    fn all_formats_give_what_the_gate_is_given() {
+        let expected = json!({"vars": {"A": 30, "B": [0.5, "x"], "C": "2026-11-17", "D": true}});
+        for (name, text) in [
+            ("wrangler.toml", "[vars]\nA = 30.0\nB = [0.5, 'x']\nC = 2026-11-17\nD = true\n"),
+            ("wrangler.toml", "\u{feff}vars = { A = 30, B = [0.5, 'x'], C = '2026-11-17', D = true }"),
+            (
+                "wrangler.jsonc",
+                "{ // a comment\n \"vars\": {\"A\": 3e1, \"B\": [0.5, \"x\",], /* b */ \"C\": \"2026-11-17\", \"D\": true,},\n}",
+            ),
+            (
+                "wrangler.json",
+                "\u{feff}{\"vars\": {\"A\": 1, \"A\": 30, \"B\": [0.5, \"x\"], \"C\": \"2026-11-17\", \"D\": true}}",
+            ),
+        ] {
+            assert_eq!(json!(parse(Path::new(name), text).unwrap()), expected, "{text}");
+        }
+        for (name, text) in [
+            ("wrangler.jsonc", "{vars: {}}"),
+            ("wrangler.jsonc", "{'vars': {}}"),
+            ("wrangler.jsonc", "{\"vars\": {} \"name\": \"x\"}"),
+            ("wrangler.jsonc", "{\"a\": 0x10}"),
+            ("wrangler.jsonc", "{\"a\": +1}"),
+            ("wrangler.json", "[]"),
+            ("wrangler.json", ""),
+            ("wrangler.toml", "a = 1\na = 2"),
+            ("wrangler.yaml", "a: 1"),
+        ] {
+            assert!(parse(Path::new(name), text).is_err(), "{text}");
         }
     }
 
