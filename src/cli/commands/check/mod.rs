@@ -4,6 +4,7 @@ pub(crate) mod loops;
 pub(crate) mod policy;
 mod records;
 mod routes;
+mod subpaths;
 
 use std::fs;
 use std::io::{self, Read as _};

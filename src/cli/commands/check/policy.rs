@@ -7,6 +7,7 @@ use keygate_core::record::token::Plan;
 use serde_json::Value;
 
 use crate::commands::check::loops::check_loops;
+use crate::commands::check::subpaths::check_subpaths;
 use crate::dev_vars::DevVars;
 use crate::error::Outcome;
 use crate::findings::{Findings, Level};
@@ -53,6 +54,7 @@ pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> Ou
     if let Some(policy) = &policy {
         check_periods(config, policy, findings);
         check_loops(config, policy, findings);
+        check_subpaths(config, policy, findings);
     }
     check_local(config, &gate, findings)?;
     for (setting, way) in [
