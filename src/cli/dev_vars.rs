@@ -80,6 +80,11 @@ impl DevVars {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Whether any of the files is there.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// The value; an empty one is none, as it is to the gate.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|value| !value.is_empty())

@@ -104,7 +104,7 @@ pub(crate) fn check_deployment(
     if zones.is_empty() {
         check.warn(
             "routes",
-            "no zone is named in wrangler.toml, so routes and cache rules were not looked at",
+            "no zone is named in the configuration, so routes and cache rules were not looked at",
             "write each route as a table with `pattern` and `zone_name`",
         );
     }
@@ -159,7 +159,7 @@ impl Check<'_> {
         if bound("PEPPER").is_none() {
             self.error(
                 "PEPPER",
-                "the secret is not set; the gate answers 503 to every key",
+                "the secret is not set; the gate answers 503 to every request",
                 "put it: `wrangler secret put PEPPER`, from your secret manager",
             );
         }
@@ -173,18 +173,18 @@ impl Check<'_> {
         if bound(STATIC_KEYS).is_some() && !config.requires_secret(STATIC_KEYS) {
             self.warn(
                 STATIC_KEYS,
-                "the secret is set, and `secrets.required` in wrangler.toml does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
+                "the secret is set, and `secrets.required` does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
                 "`wrangler secret delete STATIC_KEYS` if it is not needed any more, else name it in `secrets.required`",
             );
         }
         match bound(KEYS_BINDING) {
             None => self.error(
                 KEYS_BINDING,
-                "no KV namespace is bound; the gate answers 503 to every key",
-                "bind it in wrangler.toml, then `wrangler deploy`",
+                "no KV namespace is bound; the gate answers 503 to every request",
+                "bind it in the configuration, then `wrangler deploy`",
             ),
             Some(binding) if binding.namespace_id.as_deref() != Some(namespace) => {
-                self.error(KEYS_BINDING, "another KV namespace is bound than wrangler.toml names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in wrangler.toml");
+                self.error(KEYS_BINDING, "another KV namespace is bound than the configuration names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in the configuration");
             }
             Some(_) => {}
         }
@@ -192,7 +192,7 @@ impl Check<'_> {
         if settings.compatibility_date.as_deref() != date {
             self.warn(
                 "compatibility_date",
-                "is another one than in wrangler.toml; what runs is not what the file says",
+                "is another one than in the configuration; what runs is not what the file says",
                 "`wrangler deploy`",
             );
         }
@@ -208,14 +208,14 @@ impl Check<'_> {
             self.error(
                 "workers_dev",
                 "the gate's workers.dev address is on: a way round the route and its rules",
-                "set `workers_dev = false` in wrangler.toml, then `wrangler deploy`",
+                "set `workers_dev` to false in the configuration, then `wrangler deploy`",
             );
         }
         if subdomain.previews_enabled {
             self.error(
                 "preview_urls",
                 "addresses of earlier versions are on: a way round the route, and to an old policy",
-                "set `preview_urls = false` in wrangler.toml, then `wrangler deploy`",
+                "set `preview_urls` to false in the configuration, then `wrangler deploy`",
             );
         }
     }
@@ -241,7 +241,7 @@ impl Check<'_> {
                 self.error(
                     "routes",
                     format!("no route of the zone {zone} leads to the gate: every request goes past it"),
-                    "`wrangler deploy` with `routes` in wrangler.toml",
+                    "`wrangler deploy` with `routes` in the configuration",
                 );
             }
             for route in ours.into_iter().filter(|route| route.request_limit_fail_open) {
