@@ -31,6 +31,9 @@ pub(crate) struct KeyArgs {
 }
 
 fn key_id(text: &str) -> Result<KeyId, String> {
+    if text.is_empty() {
+        return Err("it is empty: is the variable set that holds it?".to_owned());
+    }
     let help = "give the 12 characters after the key's prefix; `keygate list` shows them";
     text.parse::<KeyId>().map_err(|error| format!("{error}; {help}"))
 }

@@ -43,6 +43,8 @@ describe("what the commands do", () => {
       ...{ pepper: digest.split(".")[1], rev: 1, by: null },
     });
     assert.equal(await gate.verify(key, "--path", "/reports/7"), "ip_not_allowed");
+    const unknown = await gate.keygate(["verify", "--path", "/reports/7"], { input: `${key}\n`, status: 1 });
+    assert.match(unknown.stderr, /no client address was given: add `--ip ADDRESS`/);
     assert.equal(await gate.verify(key, "--path", "/reports/7", "--ip", "203.0.113.7"), "permitted");
     const changed = key.slice(0, -1) + (key.endsWith("0") ? "1" : "0");
     assert.equal(await gate.verify(changed, "--ip", "203.0.113.7"), "key_invalid");

@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// The port of the demo API, on loopback
     #[arg(long, default_value_t = 8788)]
     origin_port: u16,
+    /// Your own API, such as `http://127.0.0.1:5000`, in place of the demo API
+    #[arg(long, value_name = "URL", conflicts_with = "origin_port")]
+    origin: Option<String>,
 }
 
 /// Wrangler and the runtime take two to five seconds; a machine under load may take a multiple.
@@ -42,13 +45,18 @@ const SILENCE: Duration = Duration::from_millis(200);
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     // First of all, as a first run takes minutes before it comes to the ports.
     let gate_port = listen(options.port, "--port")?;
-    let origin = listen(options.origin_port, "--origin-port")?;
+    let demo_origin = match &options.origin {
+        None => Some(listen(options.origin_port, "--origin-port")?),
+        Some(_) => None,
+    };
     drop(gate_port);
     // The gate waits for npm, and then for a linker that takes one core.
     let ((), keygate) = side_by_side(|| bundle::build(workspace), || keygate::build(workspace))?;
     make_pepper(workspace, &keygate)?;
     let key = issue_key(workspace, &keygate)?;
-    demo_origin::serve(origin)?;
+    if let Some(listener) = demo_origin {
+        demo_origin::serve(listener)?;
+    }
 
     let (events, inbox) = mpsc::channel();
     let interrupt = events.clone();
@@ -58,7 +66,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     thread::spawn(move || signals.forever().try_for_each(|_| interrupt.send(Event::Interrupted)));
     let mut gate = GateProcess::start(wrangler_dev(workspace, options), &events)?;
 
-    if is_ready(&mut gate, &inbox, options.port, &key)? {
+    if is_ready(&mut gate, &inbox, options, &key)? {
         print_ready(options, &key);
         follow(&mut gate, &inbox)?;
     }
@@ -66,8 +74,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     Ok(())
 }
 
-/// Waits until the gate lets the key through: false when the person ended it before.
-fn is_ready(gate: &mut GateProcess, inbox: &Receiver<Event>, port: u16, key: &str) -> Result<bool, Failure> {
+/// Waits until the gate lets the key through, or answers at all where the API is not ours: false when the person ended it before.
+fn is_ready(
+    gate: &mut GateProcess,
+    inbox: &Receiver<Event>,
+    options: &Options,
+    key: &str,
+) -> Result<bool, Failure> {
     let deadline = Instant::now() + READY_WITHIN;
     // What wrangler says while it starts is of interest only when it does not.
     let mut held_back = Vec::new();
@@ -77,8 +90,8 @@ fn is_ready(gate: &mut GateProcess, inbox: &Receiver<Event>, port: u16, key: &st
             Ok(Event::Line(line)) => held_back.push(line),
             Err(_) => {
                 let ended = gate.has_ended();
-                let status = if ended { None } else { status_of(port, key) };
-                if status == Some(200) {
+                let status = if ended { None } else { status_of(options.port, key) };
+                if status == Some(200) || (status.is_some() && options.origin.is_some()) {
                     return Ok(true);
                 }
                 if ended || Instant::now() > deadline {
@@ -142,7 +155,8 @@ fn issue_key(workspace: &Workspace, keygate: &Path) -> Result<String, Failure> {
 }
 
 fn wrangler_dev(workspace: &Workspace, options: &Options) -> Command {
-    let Options { port, origin_port } = options;
+    let Options { port, origin_port, origin } = options;
+    let origin = origin.clone().unwrap_or_else(|| format!("http://127.0.0.1:{origin_port}"));
     let mut command = workspace.command("wrangler");
     command
         .args(["dev", "--ip=127.0.0.1", "--show-interactive-dev-session=false"])
@@ -150,7 +164,7 @@ fn wrangler_dev(workspace: &Workspace, options: &Options) -> Command {
         // With a route in wrangler.toml the gate would else see requests to the route's host, over plain HTTP.
         .arg(format!("--local-upstream=127.0.0.1:{port}"))
         // What differs from the policy that is deployed: a demo origin, and no TLS on loopback.
-        .arg(format!("--var=ORIGIN:http://127.0.0.1:{origin_port}"))
+        .arg(format!("--var=ORIGIN:{origin}"))
         .arg("--var=ALLOW_HTTP:true");
     command
 }
@@ -165,13 +179,17 @@ fn not_ready(ended: bool, status: Option<u16>) -> Failure {
 }
 
 fn print_ready(options: &Options, key: &str) {
-    let url = format!("http://127.0.0.1:{}/hello", options.port);
+    let (path, origin, with_key) = match &options.origin {
+        None => ("hello", "a demo API", "200"),
+        Some(origin) => ("", origin.as_str(), "what your API answers"),
+    };
+    let url = format!("http://127.0.0.1:{}/{path}", options.port);
     println!();
-    println!("ready: the gate is on {url}, in front of a demo API. Ctrl-C ends both.");
+    println!("ready: the gate is on {url}, in front of {origin}. Ctrl-C ends it.");
     println!();
     println!("# no key: 401");
     println!("curl -i {url}");
-    println!("# the demo key, good for a day: 200");
+    println!("# the demo key, good for a day: {with_key}");
     println!("curl -i {url} -H 'Authorization: Bearer {key}'");
     println!("# the same with one character changed: 401, and the key store was not asked");
     println!("curl -i {url} -H 'Authorization: Bearer {}'", with_one_character_changed(key));

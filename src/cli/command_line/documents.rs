@@ -22,8 +22,8 @@ const WRANGLER: [&[&str]; 6] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 10] =
-    ["az", "bao", "cat", "cd", "echo", "export", "npm", "openssl", "printf", "python3"];
+const OTHERS: [&str; 12] =
+    ["az", "bao", "cat", "cd", "cut", "echo", "export", "npm", "openssl", "printf", "python3", "umask"];
 
 #[test]
 fn every_command_in_a_document_is_accepted() {
@@ -149,7 +149,7 @@ fn code_spans(text: &str) -> Vec<String> {
     outside.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The words of each command of a line, and of those in `$(…)`; variables stay as they are written, redirections are left out.
+/// The words of each command of a line, and of those in `(…)` and `$(…)`; variables stay as they are written, redirections are left out.
 fn simple_commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     let mut chars = line.chars().collect::<Vec<_>>().into_iter();
@@ -188,6 +188,7 @@ fn read_commands(chars: &mut IntoIter<char>, commands: &mut Vec<Vec<String>>) {
                     Some(_) => {}
                 }
             }
+            (None, Some('(')) if word.is_none() => read_commands(chars, commands),
             (None, Some('#')) if word.is_none() => *chars = Vec::new().into_iter(),
             (_, Some(c)) => word.get_or_insert_default().push(c),
             (Some(open), None) => panic!("{open} is not closed"),

@@ -13,7 +13,7 @@ use keygate_core::auth::lookup::{StoreReply, after_store};
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::request::credential::CredentialSources;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::{Cause, Denial};
+use keygate_core::response::{Cause, Code, Denial};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -84,6 +84,9 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
         Err(faults) => refused(&Cause::Misconfigured(faults).into()),
     };
     context.out.result(&judgement, text(&judgement))?;
+    if args.ip.is_none() && judgement.code == Some(Code::IpNotAllowed.row().code) {
+        context.out.note("no client address was given: add `--ip ADDRESS`");
+    }
     if args.store.remote {
         context.out.note(
             "not looked at: the deployed secrets STATIC_KEYS and DENIED_IDS, which cannot be read back",
