@@ -47,10 +47,12 @@ impl GateBindings {
         let mut all = Self::default();
         for (setting, value) in config.own_settings() {
             for (name, place) in names(setting, value) {
-                let kind = KINDS
-                    .iter()
-                    .find(|(known, _)| *known == setting)
-                    .map_or(Binding::Other, |(_, kind)| *kind);
+                let kind = match KINDS.iter().find(|(known, _)| *known == setting) {
+                    // At runtime it looks like a stored secret, and fails when it is asked for one.
+                    Some((_, Binding::Service)) if is_secret(name) => Binding::Other,
+                    Some((_, kind)) => *kind,
+                    None => Binding::Other,
+                };
                 let metadata = json!({"id": "", "tag": "", "timestamp": ""});
                 all.bind(name, kind, config.place(&place), Some(metadata));
             }
