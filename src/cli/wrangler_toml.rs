@@ -79,8 +79,8 @@ impl WranglerToml {
     ///
     /// # Errors
     /// It is missing, cannot be read, is not what its name says, or has no such environment.
-    pub(crate) fn read(named: Option<&Path>, environment: Option<&str>) -> Outcome<Self> {
-        let (given, ignored) = match named {
+    pub(crate) fn read(chosen: Option<&Path>, environment: Option<&str>) -> Outcome<Self> {
+        let (given, ignored) = match chosen {
             Some(path) => (path.to_owned(), Vec::new()),
             None => found()?,
         };
@@ -204,11 +204,21 @@ impl WranglerToml {
         })
     }
 
+    /// The routes, each a pattern or a table.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Value> {
+        let several = self.setting("routes").and_then(Value::as_array).into_iter().flatten();
+        several.chain(self.setting("route"))
+    }
+
+    /// The patterns of the routes.
+    pub(crate) fn route_patterns(&self) -> impl Iterator<Item = &str> {
+        self.routes().filter_map(|route| route.as_str().or_else(|| route.get("pattern")?.as_str()))
+    }
+
     /// The zones that the routes name.
     pub(crate) fn zones(&self) -> Vec<String> {
-        let several = self.setting("routes").and_then(Value::as_array).into_iter().flatten();
         let zone = |route: &Value| Some(route.get("zone_name")?.as_str()?.to_owned());
-        let mut zones: Vec<String> = several.chain(self.setting("route")).filter_map(zone).collect();
+        let mut zones: Vec<String> = self.routes().filter_map(zone).collect();
         zones.sort_unstable();
         zones.dedup();
         zones

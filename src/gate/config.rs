@@ -50,6 +50,8 @@ pub(crate) async fn load(env: &Env, interned: &[&str]) -> Result<Rc<Isolate>, St
     }
     let pepper = secret(env, PEPPER).await?;
     let previous = secret(env, PEPPER_PREVIOUS).await?;
+    let texts = [&pepper, &previous].map(|text| text.as_ref().map(|text| text.as_str()));
+    let [pepper, previous] = texts;
     LOADED.with(|loaded| loaded.get_or_init(|| read(env, interned, pepper, previous).map(Rc::new)).clone())
 }
 
@@ -73,8 +75,8 @@ async fn secret(env: &Env, name: &str) -> Result<Option<Zeroizing<String>>, Stri
 fn read(
     env: &Env,
     interned: &[&str],
-    pepper: Option<Zeroizing<String>>,
-    previous: Option<Zeroizing<String>>,
+    pepper: Option<&str>,
+    pepper_previous: Option<&str>,
 ) -> Result<Isolate, String> {
     let keys = env.kv(KEYS).ok();
     let has_usage = binding(&property(env, USAGE)) == Binding::Dataset;
@@ -82,8 +84,8 @@ fn read(
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
         [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(string);
     let secrets = Secrets::parse(&SecretValues {
-        pepper: pepper.as_ref().map(|text| text.as_str()),
-        pepper_previous: previous.as_ref().map(|text| text.as_str()),
+        pepper,
+        pepper_previous,
         static_keys: static_keys.as_ref().map(|text| text.as_str()),
         denied_ids: denied_ids.as_ref().map(|text| text.as_str()),
         origin_authorization: origin_authorization.as_ref().map(|text| text.as_str()),

@@ -137,7 +137,7 @@ function configuration(chance) {
       const [setting, name] = one([["kv_namespaces", "KEYS"], ["services", "API"], ["ratelimits", "FREE"]]);
       bound[setting] = bound[setting].filter((entry) => (entry.binding ?? entry.name) !== name);
       // A Worker may stand in for a limiter.
-      if (chance() < 0.7) bind(one(Object.keys(BINDINGS)), name);
+      if (chance() < 0.7 && free(name)) bind(one(Object.keys(BINDINGS)), name);
     },
     () => {
       const name = one(Object.keys(SECRETS));

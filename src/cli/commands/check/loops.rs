@@ -34,6 +34,17 @@ pub(crate) fn check_url(config: &WranglerToml, policy: &Policy, url: &str, findi
     check_addresses(config, policy, &[address], findings);
 }
 
+/// Checks every origin of the policy against routes that are deployed.
+pub(crate) fn check_patterns<'p>(
+    config: &WranglerToml,
+    policy: &Policy,
+    patterns: impl Iterator<Item = &'p str>,
+    findings: &mut Findings,
+) {
+    let all: Vec<Address> = patterns.map(|pattern| of_pattern(pattern, false)).collect();
+    check_addresses(config, policy, &all, findings);
+}
+
 fn check_addresses(config: &WranglerToml, policy: &Policy, all: &[Address], findings: &mut Findings) {
     let mut check = |origin: &Origin, field: String| {
         let Origin::Url(url) = origin else {
@@ -57,9 +68,8 @@ fn check_addresses(config: &WranglerToml, policy: &Policy, all: &[Address], find
 
 /// The routes and custom domains of the chosen environment, and its name at workers.dev.
 fn of_config(config: &WranglerToml) -> Vec<Address> {
-    let several = config.setting("routes").and_then(Value::as_array).into_iter().flatten();
-    let routes = several.chain(config.setting("route"));
-    let mut all: Vec<Address> = routes
+    let mut all: Vec<Address> = config
+        .routes()
         .filter_map(|route| {
             let pattern = route.as_str().or_else(|| route.get("pattern")?.as_str())?;
             let is_domain = route.get("custom_domain") == Some(&Value::Bool(true));

@@ -2,7 +2,7 @@
 
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::bindings::{check_bindings, is_read_as_variable, nearest_name};
-use keygate_core::policy::{PlanLimit, Policy};
+use keygate_core::policy::{PlanLimit, Policy, PolicyErrors};
 use keygate_core::record::token::Plan;
 use serde_json::Value;
 
@@ -31,13 +31,15 @@ pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> Ou
     }
     let gate = GateBindings::of(config);
     let policy = gate.policy();
-    for error in policy.as_ref().err().into_iter().flat_map(|errors| errors.iter()) {
-        let field = match (error.field(), gate.place(error.field())) {
-            ("vars", _) => config.place("vars"),
-            (_, Some(place)) => place.to_owned(),
-            (field, None) => config.place(&format!("vars.{field}")),
+    for error in policy.as_ref().err().into_iter().flat_map(PolicyErrors::iter) {
+        let (field, problem) = match (error.field(), gate.place(error.field())) {
+            ("vars", _) => (config.place("vars"), error.problem().to_owned()),
+            (name, Some(place)) if !place.ends_with(&format!("vars.{name}")) => {
+                (place.to_owned(), format!("`{name}` {}", error.problem()))
+            }
+            (field, _) => (config.place(&format!("vars.{field}")), error.problem().to_owned()),
         };
-        findings.add(Level::Error, file, field, error.problem());
+        findings.add(Level::Error, file, field, problem);
     }
     let policy = policy.ok();
     for error in check_bindings(policy.as_ref(), |name| gate.kind(name)) {
@@ -139,7 +141,7 @@ fn check_local(config: &WranglerToml, deployed: &GateBindings, findings: &mut Fi
     };
     let known: Vec<_> = deployed.policy().err().iter().flat_map(|errors| errors.iter().cloned()).collect();
     let errors = GateBindings::with(config, local.all()).policy().err();
-    for error in errors.iter().flat_map(|errors| errors.iter()).filter(|error| !known.contains(error)) {
+    for error in errors.iter().flat_map(PolicyErrors::iter).filter(|error| !known.contains(error)) {
         let name = error.field().split(['.', '[']).next().unwrap_or_default();
         findings.add(Level::Error, &local.place(name), error.field(), error.problem());
     }

@@ -89,15 +89,16 @@ mod tests {
     use crate::wrangler_toml::WranglerToml;
     use keygate_core::policy::Policy;
 
+    const DENIED: &str = r#"{"path": "/internal", "access": "deny"}"#;
+    const SCOPED: &str = r#"{"path": "/internal", "scopes": ["a"]}"#;
+    const LAST: &str = r#"{"path": "/*", "access": "deny"}"#;
+
     #[test]
     fn a_rule_that_leaves_what_is_below_its_path_to_a_laxer_one_is_a_warning() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wrangler.toml");
         std::fs::write(&path, "").unwrap();
         let config = WranglerToml::read(Some(&path), None).unwrap();
-        const DENIED: &str = r#"{"path": "/internal", "access": "deny"}"#;
-        const SCOPED: &str = r#"{"path": "/internal", "scopes": ["a"]}"#;
-        const LAST: &str = r#"{"path": "/*", "access": "deny"}"#;
         for (routes, rule) in [
             (&[DENIED][..], "any valid key"),
             (&[SCOPED], "any valid key"),

@@ -5,8 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cloudflare::{Api, Call, Permission};
+use crate::commands::check::loops::check_patterns;
 use crate::error::Outcome;
 use crate::findings::{Findings, Level};
+use crate::gate_bindings::GateBindings;
 use crate::static_keys::STATIC_KEYS;
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
@@ -96,9 +98,9 @@ pub(crate) fn check_deployment(
             "name the Worker",
         );
     };
-    let mut check = Check { api, place: format!("the Worker {name}"), findings };
+    let mut check = Check { api, place: format!("the Worker {name}"), config, findings };
     let script = ["accounts", account, "workers", "scripts", &name];
-    check.settings(&script, config, namespace);
+    check.settings(&script, namespace);
     check.subdomain(&script);
     let zones = config.zones();
     if zones.is_empty() {
@@ -116,6 +118,7 @@ pub(crate) fn check_deployment(
 struct Check<'c> {
     api: &'c Api,
     place: String,
+    config: &'c WranglerToml,
     findings: &'c mut Findings,
 }
 
@@ -149,7 +152,7 @@ impl Check<'_> {
         }
     }
 
-    fn settings(&mut self, script: &[&str], config: &WranglerToml, namespace: &str) {
+    fn settings(&mut self, script: &[&str], namespace: &str) {
         let Some(settings) =
             self.ask::<Settings>(&[script, &["settings"]].concat(), Permission::Scripts, "settings")
         else {
@@ -170,7 +173,7 @@ impl Check<'_> {
                 "see how far it is and what comes next: `keygate pepper status --remote`",
             );
         }
-        if bound(STATIC_KEYS).is_some() && !config.requires_secret(STATIC_KEYS) {
+        if bound(STATIC_KEYS).is_some() && !self.config.requires_secret(STATIC_KEYS) {
             self.warn(
                 STATIC_KEYS,
                 "the secret is set, and `secrets.required` does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
@@ -188,7 +191,7 @@ impl Check<'_> {
             }
             Some(_) => {}
         }
-        let date = config.setting("compatibility_date").and_then(Value::as_str);
+        let date = self.config.setting("compatibility_date").and_then(Value::as_str);
         if settings.compatibility_date.as_deref() != date {
             self.warn(
                 "compatibility_date",
@@ -243,6 +246,12 @@ impl Check<'_> {
                     format!("no route of the zone {zone} leads to the gate: every request goes past it"),
                     "`wrangler deploy` with `routes` in the configuration",
                 );
+            }
+            if let Ok(policy) = GateBindings::of(self.config).policy() {
+                // Those of the file have been looked at.
+                let is_new = |pattern: &&str| !self.config.route_patterns().any(|known| known == *pattern);
+                let patterns = ours.iter().map(|route| route.pattern.as_str()).filter(is_new);
+                check_patterns(self.config, &policy, patterns, self.findings);
             }
             for route in ours.into_iter().filter(|route| route.request_limit_fail_open) {
                 self.error("routes", format!("the route {} fails open: past the daily quota of the free plan every request reaches the origin unchecked", route.pattern), "set the route to fail closed in the dashboard: Workers Routes, Edit, Request limit failure mode");
