@@ -58,10 +58,10 @@ pub(crate) struct StoreArgs {
     pub(crate) persist_to: Option<PathBuf>,
 }
 
-/// Where the pepper is. Default: `KEYGATE_PEPPER`, `KEYGATE_PEPPER_FROM`, then (local only) .dev.vars.
+/// Where the pepper is. Default: `KEYGATE_PEPPER`, `KEYGATE_PEPPER_FROM`, then (local only) .dev.vars or .env.
 #[derive(Args, Debug, Default)]
 pub(crate) struct PepperArgs {
-    /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars]
+    /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars or .env]
     #[arg(long, value_name = "FILE", conflicts_with = "pepper_from")]
     pub(crate) pepper_file: Option<PathBuf>,
     /// Read the pepper from `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `exec:COMMAND`, `file:PATH` or `env:NAME` [default: the variable `KEYGATE_PEPPER_FROM`]

@@ -107,7 +107,10 @@ pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
     };
     Record::parse_list(text).map_err(|e| {
         Error::failed(
-            format!("STATIC_KEYS in .dev.vars is not an array of records: {e}"),
+            format!(
+                "STATIC_KEYS in {} is not an array of records: {e}",
+                file.as_ref().map_or_else(String::new, |file| file.place(STATIC_KEYS))
+            ),
             "correct it; `keygate check FILE` checks one",
         )
     })
