@@ -81,7 +81,7 @@ mod tests {
         ("KEY_PREFIX", "The prefix of every key of this environment."),
         (
             "CREDENTIALS",
-            "The credential sources: where a request may carry its key. `authorization` is a key as the whole `Authorization`; in `basic` it is the user name or the password. The gate strips them all before it forwards.",
+            "The credential sources: where a request may carry its key. `authorization` is a key as the whole `Authorization`; in `basic` it is the user name or the password (an imported key: the password, or the user name if the password is empty). The gate strips them all before it forwards.",
         ),
         (
             "ROUTES",
