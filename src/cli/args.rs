@@ -14,8 +14,8 @@ pub(crate) struct GateArgs {
     /// The gate's configuration [default: the file that wrangler finds]
     #[arg(long, global = true, help_heading = GATE, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The environment in that file, as for wrangler
-    #[arg(long, global = true, help_heading = GATE, value_name = "NAME", env = "CLOUDFLARE_ENV", hide_env_values = true)]
+    /// The environment in that file, as for wrangler [default: the variable `CLOUDFLARE_ENV`]
+    #[arg(long, global = true, help_heading = GATE, value_name = "NAME")]
     pub(crate) env: Option<String>,
     /// Print results as JSON, of the form in docs/cli-output.schema.json
     #[arg(long, global = true, help_heading = GATE)]

@@ -43,7 +43,7 @@ impl DevVars {
     /// # Errors
     /// A file is there and cannot be read.
     pub(crate) fn of(config: &WranglerToml) -> Outcome<Option<Self>> {
-        let own = config.environment().map(|environment| format!(".dev.vars.{environment}"));
+        let own = config.environment_of_secrets().map(|environment| format!(".dev.vars.{environment}"));
         for name in own.into_iter().chain([".dev.vars".to_owned()]) {
             let path = config.folder().join(&name);
             match read(&path) {
@@ -59,13 +59,14 @@ impl DevVars {
                 }
             }
         }
-        let at_start = environment_of_wrangler(config.environment());
+        let at_start = environment_of_wrangler(config.environment_of_secrets());
         if !flag(&at_start, LOAD_DOT_ENV, true)? {
             return Ok(None);
         }
         let is_included = config.setting("secrets").is_some() || flag(&at_start, INCLUDE_ENVIRONMENT, false)?;
         let environment = if is_included { at_start } else { Variables::new() };
-        let found = Self::new(config, dot_env(config.folder(), config.environment()), Some(environment));
+        let found =
+            Self::new(config, dot_env(config.folder(), config.environment_of_secrets()), Some(environment));
         Ok((!found.files.is_empty() || !found.values.is_empty()).then_some(found))
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct WranglerToml {
     /// Other files of wrangler, which it does not read.
     ignored: Vec<String>,
     environment: Option<String>,
+    /// The environment whose own `.dev.vars` and `.env` files are read.
+    environment_of_secrets: Option<String>,
     whole: Map<String, Value>,
 }
 
@@ -105,7 +107,8 @@ impl WranglerToml {
         let path = folder.join(given.file_name().unwrap_or_default());
         let whole =
             parse(&path, &text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?;
-        let file = Self { whole, environment: environment.map(str::to_owned), ignored, name, path };
+        let own = environment.map(str::to_owned);
+        let file = Self { whole, environment: own.clone(), environment_of_secrets: own, ignored, name, path };
         if let Some(name) = environment
             && !file.environments().contains(&name)
         {
@@ -121,6 +124,11 @@ impl WranglerToml {
         Ok(file)
     }
 
+    /// The same, with the local secrets of no environment: wrangler looks for those of one that `--env` names alone.
+    pub(crate) fn with_secrets_of_top(self) -> Self {
+        Self { environment_of_secrets: None, ..self }
+    }
+
     /// The same file, seen through another environment.
     pub(crate) fn through(&self, environment: Option<&str>) -> Self {
         Self {
@@ -128,6 +136,7 @@ impl WranglerToml {
             path: self.path.clone(),
             ignored: self.ignored.clone(),
             environment: environment.map(str::to_owned),
+            environment_of_secrets: environment.map(str::to_owned),
             whole: self.whole.clone(),
         }
     }
@@ -155,6 +164,11 @@ impl WranglerToml {
     /// The chosen environment; none is the top of the file.
     pub(crate) fn environment(&self) -> Option<&str> {
         self.environment.as_deref()
+    }
+
+    /// The environment whose own `.dev.vars` and `.env` files are read.
+    pub(crate) fn environment_of_secrets(&self) -> Option<&str> {
+        self.environment_of_secrets.as_deref()
     }
 
     /// The environments that the file names.
@@ -382,6 +396,7 @@ mod tests {
             ignored: Vec::new(),
             path,
             environment: None,
+            environment_of_secrets: None,
         }
     }
 

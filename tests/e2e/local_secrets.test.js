@@ -51,6 +51,8 @@ const FILES = [
   [{ ".dev.vars": "PEPPER=P", ".dev.vars.test": "PEPPER=PP" }, { environment: "test" }],
   [{ ".dev.vars": "PEPPER=P", ".dev.vars.test": "OTHER=1" }, { environment: "test" }],
   [{ ".dev.vars": "PEPPER=P", ".dev.vars.test": "PEPPER=PP" }],
+  // As `wrangler dev`: the variable chooses the environment of the configuration, and not that of the secrets.
+  [{ ".dev.vars": "PEPPER=P", ".dev.vars.test": "PEPPER=PP" }, { env: { CLOUDFLARE_ENV: "test" } }],
   [{ ".env": "PEPPER=P" }, { env: { CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "false" } }],
   [{ ".env": "PEPPER=P" }, { env: { PEPPER: `${P}-of-environment` } }],
   [{ ".env": "PEPPER=P" }, { env: { PEPPER: `${P}-of-environment`, CLOUDFLARE_INCLUDE_PROCESS_ENV: "true" } }],
