@@ -35,6 +35,7 @@ mod wrangler_toml;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use command_line::{Cli, Command};
@@ -48,7 +49,11 @@ fn main() -> ExitCode {
         Err(e) if !e.use_stderr() => e.exit(),
         Err(e) => {
             // Not clap's own exit: it repeats what was typed, and that may be a key.
-            let said = redact_typed(&e.render().to_string());
+            let said = match e.kind() {
+                // The help repeats nothing.
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => e.render().to_string(),
+                _ => redact_typed(&e.render().to_string()),
+            };
             // Nothing was parsed that could tell; whoever reads JSON typed it.
             if std::env::args_os().any(|argument| argument == "--json") {
                 Output::new(true).failure(&misuse(&said));
