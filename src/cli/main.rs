@@ -31,6 +31,7 @@ mod staleness;
 mod static_keys;
 mod store;
 mod time;
+mod wrangler_file;
 mod wrangler_toml;
 
 use std::process::ExitCode;
