@@ -10,6 +10,9 @@ use crate::wrangler_toml::WranglerToml;
 
 const REMEDY: &str = "name the host behind the gate; `ORIGIN = \"zone\"` for the origin of the zone that the gate's route is in, or `service:BINDING` for a Worker";
 
+/// Where `wrangler dev` listens, unless `dev.port` says otherwise.
+const DEV_PORT: u64 = 8787;
+
 /// Addresses under which the gate is reached.
 struct Address {
     /// Where it is said, as it is written.
@@ -66,7 +69,7 @@ fn check_addresses(config: &WranglerToml, policy: &Policy, all: &[Address], find
     }
 }
 
-/// The routes and custom domains of the chosen environment, and its name at workers.dev.
+/// The routes and custom domains of the chosen environment, its name at workers.dev, and where it listens locally.
 fn of_config(config: &WranglerToml) -> Vec<Address> {
     let mut all: Vec<Address> = config
         .routes()
@@ -76,6 +79,13 @@ fn of_config(config: &WranglerToml) -> Vec<Address> {
             Some(of_pattern(pattern, is_domain))
         })
         .collect();
+    let dev = config.setting("dev").and_then(|dev| dev.get("port")).and_then(Value::as_u64);
+    let port = dev.unwrap_or(DEV_PORT);
+    all.extend(["localhost", "127.0.0.1", "[::1]"].map(|host| Address {
+        source: "the port of `wrangler dev`".to_owned(),
+        host: format!("{host}:{port}"),
+        path: "/*".to_owned(),
+    }));
     if config.setting("workers_dev") != Some(&Value::Bool(false))
         && let Some(name) = config.worker_name()
     {
@@ -178,6 +188,11 @@ mod tests {
             ("routes = ['api.example.com/health']", "https://api.example.com/base", false),
             ("routes = ['api.example.com']", "https://api.example.com/base", false),
             ("routes = ['api.example.com/*']", "zone", false),
+            (OFF, "http://127.0.0.1:8787", true),
+            (OFF, "http://localhost:8787/base", true),
+            (OFF, "http://127.0.0.1:5000", false),
+            ("dev = { port = 5000 }", "http://127.0.0.1:5000", true),
+            ("dev = { port = 5000 }", "http://127.0.0.1:8787", false),
         ] {
             assert_eq!(is_loop(settings, origin), expected, "{settings} {origin}");
         }
