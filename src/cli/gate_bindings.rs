@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::wrangler_toml::WranglerToml;
 
 /// The settings whose bindings the gate tells apart, and what these are to it. All others are other objects of the platform.
-const KINDS: [(&str, Binding); 9] = [
+const KINDS: [(&str, Binding); 10] = [
     ("kv_namespaces", Binding::Kv),
     ("ratelimits", Binding::RateLimiter),
     ("analytics_engine_datasets", Binding::Dataset),
+    ("durable_objects", Binding::DurableObjects),
     ("secrets_store_secrets", Binding::StoredSecret),
     ("services", Binding::Service),
     ("mtls_certificates", Binding::Service),

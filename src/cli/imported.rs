@@ -49,8 +49,11 @@ pub(crate) fn read_line(input: impl Read) -> Outcome<Zeroizing<String>> {
 /// Takes a foreign key in.
 ///
 /// # Errors
-/// It is not of a form that the gate reads, is one of the gate's own, or is too easy to guess and not allowed to be.
+/// It is no key but a text that leads to one, is not of a form that the gate reads, is one of the gate's own, or is too easy to guess and not allowed to be.
 pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcome<ImportedKey> {
+    if let Some(error) = mistaken(text) {
+        return Err(error);
+    }
     if prefix.strip(text).is_some() {
         return Err(Error::failed(
             format!(
@@ -76,6 +79,47 @@ pub(crate) fn import(text: &str, prefix: &KeyPrefix, allow_weak: bool) -> Outcom
         ));
     }
     Ok(key)
+}
+
+/// Why a text is no key, though it stands where one is expected.
+fn mistaken(text: &str) -> Option<Error> {
+    const REFERENCES: [(&str, &str); 9] = [
+        ("${{", "`${{ env \"NAME\" }}` of decK"),
+        ("{vault://", "`{vault://…}` of Kong"),
+        ("$secret://", "`$secret://…` of APISIX"),
+        ("$env://", "`$ENV://…` of APISIX"),
+        ("{{", "a template's `{{ … }}`"),
+        ("${", "a variable `${NAME}`"),
+        ("$", "a variable `$NAME`"),
+        ("arn:aws:", "an ARN of AWS"),
+        ("op://", "`op://…` of 1Password"),
+    ];
+    const HASHES: [&str; 9] =
+        ["$2a$", "$2b$", "$2y$", "$5$", "$6$", "$argon2", "$pbkdf2", "$scrypt$", "{ssha"];
+    let lower = Zeroizing::new(text.to_ascii_lowercase());
+    if HASHES.iter().any(|start| lower.starts_with(start)) {
+        return Some(Error::failed(
+            "the key is a password hash, from which neither the key nor its SHA-256 can be told",
+            "issue a new key for this client instead",
+        ));
+    }
+    if let Some((_, form)) = REFERENCES.iter().find(|(start, _)| lower.starts_with(start)) {
+        return Some(Error::failed(
+            format!("the key is a reference to a secret ({form}), not a key; resolve it first"),
+            "put the key in its place",
+        ));
+    }
+    if text.contains('*') {
+        return Some(Error::failed("the key is masked with `*`", "export the keys whole"));
+    }
+    // A token has `=` at its end alone (RFC 6750, section 2.1).
+    if text.trim_end_matches('=').contains('=') {
+        return Some(Error::failed(
+            "the key is of the form `NAME=value`; keep only the value",
+            "remove the name and `=`",
+        ));
+    }
+    None
 }
 
 /// Says so when the gate would not look at imported keys.
@@ -246,6 +290,11 @@ mod tests {
             "passwordpasswordpassword",
             "p4ssw0rdl3tm31n.p4ssw0rdl3tm31n",
             "correcthorsebatterystaplecorrect",
+            // no keys
+            "API_KEY=Zk3vQ9xLr2K7hVbT1mWc",
+            "${{ env \"DECK_KEY\" }}",
+            "$2b$12$Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc",
+            "Zk3v********************",
             "thisismysecretapikeyforproduction",
             "short",
             "acme_live_Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc",

@@ -77,6 +77,8 @@ pub struct Policy {
     max_connection_secs: u32,
     access_log_sample: f64,
     rejection_logs_per_minute: u32,
+    expiry_warning_days: u32,
+    whoami_path: Option<Box<str>>,
     plans: BTreeMap<String, Limiter>,
 }
 
@@ -244,6 +246,18 @@ impl Policy {
     #[must_use]
     pub fn rejection_logs_per_minute(&self) -> u32 {
         self.rejection_logs_per_minute
+    }
+
+    /// From how many days before its expiry a key's holder is warned; 0: never.
+    #[must_use]
+    pub fn expiry_warning_days(&self) -> u32 {
+        self.expiry_warning_days
+    }
+
+    /// The path where the gate itself answers what the presented key is.
+    #[must_use]
+    pub fn whoami_path(&self) -> Option<&str> {
+        self.whoami_path.as_deref()
     }
 
     /// The names of the service bindings that are origins.

@@ -8,7 +8,7 @@ use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::policy::bindings::{Binding, KEYS, USAGE, check_bindings, is_read_as_variable};
+use keygate_core::policy::bindings::{Binding, KEY_USAGE, KEYS, USAGE, check_bindings, is_read_as_variable};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
 use worker::{Env, SecretStore};
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::answers::Answers;
 use crate::log_limit;
 use crate::runtime::{has_method, intern_all, is_nullish, message, property};
+use crate::usage::Counters;
 
 const PEPPER: &str = "PEPPER";
 const PEPPER_PREVIOUS: &str = "PEPPER_PREVIOUS";
@@ -31,6 +32,8 @@ pub(crate) struct Isolate {
     pub(crate) keys: KvStore,
     /// Whether an accepted request is logged as a data point, not as a line.
     pub(crate) has_usage: bool,
+    /// Where requests are counted, if that is bound.
+    pub(crate) usage: Option<Rc<Counters>>,
     pub(crate) cache: RefCell<RecordCache>,
     pub(crate) answers: Answers,
 }
@@ -80,6 +83,7 @@ fn read(
 ) -> Result<Isolate, String> {
     let keys = env.kv(KEYS).ok();
     let has_usage = binding(&property(env, USAGE)) == Binding::Dataset;
+    let counters = env.durable_object(KEY_USAGE).ok().map(|object| Rc::new(Counters::new(object)));
     let string = |name: &str| property(env, name).as_string().map(Zeroizing::new);
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
         [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(string);
@@ -102,6 +106,7 @@ fn read(
             Ok(Isolate {
                 keys,
                 has_usage,
+                usage: counters,
                 cache: RefCell::new(cache),
                 answers: Answers::default(),
                 gate: Gate { policy, secrets },
@@ -154,6 +159,7 @@ fn binding(value: &JsValue) -> Binding {
         ("limit", Binding::RateLimiter),
         ("writeDataPoint", Binding::Dataset),
         ("fetch", Binding::Service),
+        ("idFromName", Binding::DurableObjects),
         ("get", Binding::StoredSecret),
     ];
     kinds.into_iter().find(|(method, _)| has_method(value, method)).map_or(Binding::Other, |(_, kind)| kind)

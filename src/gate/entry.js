@@ -26,7 +26,7 @@ export default {
     const started = generation;
     let end;
     try {
-      const answer = handle(request, env);
+      const answer = handle(request, env, ctx);
       if (!(answer instanceof Promise)) return answer;
       const settled = Promise.race([answer, new Promise((_, reject) => inFlight.add((end = reject)))]);
       // An accepted request is logged when the origin has answered, also if the client has gone away before.

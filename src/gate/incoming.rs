@@ -7,6 +7,7 @@ use keygate_core::policy::{Policy, reads_header_without_policy};
 use keygate_core::request::head::RequestHead;
 use keygate_core::telemetry::event::request_id_of_ray;
 use web_sys::{Headers, Request};
+use worker::worker_sys::Context;
 use zeroize::Zeroizing;
 
 use crate::runtime;
@@ -15,6 +16,8 @@ use crate::runtime;
 pub(crate) struct Incoming {
     pub(crate) request: Request,
     pub(crate) headers: Headers,
+    /// For what goes on after the response; `None` if the instance has failed.
+    pub(crate) context: Option<Context>,
     method: String,
     url: Zeroizing<String>,
     /// The names of all headers, in lower case, one per line.
@@ -25,7 +28,7 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// Reads method, URL, the names of all headers, and the values of those that the policy needs.
-    pub(crate) fn read(request: Request, policy: Option<&Policy>) -> Self {
+    pub(crate) fn read(request: Request, context: Option<Context>, policy: Option<&Policy>) -> Self {
         let headers = request.headers();
         let names = String::from(Array::from(&headers.keys()).join("\n"));
         let is_read = |name: &&str| match policy {
@@ -42,6 +45,7 @@ impl Incoming {
             values: values.collect(),
             names,
             headers,
+            context,
             request,
             id: OnceCell::new(),
         }

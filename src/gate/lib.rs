@@ -16,6 +16,7 @@ mod records;
 mod respond;
 mod runtime;
 mod telemetry;
+mod usage;
 
 use std::task::{Context, Poll, Waker};
 
@@ -28,6 +29,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Request, Response};
 use worker::Env;
+use worker::worker_sys::Context as WorkerContext;
 
 use crate::config::Isolate;
 use crate::incoming::Incoming;
@@ -35,9 +37,9 @@ use crate::incoming::Incoming;
 /// Handles a request: returns a `Response` if nothing has to be awaited, as for most refusals, otherwise a promise of one.
 #[wasm_bindgen]
 #[must_use]
-pub fn fetch(request: Request, env: Env) -> JsValue {
+pub fn fetch(request: Request, env: Env, context: WorkerContext) -> JsValue {
     telemetry::log_panics();
-    let mut answer = Box::pin(handle(request, env));
+    let mut answer = Box::pin(handle(request, env, context));
     match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(response) => response.into(),
         Poll::Pending => future_to_promise(async { Ok(answer.await.into()) }).into(),
@@ -49,7 +51,7 @@ pub fn fetch(request: Request, env: Env) -> JsValue {
 #[must_use]
 pub fn gate_failed(request: Request, error: &JsValue) -> Response {
     telemetry::log_panics();
-    let incoming = Incoming::read(request, None);
+    let incoming = Incoming::read(request, None, None);
     incoming.with_head(|head| {
         let denial = Cause::GateFailed(runtime::failure_of_instance(error)).into();
         respond::refuse(None, &incoming, head, &denial)
@@ -64,9 +66,10 @@ pub fn gate_failed(request: Request, error: &JsValue) -> Response {
 /// 9. `decide`: digest, state, time, address, subject, scopes, limits
 /// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`
 /// 11. log
-async fn handle(request: Request, env: Env) -> Response {
+async fn handle(request: Request, env: Env, context: WorkerContext) -> Response {
     let isolate = config::load(&env, &origin::INTERNED).await;
-    let incoming = Incoming::read(request, isolate.as_ref().ok().map(|isolate| &isolate.gate.policy));
+    let incoming =
+        Incoming::read(request, Some(context), isolate.as_ref().ok().map(|isolate| &isolate.gate.policy));
     let pairs = incoming.pairs();
     let head = incoming.head(&pairs);
     let isolate = match isolate {
@@ -108,5 +111,8 @@ async fn pass(
             limited.settle(answer)?
         }
     };
-    origin::forward(isolate, incoming, head, env, &permit).await
+    match permit.whoami() {
+        Some(whoami) => respond::whoami(isolate, incoming, head, env, &permit, &whoami),
+        None => origin::forward(isolate, incoming, head, env, &permit).await,
+    }
 }

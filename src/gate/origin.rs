@@ -2,20 +2,19 @@
 
 use js_sys::Promise;
 use keygate_core::auth::decide::{Authorization, Destination, Permit};
-use keygate_core::policy::cors::AnswerCors;
 use keygate_core::request::head::RequestHead;
 use keygate_core::request::via::VIA_HEADER;
 use keygate_core::response::{Cause, Denial};
 use keygate_core::signature::{ContentDigest, NONCE_LEN, Signature, SignedComponents, SigningKey};
-use keygate_core::telemetry::event::OriginResponse;
+use keygate_core::telemetry::event::AcceptedResponse;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, Url};
+use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, Url};
 use worker::Env;
 use worker::worker_sys::Fetcher;
 
 use crate::config::Isolate;
 use crate::incoming::Incoming;
-use crate::{connection, runtime, telemetry};
+use crate::{connection, respond, runtime, telemetry};
 
 /// Strings that are passed to JavaScript with every forwarded request.
 pub(crate) const INTERNED: [&str; 14] = [
@@ -57,15 +56,15 @@ pub(crate) async fn forward(
     let url = signing.as_ref().map_or(url.as_str(), |signing| &signing.url);
     let failed = |error: JsValue| permit.withdraw(Cause::OriginUnreachable(runtime::message(&error)));
     let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
-    telemetry::counted(isolate, head, env, permit);
+    telemetry::counted(isolate, incoming, head, env, permit);
     let start = runtime::now();
     let sent = send(incoming, head, env, permit, service, url, &headers).map_err(failed)?;
     let limit_ms = isolate.gate.policy.origin_timeout_secs().saturating_mul(1000);
     let settled = runtime::settled_within(limit_ms, &sent).await;
     let response = settled.map(|settled| settled.map(JsCast::unchecked_into::<Response>));
     let status = response.as_ref().and_then(|response| response.as_ref().ok()).map(Response::status);
-    let elapsed_ms = runtime::now().0.saturating_sub(start.0);
-    telemetry::accepted(isolate, incoming, head, permit, OriginResponse { status, elapsed_ms });
+    let origin_ms = Some(runtime::now().0.saturating_sub(start.0));
+    telemetry::accepted(isolate, incoming, head, permit, AcceptedResponse { status, origin_ms });
     let response = match response {
         Some(Ok(response)) => response,
         Some(Err(error)) => return Err(failed(error)),
@@ -75,7 +74,10 @@ pub(crate) async fn forward(
         None => Ok(response),
         Some(secs) => connection::ended_after(secs, response),
     };
-    answer.and_then(|answer| with_cors(answer, permit.cors(head.origin()))).map_err(failed)
+    let expires = permit.expires_soon(runtime::now().seconds());
+    answer
+        .and_then(|answer| respond::with_headers(answer, permit.cors(head.origin()), expires))
+        .map_err(failed)
 }
 
 /// The client's headers without the stripped ones, and with those that the gate sets.
@@ -188,25 +190,4 @@ fn sign(key: &SigningKey, url: &str, head: &RequestHead<'_>, permit: &Permit<'_>
         key.sign(&components, runtime::now().seconds(), &nonce).map_err(|error| unsignable(&error))?;
     let content_digest = content_digest.map(|digest| digest.as_str().to_owned());
     Ok(Signing { url, signature, content_digest })
-}
-
-/// Adds the CORS headers to the response, unless the origin has set its own, or the response cannot be rebuilt.
-fn with_cors(response: Response, cors: AnswerCors<'_>) -> Result<Response, JsValue> {
-    if cors.is_empty()
-        || !connection::is_rebuildable(&response)
-        || response.headers().has("access-control-allow-origin")?
-    {
-        return Ok(response);
-    }
-    let answer = Response::new_with_opt_readable_stream_and_init(
-        response.body().as_ref(),
-        response.unchecked_ref::<ResponseInit>(),
-    )?;
-    if let Some(allow_origin) = cors.allow_origin {
-        answer.headers().set("access-control-allow-origin", allow_origin)?;
-    }
-    if cors.varies {
-        answer.headers().append("vary", "Origin")?;
-    }
-    Ok(answer)
 }

@@ -1,14 +1,30 @@
-//! The gate's own responses: refusals and CORS preflights.
+//! The gate's own responses (refusals, CORS preflights, what a key is), and the headers that it adds to the origin's.
 
-use keygate_core::policy::cors::Header;
+use std::borrow::Cow;
+
+use keygate_core::auth::decide::{Permit, WhoAmI};
+use keygate_core::policy::cors::{AnswerCors, Header};
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::{Denial, Wording};
+use keygate_core::response::{Cause, Denial, Wording};
+use keygate_core::telemetry::event::AcceptedResponse;
+use keygate_core::time::UnixSeconds;
+use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Headers, Response, ResponseInit};
+use worker::Env;
 
 use crate::answers::Prepared;
 use crate::config::Isolate;
 use crate::incoming::Incoming;
-use crate::telemetry;
+use crate::{connection, runtime, telemetry};
+
+/// When the key of the request expires, in the response to a request of its last days.
+const EXPIRES: &str = "x-keygate-key-expires";
+
+const WHOAMI_HEADERS: [Header<'static>; 3] = [
+    ("content-type", Cow::Borrowed("application/json")),
+    ("cache-control", Cow::Borrowed("no-store")),
+    ("x-content-type-options", Cow::Borrowed("nosniff")),
+];
 
 /// Refuses a request and logs the refusal.
 pub(crate) fn refuse(
@@ -44,6 +60,65 @@ pub(crate) fn preflight(isolate: &Isolate, head: &RequestHead<'_>) -> Response {
     let requested = head.header("access-control-request-headers");
     let headers = isolate.gate.policy.cors().preflight_answer(head.origin().unwrap_or_default(), requested);
     respond(None, &init(204, headers.iter()))
+}
+
+/// What the gate itself answers at `WHOAMI_PATH`.
+pub(crate) fn whoami(
+    isolate: &Isolate,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    env: &Env,
+    permit: &Permit<'_>,
+    whoami: &WhoAmI<'_>,
+) -> Result<Response, Denial> {
+    telemetry::counted(isolate, incoming, head, env, permit);
+    telemetry::accepted(
+        isolate,
+        incoming,
+        head,
+        permit,
+        AcceptedResponse { status: Some(200), origin_ms: None },
+    );
+    let body = (head.method != "HEAD").then(|| whoami.to_json());
+    let answer = respond(body.as_deref(), &init(200, WHOAMI_HEADERS.iter()));
+    let expires = permit.expires_soon(runtime::now().seconds());
+    with_headers(answer, permit.cors(head.origin()), expires)
+        .map_err(|error| permit.withdraw(Cause::GateFailed(runtime::message(&error))))
+}
+
+/// Adds the CORS headers, unless the origin has set its own, and the warning of the key's expiry; not to a response that cannot be
+/// rebuilt.
+pub(crate) fn with_headers(
+    response: Response,
+    cors: AnswerCors<'_>,
+    expires: Option<UnixSeconds>,
+) -> Result<Response, JsValue> {
+    let adds_cors = !cors.is_empty() && !response.headers().has("access-control-allow-origin")?;
+    if !(adds_cors || expires.is_some()) || !connection::is_rebuildable(&response) {
+        return Ok(response);
+    }
+    let answer = Response::new_with_opt_readable_stream_and_init(
+        response.body().as_ref(),
+        response.unchecked_ref::<ResponseInit>(),
+    )?;
+    let headers = answer.headers();
+    if adds_cors {
+        add_cors(&headers, cors)?;
+    }
+    if let Some(expiry) = expires {
+        headers.set(EXPIRES, &runtime::http_date(expiry))?;
+    }
+    Ok(answer)
+}
+
+fn add_cors(headers: &Headers, cors: AnswerCors<'_>) -> Result<(), JsValue> {
+    if let Some(allow_origin) = cors.allow_origin {
+        headers.set("access-control-allow-origin", allow_origin)?;
+    }
+    if cors.varies {
+        headers.append("vary", "Origin")?;
+    }
+    Ok(())
 }
 
 fn init<'h, 'v: 'h>(status: u16, headers: impl Iterator<Item = &'h Header<'v>>) -> ResponseInit {

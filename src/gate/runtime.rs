@@ -6,7 +6,7 @@ use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Date, Object, Promise, Reflect};
 use keygate_core::telemetry::event::without_urls;
-use keygate_core::time::UnixMillis;
+use keygate_core::time::{UnixMillis, UnixSeconds};
 use wasm_bindgen::{JsCast, JsValue, intern};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WorkerGlobalScope;
@@ -27,6 +27,13 @@ pub(crate) fn rfc3339(time: UnixMillis) -> String {
     #[expect(clippy::cast_precision_loss, reason = "as above")]
     let date = Date::new(&JsValue::from_f64(time.0 as f64));
     date.to_iso_string().into()
+}
+
+/// A time in the format of HTTP headers (RFC 9110, section 5.6.7), which `toUTCString` writes.
+pub(crate) fn http_date(time: UnixSeconds) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "as above")]
+    let date = Date::new(&JsValue::from_f64(time.seconds() as f64 * 1000.0));
+    date.to_utc_string().into()
 }
 
 /// The runtime's global object.

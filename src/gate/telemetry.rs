@@ -7,7 +7,7 @@ use keygate_core::auth::decide::Permit;
 use keygate_core::policy::bindings::USAGE;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::Denial;
-use keygate_core::telemetry::event::{Event, OriginResponse, RequestContext};
+use keygate_core::telemetry::event::{AcceptedResponse, Event, RequestContext};
 use keygate_core::telemetry::log_budget::Allowance;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::console;
@@ -15,7 +15,7 @@ use worker::{AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env};
 
 use crate::config::Isolate;
 use crate::incoming::Incoming;
-use crate::{log_limit, runtime};
+use crate::{log_limit, runtime, usage};
 
 thread_local! {
     static HAS_PANIC_HOOK: Cell<bool> = const { Cell::new(false) };
@@ -39,6 +39,9 @@ pub(crate) fn denied(
     head: &RequestHead<'_>,
     denial: &Denial,
 ) {
+    if let Some(isolate) = isolate {
+        usage::refused(isolate, incoming, head, denial);
+    }
     let now = runtime::now();
     let suppressed = match log_limit::spend(now) {
         Allowance::Suppress => return,
@@ -53,8 +56,15 @@ pub(crate) fn denied(
     write(&Event::denied(&time, denial, &context(incoming, head), policy));
 }
 
-/// Counts an accepted request as a data point, if a dataset is bound.
-pub(crate) fn counted(isolate: &Isolate, head: &RequestHead<'_>, env: &Env, permit: &Permit<'_>) {
+/// Counts an accepted request, and as a data point, if a dataset is bound.
+pub(crate) fn counted(
+    isolate: &Isolate,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    env: &Env,
+    permit: &Permit<'_>,
+) {
+    usage::accepted(isolate, incoming, head, permit);
     if !isolate.has_usage {
         return;
     }
@@ -78,7 +88,7 @@ pub(crate) fn accepted(
     incoming: &Incoming,
     head: &RequestHead<'_>,
     permit: &Permit<'_>,
-    response: OriginResponse,
+    response: AcceptedResponse,
 ) {
     let sample = isolate.gate.policy.access_log_sample();
     // For 0 and 1 no random number is needed.

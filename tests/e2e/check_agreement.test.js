@@ -73,10 +73,10 @@ const ROUTE_FIELDS = [
 /** Names that bindings, variables and secrets get: other people's, the gate's own, and such that are nearly the gate's. */
 const NAMES = [
   "DB", "SENTRY_DSN", "DENY_IDS", "CACHE_SECS", "ALLOWED_METHODS", "ORIGIN_AUTH", "CF_VERSION_METADATA", "environment",
-  "USAGE", "METHODS", "REALM", "PLANS", "PEPPER_PREVIOUS", "DENIED_IDS",
+  "USAGE", "KEY_USAGE", "METHODS", "REALM", "PLANS", "PEPPER_PREVIOUS", "DENIED_IDS",
   "ORIGINS", "origin", "KEY-PREFIX", "ROUTE", "METHDOS", "PEPER", "DENIED_ID", "STATIC_KEY", "USAGES",
 ];
-const WORKER = "export default { fetch() { return new Response(); } };";
+const WORKER = "export default { fetch() { return new Response(); } }; export class Objects {}";
 /** Kinds of bindings, by what puts one under a name. */
 const BINDINGS = {
   kv: (name) => ["kv_namespaces", { binding: name, id: "b".repeat(32) }],
@@ -87,6 +87,7 @@ const BINDINGS = {
   r2: (name) => ["r2_buckets", { binding: name, bucket_name: "bucket" }],
   stored: (name) => ["secrets_store_secrets", { binding: name, store_id: "store", secret_name: name }],
   queue: (name) => ["queues", { binding: name, queue: "queue" }],
+  objects: (name) => ["durable_objects", { name, class_name: "Objects", script_name: "backend" }],
   metadata: (name) => ["version_metadata", { binding: name }],
 };
 const SECRETS = {
@@ -114,6 +115,7 @@ function configuration(chance) {
     const [setting, value] = BINDINGS[kind](name);
     if (setting === "version_metadata") bound[setting] = value;
     else if (setting === "queues") bound[setting] = { producers: [value] };
+    else if (setting === "durable_objects") bound[setting] = { bindings: [value] };
     else (bound[setting] ??= []).push(value);
   };
   const changes = [
@@ -200,7 +202,7 @@ async function prepare(at, chance) {
 
 /** Which of the gates answer 503 for their configuration; a method that none accepts keeps a sound one from forwarding. */
 async function misconfigured(gates) {
-  const backend = { name: "backend", compatibilityDate: project.compatibilityDate, modules: [{ type: "ESModule", path: "backend.js", contents: WORKER }] };
+  const backend = { name: "backend", durableObjects: { OBJECTS: { className: "Objects", useSQLite: true } }, compatibilityDate: project.compatibilityDate, modules: [{ type: "ESModule", path: "backend.js", contents: WORKER }] };
   const runtime = new Miniflare(convertV4MiniflareOptions({ workers: [backend, ...gates], host: "127.0.0.1", cf: false, log: new Log(LogLevel.NONE), logRequests: false, handleStructuredLogs() {} }));
   try {
     await runtime.ready;

@@ -22,8 +22,10 @@ const WRANGLER: [&[&str]; 6] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 12] =
-    ["az", "bao", "cat", "cd", "cut", "echo", "export", "npm", "openssl", "printf", "python3", "umask"];
+const OTHERS: [&str; 18] = [
+    "aws", "az", "bao", "cat", "cd", "cut", "deck", "echo", "export", "kong", "kubectl", "npm", "openssl",
+    "printf", "psql", "python3", "sqlite3", "umask",
+];
 
 #[test]
 fn every_command_in_a_document_is_accepted() {

@@ -237,6 +237,7 @@ fn refused(denial: &Denial) -> Judgement {
 fn permitted(permit: Option<&Permit<'_>>, limiter: Option<String>) -> Judgement {
     let holder = permit.and_then(Permit::holder);
     let destination = permit.map(|permit| match permit.destination() {
+        _ if permit.whoami().is_some() => "the gate itself answers (WHOAMI_PATH)".to_owned(),
         Destination::Url(url) => url.replacen(GATE, "the zone's own origin: ", 1),
         Destination::Service { binding, url } => {
             format!("service binding {binding}: {}", url.replacen(GATE, "", 1))

@@ -1,67 +1,118 @@
-//! CSV (RFC 4180) with a heading: each column is a field. Lists are separated by blanks.
+//! CSV (RFC 4180) with a heading: each column is a field. Blanks, commas or semicolons separate the elements of lists.
 
-use std::io::BufRead;
-
-use csv::{ByteRecord, Error as CsvError, ReaderBuilder, StringRecord, Trim};
-use zeroize::Zeroizing;
+use csv::{ByteRecord, Position, ReaderBuilder};
 
 use crate::error::{Error, Outcome};
-use crate::import::imported_row::{FIELDS, ImportedRow, LISTS};
-use crate::import::{Draft, Each, Read, lines};
+use crate::import::imported_row::{FIELDS, ImportedRow, LISTS, is_field, quoted};
+use crate::import::shape::{self, Text};
+use crate::import::{Draft, Each, Options, Read};
 
-pub(super) fn read(mut input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
-    let mut text = Zeroizing::new(Vec::new());
-    input.read_to_end(&mut text).map_err(|e| lines::unreadable(&e))?;
-    let mut reader = ReaderBuilder::new().flexible(true).trim(Trim::Headers).from_reader(text.as_slice());
-    let heading = columns(reader.headers())?;
+pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
+    shape::refuse_other_text(text, Text::Csv)?;
+    let (skipped, separator) = separator(text);
+    let rows = text.get(skipped..).unwrap_or_default();
+    let mut reader = ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(rows);
+    let heading = reader.byte_headers().cloned().unwrap_or_default();
+    let heading = columns(&heading, options)?;
     let (mut line, mut counted) = (1, 0);
     let mut row = ByteRecord::new();
     // INVARIANT: rows of bytes of any length are read from memory without an error.
     while reader.read_byte_record(&mut row).unwrap_or_default() {
-        let from = row.position().map_or(0, csv::Position::byte);
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let from = row.position().map_or(0, Position::byte);
+        let from = skipped.saturating_add(usize::try_from(from).unwrap_or(usize::MAX));
         let breaks = text.get(from..).unwrap_or_default().iter().take_while(|b| matches!(b, b'\r' | b'\n'));
         let from = from + breaks.count();
         line += text.get(counted..from).unwrap_or_default().split(|b| *b == b'\n').skip(1).count() as u64;
         counted = from;
-        each(line, draft(&row, &heading))?;
+        // Excel ends a table with them.
+        if row.iter().any(|field| !field.trim_ascii().is_empty()) {
+            each(line, draft(&row, &heading))?;
+        }
     }
     Ok(())
 }
 
-fn columns(heading: Result<&StringRecord, CsvError>) -> Outcome<StringRecord> {
-    let heading = heading.map_err(|_| no_heading("cannot be read as CSV in UTF-8"))?;
-    for (nth, column) in heading.iter().enumerate() {
-        if !FIELDS.contains(&column) && !column.starts_with("meta.") {
-            return Err(no_heading("names a column that is no field, or the file has no heading"));
-        }
-        if heading.iter().take(nth).any(|earlier| earlier == column) {
-            return Err(no_heading("names a column twice"));
-        }
+/// Where the heading begins, and what stands between its columns: as Excel's line `sep=;` says, or as the heading shows. No name of
+/// a field has a semicolon or a tab.
+fn separator(text: &[u8]) -> (usize, u8) {
+    let first = text.split_inclusive(|b| *b == b'\n').next().unwrap_or_default();
+    if let Some([separator]) = first.trim_ascii_end().strip_prefix(b"sep=") {
+        return (first.len(), *separator);
     }
-    Ok(heading.clone())
+    if first.starts_with(b"sep=\t") {
+        return (first.len(), b'\t');
+    }
+    let found = [b',', b';', b'\t'].into_iter().find(|separator| first.contains(separator));
+    (0, found.unwrap_or(b','))
 }
 
-fn draft(row: &ByteRecord, heading: &StringRecord) -> Read {
+/// The field of each column; none of one that is passed over.
+fn columns(heading: &ByteRecord, options: &Options) -> Outcome<Vec<Option<String>>> {
+    let columns: Result<Vec<&str>, _> = heading.iter().map(str::from_utf8).collect();
+    let columns = columns.map_err(|_| no_heading("is not UTF-8 text"))?;
+    let fields: Vec<Option<String>> = columns
+        .into_iter()
+        .map(str::trim)
+        .map(|column| (!options.ignores(column)).then(|| field(options.renamed(column))))
+        .collect();
+    let named = || fields.iter().flatten().filter(|field| !field.is_empty());
+    if !named().any(|field| field == "key" || field == "sha256") {
+        return Err(no_heading(
+            "names a column that is no field, or is no heading: it has neither `key` nor `sha256`",
+        ));
+    }
+    for (nth, field) in named().enumerate() {
+        if !is_field(field) {
+            return Err(no_heading(&format!("names a column that is no field: {}", quoted(field))));
+        }
+        if named().take(nth).any(|earlier| earlier == field) {
+            return Err(no_heading(&format!("names a column twice: {}", quoted(field))));
+        }
+    }
+    Ok(fields)
+}
+
+/// The field of a column, whatever its case; the column itself, if it is none. Excel ends rows with columns without a name.
+fn field(column: &str) -> String {
+    if let Some(note) =
+        column.get(..5).filter(|start| start.eq_ignore_ascii_case("meta.")).and(column.get(5..))
+    {
+        return format!("meta.{note}");
+    }
+    let name = column.to_ascii_lowercase().replace([' ', '-'], "_");
+    if is_field(&name) { name } else { column.to_owned() }
+}
+
+fn draft(row: &ByteRecord, heading: &[Option<String>]) -> Read {
     if row.len() != heading.len() {
         return Err(format!("has {} columns, the heading {}", row.len(), heading.len()));
     }
     let mut imported = ImportedRow::default();
-    for (column, text) in heading.iter().zip(row) {
-        let text = str::from_utf8(text).map_err(|_| "is not UTF-8 text")?;
-        if text.contains('\n') && !LISTS.contains(&column) {
-            return Err(format!("has a line break in `{column}`; is a quote left open?"));
+    for (field, text) in heading.iter().zip(row) {
+        let Some(field) = field else { continue };
+        let text = str::from_utf8(text).map_err(|_| format!("is not UTF-8 text, in {}", quoted(field)))?;
+        if text.trim().contains('\n') && !LISTS.contains(&field.as_str()) {
+            return Err(format!(
+                "has a line break in {}, which a record cannot hold; is a quote left open?",
+                quoted(field)
+            ));
         }
-        imported.set(column, text)?;
+        if !field.is_empty() {
+            imported.set(field, text)?;
+        } else if !text.trim().is_empty() {
+            return Err("has a value in a column without a name".to_owned());
+        }
     }
     Ok(Draft::Imported(Box::new(imported)))
 }
 
 fn no_heading(problem: &str) -> Error {
-    // The heading is not repeated: where there is none, the first key stands there.
     Error::failed(
         format!("the first line {problem}"),
-        format!("begin the file with a line of column names out of {}, meta.<name>", FIELDS.join(", ")),
+        format!(
+            "begin the file with a line of column names out of {}, meta.<name>; `--rename OLD=FIELD` gives a column one of these names, `--ignore NAME` passes it over",
+            FIELDS.join(", ")
+        ),
     )
 }
 
@@ -69,11 +120,12 @@ fn no_heading(problem: &str) -> Error {
 mod tests {
     use super::read;
     use crate::error::Outcome;
+    use crate::import::Options;
 
     /// `line: problem` of each bad row, and the line of each good one.
     fn found(text: &[u8]) -> Outcome<Vec<String>> {
         let mut found = Vec::new();
-        read(text, &mut |line, read| {
+        read(text, &Options::default(), &mut |line, read| {
             found.push(read.err().map_or_else(|| line.to_string(), |problem| format!("{line}: {problem}")));
             Ok(())
         })?;
@@ -85,25 +137,45 @@ mod tests {
         let rows = "key,subject,scopes\n\nk2,acme,\"a\nb\"\nk4,acme,x\nk5,acme\nk6,acme,\"\"\"\"\nk7,\"acme\nk8,acme,b\"\n";
         let expected = ["3", "5", "6: has 2 columns, the heading 3", "7", "8: has 2 columns, the heading 3"];
         assert_eq!(found(rows.as_bytes()).unwrap(), expected);
-        let windows = format!("\u{feff}{}", rows.replace('\n', "\r\n"));
-        assert_eq!(found(windows.as_bytes()).unwrap(), expected);
-        assert_eq!(found(b"key,subject\n\xff,acme\nk,acme\n").unwrap(), ["2: is not UTF-8 text", "3"]);
+        assert_eq!(found(rows.replace('\n', "\r\n").as_bytes()).unwrap(), expected);
+        let after_separator = format!("sep=;\n{}", rows.replace(',', ";"));
+        let later = ["4", "6", "7: has 2 columns, the heading 3", "8", "9: has 2 columns, the heading 3"];
+        assert_eq!(found(after_separator.as_bytes()).unwrap(), later);
+        let invalid = found(b"key,subject\n\xff,acme\nk,acme\n").unwrap();
+        assert_eq!(invalid, ["2: is not UTF-8 text, in `key`", "3"]);
     }
 
     #[test]
     fn a_quote_that_is_left_open_is_named() {
         let found = found(b"key,subject,name\nk2,acme,\"open\nk3,acme,x\n").unwrap();
-        assert_eq!(found, ["2: has a line break in `name`; is a quote left open?"]);
+        assert_eq!(
+            found,
+            ["2: has a line break in `name`, which a record cannot hold; is a quote left open?"]
+        );
     }
 
     #[test]
     fn a_heading_names_each_column_once() {
-        assert_eq!(found(b"key, subject\nk,acme\n").unwrap(), ["2"]);
+        for heading in ["key, subject", "KEY;Subject", " Key \tsubject", "sep=;\nkey;subject"] {
+            let separator = if heading.contains(';') {
+                ";"
+            } else if heading.contains('\t') {
+                "\t"
+            } else {
+                ","
+            };
+            let rows = format!("{heading}\nk{separator}acme\n{separator}\n");
+            assert_eq!(found(rows.as_bytes()).unwrap().len(), 1, "{heading}");
+        }
         for (heading, said) in [
             ("key,subject,subject", "names a column twice"),
+            ("key,Subject,subject", "names a column twice"),
             ("key,meta.a,meta.a", "names a column twice"),
-            ("key;subject", "no field"),
+            ("key|subject", "no field"),
             ("\"key", "no field"),
+            ("subject,name", "neither `key` nor `sha256`"),
+            ("key,usageplanIds", "no field: `usageplanIds`"),
+            ("key,Canary7hVbT1mWcZk3vQ9x", "no field: of 22 characters"),
         ] {
             let error = found(format!("{heading}\nk,a,b\n").as_bytes()).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

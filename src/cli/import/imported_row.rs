@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
 use keygate_core::address::Network;
-use keygate_core::key::digest::ImportedKey;
+use keygate_core::key::digest::ImportedKey as Key;
 use keygate_core::record::token::{Plan, Scope, Subject};
-use keygate_core::record::{Bounded, Meta, Record};
-use keygate_core::time::UnixSeconds;
+use keygate_core::record::{Bounded, Meta, Record, State};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::import::values::{sha256, time, truth};
 use crate::import::{Candidate, Rules};
 use crate::imported;
 use crate::time::When;
 
 /// The names of all fields, as columns and as names in JSON. `meta.<name>` is a note.
-pub(super) const FIELDS: [&str; 11] = [
+pub(crate) const FIELDS: [&str; 12] = [
     "key",
     "sha256",
     "subject",
@@ -24,10 +24,16 @@ pub(super) const FIELDS: [&str; 11] = [
     "ips",
     "plan",
     "state",
+    "enabled",
     "created",
     "not_before",
     "not_after",
 ];
+
+/// Whether a key may have a field of this name.
+pub(crate) fn is_field(name: &str) -> bool {
+    FIELDS.contains(&name) || name.strip_prefix("meta.").is_some_and(|note| !note.is_empty())
+}
 
 /// The fields that hold several texts.
 pub(super) const LISTS: [&str; 2] = ["scopes", "ips"];
@@ -44,6 +50,10 @@ enum Credential {
 #[derive(Default)]
 pub(crate) struct ImportedRow {
     credential: Option<Credential>,
+    /// The first characters of a key whose digest alone is known.
+    start: Option<String>,
+    enabled: Option<bool>,
+    note: Option<&'static str>,
     texts: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<String>>,
     times: BTreeMap<&'static str, When>,
@@ -61,36 +71,61 @@ impl ImportedRow {
             return Ok(());
         }
         if let Some(note) = field.strip_prefix("meta.") {
-            self.meta.insert(note.to_owned(), text.to_owned());
-            return Ok(());
+            return once(field, self.meta.insert(note.to_owned(), text.to_owned()).is_none());
         }
-        let known = FIELDS.into_iter().find(|known| *known == field).ok_or_else(|| unknown_field(field))?;
+        let known = FIELDS.into_iter().find(|known| *known == field);
+        let known = known.ok_or_else(|| unknown_field(field))?;
         match known {
-            "key" => self.set_credential(Credential::Key(Zeroizing::new(text.to_owned()))),
+            "key" => {
+                if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    self.set_note("64 hex digits were taken as a key; if they are a SHA-256, use `sha256` in place of `key`");
+                }
+                self.set_credential(Credential::Key(Zeroizing::new(text.to_owned())))
+            }
             "sha256" => self.set_credential(Credential::Sha256(sha256(text)?)),
             "scopes" | "ips" => {
-                self.set_list(known, text.split_ascii_whitespace().map(str::to_owned).collect());
-                Ok(())
+                let separates = |c: char| c.is_ascii_whitespace() || matches!(c, ',' | ';');
+                let elements = text.split(separates).filter(|element| !element.is_empty());
+                self.set_list(known, elements.map(str::to_owned).collect())
             }
+            "enabled" => self.set_enabled(&Value::from(text)),
             "created" | "not_before" | "not_after" => {
-                self.times.insert(known, time(text).map_err(|e| format!("`{known}`: {e}"))?);
-                Ok(())
+                self.set_time(known, time(text).map_err(|e| format!("`{known}`: {e}"))?)
             }
-            _ => {
-                self.texts.insert(known, text.to_owned());
-                Ok(())
-            }
+            _ => once(known, self.texts.insert(known, text.to_owned()).is_none()),
         }
     }
 
     /// Takes `scopes` or `ips` in, element by element.
-    pub(super) fn set_list(&mut self, field: &'static str, list: Vec<String>) {
-        self.lists.insert(field, list);
+    pub(super) fn set_list(&mut self, field: &'static str, list: Vec<String>) -> Result<(), String> {
+        once(field, self.lists.insert(field, list).is_none())
     }
 
-    /// Says when the key ends.
-    pub(super) fn set_end(&mut self, when: When) {
-        self.times.insert("not_after", when);
+    /// Takes `created`, `not_before` or `not_after` in.
+    pub(super) fn set_time(&mut self, field: &'static str, when: When) -> Result<(), String> {
+        once(field, self.times.insert(field, when).is_none())
+    }
+
+    /// Says whether the key is active or disabled.
+    pub(super) fn set_enabled(&mut self, value: &Value) -> Result<(), String> {
+        let enabled = truth(value).ok_or("`enabled` is not true or false")?;
+        once("enabled", self.enabled.replace(enabled).is_none())
+    }
+
+    /// Says how the key begins, where the source has its digest. Of several texts the longest counts.
+    pub(super) fn set_start(&mut self, start: &str) {
+        if self.start.as_ref().is_none_or(|known| known.len() < start.len()) {
+            self.start = Some(start.to_owned());
+        }
+    }
+
+    /// Adds what the operator should know of all rows like this.
+    pub(super) fn set_note(&mut self, note: &'static str) {
+        self.note = Some(note);
+    }
+
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.note
     }
 
     /// Whether the source has the key's digest, and not the key.
@@ -106,9 +141,15 @@ impl ImportedRow {
     }
 
     pub(super) fn candidate(self, rules: &Rules) -> Result<Candidate, String> {
+        if self.start.as_deref().is_some_and(|start| rules.prefix.strip(start).is_some()) {
+            return Err(format!(
+                "begins with this gate's own prefix `{}_`, so the gate would never look it up as an imported one",
+                rules.prefix.as_str()
+            ));
+        }
         let key = match self.credential.ok_or("has neither `key` nor `sha256`")? {
             Credential::Key(text) => key(&text, rules)?,
-            Credential::Sha256(hash) => ImportedKey::of_sha256(hash),
+            Credential::Sha256(hash) => Key::of_sha256(hash),
         };
         let pepper = rules.pepper.as_ref().ok_or("cannot be digested: there is no pepper")?;
         let text = |field| self.texts.get(field).map(String::as_str);
@@ -116,11 +157,14 @@ impl ImportedRow {
         let moment = |field| self.times.get(field).copied();
         let subject = text("subject").or(rules.subject.as_deref());
         let subject = subject.ok_or("has no `subject`; `--subject` names one for all that have none")?;
+        let subject = rules.subjects.of(subject);
 
         let created = moment("created").and_then(|when| when.from(rules.now));
         let mut record = Record::new(
             key.id(),
-            parsed("subject", subject.parse::<Subject>())?,
+            subject.parse::<Subject>().map_err(|_| {
+                format!("`subject` is not {}; `--subject-map` gives it another", Subject::ALLOWED)
+            })?,
             pepper.imported_digest(&key),
             created.unwrap_or(rules.now),
         );
@@ -135,9 +179,12 @@ impl ImportedRow {
         let plan = text("plan").or(rules.plan.as_deref());
         record.plan = plan.map(|plan| parsed("plan", plan.parse::<Plan>())).transpose()?;
         record.meta = parsed("meta", Meta::try_from(self.meta.clone()))?;
-        if let Some(state) = text("state") {
-            record.state = state.parse().map_err(|_| "`state` is not active, disabled or revoked")?;
-        }
+        record.state = match (text("state"), self.enabled) {
+            (Some(_), Some(_)) => return Err("has both `state` and `enabled`".to_owned()),
+            (Some(state), None) => state.parse().map_err(|_| "`state` is not active, disabled or revoked")?,
+            (None, Some(false)) => State::Disabled,
+            (None, _) => State::Active,
+        };
         record.not_before = moment("not_before").and_then(|when| when.from(rules.now));
         let end = moment("not_after").or(rules.expires);
         record.not_after = end.and_then(|when| when.from(rules.now));
@@ -149,6 +196,11 @@ impl ImportedRow {
     }
 }
 
+/// Refuses a second value of a field: two fields of the source may stand for one of ours.
+fn once(field: &str, is_first: bool) -> Result<(), String> {
+    if is_first { Ok(()) } else { Err(format!("has two values for {}", quoted(field))) }
+}
+
 /// Says which field is wrong and not how: the core's own words repeat the text, and in a source whose columns are in
 /// another order a key may stand there.
 fn parsed<T, E>(field: &str, parsed: Result<T, E>) -> Result<T, String> {
@@ -156,66 +208,43 @@ fn parsed<T, E>(field: &str, parsed: Result<T, E>) -> Result<T, String> {
         .map_err(|_| format!("`{field}` has not the form that a record needs (see docs/record.schema.json)"))
 }
 
-/// A name that is no field; as short as one that could be.
+/// What is said of a field that no key of this format has.
 pub(super) fn unknown_field(name: &str) -> String {
-    // Not the name itself: a file without a heading has a key there.
-    let length = name.chars().count();
-    format!("has a field of {length} characters that is none of {}, meta.<name>", FIELDS.join(", "))
+    format!(
+        "has the field {}, which is none of {}, meta.<name>; `--rename` gives it one of these names, `--ignore` passes it over",
+        quoted(name),
+        FIELDS.join(", ")
+    )
 }
 
-fn key(text: &str, rules: &Rules) -> Result<ImportedKey, String> {
-    if text.starts_with("$secret://") || text.starts_with("$env://") || text.starts_with("{vault://") {
-        return Err("is a reference to a secret, not a key; put the key in its place".to_owned());
+/// What is said of a field that restricts a key, where a record has none of the kind.
+pub(super) fn restriction(field: &str) -> String {
+    format!(
+        "has `{field}`, which restricts the key in a way that a record cannot; `--ignore {field}` imports it without"
+    )
+}
+
+/// The name of a field for a message, unless it could be a key, or a part of one: a file without names has them there.
+pub(super) fn quoted(name: &str) -> String {
+    if Key::may_be_in(name) || name.contains(|c: char| c.is_control() || c.is_ascii_digit()) {
+        format!("of {} characters", name.chars().count())
+    } else {
+        format!("`{name}`")
     }
+}
+
+fn key(text: &str, rules: &Rules) -> Result<Key, String> {
     imported::import(text, &rules.prefix, rules.allow_weak).map_err(|error| error.problem().to_owned())
-}
-
-/// A SHA-256 in hex, base64 or base64url (padded or not), or as it stands in a record.
-fn sha256(text: &str) -> Result<[u8; 32], String> {
-    let mut hash = [0; 32];
-    let text = text.strip_prefix("sha256.").unwrap_or(text);
-    let whole = |decoded: Result<&[u8], base64ct::Error>| decoded.is_ok_and(|bytes| bytes.len() == 32);
-    let is_hash = unhex(text, &mut hash)
-        || whole(Base64::decode(text, &mut hash))
-        || whole(Base64Unpadded::decode(text, &mut hash))
-        || whole(Base64Url::decode(text, &mut hash))
-        || whole(Base64UrlUnpadded::decode(text, &mut hash));
-    if is_hash { Ok(hash) } else { Err("`sha256` is not a SHA-256 in hex, base64 or base64url".to_owned()) }
-}
-
-fn unhex(text: &str, hash: &mut [u8; 32]) -> bool {
-    if text.len() != 2 * hash.len() {
-        return false;
-    }
-    let mut digits = text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
-    hash.iter_mut().all(|byte| match (digits.next().flatten(), digits.next().flatten()) {
-        (Some(high), Some(low)) => {
-            *byte = high << 4 | low;
-            true
-        }
-        _ => false,
-    })
-}
-
-/// A time as in records, in Unix seconds, or as on the command line.
-fn time(text: &str) -> Result<When, String> {
-    if text.bytes().all(|b| b.is_ascii_digit()) {
-        let seconds = text.parse().ok().and_then(UnixSeconds::new);
-        return seconds.map(When::At).ok_or_else(|| "is no time in Unix seconds (milliseconds?)".to_owned());
-    }
-    text.parse()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ImportedRow, Rules, sha256, time};
-    use crate::time::When;
-    use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding as _};
+    use super::{ImportedRow, Rules};
+    use crate::import::SubjectMap;
     use keygate_core::key::KeyPrefix;
-    use keygate_core::key::digest::Digest;
     use keygate_core::key::pepper::Pepper;
     use keygate_core::time::UnixSeconds;
-    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::prelude::proptest;
 
     fn rules() -> Rules {
         Rules {
@@ -224,6 +253,7 @@ mod tests {
             now: UnixSeconds::new(1000).unwrap(),
             allow_weak: false,
             subject: None,
+            subjects: SubjectMap::default(),
             scopes: vec!["default".into()],
             plan: None,
             expires: None,
@@ -262,7 +292,7 @@ mod tests {
             (&[("key", "12345678901234567890"), ("subject", "acme")], "too easy to guess"),
             (&[("key", "{vault://env/key}"), ("subject", "acme")], "reference to a secret"),
             (&[("key", "acme_live_Zk3vQ9xLr2K7hVbT1mWc"), ("subject", "acme")], "this gate's own prefix"),
-            (&[("key", KEY), ("subject", "two words")], "`subject` has not the form"),
+            (&[("key", KEY), ("subject", "two words")], "`subject` is not a subject: 1 to 128"),
             (&[("key", KEY), ("subject", "acme"), ("state", "on")], "`state` is not"),
         ] {
             let Err(problem) = imported(fields).unwrap().candidate(&rules()) else { panic!("{said}") };
@@ -299,26 +329,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sha256_is_read_in_every_usual_form(hash in any::<[u8; 32]>()) {
-            let hex = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-            let record = Digest::ImportedBare(hash).to_string();
-            for text in [
-                hex.clone(), hex.to_uppercase(), Base64::encode_string(&hash), Base64Unpadded::encode_string(&hash),
-                Base64UrlUnpadded::encode_string(&hash), record,
-            ] {
-                prop_assert_eq!(sha256(&text), Ok(hash), "{}", text);
-            }
-            prop_assert!(sha256(&(hex + "0")).is_err());
-        }
-
-        #[test]
         fn no_field_makes_the_parsers_panic(field in "[a-z0-9._]{0,12}|key|sha256|ips|not_after", text in ".{0,80}") {
             let _ = imported(&[("subject", "a"), (&field, &text)]).map(|imported| imported.candidate(&rules()).is_ok());
-        }
-
-        #[test]
-        fn whole_numbers_are_unix_seconds(seconds in 0..=253_402_300_799_u64) {
-            prop_assert_eq!(time(&seconds.to_string()), Ok(When::At(UnixSeconds::new(seconds).unwrap())));
         }
     }
 }

@@ -1,79 +1,42 @@
-//! One JSON object a line: a record, as `keygate export` writes it, or the fields of a key of another system.
-
-use std::fmt;
-use std::io::BufRead;
+//! JSON objects: records, as `keygate export` writes them, or the fields of keys of another system.
 
 use keygate_core::record::Record;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::Outcome;
 use crate::import::imported_row::{FIELDS, ImportedRow, unknown_field};
-use crate::import::{Draft, Each, Read, lines};
+use crate::import::json::{self, Fields, strings};
+use crate::import::{Draft, Each, Options, Read};
 
-pub(super) fn read(input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
-    lines::of_each(input, &mut |number, line| match line {
+pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
+    json::of_each(text, &mut |number, object| match object {
         Ok("") => Ok(()),
-        Ok(line) => each(number, draft(line)),
+        Ok(object) => each(number, draft(object, options)),
         Err(problem) => each(number, Err(problem)),
     })
 }
 
-fn draft(line: &str) -> Read {
-    let Fields(fields) = match serde_json::from_str(line) {
-        Ok(fields) => fields,
-        Err(e) if e.is_data() => return Err("is not a JSON object".to_owned()),
-        // Where, not what: the line may hold a key.
-        Err(e) => return Err(format!("is not JSON, from column {} on", e.column())),
-    };
+fn draft(object: &str, options: &Options) -> Read {
+    let fields = Fields::parse(object)?;
     if fields.iter().any(|(name, _)| name == "v") {
         // From the text: a field that is written twice is lost in the value.
-        return match Record::parse(line) {
+        return match Record::parse(object) {
             Ok(record) => Ok(Draft::Record(Box::new(record))),
             Err(error) => Err(format!("is not a record: {error}")),
         };
     }
-    imported(&fields).map(|imported| Draft::Imported(Box::new(imported)))
+    imported(&fields, options).map(|imported| Draft::Imported(Box::new(imported)))
 }
 
-/// The fields of an object as they stand there: `serde_json`'s own map keeps one of two that have one name.
-struct Fields(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Fields, M::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = object.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        object.deserialize_map(Pairs)
-    }
-}
-
-fn imported(fields: &[(String, Value)]) -> Result<ImportedRow, String> {
+fn imported(fields: &Fields, options: &Options) -> Result<ImportedRow, String> {
     let mut imported = ImportedRow::default();
-    for (nth, (name, value)) in fields.iter().enumerate() {
-        if fields.iter().take(nth).any(|(earlier, _)| earlier == name) {
-            return Err("has a field twice".to_owned());
-        }
-        match (name.as_str(), value) {
-            (_, Value::Null) => {}
+    for (name, value) in fields.iter().filter(|(name, _)| !options.ignores(name)) {
+        match (options.renamed(name), value) {
             ("scopes", value) => {
-                imported.set_list("scopes", strings(value).ok_or("`scopes` is not an array of strings")?);
+                imported.set_list("scopes", strings(value).ok_or("`scopes` is not an array of strings")?)?;
             }
             ("ips", value) => {
-                imported.set_list("ips", strings(value).ok_or("`ips` is not an array of strings")?);
+                imported.set_list("ips", strings(value).ok_or("`ips` is not an array of strings")?)?;
             }
             ("meta", Value::Object(notes)) => {
                 for (note, value) in notes {
@@ -81,41 +44,37 @@ fn imported(fields: &[(String, Value)]) -> Result<ImportedRow, String> {
                     imported.set(&format!("meta.{note}"), text)?;
                 }
             }
+            ("enabled", value) => imported.set_enabled(value)?,
             (name, Value::String(text)) => imported.set(name, text)?,
             (name @ ("created" | "not_before" | "not_after"), Value::Number(number)) => {
                 imported.set(name, &number.to_string())?;
             }
-            (name, _) => return Err(unknown_or_wrong(name)),
+            (name, _) if FIELDS.contains(&name) || name == "meta" => {
+                return Err(format!("`{name}` is of another type"));
+            }
+            (name, _) => return Err(unknown_field(name)),
         }
     }
     Ok(imported)
 }
 
-fn unknown_or_wrong(name: &str) -> String {
-    if FIELDS.contains(&name) || name == "meta" {
-        format!("`{name}` is of another type")
-    } else {
-        unknown_field(name)
-    }
-}
-
-fn strings(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|element| Some(element.as_str()?.to_owned())).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::draft;
-    use crate::import::Draft;
+    use super::read;
+    use crate::import::{Draft, Options, Read};
     use proptest::prelude::{prop_assert, proptest};
 
     const RECORD: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","digest":"hs256.01234567.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","state":"active","created":1}"#;
+
+    fn draft(line: &str) -> Read {
+        super::draft(line, &Options::default())
+    }
 
     #[test]
     fn a_line_is_a_record_or_the_fields_of_an_imported_key() {
         assert!(matches!(draft(RECORD), Ok(Draft::Record(_))));
         for good in [
-            r#"{"key":"x","subject":"acme"}"#,
+            r#"{"key":"x","subject":"acme","enabled":false}"#,
             r#"{"sha256":null,"key":"x","scopes":["a"],"ips":[],"not_after":5,"created":"2026-01-01","meta":{"a":"b"}}"#,
         ] {
             assert!(matches!(draft(good), Ok(Draft::Imported(_))), "{good}");
@@ -129,6 +88,7 @@ mod tests {
             (r#"{"canary":7}"#, "none of key, sha256"),
             (r#"{"scopes":"a"}"#, "not an array"),
             (r#"{"not_after":1.5}"#, "not_after"),
+            (r#"{"enabled":"on"}"#, "`enabled` is not true or false"),
             (r#"{"key":"canary","key":"x","subject":"acme"}"#, "has a field twice"),
             (r#"{"key":"x","subject":"acme","subject":"other"}"#, "has a field twice"),
             ("7", "not a JSON object"),
@@ -139,6 +99,29 @@ mod tests {
         }
         let twice = RECORD.replace(r#""created":1"#, r#""created":1,"created":2"#);
         assert!(draft(&twice).is_err());
+    }
+
+    #[test]
+    fn objects_are_read_from_lines_arrays_and_over_several_lines() {
+        for (text, lines) in [
+            ("{\"key\":\"a\"}\n\n{\"key\":\"b\"}\n", &[1, 3][..]),
+            ("[{\"key\":\"a\"},{\"key\":\"b\"}]", &[1, 1]),
+            ("\n[\n  {\n  \"key\": \"a\"\n},\n\n  {\"key\":\"]\"}\n]\n", &[3, 7]),
+            ("{\n\"key\": \"a\"\n}\n{\n\"key\": \"b\"}", &[1, 4]),
+            ("{\"key\":\"a\"\n{\"key\":\"b\"}", &[1, 2]),
+        ] {
+            let mut found = Vec::new();
+            read(text.as_bytes(), &Options::default(), &mut |line, _| {
+                found.push(line);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(found, lines, "{text}");
+        }
+        for text in ["[{\"key\":\"a\"}", "[{\"key\":\"a\"} {\"key\":\"b\"}]", "[1,2"] {
+            let error = read(text.as_bytes(), &Options::default(), &mut |_, _| Ok(())).unwrap_err();
+            assert!(error.to_string().contains("not JSON from line 1"), "{text}: {error}");
+        }
     }
 
     proptest! {

@@ -1,11 +1,8 @@
 //! One key or one digest a line; a blank and its subject may follow. Empty lines, and lines that begin with `#`, say nothing.
 
-use std::io::BufRead;
-
-use zeroize::Zeroize as _;
-
-use crate::error::{Error, Outcome};
+use crate::error::Outcome;
 use crate::import::imported_row::ImportedRow;
+use crate::import::shape::{self, Text};
 use crate::import::{Draft, Each, Read};
 
 /// What stands first on a line.
@@ -15,8 +12,9 @@ pub(super) enum Kind {
     Sha256,
 }
 
-pub(super) fn read(input: impl BufRead, kind: Kind, each: &mut Each<'_>) -> Outcome<()> {
-    of_each(input, &mut |number, line| match draft(line, kind) {
+pub(super) fn read(text: &[u8], kind: Kind, each: &mut Each<'_>) -> Outcome<()> {
+    shape::refuse_other_text(text, Text::Lines)?;
+    of_each(text, &mut |number, line| match draft(line, kind) {
         Some(read) => each(number, read),
         None => Ok(()),
     })
@@ -26,25 +24,10 @@ pub(super) fn read(input: impl BufRead, kind: Kind, each: &mut Each<'_>) -> Outc
 pub(super) type EachLine<'e> = dyn FnMut(u64, Result<&str, String>) -> Outcome<()> + 'e;
 
 /// Gives each line to `each`: its number, and its text or why it is none.
-pub(super) fn of_each(mut input: impl BufRead, each: &mut EachLine<'_>) -> Outcome<()> {
-    let mut line = Vec::new();
-    let mut number = 0;
-    loop {
-        line.zeroize();
-        number += 1;
-        let length = input.read_until(b'\n', &mut line).map_err(|e| unreadable(&e))?;
-        if length == 0 {
-            return Ok(());
-        }
-        let text = str::from_utf8(&line).map(str::trim_ascii).map_err(|_| "is not UTF-8 text".to_owned());
-        // Windows' editors begin a file with it.
-        let text = text.map(|text| text.trim_start_matches('\u{feff}'));
-        each(number, text)?;
-    }
-}
-
-pub(super) fn unreadable(error: &std::io::Error) -> Error {
-    Error::failed(format!("cannot read on: {error}"), "make the source readable, then run the command again")
+pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
+    (1..).zip(text.split(|b| *b == b'\n')).try_for_each(|(number, line)| {
+        each(number, str::from_utf8(line).map(str::trim_ascii).map_err(|_| "is not UTF-8 text".to_owned()))
+    })
 }
 
 fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
@@ -53,12 +36,39 @@ fn draft(line: Result<&str, String>, kind: Kind) -> Option<Read> {
         Ok(line) => line,
         Err(problem) => return Some(Err(problem)),
     };
-    let (credential, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let field = match kind {
-        Kind::Key => "key",
-        Kind::Sha256 => "sha256",
-    };
     let mut imported = ImportedRow::default();
-    let set = imported.set(field, credential).and_then(|()| imported.set("subject", subject));
+    let set = match kind {
+        Kind::Key => set_key(&mut imported, line),
+        Kind::Sha256 => set_digest(&mut imported, line),
+    };
     Some(set.map(|()| Draft::Imported(Box::new(imported))))
+}
+
+fn set_key(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
+    let (key, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    if key == "export" {
+        return Err("is of the form `NAME=value`; keep only the value on the line".to_owned());
+    }
+    if key.contains([',', ';', '"', '\'']) {
+        return Err(
+            "has a comma, a semicolon or a quote in its key; is it CSV? Then use `--format csv`".to_owned()
+        );
+    }
+    imported.set("key", key)?;
+    imported.set("subject", subject)
+}
+
+/// A digest and its subject, or the output of `sha256sum` and `shasum`, which has a file's name where the subject is.
+fn set_digest(imported: &mut ImportedRow, line: &str) -> Result<(), String> {
+    if line.starts_with("SHA256") || line.starts_with("SHA2-256") {
+        return Err("is the output of a program; keep only the digest on the line".to_owned());
+    }
+    let (digest, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let is_file_name = subject.starts_with([' ', '*']);
+    imported.set("sha256", digest)?;
+    if is_file_name {
+        imported.set_note("file names, as `sha256sum` writes them, were passed over; they are no subjects");
+        return Ok(());
+    }
+    imported.set("subject", subject)
 }

@@ -1,12 +1,21 @@
 //! Keys of other systems, and records, on their way in: what a source says of each key, and the record that follows.
 
+mod apisix;
+mod better_auth;
 mod csv;
-mod declarative;
 mod imported_row;
+mod json;
 mod json_lines;
+mod kong;
 mod lines;
-
-use std::io::BufRead;
+mod shape;
+mod source;
+mod subject_map;
+#[cfg(test)]
+mod tests;
+mod unkey;
+mod values;
+mod yaml;
 
 use clap::ValueEnum;
 use keygate_core::key::KeyPrefix;
@@ -16,7 +25,10 @@ use keygate_core::time::UnixSeconds;
 
 use crate::error::Outcome;
 use crate::import::imported_row::ImportedRow;
+pub(crate) use crate::import::subject_map::SubjectMap;
 use crate::time::When;
+
+pub(crate) use crate::import::imported_row::{FIELDS, is_field};
 
 /// What an imported file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,6 +39,29 @@ pub(crate) enum Format {
     Jsonl,
     Kong,
     Apisix,
+    Unkey,
+    BetterAuth,
+}
+
+/// How a source is read.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// Fields of CSV and JSON lines that have another name: theirs, then ours.
+    pub(crate) renamed: Vec<(String, String)>,
+    /// Fields that are passed over, although they may restrict a key.
+    pub(crate) ignored: Vec<String>,
+    /// When the source was written.
+    pub(crate) exported_at: Option<UnixSeconds>,
+}
+
+impl Options {
+    fn ignores(&self, field: &str) -> bool {
+        self.ignored.iter().any(|ignored| ignored == field)
+    }
+
+    fn renamed<'f>(&'f self, field: &'f str) -> &'f str {
+        self.renamed.iter().find(|(theirs, _)| theirs == field).map_or(field, |(_, ours)| ours)
+    }
 }
 
 /// What holds for a whole import.
@@ -38,6 +73,7 @@ pub(crate) struct Rules {
     /// Whether a key may be taken that could be guessed from its hash.
     pub(crate) allow_weak: bool,
     pub(crate) subject: Option<String>,
+    pub(crate) subjects: SubjectMap,
     pub(crate) scopes: Vec<String>,
     pub(crate) plan: Option<String>,
     pub(crate) expires: Option<When>,
@@ -65,18 +101,21 @@ pub(crate) type Read = Result<Draft, String>;
 /// What is done with each of them.
 pub(crate) type Each<'e> = dyn FnMut(u64, Read) -> Outcome<()> + 'e;
 
-/// Reads a source to its end; each key of it is given to `each`, with the line that it stands on.
+/// Reads a source; each key of it is given to `each`, with the line that it stands on.
 ///
 /// # Errors
-/// The source cannot be read on, or `each` failed.
-pub(crate) fn read(format: Format, input: impl BufRead, each: &mut Each<'_>) -> Outcome<()> {
+/// The source is not of this format, or `each` failed.
+pub(crate) fn read(format: Format, source: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
+    let text = source::text(source)?;
     match format {
-        Format::Keys => lines::read(input, lines::Kind::Key, each),
-        Format::Sha256 => lines::read(input, lines::Kind::Sha256, each),
-        Format::Csv => csv::read(input, each),
-        Format::Jsonl => json_lines::read(input, each),
-        Format::Kong => declarative::read_kong(input, each),
-        Format::Apisix => declarative::read_apisix(input, each),
+        Format::Keys => lines::read(&text, lines::Kind::Key, each),
+        Format::Sha256 => lines::read(&text, lines::Kind::Sha256, each),
+        Format::Csv => csv::read(&text, options, each),
+        Format::Jsonl => json_lines::read(&text, options, each),
+        Format::Kong => kong::read(&text, options, each),
+        Format::Apisix => apisix::read(&text, options, each),
+        Format::Unkey => unkey::read(&text, options, each),
+        Format::BetterAuth => better_auth::read(&text, options, each),
     }
 }
 
@@ -86,6 +125,14 @@ impl Draft {
         match self {
             Self::Record(_) => false,
             Self::Imported(imported) => imported.is_digest(),
+        }
+    }
+
+    /// What the operator should know of all keys like this.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        match self {
+            Self::Record(_) => None,
+            Self::Imported(imported) => imported.note(),
         }
     }
 
@@ -115,54 +162,5 @@ impl Candidate {
             self.record.not_after = stored.not_after;
         }
         self.record
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Format, read};
-    use clap::ValueEnum as _;
-    use proptest::collection::vec;
-    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-
-    proptest! {
-        #[test]
-        fn no_source_makes_a_reader_panic_or_repeat_a_key(
-            text in "(key|sha256|subject|v|meta\\.x|[,;:\"'{}\\[\\]\\r\\n \t#]|[a-z0-9]{1,8}){0,30}",
-            at in 0..8_usize,
-        ) {
-            const CANARY: &str = "Canary7hVbT1mWcZk3vQ9x";
-            let mut lines: Vec<&str> = text.lines().collect();
-            lines.insert(at.min(lines.len()), CANARY);
-            for format in Format::value_variants() {
-                let outcome = read(*format, lines.join("\n").as_bytes(), &mut |_, read| {
-                    let problem = read.err().unwrap_or_default();
-                    assert!(!problem.contains(CANARY), "{problem}");
-                    Ok(())
-                });
-                let error = outcome.err().map(|error| error.to_string()).unwrap_or_default();
-                prop_assert!(!error.contains(CANARY), "{error}");
-            }
-        }
-
-        #[test]
-        fn bytes_that_are_no_text_are_a_fault_or_bad_lines(bytes in vec(any::<u8>(), 0..80)) {
-            for format in Format::value_variants() {
-                let _ = read(*format, &*bytes, &mut |_, _| Ok(()));
-            }
-        }
-
-        #[test]
-        fn every_line_with_something_on_it_is_accounted_for(lines in vec("[!-\"$-~]{1,12}|", 0..20)) {
-            let text = lines.join("\n");
-            let mut found = Vec::new();
-            read(Format::Keys, text.as_bytes(), &mut |line, _| {
-                found.push(line);
-                Ok(())
-            })
-            .unwrap();
-            let expected: Vec<u64> = (1_u64..).zip(&lines).filter(|(_, line)| !line.is_empty()).map(|(at, _)| at).collect();
-            prop_assert_eq!(found, expected);
-        }
     }
 }

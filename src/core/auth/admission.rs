@@ -26,7 +26,7 @@ use crate::policy::route::{Access, Found, Route};
 use crate::request::credential::{AuthorizationHandling, CredentialText, Presented, SOURCES_MAX};
 use crate::request::head::RequestHead;
 use crate::request::header_filter::METHOD_HEADERS;
-use crate::request::method::MethodSet;
+use crate::request::method::{MethodIndex, MethodSet};
 use crate::request::path::CanonicalPath;
 use crate::request::url::UrlParts;
 use crate::request::via::{VIA_HEADER, is_loop};
@@ -87,6 +87,8 @@ pub struct Admitted<'a> {
     /// The query without the credential.
     pub(crate) query: Option<Cow<'a, str>>,
     pub(crate) authorization: AuthorizationHandling,
+    /// A request for `WHOAMI_PATH`, which the gate answers.
+    pub(crate) is_whoami: bool,
     /// A CORS preflight, which the origin answers.
     pub(crate) is_preflight: bool,
     pub(crate) client_ip: Option<&'a str>,
@@ -161,23 +163,17 @@ impl Gate {
         if preflight && !cors.forwards_preflight() {
             return Ok(Admission::AnswerPreflight);
         }
-        let route = match policy.routes().find(&path, method) {
-            Found::Route(route) => Some(route),
-            Found::Default => None,
-            Found::MethodNotAllowed(methods) => return Err(self.method_not_allowed(methods)),
-            Found::Ambiguous(error) => return Err(Cause::Path(error).into()),
+        let is_whoami = !preflight && policy.whoami_path() == Some(path.forwarded());
+        let route = if is_whoami {
+            let reading = policy.methods().implied_by("GET").unwrap_or_default();
+            if !matches!(head.method, "GET" | "HEAD") {
+                return Err(self.method_not_allowed(reading));
+            }
+            None
+        } else {
+            self.route(head, &url, &path, method, preflight)?
         };
         let access = route.map_or(Access::Key, Route::access);
-        if access == Access::Deny {
-            return Err(Cause::RouteDenied.into());
-        }
-        let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
-        let method_headers = METHOD_HEADERS.map(|name| head.header(name));
-        check_method(rules, &path, method, preflight, url.query, &method_headers)?;
-        if let (Some(destination), "MOVE" | "COPY") = (head.header("destination"), head.method) {
-            let origin = route.and_then(Route::origin).unwrap_or_else(|| policy.origin());
-            check_destination(rules, &url, &path, method, destination, origin)?;
-        }
 
         // 6
         let mut headers = [None; SOURCES_MAX];
@@ -199,6 +195,7 @@ impl Gate {
                 path,
                 query: public.query,
                 authorization,
+                is_whoami: false,
                 is_preflight: preflight,
                 client_ip: head.client_ip(),
             }));
@@ -217,9 +214,39 @@ impl Gate {
             path,
             query: extracted.query,
             authorization: extracted.authorization,
+            is_whoami,
             is_preflight: false,
             client_ip: head.client_ip(),
         }))
+    }
+
+    /// Step 5: the route of a request that may be forwarded; `None`: none matches.
+    fn route(
+        &self,
+        head: &RequestHead<'_>,
+        url: &UrlParts<'_>,
+        path: &CanonicalPath<'_>,
+        method: MethodIndex,
+        preflight: bool,
+    ) -> Result<Option<&Route>, Denial> {
+        let policy = &self.policy;
+        let route = match policy.routes().find(path, method) {
+            Found::Route(route) => Some(route),
+            Found::Default => None,
+            Found::MethodNotAllowed(methods) => return Err(self.method_not_allowed(methods)),
+            Found::Ambiguous(error) => return Err(Cause::Path(error).into()),
+        };
+        if route.map(Route::access) == Some(Access::Deny) {
+            return Err(Cause::RouteDenied.into());
+        }
+        let rules = Rules { routes: policy.routes(), methods: policy.methods(), paths: policy.path_rules() };
+        let method_headers = METHOD_HEADERS.map(|name| head.header(name));
+        check_method(rules, path, method, preflight, url.query, &method_headers)?;
+        if let (Some(destination), "MOVE" | "COPY") = (head.header("destination"), head.method) {
+            let origin = route.and_then(Route::origin).unwrap_or_else(|| policy.origin());
+            check_destination(rules, url, path, method, destination, origin)?;
+        }
+        Ok(route)
     }
 
     /// The mark on what this gate forwards.

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::Serialize;
+
 use crate::auth::admission::{Admitted, AuthRequirement, Gate, PresentedKey};
 use crate::key::pepper::DigestMatch;
 use crate::key::{Key, KeyId};
@@ -10,8 +12,8 @@ use crate::policy::PlanLimit;
 use crate::policy::cors::AnswerCors;
 use crate::policy::origin::Origin;
 use crate::policy::route::Route;
-use crate::record::token::{Scope, joined};
-use crate::record::{Record, RecordError, State};
+use crate::record::token::{Plan, Scope, Subject, joined};
+use crate::record::{Bounded, Name, Record, RecordError, State};
 use crate::request::credential::AuthorizationHandling;
 use crate::request::head::RequestHead;
 use crate::request::via::{VIA_HEADER, extended};
@@ -244,6 +246,40 @@ impl Holder<'_> {
     }
 }
 
+/// What a key is, as its holder is told: the fields of its record that are not about the gate.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct WhoAmI<'a> {
+    id: KeyId,
+    subject: &'a Subject,
+    name: &'a Name,
+    scopes: &'a Bounded<Scope>,
+    plan: Option<&'a Plan>,
+    not_before: Option<UnixSeconds>,
+    not_after: Option<UnixSeconds>,
+}
+
+impl<'a> WhoAmI<'a> {
+    fn of(record: &'a Record) -> Self {
+        let Record { id, subject, name, scopes, plan, not_before, not_after, .. } = record;
+        Self {
+            id: *id,
+            subject,
+            name,
+            scopes,
+            plan: plan.as_ref(),
+            not_before: *not_before,
+            not_after: *not_after,
+        }
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Cannot fail: strings, numbers and lists.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// What the origin gets as `Authorization`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization<'a> {
@@ -292,6 +328,19 @@ impl<'a> Permit<'a> {
             subject: record.subject.as_str(),
             scopes: record.scopes.as_slice(),
         })
+    }
+
+    /// When the key expires, if that is soon enough to warn of it in the response.
+    #[must_use]
+    pub fn expires_soon(&self, now: UnixSeconds) -> Option<UnixSeconds> {
+        let warning_secs = u64::from(self.gate.policy.expiry_warning_days()) * 86_400;
+        self.holder?.not_after.filter(|expiry| *expiry < now.plus(warning_secs))
+    }
+
+    /// What the gate itself answers; `None`: the request is for the origin.
+    #[must_use]
+    pub fn whoami(&self) -> Option<WhoAmI<'a>> {
+        self.holder.filter(|_| self.request.is_whoami).map(WhoAmI::of)
     }
 
     /// What the origin gets as `Authorization`.

@@ -12,6 +12,8 @@ use super::vars::VARIABLES;
 pub const KEYS: &str = "KEYS";
 /// The Analytics Engine dataset; optional.
 pub const USAGE: &str = "USAGE";
+/// The Durable Objects that sum up the counts of requests; optional.
+pub const KEY_USAGE: &str = "KEY_USAGE";
 /// The secrets that may come from a Secrets Store.
 const PEPPERS: [&str; 2] = ["PEPPER", "PEPPER_PREVIOUS"];
 
@@ -36,6 +38,8 @@ pub enum Binding {
     Dataset,
     /// A Worker, or anything else with `fetch`. It may have methods of any name, and so stand in for a limiter or a stored secret.
     Service,
+    /// A namespace of Durable Objects.
+    DurableObjects,
     /// A secret of a Secrets Store.
     StoredSecret,
     /// Any other object of the platform.
@@ -90,6 +94,8 @@ pub fn check_bindings(policy: Option<&Policy>, bound: impl Fn(&str) -> Binding) 
     require(KEYS, Binding::Kv, bound(KEYS) == Binding::Kv, "is not bound to a KV namespace");
     let is_dataset = matches!(bound(USAGE), Binding::Unbound | Binding::Dataset);
     require(USAGE, Binding::Dataset, is_dataset, "is not an Analytics Engine dataset");
+    let is_counting = matches!(bound(KEY_USAGE), Binding::Unbound | Binding::DurableObjects);
+    require(KEY_USAGE, Binding::DurableObjects, is_counting, "is not a Durable Object namespace");
     for name in SECRETS {
         let is_secret = match bound(name) {
             Binding::Unbound | Binding::Text => true,
@@ -235,6 +241,7 @@ mod tests {
             ("KEYS", Binding::Text, "KEYS is not bound to a KV namespace"),
             ("USAGE", Binding::Value, "USAGE is not an Analytics Engine dataset"),
             ("USAGE", Binding::Kv, "USAGE is not an Analytics Engine dataset"),
+            ("KEY_USAGE", Binding::Service, "KEY_USAGE is not a Durable Object namespace"),
             ("PEPPER", Binding::Value, "PEPPER is a secret, and bound to something other than a string"),
             ("PEPPER", Binding::Kv, "PEPPER is a secret, and bound to something other than a string"),
             (

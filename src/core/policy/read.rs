@@ -29,6 +29,7 @@ use crate::text::unique_map::UniqueMap;
 const POLICY_MAX_BYTES: usize = 256 * 1024;
 const LIST_MAX: usize = 64;
 const PLANS_MAX: usize = 64;
+const WHOAMI_PATH_MAX_LEN: usize = 256;
 const PLAN_FIELDS: &[&str] = &["limiter", "period"];
 /// The field of errors that concern no single variable.
 const WHOLE: &str = "vars";
@@ -129,6 +130,8 @@ impl<'v> Reader<'v, '_> {
             max_connection_secs: self.integer("MAX_CONNECTION_SECONDS", &(0..=86_400)),
             access_log_sample: self.share("ACCESS_LOG_SAMPLE"),
             rejection_logs_per_minute: self.integer("REJECTION_LOGS_PER_MINUTE", &(1..=100_000)),
+            expiry_warning_days: self.integer("EXPIRY_WARNING_DAYS", &(0..=365)),
+            whoami_path: self.whoami_path(),
             plans: self.plans(),
             // Last, so that an error here does not hide the others.
             origin: origin?,
@@ -191,6 +194,21 @@ impl<'v> Reader<'v, '_> {
             self.errors.add_string("REALM", &text, format_args!("is not {allowed}"));
         }
         text.into()
+    }
+
+    fn whoami_path(&mut self) -> Option<Box<str>> {
+        let allowed = "a path of letters, digits and `-._~` between slashes, or empty";
+        let text = self.errors.string("WHOAMI_PATH", self.var("WHOAMI_PATH")?, allowed)?;
+        if text.is_empty() {
+            return None;
+        }
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain);
+        let is_path = text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment));
+        if !is_path || text.len() > WHOAMI_PATH_MAX_LEN {
+            self.errors.add_string("WHOAMI_PATH", &text, format_args!("is not {allowed}"));
+        }
+        Some(text.into())
     }
 
     fn error_format(&mut self) -> ErrorFormat {

@@ -59,6 +59,12 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "MAX_CONNECTION_SECONDS", form: "0 to 86400", default: "0" },
     Variable { name: "ACCESS_LOG_SAMPLE", form: "0.0 to 1.0", default: "1.0" },
     Variable { name: "REJECTION_LOGS_PER_MINUTE", form: "1 to 100000", default: "600" },
+    Variable { name: "EXPIRY_WARNING_DAYS", form: "0 to 365", default: "14" },
+    Variable {
+        name: "WHOAMI_PATH",
+        form: "a path of letters, digits and `-._~` between slashes, or empty",
+        default: r#""""#,
+    },
     Variable {
         name: "PLANS",
         form: "table: plan = {limiter = \"BINDING\", period = 10 or 60}",
@@ -143,6 +149,14 @@ mod tests {
             "The share of accepted requests that are logged as a line where no USAGE dataset is bound.",
         ),
         ("REJECTION_LOGS_PER_MINUTE", "How many rejections an isolate logs per minute; it counts the rest."),
+        (
+            "EXPIRY_WARNING_DAYS",
+            "From how many days before its key expires a response has [`X-Keygate-Key-Expires`](responses.md#before-a-key-expires); 0: never.",
+        ),
+        (
+            "WHOAMI_PATH",
+            "Where the gate itself answers [what the presented key is](responses.md#what-a-key-is), such as `/.well-known/keygate/whoami`; empty: nowhere.",
+        ),
         ("PLANS", "The rate limiter of each plan. If there are any, a key with another plan is refused."),
     ];
 

@@ -74,6 +74,12 @@ impl Code {
         Self::OriginTimeout,
     ];
 
+    /// Whether the request was accepted, and the origin failed.
+    #[must_use]
+    pub const fn is_of_origin(self) -> bool {
+        matches!(self, Self::OriginUnreachable | Self::OriginTimeout)
+    }
+
     /// The table: the response for each code.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table, which is not split")]

@@ -26,13 +26,13 @@ pub struct RequestContext<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// How the origin responded to an accepted request.
+/// The response to an accepted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OriginResponse {
+pub struct AcceptedResponse {
     /// The HTTP status; `None` if there was no response.
     pub status: Option<u16>,
-    /// Milliseconds until its headers came, or until it failed.
-    pub elapsed_ms: u64,
+    /// Milliseconds until the origin's headers came, or until it failed; `None`: the gate answered.
+    pub origin_ms: Option<u64>,
 }
 
 /// One line of the log.
@@ -91,13 +91,13 @@ impl<'a> Event<'a> {
     pub fn access(
         time: &'a str,
         holder: Option<(KeyId, &'a str)>,
-        response: OriginResponse,
+        response: AcceptedResponse,
         context: &RequestContext<'a>,
         policy: Option<&Policy>,
     ) -> Self {
         Self {
             status: response.status,
-            origin_ms: Some(response.elapsed_ms),
+            origin_ms: response.origin_ms,
             key_id: holder.map(|(id, _)| id),
             subject: holder.map(|(_, subject)| subject),
             ..Self::about(time, EventKind::Access, context, policy)

@@ -53,6 +53,7 @@ export const BASE_VARS = {
  * - `services`: service bindings by name; the value is a Worker's module text
  * - `versionMetadata`: the name of a `[version_metadata]` binding
  * - `stored`: secrets that come from a local Secrets Store, by binding name
+ * - `keyUsage`: true binds KEY_USAGE to a Durable Object that keeps what it is sent
  * - `entry`: an entry module around the gate's, of entry_modules.js
  * - `worker`: the module text of another Worker in the gate's stead; of the rest, it has `vars` alone
  */
@@ -109,7 +110,7 @@ class Harness {
     return { compatibilityDate: project.compatibilityDate, modules, bindings: overrides.vars, ...socket };
   }
 
-  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata }, project) {
+  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage = false }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -131,12 +132,19 @@ class Harness {
         Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
       ...(versionMetadata ? { versionMetadata } : {}),
+      ...(keyUsage ? { durableObjects: { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } } : {}),
     };
   }
 
   /** The local KV, as `wrangler kv` and the running gates see it. */
   async kv() {
     return this.runtime.getKVNamespace("KEYS", SENTINEL.name);
+  }
+
+  /** The object that is bound to a gate as KEY_USAGE. */
+  async usage(name) {
+    const namespace = await this.runtime.getDurableObjectNamespace("USAGE", `${name}-usage`);
+    return namespace.get(namespace.idFromName("usage"));
   }
 
   /** Issues a key, stores its record in both stores and returns `{ key, id, record }`. */
@@ -198,14 +206,38 @@ function withEntry({ module, wasm }, modules) {
   return [...own, ...modules];
 }
 
-/** The Workers behind a configuration's service bindings. */
-function backends(name, { services = {} }) {
-  return Object.entries(services).map(([binding, contents]) => ({
+/** The Workers behind a configuration's service bindings and its KEY_USAGE. */
+function backends(name, { services = {}, keyUsage = false }) {
+  const usage = {
+    name: `${name}-usage`,
+    compatibilityDate: SENTINEL.compatibilityDate,
+    modules: [{ type: "ESModule", path: "usage.js", contents: USAGE_OBJECT }],
+    durableObjects: { USAGE: { className: "Usage", useSQLite: true } },
+  };
+  const workers = Object.entries(services).map(([binding, contents]) => ({
     name: `${name}-${binding}`,
     compatibilityDate: SENTINEL.compatibilityDate,
     modules: [{ type: "ESModule", path: "backend.js", contents }],
   }));
+  return keyUsage ? [...workers, usage] : workers;
 }
+
+/** Keeps the batches that it is sent; told by PUT, it does so and fails, or does so and hangs. */
+const USAGE_OBJECT = `
+  import { DurableObject } from "cloudflare:workers";
+  export class Usage extends DurableObject {
+    batches = [];
+    how = "work";
+    async fetch(request) {
+      if (request.method === "GET") return Response.json(this.batches);
+      if (request.method === "PUT") return new Response((this.how = await request.text()));
+      this.batches.push(await request.json());
+      if (this.how === "hang") await new Promise(() => setTimeout(() => {}, 3_600_000));
+      return new Response(null, { status: this.how === "fail" ? 503 : 204 });
+    }
+  }
+  export default { fetch: () => new Response(null, { status: 404 }) };
+`;
 
 /** The tests' own Worker: it has the local KV, and writes a line into the runtime's log after all others. */
 const SENTINEL = {

@@ -1,4 +1,4 @@
-use super::{Event, OriginResponse, RequestContext, without_urls};
+use super::{AcceptedResponse, Event, RequestContext, without_urls};
 use crate::policy::Policy;
 use crate::response::{Cause, Denial};
 use std::string::String;
@@ -92,14 +92,14 @@ fn accepted_request_is_logged_with_its_holder() {
     let context =
         RequestContext { request_id: "r-1", method: "GET", path: "/v1", ..RequestContext::default() };
     let id = "4fTz0Qw9Lr2K".parse::<crate::key::KeyId>().unwrap();
-    let response = OriginResponse { status: Some(200), elapsed_ms: 12 };
+    let response = AcceptedResponse { status: Some(200), origin_ms: Some(12) };
     let line =
         Event::access("2026-01-02T03:04:05.678Z", Some((id, "acme")), response, &context, None).to_line();
     assert_eq!(
         line,
         r#"{"time":"2026-01-02T03:04:05.678Z","level":"info","event":"authn_login_success","status":200,"origin_ms":12,"request_id":"r-1","key_id":"4fTz0Qw9Lr2K","subject":"acme","method":"GET","path":"/v1"}"#
     );
-    let none = OriginResponse { status: None, elapsed_ms: 0 };
+    let none = AcceptedResponse { status: None, origin_ms: Some(0) };
     let public = Event::access("2026-01-02T03:04:05.678Z", None, none, &context, None).to_line();
     assert!(!public.contains("key_id") && !public.contains("subject"), "{public}");
     assert!(!public.contains("status") && public.contains(r#""origin_ms":0"#), "{public}");

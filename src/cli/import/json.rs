@@ -1,0 +1,144 @@
+//! Objects in JSON: one a line, one after the other over several lines, or the elements of an array.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Outcome};
+use crate::import::lines::{self, EachLine};
+use crate::import::shape::{self, Text};
+
+/// Gives each object to `each`: the line that it begins on, and its text or why there is none.
+pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
+    shape::refuse_other_text(text, Text::Json)?;
+    let Ok(whole) = str::from_utf8(text) else { return lines::of_each(text, each) };
+    if let Some(first) = first_value(whole)
+        && let Some(other) = shape::of_json(first.get())
+    {
+        return Err(other);
+    }
+    let start = whole.trim_ascii_start();
+    if start.starts_with('[') {
+        return values(whole, Some(whole.len() - start.len() + 1), each);
+    }
+    let first_line = start.lines().next().unwrap_or_default();
+    let is_complete = serde_json::from_str::<IgnoredAny>(first_line).map_or_else(|e| !e.is_eof(), |_| true);
+    if is_complete || first_value(whole).is_none() {
+        return lines::of_each(text, each);
+    }
+    values(whole, None, each)
+}
+
+/// Gives each element of the array `array`, a part of `text`, to `each`.
+pub(super) fn of_array(text: &str, array: &str, each: &mut EachLine<'_>) -> Outcome<()> {
+    values(text, text.find(array).map(|at| at + 1), each)
+}
+
+fn first_value(text: &str) -> Option<&RawValue> {
+    serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
+}
+
+/// The values from the start of the text on, or the elements of the array whose first one may stand at `array`.
+fn values(text: &str, array: Option<usize>, each: &mut EachLine<'_>) -> Outcome<()> {
+    let mut at = array.unwrap_or_default();
+    let (mut line, mut counted) = (1, 0);
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        at += rest.len() - rest.trim_ascii_start().len();
+        line += text.get(counted..at).unwrap_or_default().matches('\n').count() as u64;
+        counted = at;
+        let rest = text.get(at..).unwrap_or_default();
+        let ended = if array.is_some() { rest.starts_with(']') } else { rest.is_empty() };
+        if ended {
+            return Ok(());
+        }
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        let Some(Ok(value)) = stream.next() else { return Err(broken(line)) };
+        at += stream.byte_offset();
+        each(line, Ok(value.get()))?;
+        if array.is_some() {
+            let rest = text.get(at..).unwrap_or_default();
+            let next = rest.trim_ascii_start();
+            match next.strip_prefix(',') {
+                Some(next) => at += rest.len() - next.len(),
+                None if next.starts_with(']') => {}
+                None => return Err(broken(line)),
+            }
+        }
+    }
+}
+
+fn broken(line: u64) -> Error {
+    Error::failed(
+        format!("the source is not JSON from line {line} on"),
+        "export it again, as an array of objects or one object a line; keys before this line may have been taken",
+    )
+}
+
+/// The fields of an object as they stand there: `serde_json`'s own map keeps one of two that have one name.
+pub(super) struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    /// # Errors
+    /// The text is not an object, or has a field twice.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let Self(fields) = match serde_json::from_str(text) {
+            Ok(fields) => fields,
+            Err(e) if e.is_data() => return Err("is not a JSON object".to_owned()),
+            // Where, not what: the text may hold a key.
+            Err(e) => return Err(format!("is not JSON, from column {} on", e.column())),
+        };
+        let is_twice = |(nth, (name, _)): (usize, &(String, Value))| {
+            fields.iter().take(nth).any(|(earlier, _)| earlier == name)
+        };
+        if fields.iter().enumerate().any(is_twice) {
+            return Err("has a field twice".to_owned());
+        }
+        Ok(Self(fields))
+    }
+
+    /// Each field that says something: `null` is as good as none.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = object.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        object.deserialize_map(Pairs)
+    }
+}
+
+/// An array of strings.
+pub(super) fn strings(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|element| Some(element.as_str()?.to_owned())).collect()
+}
+
+/// Whether a value says nothing: empty, or `false`.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Number(_) => false,
+        Value::String(text) => matches!(text.trim(), "" | "null" | "[]" | "{}"),
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}

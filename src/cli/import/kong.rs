@@ -1,0 +1,313 @@
+//! Kong's declarative files: of decK, of DB-less mode, and of `kong config db_export`. What is not about keys is passed over.
+
+use std::collections::HashMap;
+
+use keygate_core::time::UnixSeconds;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_saphyr::Spanned;
+
+use crate::error::Outcome;
+use crate::import::imported_row::{ImportedRow, restriction};
+use crate::import::shape::System;
+use crate::import::{Draft, Each, Options, Read, yaml};
+use crate::time::When;
+
+/// Entities nest below the consumer (decK), or stand apart and name it (`db_export`).
+#[derive(Deserialize)]
+struct Kong {
+    consumers: Option<Vec<Consumer>>,
+    keyauth_credentials: Option<Vec<Credential>>,
+    /// Of the plugin key-auth-enc.
+    keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
+    acls: Option<Vec<Group>>,
+    plugins: Option<Vec<Plugin>>,
+    /// `false` in what `kong config db_export` writes.
+    #[serde(rename = "_transform")]
+    transform: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Consumer {
+    id: Option<String>,
+    username: Option<String>,
+    custom_id: Option<String>,
+    keyauth_credentials: Option<Vec<Credential>>,
+    keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
+    acls: Option<Vec<Group>>,
+    plugins: Option<Vec<Plugin>>,
+    /// Consumer groups, which may have plugins of their own.
+    groups: Option<Vec<IgnoredAny>>,
+}
+
+/// `kong/plugins/key-auth/daos.lua`. A field that it does not have may restrict the key, and is refused.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credential {
+    key: Spanned<String>,
+    consumer: Option<Reference>,
+    created_at: Option<u64>,
+    ttl: Option<u64>,
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
+    #[serde(rename = "tags")]
+    _tags: Option<IgnoredAny>,
+    #[serde(rename = "updated_at")]
+    _updated_at: Option<IgnoredAny>,
+    #[serde(rename = "ws_id")]
+    _workspace: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    group: Spanned<String>,
+    consumer: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Plugin {
+    name: String,
+    consumer: Option<Reference>,
+    enabled: Option<bool>,
+}
+
+/// How an entity names its consumer.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Reference {
+    Text(String),
+    Fields { id: Option<String>, username: Option<String> },
+}
+
+impl Reference {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Fields { id, username } => id.as_deref().or(username.as_deref()).unwrap_or_default(),
+        }
+    }
+}
+
+/// A consumer, and all that the file says of it.
+struct Holder<'k> {
+    consumer: &'k Consumer,
+    groups: Vec<&'k str>,
+    /// The plugins that hold for it alone, and its consumer groups.
+    restrictions: Vec<&'k str>,
+}
+
+/// Reads keys: the consumer is the subject, its ACL groups are the scopes.
+pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
+    let file: Kong = yaml::parse(text, System::Kong)?;
+    let consumers = file.consumers.as_deref().unwrap_or_default();
+    let mut holders: Vec<Holder<'_>> = consumers.iter().map(Holder::new).collect();
+    let found = names(consumers);
+    let named = |consumer: &Option<Reference>| found.get(consumer.as_ref()?.as_str()).copied();
+    let mut count = 0_u64;
+    for group in file.acls.iter().flatten() {
+        match named(&group.consumer).and_then(|at| holders.get_mut(at)) {
+            Some(holder) => holder.groups.push(&group.group.value),
+            None => {
+                each(group.group.referenced.line(), Err(unknown_consumer("acls", group.consumer.as_ref())))?;
+            }
+        }
+    }
+    for plugin in file.plugins.iter().flatten().filter(|plugin| plugin.enabled != Some(false)) {
+        if let Some(holder) = named(&plugin.consumer).and_then(|at| holders.get_mut(at)) {
+            holder.restrictions.push(&plugin.name);
+        }
+    }
+    let of_consumers = consumers.iter().map(|consumer| &consumer.keyauth_enc_credentials);
+    for encrypted in of_consumers.chain([&file.keyauth_enc_credentials]).flatten() {
+        count += 1;
+        let problem = "has `keyauth_enc_credentials`, whose keys may be encrypted; write those that are not as `keyauth_credentials`";
+        each(encrypted.referenced.line(), Err(problem.to_owned()))?;
+    }
+    for holder in &holders {
+        for key in holder.consumer.keyauth_credentials.iter().flatten() {
+            count += 1;
+            each(key.key.referenced.line(), draft(key, holder, &file, options))?;
+        }
+    }
+    for key in file.keyauth_credentials.iter().flatten() {
+        count += 1;
+        let read = match (named(&key.consumer).and_then(|at| holders.get(at)), &key.consumer) {
+            (Some(holder), _) => draft(key, holder, &file, options),
+            (None, Some(_)) => Err(unknown_consumer("keyauth_credentials", key.consumer.as_ref())),
+            (None, None) => without_consumer(key, &file, options),
+        };
+        each(key.key.referenced.line(), read)?;
+    }
+    if count == 0 { Err(yaml::without_keys(text, System::Kong)) } else { Ok(()) }
+}
+
+impl<'k> Holder<'k> {
+    fn new(consumer: &'k Consumer) -> Self {
+        let groups = consumer.acls.iter().flatten().map(|acl| acl.group.value.as_str()).collect();
+        let plugins = consumer.plugins.iter().flatten().filter(|plugin| plugin.enabled != Some(false));
+        let mut restrictions: Vec<&str> = plugins.map(|plugin| plugin.name.as_str()).collect();
+        if consumer.groups.as_ref().is_some_and(|groups| !groups.is_empty()) {
+            restrictions.push("groups");
+        }
+        Self { consumer, groups, restrictions }
+    }
+}
+
+/// The consumers by id and by username, which is how Kong refers to them; an id comes first.
+fn names(consumers: &[Consumer]) -> HashMap<&str, usize> {
+    let ids = consumers.iter().map(|consumer| consumer.id.as_deref()).enumerate();
+    let usernames = consumers.iter().map(|consumer| consumer.username.as_deref()).enumerate();
+    let mut found = HashMap::new();
+    for (at, name) in ids.chain(usernames) {
+        if let Some(name) = name {
+            found.entry(name).or_insert(at);
+        }
+    }
+    found
+}
+
+fn unknown_consumer(list: &str, consumer: Option<&Reference>) -> String {
+    if consumer.is_some() {
+        format!("`consumer` in `{list}` names no consumer of this file; export both in one file")
+    } else {
+        format!("has no `consumer` in `{list}`")
+    }
+}
+
+fn draft(key: &Credential, holder: &Holder<'_>, file: &Kong, options: &Options) -> Read {
+    if let Some(restricting) = holder.restrictions.iter().find(|name| !options.ignores(name)) {
+        return Err(restriction(restricting));
+    }
+    let consumer = holder.consumer;
+    let mut imported = key_alone(key, file, options)?;
+    let subject = consumer.username.as_deref().or(consumer.custom_id.as_deref());
+    imported.set("subject", subject.unwrap_or_default())?;
+    if let Some(id) = consumer.custom_id.as_deref().filter(|_| consumer.username.is_some()) {
+        imported.set("meta.custom_id", id)?;
+    }
+    if !holder.groups.is_empty() {
+        imported.set_list("scopes", holder.groups.iter().map(|group| (*group).to_owned()).collect())?;
+    }
+    Ok(Draft::Imported(Box::new(imported)))
+}
+
+fn without_consumer(key: &Credential, file: &Kong, options: &Options) -> Read {
+    key_alone(key, file, options).map(|imported| Draft::Imported(Box::new(imported)))
+}
+
+fn key_alone(key: &Credential, file: &Kong, options: &Options) -> Result<ImportedRow, String> {
+    let mut imported = ImportedRow::default();
+    imported.set("key", &key.key.value)?;
+    if let Some(created) = key.created_at {
+        imported.set("created", &created.to_string())?;
+    }
+    if let Some(end) = end(key, file, options)? {
+        imported.set_time("not_after", When::At(end))?;
+    }
+    Ok(imported)
+}
+
+/// When the key expires.
+///
+/// `ttl` is stored as the time at which the key expires (`get_ttl_value` in `kong/db/strategies/postgres/init.lua`). It is written in three
+/// ways. A request that creates the key has the seconds from `created_at` on; so has a file that is written by hand for decK. What reads
+/// the database gets the seconds that remain: the Admin API, so `deck gateway dump`, and `kong config db_export` up to Kong 3.4.0. From
+/// 3.4.1 and 3.5.0 on `db_export` writes the time itself (Kong/kong pull request 11464). A number of seconds is at most 100,000,000
+/// (`DAO_MAX_TTL` in `kong/constants.lua`), so a time is never taken for one.
+fn end(key: &Credential, file: &Kong, options: &Options) -> Result<Option<UnixSeconds>, String> {
+    const TTL_MAX: u64 = 100_000_000;
+    let Some(ttl) = key.ttl.filter(|ttl| *ttl > 0) else { return Ok(None) };
+    if ttl > TTL_MAX {
+        return UnixSeconds::new(ttl).map(Some).ok_or_else(|| "has a `ttl` that is no time".to_owned());
+    }
+    if let Some(exported_at) = options.exported_at {
+        return Ok(Some(exported_at.plus(ttl)));
+    }
+    let is_export = file.transform == Some(false);
+    let created = key.created_at.filter(|_| !is_export).and_then(UnixSeconds::new);
+    created.map(|created| Some(created.plus(ttl))).ok_or_else(|| {
+        "has a `ttl` of seconds that remained when the file was written, and the file does not say when: give that time with `--exported-at`".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::tests::{found, read_as};
+    use crate::import::{Format, Options};
+    use keygate_core::time::UnixSeconds;
+    use proptest::prelude::{prop_assert, proptest};
+
+    #[test]
+    fn kong_in_both_of_its_forms() {
+        let text = "_format_version: '3.0'
+services: [{name: x, url: 'http://x'}]
+consumers:
+- username: acme
+  custom_id: '7'
+  acls: [{group: read}]
+  keyauth_credentials:
+  - key: Zk3vQ9xLr2K7hVbT1mWc
+    ttl: 60
+  - key: Yk3vQ9xLr2K7hVbT1mWc
+    created_at: 500
+    ttl: 60
+- username: flat
+keyauth_credentials:
+- consumer: flat
+  key: Xk3vQ9xLr2K7hVbT1mWc
+- key: Wk3vQ9xLr2K7hVbT1mWc
+- consumer: flat
+  key: '{vault://env/key}'
+";
+        let exported_at = |seconds| Options { exported_at: UnixSeconds::new(seconds), ..Options::default() };
+        let expected = [
+            "8 acme [\"read\"] 1060",
+            "10 acme [\"read\"] 1060",
+            "16 flat [] 0",
+            "17 has no `subject`; `--subject` names one for all that have none",
+            "19 the key is a reference to a secret (`{vault://…}` of Kong), not a key; resolve it first",
+        ];
+        assert_eq!(found(Format::Kong, text, &exported_at(1000)).unwrap(), expected);
+        let without_time = read_as(Format::Kong, text).unwrap().join("\n");
+        assert!(without_time.starts_with("8 has a `ttl` of seconds that remained"), "{without_time}");
+        assert!(without_time.contains("\n10 acme [\"read\"] 560\n"), "{without_time}");
+        let json =
+            r#"{"consumers":[{"username":"a","keyauth_credentials":[{"key":"Zk3vQ9xLr2K7hVbT1mWc"}]}]}"#;
+        assert_eq!(read_as(Format::Kong, json).unwrap(), ["1 a [] 0"]);
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_refused_by_line_without_repeating_it() {
+        for bad in [
+            "consumers: {canary: 1}",
+            "consumers:\n- username: [canary]",
+            "consumers: [",
+            "consumers:\n- keyauth_credentials: [{key: [canary]}]",
+        ] {
+            let error = read_as(Format::Kong, bad).unwrap_err().to_string();
+            assert!(
+                error.contains("not a declarative file of Kong's") && !error.contains("canary"),
+                "{error}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_ttl_never_extends_a_key_beyond_what_kong_stores(ttl in 1..4_000_000_000_u64, created in 0..2_000_000_000_u64) {
+            let text = format!(
+                "_transform: false\nconsumers:\n- username: a\n  keyauth_credentials: [{{key: Zk3vQ9xLr2K7hVbT1mWc, created_at: {created}, ttl: {ttl}}}]\n"
+            );
+            let found = read_as(Format::Kong, &text).unwrap().join("");
+            let is_time = found.ends_with(&format!(" {ttl}"));
+            prop_assert!(is_time == (ttl > 100_000_000), "{}", found);
+            prop_assert!(is_time || found.contains("--exported-at"), "{}", found);
+        }
+
+        #[test]
+        fn no_file_makes_the_readers_panic(text in "(consumers|username|key|keyauth_credentials|plugins|key-auth|list|value|[-:\\[\\]{}&*!|>'\"\n ]|.){0,40}") {
+            let _ = read_as(Format::Kong, &text);
+            let _ = read_as(Format::Apisix, &text);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What an isolate has counted, and what of it is on its way.
+
+use alloc::string::String;
+use core::mem;
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Event, Usage};
+use crate::time::UnixSeconds;
+
+/// So many keys are sent at once, without waiting for the interval.
+const KEYS_AT_ONCE: usize = 500;
+/// So many keys an isolate counts while nothing can be sent; 5,000 keys of an hour are about a megabyte.
+const KEYS_MAX: usize = 5000;
+
+/// Counted requests with the name by which a repeated batch is recognized.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// Random, chosen by the isolate.
+    pub id: String,
+    /// When it was made. An old one is not taken: the store has forgotten which it knows.
+    pub made: UnixSeconds,
+    /// What was counted.
+    pub usage: Usage,
+    /// Requests that were not counted, because there were too many keys.
+    #[serde(default)]
+    pub lost: u64,
+}
+
+impl Batch {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+}
+
+/// What an isolate has counted and not brought to the store yet.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    counted: Usage,
+    lost: u64,
+    /// A batch that may have arrived: it is sent again as it was.
+    sent: Option<Batch>,
+}
+
+impl Tally {
+    /// Counts a request, and says whether to send at once.
+    pub fn count(&mut self, event: &Event) -> bool {
+        let is_new = event.key.is_some_and(|key| !self.counted.keys.contains_key(&key));
+        if is_new && self.counted.keys.len() >= KEYS_MAX {
+            self.lost += 1;
+            return false;
+        }
+        self.counted.count(event);
+        is_new && self.counted.keys.len() == KEYS_AT_ONCE
+    }
+
+    /// The batch to send: the one that got no answer, else what was counted since, under a new id. `None`: there is nothing.
+    pub fn batch(&mut self, now: UnixSeconds, id: impl FnOnce() -> String) -> Option<&Batch> {
+        if self.sent.is_none() && !self.counted.is_empty() {
+            let (usage, lost) = (mem::take(&mut self.counted), mem::take(&mut self.lost));
+            self.sent = Some(Batch { id: id(), made: now, usage, lost });
+        }
+        self.sent.as_ref()
+    }
+
+    /// The store has this batch, or will never take it.
+    pub fn settled(&mut self, id: &str) {
+        if self.sent.as_ref().is_some_and(|sent| sent.id == id) {
+            self.sent = None;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The counters, and how they merge.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::networks::{ClientNetwork, NetworkSketch};
+use crate::key::KeyId;
+use crate::response::Code;
+use crate::time::UnixSeconds;
+
+/// An hour, counted from 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hour(pub u64);
+
+/// A day, counted from 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Day(pub u64);
+
+impl Hour {
+    /// The hour of a time.
+    #[must_use]
+    pub fn of(time: UnixSeconds) -> Self {
+        Self(time.seconds() / 3600)
+    }
+
+    /// The day of the hour.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(self.0 / 24)
+    }
+}
+
+/// A request that the gate has answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// When.
+    pub at: UnixSeconds,
+    /// The key, if its tag matched.
+    pub key: Option<KeyId>,
+    /// Why it was refused; `None`: it was accepted.
+    pub refused: Option<Code>,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+}
+
+/// How many requests were accepted, and how many refused, by the code of the refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// The accepted ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub accepted: u64,
+    /// The refused ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<Cow<'static, str>, u64>,
+}
+
+/// What was counted of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyUsage {
+    /// When it was last accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_accepted: Option<UnixSeconds>,
+    /// When it was last refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refused: Option<UnixSeconds>,
+    /// The requests, by hour.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hours: BTreeMap<Hour, Counts>,
+}
+
+/// What was counted of all keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// By key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<KeyId, KeyUsage>,
+    /// Requests without a known key: on public routes, and refused ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub without_key: BTreeMap<Hour, Counts>,
+    /// Whence the refused ones among them came.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<Day, NetworkSketch>,
+}
+
+impl Counts {
+    fn count(&mut self, refused: Option<Code>) {
+        let counter = match refused {
+            None => &mut self.accepted,
+            Some(code) => self.refused.entry(Cow::Borrowed(code.row().code)).or_default(),
+        };
+        *counter += 1;
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        for (code, count) in &other.refused {
+            *self.refused.entry(code.clone()).or_default() += count;
+        }
+    }
+
+    /// All requests.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.accepted + self.refused.values().sum::<u64>()
+    }
+}
+
+impl KeyUsage {
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.last_accepted = self.last_accepted.max(other.last_accepted);
+        self.last_refused = self.last_refused.max(other.last_refused);
+        merge_hours(&mut self.hours, &other.hours);
+    }
+}
+
+impl Usage {
+    /// Counts a request.
+    pub fn count(&mut self, event: &Event) {
+        let hour = Hour::of(event.at);
+        if let Some(key) = event.key {
+            let usage = self.keys.entry(key).or_default();
+            let last =
+                if event.refused.is_none() { &mut usage.last_accepted } else { &mut usage.last_refused };
+            *last = (*last).max(Some(event.at));
+            usage.hours.entry(hour).or_default().count(event.refused);
+            return;
+        }
+        self.without_key.entry(hour).or_default().count(event.refused);
+        if let (Some(_), Some(client)) = (event.refused, event.client) {
+            self.networks.entry(hour.day()).or_default().count(ClientNetwork::of(client));
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        for (id, usage) in &other.keys {
+            self.keys.entry(*id).or_default().merge(usage);
+        }
+        merge_hours(&mut self.without_key, &other.without_key);
+        for (day, networks) in &other.networks {
+            self.networks.entry(*day).or_default().merge(networks);
+        }
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.without_key.is_empty()
+    }
+}
+
+pub(super) fn merge_hours(hours: &mut BTreeMap<Hour, Counts>, others: &BTreeMap<Hour, Counts>) {
+    for (hour, counts) in others {
+        hours.entry(*hour).or_default().merge(counts);
+    }
+}
+
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

@@ -1,0 +1,122 @@
+//! Usage: counts requests in the isolate's memory, and sends the counts to the Durable Object that is bound as `KEY_USAGE`.
+//!
+//! No request waits for it, and none fails with it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use gloo_timers::future::TimeoutFuture;
+use keygate_core::address::client_address;
+use keygate_core::auth::decide::Permit;
+use keygate_core::key::KeyId;
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::{Code, Denial};
+use keygate_core::usage::{Event, Tally};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::{RequestInit, Response};
+use worker::ObjectNamespace;
+use worker::worker_sys::Fetcher;
+
+use crate::config::Isolate;
+use crate::incoming::Incoming;
+use crate::runtime;
+
+/// The one object that all isolates send to.
+const OBJECT: &str = "usage";
+/// The host is not looked at.
+const URL: &str = "https://usage/batches";
+
+/// How long counts are collected before they are sent.
+const INTERVAL_MS: u32 = 5_000;
+/// The object answers when it has stored a batch, which it does every few seconds.
+const ANSWER_MS: u32 = 10_000;
+/// The runtime ends what goes on for longer than 30 s after a response.
+const FLUSH_MS: u64 = 30_000;
+/// So many batches fit into that time.
+const BATCHES: usize = 2;
+
+/// What an isolate has counted, and where it goes.
+pub(crate) struct Counters {
+    object: ObjectNamespace,
+    tally: RefCell<Tally>,
+    /// Until then somebody else sends.
+    flushing_until_ms: Cell<u64>,
+}
+
+impl Counters {
+    pub(crate) fn new(object: ObjectNamespace) -> Self {
+        Self { object, tally: RefCell::default(), flushing_until_ms: Cell::new(0) }
+    }
+}
+
+/// Counts an accepted request.
+pub(crate) fn accepted(isolate: &Isolate, incoming: &Incoming, head: &RequestHead<'_>, permit: &Permit<'_>) {
+    count(isolate, incoming, head, permit.holder().map(|holder| holder.id), None);
+}
+
+/// Counts a refused request; one whose origin failed was accepted.
+pub(crate) fn refused(isolate: &Isolate, incoming: &Incoming, head: &RequestHead<'_>, denial: &Denial) {
+    let code = denial.cause.code();
+    if !code.is_of_origin() {
+        count(isolate, incoming, head, denial.key_id, Some(code));
+    }
+}
+
+fn count(
+    isolate: &Isolate,
+    incoming: &Incoming,
+    head: &RequestHead<'_>,
+    key: Option<KeyId>,
+    refused: Option<Code>,
+) {
+    let (Some(counters), Some(context)) = (&isolate.usage, &incoming.context) else {
+        return;
+    };
+    let now = runtime::now();
+    let event = Event { at: now.seconds(), key, refused, client: head.client_ip().and_then(client_address) };
+    let is_full = counters.tally.borrow_mut().count(&event);
+    if is_full || now.0 >= counters.flushing_until_ms.get() {
+        counters.flushing_until_ms.set(now.0 + FLUSH_MS);
+        let delay_ms = if is_full { 0 } else { INTERVAL_MS };
+        let counters = Rc::clone(counters);
+        let flushed = future_to_promise(async move {
+            flush(&counters, delay_ms).await;
+            Ok(JsValue::UNDEFINED)
+        });
+        // Fails if the request is over, which it is not.
+        drop(context.wait_until(&flushed));
+    }
+}
+
+/// Sends what was counted; what did not arrive is sent again by the next flush.
+async fn flush(counters: &Counters, delay_ms: u32) {
+    TimeoutFuture::new(delay_ms).await;
+    for _ in 0..BATCHES {
+        let now = runtime::now().seconds();
+        let batch = counters.tally.borrow_mut().batch(now, runtime::random_id).cloned();
+        let Some(batch) = batch else { break };
+        let Some(body) = batch.to_json() else { break };
+        if !send(counters, &body).await {
+            break;
+        }
+        counters.tally.borrow_mut().settled(&batch.id);
+    }
+    counters.flushing_until_ms.set(0);
+}
+
+/// Whether the object has the batch, or will never take it.
+async fn send(counters: &Counters, body: &str) -> bool {
+    let call = || -> Result<_, JsValue> {
+        let object = counters.object.get_by_name(OBJECT)?.into_rpc::<Fetcher>();
+        let init = RequestInit::new();
+        init.set_method("POST");
+        init.set_body(&body.into());
+        object.fetch_with_str_and_init(URL, &init)
+    };
+    let Ok(promise) = call() else { return false };
+    match runtime::settled_within(ANSWER_MS, &promise).await {
+        Some(Ok(response)) => response.unchecked_into::<Response>().status() < 500,
+        Some(Err(_)) | None => false,
+    }
+}

@@ -1,0 +1,111 @@
+// Requests are counted in the isolate's memory, and the counts go to the Durable Object that is bound as KEY_USAGE.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { startGates } from "./support/harness.js";
+
+const WITHIN_MS = 120_000;
+
+const harness = await startGates(() => ({
+  counting: { keyUsage: true },
+  failing: { keyUsage: true },
+  hanging: { keyUsage: true },
+  originless: { keyUsage: true, vars: { ORIGIN: "http://127.0.0.1:1" } },
+  alone: {},
+}));
+const { gates } = harness;
+const acme = await harness.issue({ subject: "acme" });
+const revoked = await harness.issue({ state: "revoked" });
+
+/** What the object of a gate has stored: batches as they came, with repeated ones. */
+async function batchesOf(gate) {
+  return (await (await harness.usage(gate)).fetch("https://usage/")).json();
+}
+
+/** The totals of all batches, each taken once. */
+function totals(batches) {
+  const all = {};
+  const add = (name, count) => (all[name] = (all[name] ?? 0) + count);
+  for (const { usage } of new Map(batches.map((batch) => [batch.id, batch])).values()) {
+    for (const [id, { hours }] of Object.entries(usage.keys ?? {})) {
+      for (const { accepted = 0, refused = {} } of Object.values(hours)) {
+        if (accepted) add(`${id} accepted`, accepted);
+        for (const [code, count] of Object.entries(refused)) add(`${id} ${code}`, count);
+      }
+    }
+    for (const { accepted = 0, refused = {} } of Object.values(usage.without_key ?? {})) {
+      if (accepted) add("accepted", accepted);
+      for (const [code, count] of Object.entries(refused)) add(code, count);
+    }
+  }
+  return all;
+}
+
+async function until(gate, expected) {
+  const end = Date.now() + WITHIN_MS;
+  for (;;) {
+    const found = totals(await batchesOf(gate));
+    try {
+      return assert.deepEqual(found, expected);
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+async function tell(gate, how) {
+  await (await harness.usage(gate)).fetch("https://usage/", { method: "PUT", body: how });
+}
+
+async function sendAll(gate) {
+  for (const request of [{ key: acme.key }, { key: acme.key }, { key: revoked.key }, {}, { target: "/public/x" }]) {
+    await gates[gate].send(request);
+  }
+  return { [`${acme.id} accepted`]: 2, [`${revoked.id} key_revoked`]: 1, credential_missing: 1, accepted: 1 };
+}
+
+describe("every request is counted once:", () => {
+  test("accepted and refused ones, by key and code", async () => {
+    await until("counting", await sendAll("counting"));
+    const [{ usage, made, lost }] = await batchesOf("counting");
+    const { last_accepted, hours } = usage.keys[acme.id];
+    assert.ok(made - last_accepted < 120 && lost === 0);
+    assert.deepEqual(Object.keys(hours).map(Number), [Math.floor(last_accepted / 3600)]);
+    // Nothing of a key, and no address: 127.0.0.1 is in a sketch, whose counters are numbers.
+    assert.ok(!JSON.stringify(usage).includes("127.0.0.1"));
+  });
+
+  test("a request whose origin failed was accepted", async () => {
+    assert.equal((await gates.originless.send({ key: acme.key })).status, 502);
+    await until("originless", { [`${acme.id} accepted`]: 1 });
+  });
+
+  test("also where the object fails first: the same batch is sent again", async () => {
+    await tell("failing", "fail");
+    const expected = await sendAll("failing");
+    const end = Date.now() + WITHIN_MS;
+    while ((await batchesOf("failing")).length === 0 && Date.now() < end) await sleep(200);
+    await tell("failing", "work");
+    // A later request makes the gate try again.
+    await sleep(500);
+    await gates.failing.send({ key: acme.key });
+    await until("failing", { ...expected, [`${acme.id} accepted`]: 3 });
+    const ids = (await batchesOf("failing")).map(({ id }) => id);
+    assert.ok(ids.length > new Set(ids).size, "no batch was sent twice");
+  });
+});
+
+test("an object that hangs delays no request", async () => {
+  await tell("hanging", "hang");
+  for (let count = 0; count < 20; count += 1) {
+    const answer = await gates.hanging.send({ key: acme.key });
+    assert.equal(answer.status, 200);
+  }
+});
+
+test("without the binding nothing is counted", async () => {
+  assert.equal((await gates.alone.send({ key: acme.key })).status, 200);
+});
