@@ -12,6 +12,7 @@ const harness = await startGates(() => ({
   counting: { keyUsage: true },
   failing: { keyUsage: true },
   hanging: { keyUsage: true },
+  busy: { keyUsage: true },
   originless: { keyUsage: true, vars: { ORIGIN: "http://127.0.0.1:1" } },
   alone: {},
 }));
@@ -76,6 +77,19 @@ describe("every request is counted once:", () => {
     assert.deepEqual(Object.keys(hours).map(Number), [Math.floor(last_accepted / 3600)]);
     // Nothing of a key, and no address: 127.0.0.1 is in a sketch, whose counters are numbers.
     assert.ok(!JSON.stringify(usage).includes("127.0.0.1"));
+  });
+
+  test("3,000 requests with 600 keys, many at once", async () => {
+    const keys = await Promise.all(Array.from({ length: 600 }, () => harness.issue()));
+    const sent = Array.from({ length: 3000 }, (_, at) => keys[(at * 7) % keys.length]);
+    const queue = sent.values();
+    const send = async () => {
+      for (const { key } of queue) assert.equal((await gates.busy.send({ key })).status, 200);
+    };
+    await Promise.all(Array.from({ length: 16 }, send));
+    await until("busy", Object.fromEntries(keys.map(({ id }) => [`${id} accepted`, 5])));
+    const largest = Math.max(...(await batchesOf("busy")).map(({ usage }) => Object.keys(usage.keys).length));
+    assert.ok(largest <= 600, `${largest} keys in a batch`);
   });
 
   test("a request whose origin failed was accepted", async () => {
