@@ -154,8 +154,22 @@ fn matches(pattern: &str, path: &[&str], rules: PathRules) -> bool {
         _ => (&pattern[..], false),
     };
     let has_length = if is_open { path.len() >= pattern.len() } else { path.len() == pattern.len() };
-    let same = |wanted: &str, found: &str| wanted == "*" || fold(wanted, rules) == fold(found, rules);
+    let same =
+        |wanted: &str, found: &str| wanted == "*" || fold(&unescaped(wanted), rules) == fold(found, rules);
     has_length && pattern.iter().zip(path).all(|(wanted, found)| same(wanted, found))
+}
+
+/// Percent-encoded, characters that other routers give a meaning.
+fn unescaped(segment: &str) -> String {
+    let mut text = String::new();
+    let mut rest = segment;
+    while let Some((before, after)) = rest.split_once('%') {
+        text.push_str(before);
+        let (digits, behind) = after.split_at(2);
+        text.push(char::from(u8::from_str_radix(digits, 16).expect("an accepted pattern has no other escapes")));
+        rest = behind;
+    }
+    text + rest
 }
 
 /// As the origin is said to read: by Unicode's own tables, but for letters that only become ASCII on some origins.

@@ -13,11 +13,11 @@ const GATE: &str = "Gate and output";
 /// Which gate a command is about.
 #[derive(Args, Debug)]
 pub(crate) struct GateArgs {
-    /// The gate's wrangler.toml
-    #[arg(long, global = true, help_heading = GATE, value_name = "FILE", default_value = "wrangler.toml")]
-    pub(crate) config: PathBuf,
-    /// The environment in wrangler.toml, as for wrangler
-    #[arg(long, global = true, help_heading = GATE, value_name = "NAME", env = "CLOUDFLARE_ENV", hide_env_values = true)]
+    /// The gate's configuration [default: the file that wrangler finds]
+    #[arg(long, global = true, help_heading = GATE, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The environment in that file, as for wrangler [default: the variable `CLOUDFLARE_ENV`]
+    #[arg(long, global = true, help_heading = GATE, value_name = "NAME")]
     pub(crate) env: Option<String>,
     /// Print results as JSON, of the form in docs/cli-output.schema.json
     #[arg(long, global = true, help_heading = GATE)]
@@ -49,10 +49,10 @@ pub(crate) struct StoreArgs {
     /// Work on the deployed KV namespace, with the API token in `CLOUDFLARE_API_TOKEN`
     #[arg(long)]
     pub(crate) remote: bool,
-    /// The Cloudflare account [default: wrangler.toml's `account_id`, then the variable `CLOUDFLARE_ACCOUNT_ID`]
+    /// The Cloudflare account [default: wrangler's `account_id`, then the variable `CLOUDFLARE_ACCOUNT_ID`]
     #[arg(long, value_name = "ID", requires = "remote")]
     pub(crate) account: Option<String>,
-    /// The KV namespace [default: the one that wrangler.toml binds as KEYS]
+    /// The KV namespace [default: the one that is bound as KEYS]
     #[arg(long, value_name = "ID", requires = "remote")]
     pub(crate) namespace: Option<String>,
     /// The folder of the local KV, as given to `wrangler dev`
@@ -60,10 +60,10 @@ pub(crate) struct StoreArgs {
     pub(crate) persist_to: Option<PathBuf>,
 }
 
-/// Where the pepper is. Default: `KEYGATE_PEPPER`, `KEYGATE_PEPPER_FROM`, then (local only) .dev.vars.
+/// Where the pepper is. Default: `KEYGATE_PEPPER`, `KEYGATE_PEPPER_FROM`, then (local only) .dev.vars or .env.
 #[derive(Args, Debug, Default)]
 pub(crate) struct PepperArgs {
-    /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars]
+    /// Read the pepper from a file [default: the variable `KEYGATE_PEPPER`; without --remote also .dev.vars or .env]
     #[arg(long, value_name = "FILE", conflicts_with = "pepper_from")]
     pub(crate) pepper_file: Option<PathBuf>,
     /// Read the pepper from `vault:MOUNT/PATH#FIELD`, `aws:NAME`, `azure:VAULT/NAME`, `exec:COMMAND`, `file:PATH` or `env:NAME` [default: the variable `KEYGATE_PEPPER_FROM`]

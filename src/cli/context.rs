@@ -1,5 +1,6 @@
 //! State shared by all commands: the gate, the time, and the output.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use keygate_core::time::UnixSeconds;
@@ -15,6 +16,9 @@ use crate::store::Store;
 use crate::time;
 use crate::wrangler_toml::WranglerToml;
 
+/// The variable by which wrangler chooses an environment where no option does.
+const ENVIRONMENT_VARIABLE: &str = "CLOUDFLARE_ENV";
+
 /// State shared by all commands.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -22,37 +26,44 @@ pub(crate) struct Context {
     pub(crate) now: UnixSeconds,
     /// Who the entries are written by, if they want it known.
     pub(crate) operator: Option<String>,
-    config: PathBuf,
+    config: Option<PathBuf>,
     environment: Option<String>,
+    /// Whether `CLOUDFLARE_ENV` named the environment, and not `--env`.
+    is_by_variable: bool,
 }
 
 impl Context {
     /// # Errors
     /// This machine's clock is unusable, or `KEYGATE_OPERATOR` is no name.
     pub(crate) fn new(gate: GateArgs) -> Outcome<Self> {
+        let is_by_variable = gate.env.is_none();
+        let environment = gate.env.or_else(|| env::var(ENVIRONMENT_VARIABLE).ok());
         Ok(Self {
             out: Output::new(gate.json),
             now: time::now()?,
             operator: revision::operator()?,
             config: gate.config,
-            environment: gate.env.filter(|name| !name.is_empty()),
+            environment: environment.filter(|name| !name.is_empty()),
+            is_by_variable,
         })
     }
 
-    /// The gate's wrangler.toml.
+    /// The gate's configuration.
     ///
     /// # Errors
     /// As [`WranglerToml::read`].
     pub(crate) fn config(&self) -> Outcome<WranglerToml> {
-        WranglerToml::read(&self.config, self.environment())
+        let config = WranglerToml::read(self.config.as_deref(), self.environment())?;
+        Ok(if self.is_by_variable { config.with_secrets_of_top() } else { config })
     }
 
     /// The same, for another gate.
     pub(crate) fn of_gate(&self, config: &Path, environment: Option<&str>) -> Self {
         Self {
             operator: self.operator.clone(),
-            config: config.to_owned(),
+            config: Some(config.to_owned()),
             environment: environment.map(str::to_owned),
+            is_by_variable: false,
             ..*self
         }
     }

@@ -1,6 +1,7 @@
-//! `.dev.vars`: the secrets of `wrangler dev`, in the form that wrangler reads (npm's `dotenv`).
+//! The secrets of `wrangler dev`: `.dev.vars` or the `.env` files, as wrangler chooses, reads and filters them.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,71 +10,127 @@ use zeroize::Zeroizing;
 
 use keygate_delivery::sibling_file;
 
+use crate::dotenv::{self, Values};
 use crate::error::{Error, Outcome};
+use crate::wrangler_toml::WranglerToml;
 
-/// The variables of one file.
+/// Whether `.env` is read where there is no `.dev.vars`; true unless it says false.
+const LOAD_DOT_ENV: &str = "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV";
+/// Whether the environment's variables are secrets too; false unless it says true.
+const INCLUDE_ENVIRONMENT: &str = "CLOUDFLARE_INCLUDE_PROCESS_ENV";
+
+type Variables = BTreeMap<String, Zeroizing<String>>;
+
+/// The values that the local gate is given, and the files that they come from.
 // Absent on purpose: Debug; the values are secrets.
 pub(crate) struct DevVars {
+    files: Vec<File>,
+    /// What references in `.env` files may name, and overrides them; none for `.dev.vars`, which has no references.
+    environment: Option<Variables>,
+    values: Variables,
+}
+
+struct File {
     name: String,
     path: PathBuf,
     text: Zeroizing<String>,
-    values: BTreeMap<String, Zeroizing<String>>,
 }
 
 impl DevVars {
-    /// Reads `.dev.vars.<environment>` if there is one, else `.dev.vars`, as wrangler does.
-    /// `None` when there is neither.
+    /// Reads `.dev.vars.<environment>` if there is one, else `.dev.vars`, else the `.env` files. `None` when there is none of them,
+    /// and nothing in the environment either.
     ///
     /// # Errors
     /// A file is there and cannot be read.
-    pub(crate) fn read(folder: &Path, environment: Option<&str>) -> Outcome<Option<Self>> {
-        let own = environment.map(|environment| format!(".dev.vars.{environment}"));
+    pub(crate) fn of(config: &WranglerToml) -> Outcome<Option<Self>> {
+        let own = config.environment_of_secrets().map(|environment| format!(".dev.vars.{environment}"));
         for name in own.into_iter().chain([".dev.vars".to_owned()]) {
-            let path = folder.join(&name);
-            match fs::read_to_string(&path) {
+            let path = config.folder().join(&name);
+            match read(&path) {
                 Ok(text) => {
-                    let text = Zeroizing::new(text);
-                    let values = parse(&text);
-                    return Ok(Some(Self { name, path, text, values }));
+                    return Ok(Some(Self::new(config, vec![File { name, path, text }], None)));
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
                     return Err(Error::failed(
-                        format!("cannot read {name} beside wrangler.toml: {e}"),
-                        "make the file readable, and UTF-8",
+                        format!("cannot read {name} beside {}: {e}", config.name()),
+                        "make the file readable",
                     ));
                 }
             }
         }
-        Ok(None)
+        let at_start = environment_of_wrangler(config.environment_of_secrets());
+        if !flag(&at_start, LOAD_DOT_ENV, true)? {
+            return Ok(None);
+        }
+        let is_included = config.setting("secrets").is_some() || flag(&at_start, INCLUDE_ENVIRONMENT, false)?;
+        let environment = if is_included { at_start } else { Variables::new() };
+        let found =
+            Self::new(config, dot_env(config.folder(), config.environment_of_secrets()), Some(environment));
+        Ok((!found.files.is_empty() || !found.values.is_empty()).then_some(found))
     }
 
-    /// The file's name, without its folder.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    fn new(config: &WranglerToml, files: Vec<File>, environment: Option<Variables>) -> Self {
+        let mut values = values_of(files.iter().map(|file| file.text.as_str()), environment.as_ref());
+        values.retain(|name, _| config.takes_local_value(name));
+        Self { files, environment, values }
+    }
+
+    /// All names with their values.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether any of the files is there.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.files.is_empty()
     }
 
     /// The value; an empty one is none, as it is to the gate.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
+        self.text(name).filter(|value| !value.is_empty())
     }
-}
 
-impl DevVars {
-    /// Writes the file anew with these values, or without them; everything else stays as it was written.
+    /// The value, even if it is empty.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|value| value.as_str())
+    }
+
+    /// Where the value stands: a file without its folder, or the environment. For a name without a value, where one would.
+    pub(crate) fn place(&self, name: &str) -> String {
+        let environment = self.environment.as_ref().and_then(|environment| environment.get(name));
+        if environment.is_some_and(|value| !value.is_empty()) {
+            return "the environment".to_owned();
+        }
+        let has_it = |file: &&File| dotenv::parse(&file.text).get(name).is_some();
+        let file = self.files.iter().rfind(has_it).or_else(|| self.files.first());
+        file.map_or_else(|| ".dev.vars".to_owned(), |file| file.name.clone())
+    }
+
+    /// Writes the file anew with these values, or without them; everything else stays as it was written. Wrangler reads from it
+    /// exactly these values.
     ///
     /// # Errors
-    /// A value cannot stand in such a file, or the file cannot be written.
+    /// There are several files, a value cannot stand in such a file, or the file cannot be written.
     pub(crate) fn write_with(&self, changes: &[(&str, Option<&str>)]) -> Outcome<()> {
-        let text = changed(&self.text, changes).ok_or_else(|| {
+        let [file] = self.files.as_slice() else {
+            return Err(Error::failed(
+                "the local gate's secrets come from several .env files, or from the environment alone",
+                "put PEPPER into .dev.vars, then run the command again",
+            ));
+        };
+        let text = changed(&file.text, changes, self.environment.as_ref()).ok_or_else(|| {
             Error::failed(
-                format!("a value has quotes or backslashes that {} cannot be relied on to keep", self.name),
+                format!(
+                    "{} cannot be changed so that wrangler reads the new values and no others",
+                    file.name
+                ),
                 "edit the file by hand",
             )
         })?;
         let write = || -> io::Result<()> {
             // What a link leads to, not the link. In one step: `wrangler dev` watches the file.
-            let path = self.path.canonicalize()?;
+            let path = file.path.canonicalize()?;
             let mut fresh = sibling_file(&path)?;
             fresh.write_all(text.as_bytes())?;
             fresh.as_file().sync_all()?;
@@ -81,117 +138,116 @@ impl DevVars {
             Ok(())
         };
         write().map_err(|e| {
-            Error::failed(
-                format!("cannot write {} beside wrangler.toml: {e}", self.name),
-                "make the file and its folder writable",
-            )
+            Error::failed(format!("cannot write {}: {e}", file.name), "make the file and its folder writable")
         })
     }
 }
 
-/// `text` without its assignments to the names in `changes`, and with new ones at its end.
-/// `None` when a value cannot be written so that every reader reads it.
-fn changed(text: &str, changes: &[(&str, Option<&str>)]) -> Option<Zeroizing<String>> {
-    let mut new = Zeroizing::new(String::with_capacity(2 * text.len() + 4096));
-    let mut rest = text;
-    while !rest.is_empty() {
-        let body = rest.trim_start();
-        let (name, tail) = match assignment(body) {
-            Some((name, _, tail)) => (Some(name), tail),
-            None => (None, body),
-        };
-        let next = tail.split_once('\n').map_or("", |(_, below)| below);
-        if !changes.iter().any(|(changed, _)| Some(*changed) == name) {
-            new.push_str(rest.get(..rest.len() - next.len())?);
+/// As Node.js reads it: what is not UTF-8 is replaced.
+fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(fs::read(path)?);
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The `.env` files of a folder; later ones override earlier ones, and those that cannot be read are passed over.
+fn dot_env(folder: &Path, environment: Option<&str>) -> Vec<File> {
+    let own = environment.into_iter().flat_map(|name| [format!(".env.{name}"), format!(".env.{name}.local")]);
+    let names = [".env", ".env.local"].map(str::to_owned).into_iter().chain(own);
+    let read = |name: String| {
+        let path = folder.join(&name);
+        Some(File { text: read(&path).ok()?, name, path })
+    };
+    names.filter_map(read).collect()
+}
+
+/// What wrangler takes for the environment: its own, and the `.env` files of the folder that it is run in.
+fn environment_of_wrangler(environment: Option<&str>) -> Variables {
+    let own = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?.into())));
+    let files = dot_env(Path::new(""), environment);
+    values_of(files.iter().map(|file| file.text.as_str()), Some(&own.collect()))
+}
+
+/// # Errors
+/// As wrangler: it says neither true nor false.
+fn flag(environment: &Variables, name: &str, default: bool) -> Outcome<bool> {
+    match environment.get(name).map(|value| value.to_ascii_lowercase()).as_deref() {
+        None => Ok(default),
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) => Err(Error::usage(format!("{name} is neither true nor false"), "set it to one of them")),
+    }
+}
+
+fn values_of<'t>(texts: impl Iterator<Item = &'t str>, environment: Option<&Variables>) -> Variables {
+    let mut all = Values::default();
+    for text in texts {
+        let values = dotenv::parse(text);
+        for name in values.names() {
+            all.set(name, Zeroizing::new(values.get(name).unwrap_or_default().to_owned()));
         }
-        rest = next;
     }
-    if !new.is_empty() && !new.ends_with('\n') {
-        new.push('\n');
+    match environment {
+        Some(environment) => dotenv::expanded(&all, environment),
+        None => all.into_map(),
     }
+}
+
+/// `text` without its assignments to the names in `changes`, and with new ones at its end. `None` when the result would not be read
+/// as `text` with these changes.
+fn changed(
+    text: &str,
+    changes: &[(&str, Option<&str>)],
+    environment: Option<&Variables>,
+) -> Option<Zeroizing<String>> {
+    let mut expected = values_of([text].into_iter(), environment);
     for (name, value) in changes {
-        let Some(value) = value else { continue };
-        if value.contains(['\\', '\n', '\r']) {
-            return None;
-        }
-        let quote = ['"', '\'', '`'].into_iter().find(|quote| !value.contains(*quote))?;
-        for part in [name, "=", quote.encode_utf8(&mut [0; 4]), value, quote.encode_utf8(&mut [0; 4]), "\n"] {
-            new.push_str(part);
-        }
-    }
-    Some(new)
-}
-
-/// Reads `NAME=value` lines: `export `, comments, three kinds of quotes that may span lines; the last of two wins.
-/// What is not of that form is passed over, as `dotenv` does.
-fn parse(text: &str) -> BTreeMap<String, Zeroizing<String>> {
-    let mut values = BTreeMap::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let tail = match assignment(rest) {
-            Some((name, value, tail)) => {
-                values.insert(name.to_owned(), value);
-                tail
-            }
-            None => rest,
+        match value {
+            Some(value) => expected.insert((*name).to_owned(), Zeroizing::new((*value).to_owned())),
+            None => expected.remove(*name),
         };
-        rest = tail.split_once('\n').map_or("", |(_, below)| below).trim_start();
     }
-    values
-}
-
-/// The assignment that `text` begins with: its name, its value, and what stands behind it.
-fn assignment(text: &str) -> Option<(&str, Zeroizing<String>, &str)> {
-    const BLANKS: [char; 2] = [' ', '\t'];
-    let text = text
-        .strip_prefix("export")
-        .filter(|rest| rest.starts_with(BLANKS))
-        .map_or(text, |rest| rest.trim_start_matches(BLANKS));
-    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let rest = text.trim_start_matches(in_name);
-    let name = text.strip_suffix(rest).filter(|name| !name.is_empty())?;
-    let rest = match rest.trim_start_matches(BLANKS).strip_prefix('=') {
-        Some(rest) => rest,
-        // YAML's way, which dotenv takes as well; the blank is needed.
-        None => rest.strip_prefix(':').filter(|rest| rest.starts_with(BLANKS))?,
+    let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let text = dotenv::normalized(text);
+    let mut rest = Zeroizing::new(String::with_capacity(2 * text.len() + 4096));
+    let mut kept_until = 0;
+    for assignment in dotenv::assignments(&text) {
+        if changes.iter().any(|(name, _)| *name == assignment.name) {
+            rest.push_str(text.get(kept_until..assignment.range.start)?);
+            let tail = text.get(assignment.range.end..)?;
+            kept_until = text.len() - tail.split_once('\n').map_or("", |(_, below)| below).len();
+        }
     }
-    .trim_start_matches(BLANKS);
-    if let Some((body, tail)) = quoted(rest) {
-        return Some((name, body, tail));
+    rest.push_str(text.get(kept_until..)?);
+    if !rest.is_empty() && !rest.ends_with('\n') {
+        rest.push('\n');
     }
-    let line = rest.split('\n').next().unwrap_or_default();
-    let value = line.split('#').next().unwrap_or_default().trim();
-    Some((name, Zeroizing::new(value.to_owned()), rest))
-}
-
-/// The text in quotes that `text` begins with, and what stands behind it.
-fn quoted(text: &str) -> Option<(Zeroizing<String>, &str)> {
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
-    let open = text.strip_prefix(quote)?;
-    let mut escaped = false;
-    let end = open.find(|c| {
-        let ends = c == quote && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends
-    })?;
-    let (body, tail) = open.split_at_checked(end)?;
-    let body = Zeroizing::new(body.to_owned());
-    Some((
-        // The only escapes that dotenv knows.
-        if quote == '"' {
-            let lines = Zeroizing::new(body.replace("\\n", "\n"));
-            Zeroizing::new(lines.replace("\\r", "\r"))
-        } else {
-            body
-        },
-        tail.strip_prefix(quote)?,
-    ))
+    let with = |quote: &str| {
+        let mut new = rest.clone();
+        for (name, value) in changes {
+            let Some(value) = value else { continue };
+            let value = match environment {
+                Some(_) => Zeroizing::new(value.replace('$', "\\$")),
+                None => Zeroizing::new((*value).to_owned()),
+            };
+            for part in [name, "=", quote, &value, quote, "\n"] {
+                new.push_str(part);
+            }
+        }
+        (values_of([new.as_str()].into_iter(), environment) == expected)
+            .then(|| Zeroizing::new(new.replace('\n', line_end)))
+    };
+    ["\"", "'", "`"].into_iter().find_map(with)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{changed, parse};
+    use super::{Variables, changed, values_of};
     use proptest::prelude::{prop_assert_eq, proptest};
+
+    fn parse(text: &str) -> Variables {
+        values_of([text].into_iter(), None)
+    }
 
     #[test]
     fn values_are_read_as_dotenv_reads_them() {
@@ -228,16 +284,20 @@ mod tests {
             ("PEPPER=old", ""),
             (
                 "# mine\nexport PEPPER='old' # here\nOTHER=`x\nPEPPER=1`\n\nPEPPER=\"a\nb\"\n",
-                "# mine\nOTHER=`x\nPEPPER=1`\n",
+                "# mine\nOTHER=`x\nPEPPER=1`\n\n",
             ),
+            ("PEPPER=old\n# the next comment\nexport\nPEPPER=\n'old'\nA=1\n", "# the next comment\nA=1\n"),
             ("A=1\nPEPPER_PREVIOUS=x", "A=1\n"),
         ] {
-            let text = changed(text, &changes).unwrap();
+            let text = changed(text, &changes, None).unwrap();
             assert_eq!(text.as_str(), format!("{rest}PEPPER=\"new\"\nPEPPER_PREVIOUS=\"old\"\n"));
         }
-        assert_eq!(changed("A=1\nPEPPER=x\n", &[("PEPPER", None)]).unwrap().as_str(), "A=1\n");
-        assert!(changed("", &[("PEPPER", Some("a\"b'c`d"))]).is_none());
-        assert!(changed("", &[("PEPPER", Some("a\\"))]).is_none());
+        assert_eq!(changed("A=1\nPEPPER=x\n", &[("PEPPER", None)], None).unwrap().as_str(), "A=1\n");
+        let windows = changed("A=1\r\nPEPPER=x\r\n", &[("PEPPER", Some("y"))], None).unwrap();
+        assert_eq!(windows.as_str(), "A=1\r\nPEPPER=\"y\"\r\n");
+        let referring = changed("A=1\n", &[("B", Some("x$A\\$"))], Some(&Variables::new())).unwrap();
+        let read = values_of([referring.as_str()].into_iter(), Some(&Variables::new()));
+        assert_eq!(read.get("B").map(|value| value.as_str()), Some("x$A\\$"));
     }
 
     proptest! {
@@ -249,7 +309,7 @@ mod tests {
             let mut expected = parse(&text);
             expected.insert("A".to_owned(), value.clone().into());
             expected.remove("B");
-            let new = changed(&text, &[("A", Some(&value)), ("B", None)]).unwrap();
+            let new = changed(&text, &[("A", Some(&value)), ("B", None)], None).unwrap();
             prop_assert_eq!(parse(&new), expected);
         }
 

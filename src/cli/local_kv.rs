@@ -23,12 +23,12 @@ const SCRIPT: &str = include_str!("local_kv.cjs");
 /// Entries that are read or written at once: Miniflare takes up to 13 ms for each, and a request to it may last five minutes.
 const AT_ONCE: usize = 500;
 const INSTALL: &str =
-    "install the gate's npm packages: `npm ci` beside wrangler.toml (or `cargo xtask setup`)";
+    "install the gate's npm packages: `npm ci` in the gate's folder (or `cargo xtask setup`)";
 
 /// The namespace bound as `KEYS`.
 #[derive(Debug)]
 pub(crate) struct LocalKv {
-    /// The folder of wrangler.toml.
+    /// The folder of the configuration.
     project: PathBuf,
     /// Where Miniflare keeps the store.
     folder: PathBuf,
@@ -58,7 +58,7 @@ impl LocalKv {
     /// The store of the gate that `config` describes, in its own folder or in that of `wrangler dev --persist-to`.
     ///
     /// # Errors
-    /// wrangler.toml does not bind `KEYS`, or the folder cannot be named.
+    /// The configuration does not bind `KEYS`, or the folder cannot be named.
     pub(crate) fn new(config: &WranglerToml, persist_to: Option<&Path>) -> Outcome<Self> {
         let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
         let own = config.folder().join(".wrangler").join("state");
@@ -107,7 +107,7 @@ impl LocalKv {
             |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|it| it.is_file());
         // Its own place, not that of a link to it: Miniflare lies beside it.
         let wrangler = find("wrangler").and_then(|program| program.canonicalize().ok()).ok_or_else(|| {
-            let problem = "wrangler was found neither in node_modules beside wrangler.toml nor on PATH";
+            let problem = "wrangler was found neither in node_modules in the gate's folder nor on PATH";
             Error::failed(problem, INSTALL)
         })?;
         let started = secrets::scrub(&mut Command::new("node"))
@@ -131,9 +131,9 @@ impl LocalKv {
 
     fn failed(&self, reason: &str) -> Error {
         let remedy = if reason.contains("Node.js") {
-            "wrangler needs Node.js 22 or later: `npm ci` beside wrangler.toml installs it"
+            "wrangler needs Node.js 22 or later: `npm ci` in the gate's folder installs it"
         } else if reason.contains("iniflare") {
-            "use the version of wrangler that package.json names: `npm ci` beside wrangler.toml"
+            "use the version of wrangler that package.json names: `npm ci` in the gate's folder"
         } else {
             "check the folder of the local store (`--persist-to`)"
         };

@@ -10,10 +10,12 @@ mod command_line;
 mod commands;
 mod context;
 mod dev_vars;
+mod dotenv;
 mod entry;
 mod error;
 mod fields;
 mod findings;
+mod gate_bindings;
 mod import;
 mod imported;
 mod key_out;
@@ -31,10 +33,12 @@ mod staleness;
 mod static_keys;
 mod store;
 mod time;
+mod wrangler_file;
 mod wrangler_toml;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use command_line::{Cli, Command};
@@ -48,7 +52,11 @@ fn main() -> ExitCode {
         Err(e) if !e.use_stderr() => e.exit(),
         Err(e) => {
             // Not clap's own exit: it repeats what was typed, and that may be a key.
-            let said = redact_typed(&e.render().to_string());
+            let said = match e.kind() {
+                // The help repeats nothing.
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => e.render().to_string(),
+                _ => redact_typed(&e.render().to_string()),
+            };
             // Nothing was parsed that could tell; whoever reads JSON typed it.
             if std::env::args_os().any(|argument| argument == "--json") {
                 Output::new(true).failure(&misuse(&said));

@@ -28,6 +28,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
     BTreeMap::from([
         ("error", vec![of::<Error>(generator)]),
         ("pepper", vec![of::<pepper::NewPepper<'_>>(generator)]),
+        ("pepper_init", vec![of::<pepper::init::LocalPepper>(generator)]),
         ("pepper_status", vec![rotation.clone()]),
         ("pepper_rotate", vec![of::<pepper::rotation::Step<'_>>(generator), rotation]),
         ("pepper_apply", vec![of::<pepper::apply::Applied>(generator)]),

@@ -65,7 +65,7 @@ pub(crate) enum Source {
     Variable(&'static str),
     /// The secret store of a URI, and the option or variable that named it.
     Store { uri: StoreUri, named_by: &'static str },
-    /// A file of wrangler's, by its name.
+    /// A file of wrangler's, by its name, or the environment that wrangler is given.
     DevVars(String),
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Source {
 pub(crate) struct FoundPepper {
     pub(crate) pepper: Pepper,
     pub(crate) source: Source,
-    /// The local gate has other peppers, by its `.dev.vars`.
+    /// The local gate has other peppers, by wrangler's local secrets.
     pub(crate) not_a_local_one: bool,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct FoundPeppers {
 }
 
 /// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the secret store that `KEYGATE_PEPPER_FROM` names, else
-/// (for the local gate alone) `.dev.vars`. Where the pepper before is, and what it is, does not matter to a new key.
+/// (for the local gate alone) wrangler's local secrets. Where the pepper before is, and what it is, does not matter to a new key.
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
@@ -111,12 +111,12 @@ pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> 
     Ok(FoundPepper { not_a_local_one: is_not_local(&pepper, config, remote)?, pepper, source })
 }
 
-/// Whether the local gate has other peppers, by its `.dev.vars`.
+/// Whether the local gate has other peppers, by wrangler's local secrets.
 fn is_not_local(pepper: &Pepper, config: &WranglerToml, remote: bool) -> Outcome<bool> {
-    let file = if remote { None } else { DevVars::read(config.folder(), config.environment())? };
-    let has = |file: &DevVars, name| Some(file.value(name)?.parse::<Pepper>().ok()?.id() == pepper.id());
-    Ok(file.is_some_and(|file| {
-        has(&file, "PEPPER") == Some(false) && has(&file, "PEPPER_PREVIOUS") != Some(true)
+    let local = if remote { None } else { DevVars::of(config)? };
+    let has = |local: &DevVars, name| Some(local.value(name)?.parse::<Pepper>().ok()?.id() == pepper.id());
+    Ok(local.is_some_and(|local| {
+        has(&local, "PEPPER") == Some(false) && has(&local, "PEPPER_PREVIOUS") != Some(true)
     }))
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: boo
     let (current, source) = current_text(args, config, remote)?;
     let previous = match (named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?, &source) {
         (None, Source::DevVars(_)) => {
-            let file = DevVars::read(config.folder(), config.environment())?;
+            let file = DevVars::of(config)?;
             file.and_then(|file| of_dev_vars(&file, "PEPPER_PREVIOUS"))
         }
         (named, _) => named,
@@ -178,32 +178,57 @@ fn current_text(
         return Err(Error::usage(
             "there is no pepper for the deployed gate",
             format!(
-                "set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`, with the text that the gate has as its secret PEPPER; .dev.vars is read for the local gate alone"
+                "set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`, with the text that the gate has as its secret PEPPER; .dev.vars and .env are read for the local gate alone"
             ),
         ));
     }
-    let file = DevVars::read(config.folder(), config.environment())?;
+    let file = DevVars::of(config)?;
     file.and_then(|file| of_dev_vars(&file, "PEPPER")).ok_or_else(|| {
         Error::failed(
-            format!("there is no PEPPER in .dev.vars beside {}", config.name()),
+            format!("there is no PEPPER in .dev.vars or .env beside {}", config.name()),
             format!(
-                "write `PEPPER=` and what `keygate pepper` prints into that file, or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
+                "`keygate pepper init` makes one; or set {PEPPER_VARIABLE}, or give `--pepper-file FILE` or `--pepper-from URI`"
             ),
         )
     })
 }
 
 fn of_dev_vars(file: &DevVars, name: &str) -> Option<(Zeroizing<String>, Source)> {
-    Some((Zeroizing::new(file.value(name)?.to_owned()), Source::DevVars(file.name().to_owned())))
+    Some((Zeroizing::new(file.value(name)?.to_owned()), Source::DevVars(file.place(name))))
 }
 
 fn of_file(file: &Path) -> Outcome<Zeroizing<String>> {
-    fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
+    let text = fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
         Error::failed(
             format!("cannot read the pepper file {}: {e}", file.display()),
             "name a readable file that holds the pepper alone",
         )
-    })
+    })?;
+    match beside_pepper(&text) {
+        None => Ok(text),
+        Some(what) => Err(Error::failed(
+            format!("the pepper file {} holds {what}", file.display()),
+            format!(
+                "leave the pepper alone in the file, as `keygate pepper` prints it; if the gate's secret itself has this, set {PEPPER_VARIABLE} to it"
+            ),
+        )),
+    }
+}
+
+/// What a file holds besides a pepper: the gate takes all of it for the secret, other programs do not.
+fn beside_pepper(text: &str) -> Option<&'static str> {
+    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    let assigned = text.trim_start().strip_prefix("export ").unwrap_or(text).split_once(['=', ':']);
+    if assigned.is_some_and(|(name, _)| name.trim().to_ascii_uppercase().ends_with("PEPPER")) {
+        return Some("a name and a value");
+    }
+    if text.starts_with(['"', '\'', '`']) || text.ends_with(['"', '\'', '`', ';', ',']) {
+        return Some("quotes or punctuation around the pepper");
+    }
+    if text.starts_with('\u{feff}') {
+        return Some("a byte order mark");
+    }
+    (text.trim() != text).then_some("white space around the pepper")
 }
 
 /// What two variables say about one pepper: the one holds its text, the other names its secret store.
@@ -247,5 +272,32 @@ fn variable(name: &str) -> Outcome<Option<Zeroizing<String>>> {
             format!("{name} is not UTF-8 text"),
             "use the text that the gate has as its secret, whole and unchanged",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beside_pepper;
+
+    #[test]
+    fn a_pepper_file_holds_the_pepper_alone() {
+        const PEPPER: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF+/=";
+        for (text, what) in [
+            (PEPPER.to_owned(), None),
+            (format!("{PEPPER}\n"), None),
+            (format!("{PEPPER}\r\n"), None),
+            (format!("PEPPER={PEPPER}\n"), Some("a name and a value")),
+            (format!("export KEYGATE_PEPPER=\"{PEPPER}\"\n"), Some("a name and a value")),
+            (format!("pepper: {PEPPER}\n"), Some("a name and a value")),
+            (format!("\"{PEPPER}\"\n"), Some("quotes or punctuation around the pepper")),
+            (format!("'{PEPPER}'"), Some("quotes or punctuation around the pepper")),
+            (format!("{PEPPER};\n"), Some("quotes or punctuation around the pepper")),
+            (format!("{PEPPER} \n"), Some("white space around the pepper")),
+            (format!("{PEPPER}\n\n"), Some("white space around the pepper")),
+            (format!("\t{PEPPER}"), Some("white space around the pepper")),
+            (format!("\u{feff}{PEPPER}"), Some("a byte order mark")),
+        ] {
+            assert_eq!(beside_pepper(&text), what, "{text:?}");
+        }
     }
 }

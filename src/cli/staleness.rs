@@ -1,7 +1,6 @@
 //! How long a gate may go by what a record said before it was changed.
 
-use keygate_core::policy::Policy;
-
+use crate::gate_bindings::GateBindings;
 use crate::time::in_words;
 use crate::wrangler_toml::WranglerToml;
 
@@ -27,7 +26,7 @@ struct Bounds {
 impl Staleness {
     pub(crate) fn of(config: &WranglerToml, remote: bool) -> Self {
         // A key must be revocable while the policy has faults: they are no error here.
-        let policy = Policy::from_json(&config.vars().to_string()).ok();
+        let policy = GateBindings::of(config).policy().ok();
         Self {
             remote,
             bounds: policy.map(|policy| Bounds {

@@ -101,14 +101,16 @@ pub(crate) const HIDDEN_REMEDY: &str = "look into your copy of the secret, take 
 /// # Errors
 /// `.dev.vars` cannot be read, or its `STATIC_KEYS` is not an array of records.
 pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
-    let file = DevVars::read(config.folder(), config.environment())?;
-    let file = file.as_ref().filter(|_| config.takes_secret(STATIC_KEYS));
-    let Some(text) = file.and_then(|file| file.value(STATIC_KEYS)) else {
+    let file = DevVars::of(config)?;
+    let Some(text) = file.as_ref().and_then(|file| file.value(STATIC_KEYS)) else {
         return Ok(Vec::new());
     };
     Record::parse_list(text).map_err(|e| {
         Error::failed(
-            format!("STATIC_KEYS in .dev.vars is not an array of records: {e}"),
+            format!(
+                "STATIC_KEYS in {} is not an array of records: {e}",
+                file.as_ref().map_or_else(String::new, |file| file.place(STATIC_KEYS))
+            ),
             "correct it; `keygate check FILE` checks one",
         )
     })
@@ -130,7 +132,7 @@ mod tests {
         let path = folder.path().join("wrangler.toml");
         std::fs::write(&path, required).unwrap();
         std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
-        let config = WranglerToml::read(&path, None).unwrap();
+        let config = WranglerToml::read(Some(&path), None).unwrap();
         (folder, config)
     }
 

@@ -1,4 +1,4 @@
-//! wrangler.toml: which gate a command is about.
+//! The configuration of wrangler: which gate a command is about.
 
 use std::fs;
 use std::io;
@@ -8,52 +8,104 @@ use keygate_core::key::KeyPrefix;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Outcome};
+use crate::wrangler_file::{found, parse};
 
 /// The KV namespace that holds the records, by the name under which the gate knows it.
 pub(crate) const KEYS_BINDING: &str = "KEYS";
 
-/// One gate's configuration: wrangler.toml, seen through the chosen environment.
+/// One gate's configuration: wrangler's file, seen through the chosen environment.
 #[derive(Debug)]
 pub(crate) struct WranglerToml {
-    /// As it was given, for messages.
+    /// As it was given or found, for messages.
     name: String,
     path: PathBuf,
+    /// Other files of wrangler, which it does not read.
+    ignored: Vec<String>,
     environment: Option<String>,
+    /// The environment whose own `.dev.vars` and `.env` files are read.
+    environment_of_secrets: Option<String>,
     whole: Map<String, Value>,
 }
 
-/// Settings that an environment takes from the top when it has none of its own; all others it must repeat.
-const INHERITED: [&str; 7] =
-    ["account_id", "name", "route", "routes", "workers_dev", "preview_urls", "compatibility_date"];
+/// Settings that an environment does not take from the top: bindings, and what the Worker reads.
+const NOT_INHERITED: [&str; 42] = [
+    "agent_memory",
+    "ai",
+    "ai_search",
+    "ai_search_namespaces",
+    "analytics",
+    "analytics_engine_datasets",
+    "artifacts",
+    "browser",
+    "cloudchamber",
+    "connect",
+    "containers",
+    "d1_databases",
+    "define",
+    "dispatch_namespaces",
+    "durable_objects",
+    "flagship",
+    "hyperdrive",
+    "images",
+    "k2",
+    "kv_namespaces",
+    "media",
+    "mtls_certificates",
+    "pipelines",
+    "queues",
+    "r2_buckets",
+    "ratelimits",
+    "secrets",
+    "secrets_store_secrets",
+    "send_email",
+    "services",
+    "stream",
+    "streaming_tail_consumers",
+    "tail_consumers",
+    "unsafe",
+    "unsafe_hello_world",
+    "vars",
+    "vectorize",
+    "version_metadata",
+    "vpc_networks",
+    "vpc_services",
+    "worker_loaders",
+    "workflows",
+];
 
 impl WranglerToml {
-    /// Reads the file.
+    /// Reads the file that is named, or the one that wrangler finds.
     ///
     /// # Errors
-    /// It is missing, cannot be read, is not TOML, or has no such environment.
-    pub(crate) fn read(path: &Path, environment: Option<&str>) -> Outcome<Self> {
-        let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|e| {
+    /// It is missing, cannot be read, is not what its name says, or has no such environment.
+    pub(crate) fn read(chosen: Option<&Path>, environment: Option<&str>) -> Outcome<Self> {
+        let (given, ignored) = match chosen {
+            Some(path) => (path.to_owned(), Vec::new()),
+            None => found()?,
+        };
+        let name = given.display().to_string();
+        let text = fs::read_to_string(&given).map_err(|e| {
             let remedy = if e.kind() == io::ErrorKind::NotFound {
-                "run the command where wrangler.toml is, or name the file with `--config FILE`"
+                "run the command in the gate's folder, or name the file with `--config FILE`"
             } else {
-                "make the file readable"
+                "make the file readable, and UTF-8"
             };
             Error::failed(format!("cannot read {name}: {e}"), remedy)
         })?;
-        // Absolute, because wrangler is started in the file's own folder.
-        let path = path.canonicalize().map_err(|e| {
+        // Absolute, because wrangler is started in the file's own folder. Not where the file itself links to: wrangler keeps its state
+        // and looks for .dev.vars beside the link.
+        let folder = given.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(|e| {
             Error::failed(
                 format!("cannot find the folder of {name}: {e}"),
                 "name the file with `--config FILE`",
             )
         })?;
-        let file = Self {
-            whole: parse(&text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?,
-            environment: environment.map(str::to_owned),
-            name,
-            path,
-        };
+        let path = folder.join(given.file_name().unwrap_or_default());
+        let whole =
+            parse(&path, &text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?;
+        let own = environment.map(str::to_owned);
+        let file = Self { whole, environment: own.clone(), environment_of_secrets: own, ignored, name, path };
         if let Some(name) = environment
             && !file.environments().contains(&name)
         {
@@ -69,12 +121,19 @@ impl WranglerToml {
         Ok(file)
     }
 
+    /// The same, with the local secrets of no environment: wrangler looks for those of one that `--env` names alone.
+    pub(crate) fn with_secrets_of_top(self) -> Self {
+        Self { environment_of_secrets: None, ..self }
+    }
+
     /// The same file, seen through another environment.
     pub(crate) fn through(&self, environment: Option<&str>) -> Self {
         Self {
             name: self.name.clone(),
             path: self.path.clone(),
+            ignored: self.ignored.clone(),
             environment: environment.map(str::to_owned),
+            environment_of_secrets: environment.map(str::to_owned),
             whole: self.whole.clone(),
         }
     }
@@ -89,6 +148,11 @@ impl WranglerToml {
         &self.name
     }
 
+    /// Files of wrangler beside this one, which wrangler does not read.
+    pub(crate) fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
     /// The folder in which `.dev.vars`, `node_modules` and `.wrangler` lie.
     pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
@@ -97,6 +161,11 @@ impl WranglerToml {
     /// The chosen environment; none is the top of the file.
     pub(crate) fn environment(&self) -> Option<&str> {
         self.environment.as_deref()
+    }
+
+    /// The environment whose own `.dev.vars` and `.env` files are read.
+    pub(crate) fn environment_of_secrets(&self) -> Option<&str> {
+        self.environment_of_secrets.as_deref()
     }
 
     /// The environments that the file names.
@@ -113,7 +182,18 @@ impl WranglerToml {
             return self.whole.get(name);
         };
         let own = self.whole.get("env")?.get(environment)?.get(name);
-        if INHERITED.contains(&name) { own.or_else(|| self.whole.get(name)) } else { own }
+        if NOT_INHERITED.contains(&name) { own } else { own.or_else(|| self.whole.get(name)) }
+    }
+
+    /// The settings of the chosen environment that are not inherited, bindings among them.
+    pub(crate) fn own_settings(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let own = match &self.environment {
+            Some(environment) => self.whole.get("env").and_then(|all| all.get(environment)),
+            None => None,
+        };
+        let table =
+            if self.environment.is_some() { own.and_then(Value::as_object) } else { Some(&self.whole) };
+        table.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The path of a setting as it is written in the file, for messages.
@@ -135,11 +215,21 @@ impl WranglerToml {
         })
     }
 
+    /// The routes, each a pattern or a table.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Value> {
+        let several = self.setting("routes").and_then(Value::as_array).into_iter().flatten();
+        several.chain(self.setting("route"))
+    }
+
+    /// The patterns of the routes.
+    pub(crate) fn route_patterns(&self) -> impl Iterator<Item = &str> {
+        self.routes().filter_map(|route| route.as_str().or_else(|| route.get("pattern")?.as_str()))
+    }
+
     /// The zones that the routes name.
     pub(crate) fn zones(&self) -> Vec<String> {
-        let several = self.setting("routes").and_then(Value::as_array).into_iter().flatten();
         let zone = |route: &Value| Some(route.get("zone_name")?.as_str()?.to_owned());
-        let mut zones: Vec<String> = several.chain(self.setting("route")).filter_map(zone).collect();
+        let mut zones: Vec<String> = self.routes().filter_map(zone).collect();
         zones.sort_unstable();
         zones.dedup();
         zones
@@ -153,18 +243,21 @@ impl WranglerToml {
         }
     }
 
-    /// Whether `wrangler dev` takes the secret from `.dev.vars`: all of them, unless `secrets.required` names some.
-    pub(crate) fn takes_secret(&self, name: &str) -> bool {
-        self.required_secrets().is_none_or(|required| required.iter().any(|known| known == name))
+    /// Whether `wrangler dev` takes the value from `.dev.vars`: all of them, unless there is `secrets`, which names some; values of
+    /// `[vars]` can always be overridden.
+    pub(crate) fn takes_local_value(&self, name: &str) -> bool {
+        self.setting("secrets").is_none() || self.requires_secret(name) || self.vars().get(name).is_some()
     }
 
     /// Whether `secrets.required` names the secret.
     pub(crate) fn requires_secret(&self, name: &str) -> bool {
-        self.required_secrets().is_some_and(|required| required.iter().any(|known| known == name))
+        self.required_secrets().any(|required| required == name)
     }
 
-    fn required_secrets(&self) -> Option<&Vec<Value>> {
-        self.setting("secrets")?.get("required")?.as_array()
+    /// What `secrets.required` names.
+    pub(crate) fn required_secrets(&self) -> impl Iterator<Item = &str> {
+        let required = self.setting("secrets").and_then(|secrets| secrets.get("required")?.as_array());
+        required.into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// The entry that binds `KEYS`.
@@ -180,7 +273,7 @@ impl WranglerToml {
                 self.name,
                 self.place("kv_namespaces"),
             ),
-            "add one: `[[kv_namespaces]]`, `binding = \"KEYS\"`, `id = \"…\"` (`wrangler kv namespace create KEYS` prints the id)",
+            "add one with `binding` KEYS; `wrangler kv namespace create KEYS` prints what to add",
         )
     }
 
@@ -207,26 +300,21 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
     list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
-/// The file as the Worker's runtime would be given its variables, which is as JSON.
-fn parse(text: &str) -> Result<Map<String, Value>, String> {
-    toml::from_str(text).map_err(|e: toml::de::Error| {
-        // Not the whole error: it repeats the line, and somebody's secret may stand there.
-        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{WranglerToml, parse};
+    use super::WranglerToml;
+    use crate::wrangler_file::parse;
     use std::path::PathBuf;
 
     fn file(text: &str) -> WranglerToml {
+        let path = PathBuf::from("/gate/wrangler.toml");
         WranglerToml {
             name: "wrangler.toml".to_owned(),
-            path: PathBuf::from("/gate/wrangler.toml"),
+            whole: parse(&path, text).unwrap(),
+            ignored: Vec::new(),
+            path,
             environment: None,
-            whole: parse(text).unwrap(),
+            environment_of_secrets: None,
         }
     }
 

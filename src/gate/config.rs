@@ -8,7 +8,7 @@ use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::policy::bindings::{is_read_as_variable, is_variable};
+use keygate_core::policy::bindings::{Binding, KEY_USAGE, KEYS, USAGE, check_bindings, is_read_as_variable};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
 use worker::{Env, SecretStore};
@@ -17,12 +17,8 @@ use zeroize::Zeroizing;
 use crate::answers::Answers;
 use crate::log_limit;
 use crate::runtime::{has_method, intern_all, is_nullish, message, property};
-use crate::usage::{Counters, KEY_USAGE};
+use crate::usage::Counters;
 
-/// The KV namespace of the records.
-const KEYS: &str = "KEYS";
-/// The Analytics Engine dataset; optional.
-pub(crate) const USAGE: &str = "USAGE";
 const PEPPER: &str = "PEPPER";
 const PEPPER_PREVIOUS: &str = "PEPPER_PREVIOUS";
 const STATIC_KEYS: &str = "STATIC_KEYS";
@@ -57,6 +53,8 @@ pub(crate) async fn load(env: &Env, interned: &[&str]) -> Result<Rc<Isolate>, St
     }
     let pepper = secret(env, PEPPER).await?;
     let previous = secret(env, PEPPER_PREVIOUS).await?;
+    let texts = [&pepper, &previous].map(|text| text.as_ref().map(|text| text.as_str()));
+    let [pepper, previous] = texts;
     LOADED.with(|loaded| loaded.get_or_init(|| read(env, interned, pepper, previous).map(Rc::new)).clone())
 }
 
@@ -80,51 +78,26 @@ async fn secret(env: &Env, name: &str) -> Result<Option<Zeroizing<String>>, Stri
 fn read(
     env: &Env,
     interned: &[&str],
-    pepper: Option<Zeroizing<String>>,
-    previous: Option<Zeroizing<String>>,
+    pepper: Option<&str>,
+    pepper_previous: Option<&str>,
 ) -> Result<Isolate, String> {
-    let mut errors: Vec<String> = Vec::new();
-    let keys = env.kv(KEYS).ok().filter(|_| has_method(&property(env, KEYS), "get"));
-    if keys.is_none() {
-        errors.push(format!("the KV binding {KEYS} is missing or is not a KV namespace"));
-    }
-    let usage = property(env, USAGE);
-    let has_usage = has_method(&usage, "writeDataPoint");
-    if !has_usage && !is_nullish(&usage) {
-        errors.push(format!("the binding {USAGE} is not an Analytics Engine dataset"));
-    }
-    let key_usage = property(env, KEY_USAGE);
+    let keys = env.kv(KEYS).ok();
+    let has_usage = binding(&property(env, USAGE)) == Binding::Dataset;
     let counters = env.durable_object(KEY_USAGE).ok().map(|object| Rc::new(Counters::new(object)));
-    if counters.is_none() && !is_nullish(&key_usage) {
-        errors.push(format!("the binding {KEY_USAGE} is not a Durable Object namespace"));
-    }
-    let mut checked = |name: &str, value: Option<Zeroizing<String>>| {
-        if value.is_none() && !is_nullish(&property(env, name)) {
-            errors.push(format!("secret {name} is not a string"));
-        }
-        value
-    };
     let string = |name: &str| property(env, name).as_string().map(Zeroizing::new);
-    let pepper = checked(PEPPER, pepper);
-    let previous = checked(PEPPER_PREVIOUS, previous);
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
-        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY]
-            .map(|name| checked(name, string(name)));
+        [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(string);
     let secrets = Secrets::parse(&SecretValues {
-        pepper: pepper.as_ref().map(|text| text.as_str()),
-        pepper_previous: previous.as_ref().map(|text| text.as_str()),
+        pepper,
+        pepper_previous,
         static_keys: static_keys.as_ref().map(|text| text.as_str()),
         denied_ids: denied_ids.as_ref().map(|text| text.as_str()),
         origin_authorization: origin_authorization.as_ref().map(|text| text.as_str()),
         origin_signing_key: origin_signing_key.as_ref().map(|text| text.as_str()),
     });
-    let policy = Policy::from_json(&variables(env, &mut errors));
-    if let Ok(policy) = &policy {
-        let services = policy.services().filter(|name| !has_method(&property(env, name), "fetch"));
-        errors.extend(services.map(|name| format!("the service binding {name} is missing")));
-        let limiters = policy.limiters().filter(|name| !has_method(&property(env, name), "limit"));
-        errors.extend(limiters.map(|name| format!("the rate limiter binding {name} is missing")));
-    }
+    let policy = Policy::from_json(&variables(env));
+    let faults = check_bindings(policy.as_ref().ok(), |name| binding(&property(env, name)));
+    let mut errors: Vec<String> = faults.iter().map(ToString::to_string).collect();
     match (policy, secrets, keys) {
         (Ok(policy), Ok(secrets), Some(keys)) if errors.is_empty() => {
             log_limit::set(policy.rejection_logs_per_minute());
@@ -152,27 +125,50 @@ fn read(
 }
 
 /// The variables as JSON: the bindings that are plain values and have the name of a variable, or nearly.
-fn variables(env: &Env, errors: &mut Vec<String>) -> String {
+fn variables(env: &Env) -> String {
     let plain = Object::new();
     for key in Object::keys(env.unchecked_ref::<Object>()).iter() {
-        let Some(name) = key.as_string().filter(|name| is_read_as_variable(name)) else {
-            continue;
-        };
+        let is_ours = key.as_string().is_some_and(|name| is_read_as_variable(&name));
         let value = Reflect::get(env, &key).unwrap_or_default();
-        if is_plain(&value) {
+        // `null` is not an absent variable.
+        if is_ours && (value.is_null() || binding(&value).is_value()) {
             // Cannot fail on a new object.
             let _ = Reflect::set(&plain, &key, &value);
-        } else if is_variable(&name) && !value.is_undefined() {
-            errors.push(format!("{name} is a binding, not a variable"));
         }
     }
     JSON::stringify(&plain).map(String::from).unwrap_or_default()
 }
 
+/// What a value of the environment is, by its methods: the platform's objects have no common type.
+fn binding(value: &JsValue) -> Binding {
+    if is_nullish(value) {
+        return Binding::Unbound;
+    }
+    if value.is_string() {
+        return Binding::Text;
+    }
+    if is_json(value) {
+        return Binding::Value;
+    }
+    // The stub of a Worker has a method of every name.
+    if has_method(value, "keygateHasNoSuchMethod") {
+        return Binding::Service;
+    }
+    let kinds = [
+        ("getWithMetadata", Binding::Kv),
+        ("limit", Binding::RateLimiter),
+        ("writeDataPoint", Binding::Dataset),
+        ("fetch", Binding::Service),
+        ("idFromName", Binding::DurableObjects),
+        ("get", Binding::StoredSecret),
+    ];
+    kinds.into_iter().find(|(method, _)| has_method(value, method)).map_or(Binding::Other, |(_, kind)| kind)
+}
+
 /// Whether a binding is a value of `[vars]`, and not an object of the platform.
-fn is_plain(value: &JsValue) -> bool {
+fn is_json(value: &JsValue) -> bool {
     if !value.is_object() {
-        return !value.is_function() && !value.is_undefined();
+        return !value.is_function();
     }
     if Array::is_array(value) {
         return true;

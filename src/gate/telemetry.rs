@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::panic;
 
 use keygate_core::auth::decide::Permit;
+use keygate_core::policy::bindings::USAGE;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::Denial;
 use keygate_core::telemetry::event::{AcceptedResponse, Event, RequestContext};
@@ -12,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::console;
 use worker::{AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env};
 
-use crate::config::{Isolate, USAGE};
+use crate::config::Isolate;
 use crate::incoming::Incoming;
 use crate::{log_limit, runtime, usage};
 

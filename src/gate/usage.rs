@@ -22,8 +22,6 @@ use crate::config::Isolate;
 use crate::incoming::Incoming;
 use crate::runtime;
 
-/// The binding; optional.
-pub(crate) const KEY_USAGE: &str = "KEY_USAGE";
 /// The one object that all isolates send to.
 const OBJECT: &str = "usage";
 /// The host is not looked at.

@@ -314,13 +314,14 @@ describe("doctor", () => {
     "GET /zones/z/rulesets/phases/http_request_cache_settings/entrypoint": { rules: [] },
   });
   const toml = () => path.join(gate.folder, "doctor.toml");
-  const doctor = async (results, status) => {
+  const doctor = async (results, status, ...options) => {
     api.results = results;
-    const { stdout } = await remote(["doctor", "--json", "--config", toml()], { status });
+    const { stdout } = await remote(["doctor", "--json", "--config", toml(), ...options], { status });
     return JSON.parse(stdout).findings;
   };
   before(async () => {
-    const text = await readFile(path.join(gate.folder, "wrangler.toml"), "utf8");
+    // The gate stands in front of another host than its own.
+    const text = (await readFile(path.join(gate.folder, "wrangler.toml"), "utf8")).replaceAll("https://api.example.com", "https://origin.example.com");
     const routes = `routes = [{ pattern = "api.example.com/*", zone_name = "example.com" }]\nsecrets = { required = ["PEPPER"] }\n`;
     await writeFile(toml(), `${routes}observability = { logs = { invocation_logs = false } }\n${text}`);
     api.entries.clear();
@@ -351,6 +352,16 @@ describe("doctor", () => {
         "warning PEPPER_PREVIOUS", "warning observability.traces.enabled", "warning cache rules", "warning compatibility_date", `warning key/${id}`].sort(),
     );
     assert.ok(findings.every(({ remedy }) => remedy));
+  });
+
+  test("an origin that leads back to the gate is an error, by the deployed routes and by --url too", async () => {
+    api.entries.clear();
+    const deployed = well();
+    deployed["GET /zones/z/workers/routes"].push({ id: "s", pattern: "*.example.com/*", script: "gate", request_limit_fail_open: false });
+    const said = (findings) => findings.map(({ level, field, problem }) => [level, field, /by (.*?);/.exec(problem)?.[1]]);
+    assert.deepEqual(said(await doctor(deployed, 1)), [["error", "vars.ORIGIN", "the route `*.example.com/*`"]]);
+    assert.deepEqual(said(await doctor(well(), 1, "--url", "https://origin.example.com/v1")), [["error", "vars.ORIGIN", "`--url`"]]);
+    assert.deepEqual(said(await doctor(well(), 0, "--url", "https://api.example.com")), []);
   });
 
   test("what the token may not read is reported, and the rest is checked", async () => {

@@ -3,10 +3,7 @@
 //! Everything listens on loopback. Each run issues a key of its own, because a key is printed once and kept nowhere;
 //! it expires after a day.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
@@ -44,8 +41,6 @@ const READY_WITHIN: Duration = Duration::from_mins(3);
 
 /// Only after such a silence the gate is looked at: wrangler may be saying why it ends.
 const SILENCE: Duration = Duration::from_millis(200);
-
-const SECRETS_FILE: &str = ".dev.vars";
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     // First of all, as a first run takes minutes before it comes to the ports.
@@ -136,41 +131,13 @@ fn listen(port: u16, flag: &str) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Puts a pepper into `.dev.vars`, unless there is one: with another one, every key issued so far would be refused.
+/// Gives the gate a pepper, unless it has one. Asked of `keygate`, which reads wrangler's files as wrangler does.
 fn make_pepper(workspace: &Workspace, keygate: &Path) -> Result<(), Failure> {
-    let file = workspace.root().join(SECRETS_FILE);
-    let present = match fs::read_to_string(&file) {
-        Ok(present) => present,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            return Err(Failure::new(
-                format!("cannot read `{SECRETS_FILE}`: {error}"),
-                "repair it, or move it away",
-            ));
-        }
-    };
-    let is_pepper = |line: &str| {
-        line.trim_start().strip_prefix("PEPPER").is_some_and(|rest| rest.trim_start().starts_with('='))
-    };
-    if present.lines().any(is_pepper) {
-        return Ok(());
-    }
-    let pepper = program::output(workspace.command(keygate).arg("pepper"), "see what `keygate` said above")?;
-    let separator = if present.is_empty() || present.ends_with('\n') { "" } else { "\n" };
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(&file)
-        .and_then(|mut opened| {
-            // For a file that was there before, too.
-            opened.set_permissions(Permissions::from_mode(0o600))?;
-            writeln!(opened, "{separator}PEPPER=\"{}\"", pepper.trim())
-        })
-        .map_err(|error| {
-            Failure::new(format!("cannot write `{SECRETS_FILE}`: {error}"), "make it writable")
-        })?;
-    eprintln!("dev: made a pepper in {SECRETS_FILE}");
+    let told = program::output(
+        workspace.command(keygate).args(["pepper", "init"]),
+        "see what `keygate` said above",
+    )?;
+    eprintln!("dev: {}", told.trim());
     Ok(())
 }
 
@@ -180,6 +147,7 @@ fn issue_key(workspace: &Workspace, keygate: &Path) -> Result<String, Failure> {
             .command(keygate)
             // The gate reads `.dev.vars`: the tool must not take another pepper from the environment.
             .env_remove("KEYGATE_PEPPER")
+            .env_remove("KEYGATE_PEPPER_FROM")
             .args(["issue", "--subject=demo", "--name=Demo key", "--expires=1d"]),
         "see what `keygate` said above",
     )?;

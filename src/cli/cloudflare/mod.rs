@@ -15,7 +15,7 @@ use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
 const ACCOUNT_VARIABLE: &str = "CLOUDFLARE_ACCOUNT_ID";
 
-/// The account that the gate is deployed in: `--account`, wrangler.toml, `CLOUDFLARE_ACCOUNT_ID`; the last two in wrangler's
+/// The account that the gate is deployed in: `--account`, the configuration, `CLOUDFLARE_ACCOUNT_ID`; the last two in wrangler's
 /// own order, so that both programs mean the same account.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub(crate) fn account(flag: Option<&str>, config: &WranglerToml) -> Outcome<Stri
     identifier(id, &place)
 }
 
-/// The KV namespace that holds the records: `--namespace`, or the one that wrangler.toml binds.
+/// The KV namespace that holds the records: `--namespace`, or the one that the configuration binds.
 ///
 /// # Errors
 /// None is named, or what is named is no id.

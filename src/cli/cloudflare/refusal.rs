@@ -59,12 +59,12 @@ pub(super) fn refusal(status: u16, said: &[ApiError], needs: Permission, doing: 
         ),
         403 => (
             "the token in CLOUDFLARE_API_TOKEN may not do this in this account",
-            format!("give the token the permission {permission}, and see that it is for the account that wrangler.toml, CLOUDFLARE_ACCOUNT_ID or --account names, and that its address filter lets this machine in"),
+            format!("give the token the permission {permission}, and see that it is for the account that the configuration, CLOUDFLARE_ACCOUNT_ID or --account names, and that its address filter lets this machine in"),
         ),
         // 10013: no such namespace; 10014 and 10011: nothing of that id or form.
         404 if has(&[10013, 10011, 10014]) => (
             "there is no such KV namespace in this account",
-            "compare the id in wrangler.toml (or --namespace) with `wrangler kv namespace list`, and the account with `wrangler whoami`".to_owned(),
+            "compare the id in the configuration (or --namespace) with `wrangler kv namespace list`, and the account with `wrangler whoami`".to_owned(),
         ),
         // 10007: no such Worker.
         404 if has(&[10007]) => (
@@ -74,7 +74,7 @@ pub(super) fn refusal(status: u16, said: &[ApiError], needs: Permission, doing: 
         // 7000 and 7003: the path leads nowhere, by its account.
         404 if has(&[7000, 7003]) => (
             "there is no such Cloudflare account",
-            "compare the account in wrangler.toml, CLOUDFLARE_ACCOUNT_ID or --account with `wrangler whoami`".to_owned(),
+            "compare the account in the configuration, CLOUDFLARE_ACCOUNT_ID or --account with `wrangler whoami`".to_owned(),
         ),
         429 => (
             "Cloudflare turns requests away, because there were too many",

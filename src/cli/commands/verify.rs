@@ -11,19 +11,17 @@ use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, decide};
 use keygate_core::auth::lookup::{StoreReply, after_store};
 use keygate_core::auth::secrets::{SecretValues, Secrets};
-use keygate_core::policy::Policy;
-use keygate_core::policy::bindings::is_read_as_variable;
 use keygate_core::request::credential::CredentialSources;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::{Cause, Code, Denial};
 use serde::Serialize;
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::args::{PepperArgs, StoreArgs};
 use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
+use crate::gate_bindings::GateBindings;
 use crate::imported::read_line;
 use crate::output::printable;
 use crate::percent::encoded;
@@ -100,9 +98,10 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
 /// The gate as its configuration makes it; or why it would answer 503 to everything.
 fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String>> {
     let texts = pepper_texts(&args.pepper, config, args.store.remote)?;
-    let local = if args.store.remote { None } else { DevVars::read(config.folder(), config.environment())? };
-    let secret = |name| local.as_ref().filter(|_| config.takes_secret(name))?.value(name);
-    let policy = Policy::from_json(&gate_vars(config).to_string());
+    let local = if args.store.remote { None } else { DevVars::of(config)? };
+    let secret = |name| local.as_ref()?.value(name);
+    let overriding = local.as_ref().map(DevVars::all);
+    let policy = GateBindings::with(config, overriding.into_iter().flatten()).policy();
     let secrets = Secrets::parse(&SecretValues {
         pepper: Some(&texts.current),
         pepper_previous: texts.previous.as_ref().map(|text| text.as_str()),
@@ -116,15 +115,6 @@ fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String
         (Err(faults), _) => Err(joined(faults.iter())),
         (_, Err(faults)) => Err(joined(faults.iter())),
     })
-}
-
-/// The variables that the gate reads: it cannot tell any other from a binding that is not for it.
-fn gate_vars(config: &WranglerToml) -> Value {
-    let mut vars = config.vars();
-    if let Value::Object(vars) = &mut vars {
-        vars.retain(|name, _| is_read_as_variable(name));
-    }
-    vars
 }
 
 fn joined<T: ToString>(faults: impl Iterator<Item = T>) -> String {

@@ -54,6 +54,18 @@ pub struct SecretError {
 }
 
 impl SecretError {
+    /// The name of the binding.
+    #[must_use]
+    pub fn binding(&self) -> &'static str {
+        self.binding
+    }
+
+    /// What is wrong with its value, which is not repeated.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
     fn new(binding: &'static str, problem: impl fmt::Display) -> Self {
         Self { binding, problem: problem.to_string() }
     }

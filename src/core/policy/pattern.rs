@@ -1,16 +1,21 @@
 //! Patterns: the `path` of a route.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
 use thiserror::Error;
 
-use crate::request::path::{PathRules, folded};
+use crate::request::path::{PathRules, folded, hex_byte};
 
 const PATTERN_MAX_LEN: usize = 1024;
 /// Matching descends one call per pattern segment.
 const PATTERN_MAX_SEGMENTS: usize = 32;
+/// Placeholders and regular expressions of other routers. Taken literally, they would match no path that they are meant for.
+const ROUTER_CHARACTERS: [char; 11] = ['{', '}', '<', '>', '[', ']', '(', ')', '|', '^', '$'];
+/// What else has a meaning in a pattern, here or to another router, and can be written percent-encoded.
+const OTHER_CHARACTERS: [char; 4] = ['*', ':', '+', '%'];
 
 /// A segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +44,15 @@ pub(crate) enum PatternError {
     NotAbsolute,
     /// `%`, `?`, `#`, `;`, `\` or a control character.
     #[error(
-        "contains `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path"
+        "contains `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path, and only `%25` and the characters of other routers are written percent-encoded"
     )]
     Character,
+    /// `{`, `[`, `<`, `(` and the like; `:` at the start of a segment; `+` as a segment.
+    #[error(
+        "contains `{0}`, which is not a placeholder here: a `*` is any one segment, and at the end any number of segments; for the character itself write `%{code:02X}`",
+        code = u32::from(*.0)
+    )]
+    OfOtherRouter(char),
     /// `//`.
     #[error("contains `//`, which no accepted path contains")]
     EmptySegment,
@@ -52,7 +63,9 @@ pub(crate) enum PatternError {
     #[error("contains a segment `.` or `..`, which no accepted path contains")]
     DotSegment,
     /// `*` with other characters in its segment.
-    #[error("has a `*` that is not a whole segment")]
+    #[error(
+        "has a `*` that is not a whole segment: `*` is any one segment, and at the end any number of segments; for the character itself write `%2A`"
+    )]
     PartialWildcard,
 }
 
@@ -84,8 +97,11 @@ impl FromStr for Pattern {
             return Err(PatternError::TooLong);
         }
         let path = text.strip_prefix('/').ok_or(PatternError::NotAbsolute)?;
-        if text.contains(|c: char| c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\')) {
+        if text.contains(|c: char| c.is_control() || matches!(c, '?' | '#' | ';' | '\\')) {
             return Err(PatternError::Character);
+        }
+        if let Some(character) = text.chars().find(|c| ROUTER_CHARACTERS.contains(c)) {
+            return Err(PatternError::OfOtherRouter(character));
         }
         let mut segments = Vec::new();
         if !path.is_empty() {
@@ -98,7 +114,9 @@ impl FromStr for Pattern {
                     "." | ".." => return Err(PatternError::DotSegment),
                     "*" => Segment::Any,
                     partial if partial.contains('*') => return Err(PatternError::PartialWildcard),
-                    literal => Segment::Literal(literal.into()),
+                    "+" => return Err(PatternError::OfOtherRouter('+')),
+                    named if named.starts_with(':') => return Err(PatternError::OfOtherRouter(':')),
+                    literal => Segment::Literal(decoded(literal)?.into()),
                 });
             }
         }
@@ -109,9 +127,29 @@ impl FromStr for Pattern {
     }
 }
 
+/// A segment with its escapes decoded.
+fn decoded(segment: &str) -> Result<String, PatternError> {
+    let mut parts = segment.split('%');
+    let mut text = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).ok_or(PatternError::Character)?;
+        let [high, low] = *digits.as_bytes() else {
+            return Err(PatternError::Character);
+        };
+        let character = hex_byte(high, low).map(char::from).ok_or(PatternError::Character)?;
+        if !ROUTER_CHARACTERS.contains(&character) && !OTHER_CHARACTERS.contains(&character) {
+            return Err(PatternError::Character);
+        }
+        text.push(character);
+        text.push_str(rest);
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Pattern, PatternError};
+    use super::{Pattern, PatternError, Segment};
+    use crate::request::path::PathRules;
 
     #[test]
     fn malformed_pattern_is_rejected() {
@@ -127,6 +165,9 @@ mod tests {
             "/a.b",
             "/...",
             "/@",
+            "/users/x:cancel",
+            "/a+b",
+            "/%3Aid/%7bid%7d/%2A/%25",
             &"/a".repeat(32),
             &std::format!("/{}", "a".repeat(1023)),
         ] {
@@ -150,10 +191,42 @@ mod tests {
             ("/a/..", PatternError::DotSegment),
             ("/a*", PatternError::PartialWildcard),
             ("/**", PatternError::PartialWildcard),
+            ("/admin/:id", PatternError::OfOtherRouter(':')),
+            ("/users/{id}", PatternError::OfOtherRouter('{')),
+            ("/users/{path...}", PatternError::OfOtherRouter('{')),
+            ("/users/<int:id>", PatternError::OfOtherRouter('<')),
+            ("/[...slug]", PatternError::OfOtherRouter('[')),
+            ("/v[0-9]/x", PatternError::OfOtherRouter('[')),
+            ("/^admin", PatternError::OfOtherRouter('^')),
+            ("/admin$", PatternError::OfOtherRouter('$')),
+            ("/users/$id", PatternError::OfOtherRouter('$')),
+            ("/(a|b)", PatternError::OfOtherRouter('(')),
+            ("/a|b", PatternError::OfOtherRouter('|')),
+            ("/a/+/b", PatternError::OfOtherRouter('+')),
+            ("/a/.*", PatternError::PartialWildcard),
+            ("/a/**/b", PatternError::PartialWildcard),
+            ("/a%2Fb", PatternError::Character),
+            ("/a%2e", PatternError::Character),
+            ("/a%", PatternError::Character),
+            ("/a%7", PatternError::Character),
+            ("/a%+7b", PatternError::Character),
+            ("/%é", PatternError::Character),
             (&"/a".repeat(33), PatternError::TooLong),
             (&std::format!("/{}", "a".repeat(1024)), PatternError::TooLong),
         ] {
             assert_eq!(bad.parse::<Pattern>(), Err(error), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_escape_stands_for_the_character_itself() {
+        let pattern: Pattern = "/%3Aid/%2a/x%7B1%7d%25".parse().unwrap();
+        let literal = |text: &str| Segment::Literal(text.into());
+        assert_eq!(
+            pattern.folded_segments(PathRules::default()),
+            [literal(":id"), literal("*"), literal("x{1}%")]
+        );
+        let error = "/admin/:id".parse::<Pattern>().unwrap_err();
+        assert!(std::format!("{error}").ends_with("for the character itself write `%3A`"), "{error}");
     }
 }

@@ -22,7 +22,7 @@ export async function readProject() {
 }
 
 /** Keeps wrangler from telling of secrets that it misses: they are the tests' own. */
-function quietly(work) {
+export function quietly(work) {
   const { WRANGLER_LOG } = process.env;
   process.env.WRANGLER_LOG = "error";
   try {

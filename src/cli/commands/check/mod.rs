@@ -1,8 +1,10 @@
 //! `keygate check`: is what is written what the gate will read?
 
+pub(crate) mod loops;
 pub(crate) mod policy;
 mod records;
 mod routes;
+mod subpaths;
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -19,13 +21,13 @@ use crate::error::{Error, Outcome};
 use crate::findings::Findings;
 use crate::wrangler_toml::WranglerToml;
 
-/// Check wrangler.toml's policy, and files of records
+/// Check the policy in wrangler's configuration, and files of records
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml is read as wrangler.toml. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
+    after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml or .jsonc, or begins with `wrangler.`, is read as wrangler's configuration. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
 )]
 pub(crate) struct CheckArgs {
-    /// wrangler.toml files and files of records
+    /// Configurations of wrangler, and files of records
     #[arg(value_name = "FILES")]
     files: Vec<PathBuf>,
 }
@@ -34,12 +36,12 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
     let mut findings = Findings::default();
     if args.files.is_empty() {
-        check_config(context, &context.config()?, &mut findings);
+        check_config(context, &context.config()?, &mut findings)?;
     }
     for path in &args.files {
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let config = WranglerToml::read(path, context.environment())?;
-            check_config(context, &config, &mut findings);
+        if is_configuration(path) {
+            let config = WranglerToml::read(Some(path), context.environment())?;
+            check_config(context, &config, &mut findings)?;
         } else {
             let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
             check_records(&name, &text(path)?, &mut findings);
@@ -49,19 +51,28 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
 }
 
 /// The chosen environment, or the top of the file and every environment in it.
-fn check_config(context: &Context, config: &WranglerToml, findings: &mut Findings) {
-    check_environment(config, findings);
+fn check_config(context: &Context, config: &WranglerToml, findings: &mut Findings) -> Outcome<()> {
+    check_environment(config, findings)?;
     if context.environment().is_none() {
         for environment in config.environments() {
-            check_environment(&config.through(Some(environment)), findings);
+            check_environment(&config.through(Some(environment)), findings)?;
         }
     }
+    Ok(())
 }
 
-fn check_environment(config: &WranglerToml, findings: &mut Findings) {
-    if check_policy(config, findings) {
+fn check_environment(config: &WranglerToml, findings: &mut Findings) -> Outcome<()> {
+    if check_policy(config, findings)? {
         check_routes(config, findings);
     }
+    Ok(())
+}
+
+/// Whether the file is a configuration of wrangler by its name; records are in JSON too.
+fn is_configuration(path: &Path) -> bool {
+    let is_of = |format: &str| path.extension().is_some_and(|extension| extension == format);
+    let is_wranglers = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("wrangler."));
+    is_of("toml") || is_of("jsonc") || is_of("json") && is_wranglers
 }
 
 fn is_stdin(path: &Path) -> bool {

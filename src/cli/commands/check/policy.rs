@@ -1,38 +1,64 @@
-//! The check of one gate's wrangler.toml: its policy, and that what the policy names is bound.
+//! The check of one gate's configuration: its policy, what is bound, and the local gate's secrets.
 
-use keygate_core::policy::origin::Origin;
-use keygate_core::policy::route::Route;
-use keygate_core::policy::{PlanLimit, Policy};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
+use keygate_core::policy::bindings::{check_bindings, is_read_as_variable, nearest_name};
+use keygate_core::policy::{PlanLimit, Policy, PolicyErrors};
 use keygate_core::record::token::Plan;
 use serde_json::Value;
 
+use crate::commands::check::loops::check_loops;
+use crate::commands::check::subpaths::check_subpaths;
+use crate::dev_vars::DevVars;
+use crate::error::Outcome;
 use crate::findings::{Findings, Level};
-use crate::wrangler_toml::{KEYS_BINDING, WranglerToml, bound};
+use crate::gate_bindings::{GateBindings, is_secret, setting_of};
+use crate::wrangler_toml::{WranglerToml, bound};
 
 /// Checks `config`, seen through its environment. Returns whether the gate accepts its policy.
-pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> bool {
+///
+/// # Errors
+/// The local gate's secrets cannot be read.
+pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> Outcome<bool> {
     let file = config.name();
-    let policy = Policy::from_json(&config.vars().to_string());
-    match &policy {
-        Ok(policy) => check_bindings(config, policy, findings),
-        Err(faults) => {
-            for error in faults.iter() {
-                let field = match error.field() {
-                    "vars" => config.place("vars"),
-                    field => config.place(&format!("vars.{field}")),
-                };
-                findings.add(Level::Error, file, field, error.problem());
-            }
-        }
+    for other in config.ignored() {
+        findings.advise(
+            Level::Warning,
+            other,
+            ".",
+            format!("is ignored: wrangler reads {file}, and so does keygate"),
+            "remove one of the two",
+        );
     }
-    if config.keys_namespace().is_none() {
+    let gate = GateBindings::of(config);
+    let policy = gate.policy();
+    for error in policy.as_ref().err().into_iter().flat_map(PolicyErrors::iter) {
+        let (field, problem) = match (error.field(), gate.place(error.field())) {
+            ("vars", _) => (config.place("vars"), error.problem().to_owned()),
+            (name, Some(place)) if !place.ends_with(&format!("vars.{name}")) => {
+                (place.to_owned(), format!("`{name}` {}", error.problem()))
+            }
+            (field, _) => (config.place(&format!("vars.{field}")), error.problem().to_owned()),
+        };
+        findings.add(Level::Error, file, field, problem);
+    }
+    let policy = policy.ok();
+    for error in check_bindings(policy.as_ref(), |name| gate.kind(name)) {
+        let place = gate.place(error.name()).map(str::to_owned);
+        let field = place.unwrap_or_else(|| config.place(setting_of(error.needed())));
         findings.add(
             Level::Error,
             file,
-            config.place("kv_namespaces"),
-            format!("binds no namespace as `{KEYS_BINDING}`; the gate would answer 503 to every key that is not in STATIC_KEYS"),
+            field,
+            format!("{error}; the gate would answer 503 to every request"),
         );
     }
+    check_names(config, &gate, findings);
+    if let Some(policy) = &policy {
+        check_periods(config, policy, findings);
+        check_loops(config, policy, findings);
+        check_subpaths(config, policy, findings);
+    }
+    check_local(config, &gate, findings)?;
     for (setting, way) in [
         ("workers_dev", "the gate's workers.dev address is"),
         ("preview_urls", "addresses of earlier versions are"),
@@ -46,64 +72,107 @@ pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> bo
             );
         }
     }
-    policy.is_ok()
+    Ok(policy.is_some())
 }
 
-/// What the policy names must be bound under that name.
-fn check_bindings(config: &WranglerToml, policy: &Policy, findings: &mut Findings) {
-    let file = config.name();
-    let mut service = |origin: &Origin, field: String| {
-        if let Origin::Service(name) = origin {
-            let name: &str = name;
-            if bound(config.setting("services"), "binding", name).is_none() {
-                let problem = format!(
-                    "names the service binding `{name}`, which `{}` does not have",
-                    config.place("services")
-                );
-                findings.add(Level::Error, file, field, problem);
-            }
-        }
-    };
-    service(policy.origin(), config.place("vars.ORIGIN"));
-    for (at, route) in policy.routes().as_slice().iter().enumerate() {
-        if let Some(origin) = Route::origin(route) {
-            service(origin, config.place(&format!("vars.ROUTES[{at}].origin")));
+/// Names that the gate ignores, or that stand where they should not.
+fn check_names(config: &WranglerToml, gate: &GateBindings, findings: &mut Findings) {
+    let vars = config.vars();
+    for name in vars.as_object().into_iter().flat_map(|vars| vars.keys()) {
+        let field = config.place(&format!("vars.{name}"));
+        if is_secret(name) {
+            findings.advise(
+                Level::Warning,
+                config.name(),
+                field,
+                "is a secret, and stands here for everyone who reads the file or the dashboard",
+                &format!("take it out, and `wrangler secret put {name}`"),
+            );
+        } else if !is_read_as_variable(name) {
+            findings.advise(
+                Level::Warning,
+                config.name(),
+                field,
+                format!(
+                    "is not a variable, and the gate ignores it; the nearest name is {}",
+                    nearest_name(name)
+                ),
+                "correct the name, or take it out",
+            );
         }
     }
+    for name in gate.unknown() {
+        findings.add(
+            Level::Note,
+            config.name(),
+            config.place("secrets.required"),
+            format!("{name} is a secret here, so its value was not looked at"),
+        );
+    }
+}
+
+/// What only the local gate has: `.dev.vars`, or what wrangler takes in its place.
+fn check_local(config: &WranglerToml, deployed: &GateBindings, findings: &mut Findings) -> Outcome<()> {
+    let local = DevVars::of(config)?;
     let vars = config.vars();
-    let Some(Value::Object(plans)) = vars.get("PLANS") else {
-        return;
+    let secret = |name: &str| {
+        let own = local.as_ref().and_then(|local| local.text(name));
+        own.or_else(|| vars.get(name).and_then(Value::as_str))
     };
-    for name in plans.keys() {
+    let values = SecretValues {
+        pepper: secret("PEPPER"),
+        pepper_previous: secret("PEPPER_PREVIOUS"),
+        static_keys: secret("STATIC_KEYS"),
+        denied_ids: secret("DENIED_IDS"),
+        origin_authorization: secret("ORIGIN_AUTHORIZATION"),
+        origin_signing_key: secret("ORIGIN_SIGNING_KEY"),
+    };
+    let place = |name: &str| match &local {
+        Some(local) if local.text(name).is_some() => (local.place(name), name.to_owned()),
+        _ => (config.name().to_owned(), config.place(&format!("vars.{name}"))),
+    };
+    let given = |name: &str| secret(name).is_some();
+    for error in Secrets::parse(&values).err().into_iter().flatten().filter(|error| given(error.binding())) {
+        let (file, field) = place(error.binding());
+        findings.add(Level::Error, &file, field, error.problem());
+    }
+    let Some(local) = &local else {
+        return Ok(());
+    };
+    let known: Vec<_> = deployed.policy().err().iter().flat_map(|errors| errors.iter().cloned()).collect();
+    let errors = GateBindings::with(config, local.all()).policy().err();
+    for error in errors.iter().flat_map(PolicyErrors::iter).filter(|error| !known.contains(error)) {
+        let name = error.field().split(['.', '[']).next().unwrap_or_default();
+        findings.add(Level::Error, &local.place(name), error.field(), error.problem());
+    }
+    Ok(())
+}
+
+/// The period of a plan is what a refused client is told.
+fn check_periods(config: &WranglerToml, policy: &Policy, findings: &mut Findings) {
+    let vars = config.vars();
+    for name in vars.get("PLANS").and_then(Value::as_object).into_iter().flat_map(|plans| plans.keys()) {
         let Ok(plan) = name.parse::<Plan>() else {
             continue;
         };
-        if let PlanLimit::Limiter { binding, period_secs } = policy.plan(&plan) {
-            let field = config.place(&format!("vars.PLANS.{name}"));
-            check_limiter(config, &field, binding, period_secs, findings);
+        let PlanLimit::Limiter { binding, period_secs } = policy.plan(&plan) else {
+            continue;
+        };
+        let Some(limiter) = bound(config.setting("ratelimits"), "name", binding) else {
+            continue;
+        };
+        let period = limiter.get("simple").and_then(|simple| simple.get("period"));
+        if period.and_then(Value::as_u64) != Some(period_secs.into()) {
+            let found = period.map_or_else(|| "none".to_owned(), Value::to_string);
+            findings.add(
+                Level::Warning,
+                config.name(),
+                config.place(&format!("vars.PLANS.{name}.period")),
+                format!(
+                    "is {period_secs}, but the limiter `{binding}` in `{}` has {found}; Retry-After would be wrong",
+                    config.place("ratelimits")
+                ),
+            );
         }
-    }
-}
-
-fn check_limiter(
-    config: &WranglerToml,
-    field: &str,
-    binding: &str,
-    period_secs: u32,
-    findings: &mut Findings,
-) {
-    let (file, place) = (config.name(), config.place("ratelimits"));
-    let Some(limiter) = bound(config.setting("ratelimits"), "name", binding) else {
-        let problem = format!("names the limiter `{binding}`, which `{place}` does not have");
-        findings.add(Level::Error, file, format!("{field}.limiter"), problem);
-        return;
-    };
-    let period = limiter.get("simple").and_then(|simple| simple.get("period"));
-    if period.and_then(Value::as_u64) != Some(period_secs.into()) {
-        let found = period.map_or_else(|| "none".to_owned(), Value::to_string);
-        let problem = format!(
-            "is {period_secs}, but the limiter `{binding}` in `{place}` has {found}; Retry-After would be wrong"
-        );
-        findings.add(Level::Error, file, format!("{field}.period"), problem);
     }
 }

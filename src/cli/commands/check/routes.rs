@@ -52,10 +52,10 @@ pub(crate) fn check_routes(config: &WranglerToml, findings: &mut Findings) {
             );
         }
     }
-    let file = DevVars::read(config.folder(), config.environment()).ok().flatten();
+    let file = DevVars::of(config).ok().flatten();
     let is_set = |secret: &str| {
         let is_local = file.as_ref().is_some_and(|file| file.value(secret).is_some());
-        config.requires_secret(secret) || is_local && config.takes_secret(secret)
+        config.requires_secret(secret) || is_local
     };
     for (secret, name) in ORIGIN_SECRETS.into_iter().filter(|(secret, _)| is_set(secret)) {
         // Without a key there is no ORIGIN_AUTHORIZATION, and the field means nothing.
@@ -105,7 +105,7 @@ mod tests {
         std::fs::write(&path, format!("[vars]\n{vars}\nROUTES = [{}]\n", routes.join(", "))).unwrap();
         std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
         let mut findings = Findings::default();
-        check_routes(&WranglerToml::read(&path, None).unwrap(), &mut findings);
+        check_routes(&WranglerToml::read(Some(&path), None).unwrap(), &mut findings);
         findings.to_text()
     }
 

@@ -5,8 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cloudflare::{Api, Call, Permission};
+use crate::commands::check::loops::check_patterns;
 use crate::error::Outcome;
 use crate::findings::{Findings, Level};
+use crate::gate_bindings::GateBindings;
 use crate::static_keys::STATIC_KEYS;
 use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
 
@@ -96,15 +98,15 @@ pub(crate) fn check_deployment(
             "name the Worker",
         );
     };
-    let mut check = Check { api, place: format!("the Worker {name}"), findings };
+    let mut check = Check { api, place: format!("the Worker {name}"), config, findings };
     let script = ["accounts", account, "workers", "scripts", &name];
-    check.settings(&script, config, namespace);
+    check.settings(&script, namespace);
     check.subdomain(&script);
     let zones = config.zones();
     if zones.is_empty() {
         check.warn(
             "routes",
-            "no zone is named in wrangler.toml, so routes and cache rules were not looked at",
+            "no zone is named in the configuration, so routes and cache rules were not looked at",
             "write each route as a table with `pattern` and `zone_name`",
         );
     }
@@ -116,6 +118,7 @@ pub(crate) fn check_deployment(
 struct Check<'c> {
     api: &'c Api,
     place: String,
+    config: &'c WranglerToml,
     findings: &'c mut Findings,
 }
 
@@ -149,7 +152,7 @@ impl Check<'_> {
         }
     }
 
-    fn settings(&mut self, script: &[&str], config: &WranglerToml, namespace: &str) {
+    fn settings(&mut self, script: &[&str], namespace: &str) {
         let Some(settings) =
             self.ask::<Settings>(&[script, &["settings"]].concat(), Permission::Scripts, "settings")
         else {
@@ -159,7 +162,7 @@ impl Check<'_> {
         if bound("PEPPER").is_none() {
             self.error(
                 "PEPPER",
-                "the secret is not set; the gate answers 503 to every key",
+                "the secret is not set; the gate answers 503 to every request",
                 "put it: `wrangler secret put PEPPER`, from your secret manager",
             );
         }
@@ -170,29 +173,29 @@ impl Check<'_> {
                 "see how far it is and what comes next: `keygate pepper status --remote`",
             );
         }
-        if bound(STATIC_KEYS).is_some() && !config.requires_secret(STATIC_KEYS) {
+        if bound(STATIC_KEYS).is_some() && !self.config.requires_secret(STATIC_KEYS) {
             self.warn(
                 STATIC_KEYS,
-                "the secret is set, and `secrets.required` in wrangler.toml does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
+                "the secret is set, and `secrets.required` does not name it: `revoke` and `rotate` cannot warn of its records, which the gate uses while KV fails",
                 "`wrangler secret delete STATIC_KEYS` if it is not needed any more, else name it in `secrets.required`",
             );
         }
         match bound(KEYS_BINDING) {
             None => self.error(
                 KEYS_BINDING,
-                "no KV namespace is bound; the gate answers 503 to every key",
-                "bind it in wrangler.toml, then `wrangler deploy`",
+                "no KV namespace is bound; the gate answers 503 to every request",
+                "bind it in the configuration, then `wrangler deploy`",
             ),
             Some(binding) if binding.namespace_id.as_deref() != Some(namespace) => {
-                self.error(KEYS_BINDING, "another KV namespace is bound than wrangler.toml names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in wrangler.toml");
+                self.error(KEYS_BINDING, "another KV namespace is bound than the configuration names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in the configuration");
             }
             Some(_) => {}
         }
-        let date = config.setting("compatibility_date").and_then(Value::as_str);
+        let date = self.config.setting("compatibility_date").and_then(Value::as_str);
         if settings.compatibility_date.as_deref() != date {
             self.warn(
                 "compatibility_date",
-                "is another one than in wrangler.toml; what runs is not what the file says",
+                "is another one than in the configuration; what runs is not what the file says",
                 "`wrangler deploy`",
             );
         }
@@ -208,14 +211,14 @@ impl Check<'_> {
             self.error(
                 "workers_dev",
                 "the gate's workers.dev address is on: a way round the route and its rules",
-                "set `workers_dev = false` in wrangler.toml, then `wrangler deploy`",
+                "set `workers_dev` to false in the configuration, then `wrangler deploy`",
             );
         }
         if subdomain.previews_enabled {
             self.error(
                 "preview_urls",
                 "addresses of earlier versions are on: a way round the route, and to an old policy",
-                "set `preview_urls = false` in wrangler.toml, then `wrangler deploy`",
+                "set `preview_urls` to false in the configuration, then `wrangler deploy`",
             );
         }
     }
@@ -241,8 +244,14 @@ impl Check<'_> {
                 self.error(
                     "routes",
                     format!("no route of the zone {zone} leads to the gate: every request goes past it"),
-                    "`wrangler deploy` with `routes` in wrangler.toml",
+                    "`wrangler deploy` with `routes` in the configuration",
                 );
+            }
+            if let Ok(policy) = GateBindings::of(self.config).policy() {
+                // Those of the file have been looked at.
+                let is_new = |pattern: &&str| !self.config.route_patterns().any(|known| known == *pattern);
+                let patterns = ours.iter().map(|route| route.pattern.as_str()).filter(is_new);
+                check_patterns(self.config, &policy, patterns, self.findings);
             }
             for route in ours.into_iter().filter(|route| route.request_limit_fail_open) {
                 self.error("routes", format!("the route {} fails open: past the daily quota of the free plan every request reaches the origin unchecked", route.pattern), "set the route to fail closed in the dashboard: Workers Routes, Edit, Request limit failure mode");

@@ -59,7 +59,7 @@ pub(crate) fn check_keys(
             Level::Error,
             store.place(),
             format!("pepper {pepper}"),
-            format!("{count} keys in use depend on a pepper that is neither KEYGATE_PEPPER nor KEYGATE_PEPPER_PREVIOUS; a gate without it answers 503 to them"),
+            format!("{count} keys in use depend on a pepper that is neither KEYGATE_PEPPER nor KEYGATE_PEPPER_PREVIOUS; a gate without it answers 401 to them, and 503 to imported keys"),
             "if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it and see `keygate pepper status`; else issue these keys anew (`keygate list --json` shows each key's pepper)",
         );
     }

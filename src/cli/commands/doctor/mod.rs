@@ -12,6 +12,7 @@ use keygate_core::key::pepper::Pepper;
 
 use crate::args::{PepperArgs, StoreArgs};
 use crate::cloudflare::{self, Api};
+use crate::commands::check::loops::check_url;
 use crate::commands::check::policy::check_policy;
 use crate::commands::doctor::clock::check_clock;
 use crate::commands::doctor::deployment::check_deployment;
@@ -20,16 +21,17 @@ use crate::commands::doctor::settings::check_settings;
 use crate::context::{self, Context};
 use crate::error::Outcome;
 use crate::findings::Findings;
+use crate::gate_bindings::GateBindings;
 use crate::secrets;
 use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
 
-/// Look at wrangler.toml, the keys and (with --remote) the deployment, and say what is wrong with the remedy
+/// Look at wrangler's configuration, the keys and (with --remote) the deployment, and say what is wrong with the remedy
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"
 )]
 pub(crate) struct DoctorArgs {
-    /// The gate's address: this machine's clock is compared with the one that answers there
+    /// The gate's own address: no origin may lead back to it, and this machine's clock is compared with the one that answers there
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
@@ -40,7 +42,10 @@ pub(crate) struct DoctorArgs {
 pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
     let config = context.config()?;
     let mut findings = Findings::default();
-    check_policy(&config, &mut findings);
+    check_policy(&config, &mut findings)?;
+    if let (Some(url), Ok(policy)) = (&args.url, GateBindings::of(&config).policy()) {
+        check_url(&config, &policy, url, &mut findings);
+    }
     check_settings(&config, context.now, &mut findings);
     if args.store.remote {
         let namespace = cloudflare::namespace(args.store.namespace.as_deref(), &config)?;

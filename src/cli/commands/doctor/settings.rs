@@ -1,4 +1,4 @@
-//! wrangler.toml beyond the policy: what makes a deployment leak, drift, or fail late.
+//! The configuration beyond the policy: what makes a deployment leak, drift, or fail late.
 
 use keygate_core::time::UnixSeconds;
 use serde_json::Value;
@@ -34,8 +34,8 @@ pub(crate) fn check_settings(config: &WranglerToml, now: UnixSeconds, findings: 
     if !config.requires_secret("PEPPER") {
         warn(
             "secrets.required",
-            "does not name PEPPER, so a gate without it can be deployed; it would answer 503 to everything",
-            "set `required = [\"PEPPER\"]`, and add the other secrets that you use",
+            "does not name PEPPER, so a gate without it can be deployed; it would answer 503 to every request",
+            "add PEPPER to the list, and the other secrets that you use",
         );
     }
     let observability = config.setting("observability");

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod dependents;
+pub(crate) mod init;
 pub(crate) mod rotation;
 mod shell;
 pub(crate) mod status;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::commands::pepper::apply::ApplyArgs;
+use crate::commands::pepper::init::InitArgs;
 use crate::commands::pepper::rotation::RotateArgs;
 use crate::commands::pepper::status::StatusArgs;
 use crate::context::Context;
@@ -26,7 +28,7 @@ use crate::output::Output;
 #[derive(Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Example:\n  echo \"PEPPER=$(keygate pepper)\" >> .dev.vars\n  keygate pepper status --remote"
+    after_help = "Examples:\n  keygate pepper init\n  keygate pepper | wrangler secret put PEPPER\n  keygate pepper status --remote"
 )]
 pub(crate) struct PepperGroup {
     #[command(subcommand)]
@@ -35,6 +37,7 @@ pub(crate) struct PepperGroup {
 
 #[derive(Debug, Subcommand)]
 enum PepperCommand {
+    Init(InitArgs),
     Status(StatusArgs),
     Rotate(RotateArgs),
     Apply(ApplyArgs),
@@ -52,6 +55,7 @@ pub(crate) struct NewPepper<'p> {
 pub(crate) fn run(context: &Context, args: &PepperGroup) -> Outcome<ExitCode> {
     match &args.command {
         None => print(context.out).map(|()| ExitCode::SUCCESS),
+        Some(PepperCommand::Init(InitArgs {})) => init::run(context).map(|()| ExitCode::SUCCESS),
         Some(PepperCommand::Status(args)) => status::run(context, args),
         Some(PepperCommand::Rotate(args)) => rotation::run(context, args),
         Some(PepperCommand::Apply(args)) => apply::run(context, args).map(|()| ExitCode::SUCCESS),
@@ -66,7 +70,7 @@ fn print(out: Output) -> Outcome<()> {
     out.note(format_args!(
         "pepper {id}: keep a copy in your secret manager; without it no key can be checked\n\
          deployed: wrangler secret put PEPPER\n\
-         local:    PEPPER=… in .dev.vars beside wrangler.toml, not in version control"
+         local:    keygate pepper init"
     ));
     Ok(())
 }

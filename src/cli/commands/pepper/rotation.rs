@@ -72,7 +72,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs) -> Outcome<ExitCode> {
 fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
     let config = context.config()?;
     let file = dev_vars(&config, seen)?;
-    if !config.takes_secret("PEPPER_PREVIOUS") {
+    if !config.takes_local_value("PEPPER_PREVIOUS") {
         return Err(Error::failed(
             format!(
                 "`{}` in {} does not name PEPPER_PREVIOUS, so `wrangler dev` would not take it",
@@ -90,7 +90,7 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
         &pepper,
         &format!(
             "{} has the new pepper {}, and {} as PEPPER_PREVIOUS",
-            file.name(),
+            file.place("PEPPER"),
             pepper.id(),
             seen.current
         ),
@@ -104,16 +104,17 @@ fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
     if context.out.is_json() {
         context.out.result(&Step { new: None, next: &[] }, "")?;
     }
-    context
-        .out
-        .note(format_args!("{} has no PEPPER_PREVIOUS any more: the rotation is finished", file.name()));
+    context.out.note(format_args!(
+        "{} has no PEPPER_PREVIOUS any more: the rotation is finished",
+        file.place("PEPPER")
+    ));
     Ok(())
 }
 
 /// The file that holds what is to be changed.
 fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
-    let file = DevVars::read(config.folder(), config.environment())?;
-    let own = file.as_ref().map(|file| Source::DevVars(file.name().to_owned()));
+    let file = DevVars::of(config)?;
+    let own = file.as_ref().map(|file| Source::DevVars(file.place("PEPPER")));
     // A previous one from elsewhere would be there still after it was taken out of the file.
     let given = [Some(&seen.source), seen.previous_source.as_ref()].into_iter().flatten();
     let elsewhere = given.into_iter().find(|source| Some(*source) != own.as_ref());

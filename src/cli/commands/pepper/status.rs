@@ -23,7 +23,7 @@ use crate::wrangler_toml::WranglerToml;
 /// Say how far a rotation of the pepper is, and what comes next
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The peppers that are known come from --pepper-file, --pepper-from or KEYGATE_PEPPER (or KEYGATE_PEPPER_FROM), KEYGATE_PEPPER_PREVIOUS (or KEYGATE_PEPPER_PREVIOUS_FROM) and (local only) .dev.vars; which keys depend on which, from their records.\n\nExit code 0 when there is nothing to do, 1 when there is.\n\nExample:\n  keygate pepper status --remote"
+    after_help = "The peppers that are known come from --pepper-file, --pepper-from or KEYGATE_PEPPER (or KEYGATE_PEPPER_FROM), KEYGATE_PEPPER_PREVIOUS (or KEYGATE_PEPPER_PREVIOUS_FROM) and (local only) .dev.vars or .env; which keys depend on which, from their records.\n\nExit code 0 when there is nothing to do, 1 when there is.\n\nExample:\n  keygate pepper status --remote"
 )]
 pub(super) struct StatusArgs {
     #[command(flatten)]
@@ -227,9 +227,9 @@ impl Seen {
                 "the gate has a PEPPER_PREVIOUS, and it is not known here: how far its rotation is cannot be told".to_owned()
             }
             (Stage::Settled, _) => "no rotation of the pepper is under way".to_owned(),
-            (Stage::Unknown, _) => "keys depend on a pepper that is not known here; a gate without it answers 503 to them".to_owned(),
+            (Stage::Unknown, _) => "keys depend on a pepper that is not known here; a gate without it answers 401 to them, and 503 to imported keys".to_owned(),
             (Stage::Rotating | Stage::Waiting, Some(false)) => {
-                "keys depend on the pepper before, and the gate has no PEPPER_PREVIOUS: it answers 503 to them".to_owned()
+                "keys depend on the pepper before, and the gate has no PEPPER_PREVIOUS: it answers 401 to them, and 503 to imported keys".to_owned()
             }
             (Stage::Rotating, _) => "keys depend on the pepper before: they have to be rotated".to_owned(),
             (Stage::Waiting, _) => "all keys are rotated; the old ones work until they expire, and need the pepper before until then".to_owned(),

@@ -1,0 +1,137 @@
+//! Rules that hold for a path, and not for what is below it.
+
+use std::fmt::Write as _;
+
+use keygate_core::policy::Policy;
+use keygate_core::policy::route::{Access, Found, Route};
+use keygate_core::request::path::CanonicalPath;
+
+use crate::findings::{Findings, Level};
+use crate::wrangler_toml::WranglerToml;
+
+/// A segment that no rule names.
+const ANY: &str = "keygate-check";
+
+/// Checks every rule that denies or restricts one path against the rule that applies below that path.
+pub(crate) fn check_subpaths(config: &WranglerToml, policy: &Policy, findings: &mut Findings) {
+    for (at, route) in policy.routes().as_slice().iter().enumerate() {
+        let is_restricting =
+            route.access() == Access::Deny || !route.scopes().is_empty() || !route.subjects().is_empty();
+        let is_exact = route.path() != "/" && !route.path().ends_with("/*");
+        if !is_restricting || !is_exact {
+            continue;
+        }
+        if let Some((method, rule)) = laxer_below(policy, route) {
+            let path = route.path();
+            findings.advise(
+                Level::Warning,
+                config.name(),
+                config.place(&format!("vars.ROUTES[{at}].path")),
+                format!(
+                    "does not match what is below it: `{method} {path}/x` is for {rule}, which asks for less"
+                ),
+                &format!(
+                    "write `{path}/*` if the rule is for all below it too, else add a rule for `{path}/*`"
+                ),
+            );
+        }
+    }
+}
+
+/// A method of the route for which a rule that asks for less applies below its path, and that rule in words.
+fn laxer_below(policy: &Policy, route: &Route) -> Option<(String, String)> {
+    let below = format!("{}/{ANY}", request_path(route.path()));
+    let path = CanonicalPath::parse(&below, policy.path_rules()).ok()?;
+    let methods = policy.methods().allow_header(route.methods());
+    methods.split(", ").find_map(|method| {
+        let rule = match policy.routes().find(&path, policy.methods().index_of(method)?) {
+            Found::Default => "any valid key".to_owned(),
+            Found::Route(other) if is_laxer(other, route) => format!("the rule of `{}`", other.path()),
+            Found::Route(_) | Found::MethodNotAllowed(_) | Found::Ambiguous(_) => return None,
+        };
+        Some((method.to_owned(), rule))
+    })
+}
+
+fn is_laxer(other: &Route, route: &Route) -> bool {
+    // Somebody has thought of it.
+    let is_meant = other.path().starts_with(&format!("{}/", route.path()));
+    let has_scopes = route.scopes().iter().all(|scope| other.scopes().contains(scope));
+    let has_subjects = route.subjects().is_empty()
+        || !other.subjects().is_empty()
+            && other.subjects().iter().all(|subject| route.subjects().contains(subject));
+    let asks_for_less = match other.access() {
+        Access::Deny => false,
+        Access::Public => true,
+        Access::Key => route.access() == Access::Deny || !has_scopes || !has_subjects,
+    };
+    !is_meant && asks_for_less
+}
+
+/// A path that the pattern matches, as a request has it.
+fn request_path(pattern: &str) -> String {
+    let mut path = String::new();
+    for byte in pattern.replace('*', ANY).bytes() {
+        if byte.is_ascii_graphic() {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_subpaths;
+    use crate::findings::Findings;
+    use crate::wrangler_toml::WranglerToml;
+    use keygate_core::policy::Policy;
+
+    const DENIED: &str = r#"{"path": "/internal", "access": "deny"}"#;
+    const SCOPED: &str = r#"{"path": "/internal", "scopes": ["a"]}"#;
+    const LAST: &str = r#"{"path": "/*", "access": "deny"}"#;
+
+    #[test]
+    fn a_rule_that_leaves_what_is_below_its_path_to_a_laxer_one_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wrangler.toml");
+        std::fs::write(&path, "").unwrap();
+        let config = WranglerToml::read(Some(&path), None).unwrap();
+        for (routes, rule) in [
+            (&[DENIED][..], "any valid key"),
+            (&[SCOPED], "any valid key"),
+            (&[r#"{"path": "/internal", "subjects": ["acme"]}"#], "any valid key"),
+            (&[DENIED, LAST], ""),
+            (&[SCOPED, LAST], ""),
+            (&[DENIED, r#"{"path": "/*", "access": "public"}"#], "the rule of `/*`"),
+            (&[SCOPED, r#"{"path": "/*", "scopes": ["b"]}"#], "the rule of `/*`"),
+            (&[SCOPED, r#"{"path": "/*", "scopes": ["b", "a"]}"#], ""),
+            (&[DENIED, r#"{"path": "/internal/*"}"#], ""),
+            (&[DENIED, r#"{"path": "/internal/public", "access": "public"}"#], "any valid key"),
+            (&[r#"{"path": "/internal/*", "access": "deny"}"#], ""),
+            (&[r#"{"path": "/", "access": "deny"}"#], ""),
+            (&[r#"{"path": "/internal"}"#], ""),
+            (&[r#"{"path": "/caf\u00e9/*/x y/%3A", "access": "deny"}"#], "any valid key"),
+            (
+                &[r#"{"path": "/internal", "access": "deny", "methods": ["POST"]}"#],
+                "POST /internal/x` is for any valid key",
+            ),
+            (
+                &[
+                    r#"{"path": "/*", "methods": ["GET"]}"#,
+                    r#"{"path": "/internal", "access": "deny", "methods": ["POST"]}"#,
+                ],
+                "",
+            ),
+        ] {
+            let vars =
+                format!(r#"{{"KEY_PREFIX": "acme", "ORIGIN": "zone", "ROUTES": [{}]}}"#, routes.join(", "));
+            let mut findings = Findings::default();
+            check_subpaths(&config, &Policy::from_json(&vars).unwrap(), &mut findings);
+            let text = findings.to_text();
+            assert!(text.contains(rule) && text.is_empty() == rule.is_empty(), "{routes:?}: {text}");
+        }
+    }
+}

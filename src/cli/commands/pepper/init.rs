@@ -1,0 +1,97 @@
+//! `keygate pepper init`: the local gate's pepper.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use clap::Args;
+use keygate_core::key::pepper::Pepper;
+use serde::Serialize;
+
+use crate::commands::pepper::make;
+use crate::context::Context;
+use crate::dev_vars::DevVars;
+use crate::error::{Error, Outcome};
+use crate::wrangler_toml::WranglerToml;
+
+const FILE: &str = ".dev.vars";
+
+/// Give the local gate a pepper, unless it has one
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It is written where `wrangler dev` reads it: into .dev.vars, or into .env if there is that alone. A pepper that is there stays: with another one every key issued so far would be refused.\n\nExample:\n  keygate pepper init"
+)]
+pub(super) struct InitArgs {}
+
+/// The local gate's pepper.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LocalPepper {
+    id: String,
+    /// Where it is.
+    place: String,
+    /// Whether it was made now.
+    is_new: bool,
+}
+
+/// Writes a pepper where there is none.
+pub(super) fn run(context: &Context) -> Outcome<()> {
+    let config = context.config()?;
+    if !config.takes_local_value("PEPPER") {
+        return Err(Error::failed(
+            format!(
+                "`{}` in {} does not name PEPPER, so `wrangler dev` would not take it",
+                config.place("secrets.required"),
+                config.name()
+            ),
+            "add PEPPER to the list",
+        ));
+    }
+    let local = DevVars::of(&config)?;
+    let present = local.as_ref().and_then(|local| Some((local.value("PEPPER")?, local.place("PEPPER"))));
+    let pepper = match present {
+        Some((text, place)) => {
+            let pepper = text.parse::<Pepper>().map_err(|e| {
+                Error::failed(
+                    format!("the pepper in {place} {e}"),
+                    format!("take PEPPER out of {place}, then run the command again"),
+                )
+            })?;
+            LocalPepper { id: pepper.id().to_string(), place, is_new: false }
+        }
+        None => write(&config, local.as_ref())?,
+    };
+    let LocalPepper { id, place, is_new } = &pepper;
+    let text = if *is_new {
+        format!("{place} has the new pepper {id}; keep the file out of version control")
+    } else {
+        format!("{place} has the pepper {id} already")
+    };
+    context.out.result(&pepper, text)
+}
+
+fn write(config: &WranglerToml, local: Option<&DevVars>) -> Outcome<LocalPepper> {
+    let (text, pepper) = make()?;
+    let id = pepper.id().to_string();
+    if let Some(local) = local.filter(|local| local.has_files()) {
+        local.write_with(&[("PEPPER", Some(&text))])?;
+        return Ok(LocalPepper { id, place: local.place("PEPPER"), is_new: true });
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || {
+        let mut file = options.open(config.folder().join(FILE))?;
+        file.write_all(b"PEPPER=\"")?;
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\"\n")?;
+        file.sync_all()
+    };
+    write().map_err(|e: std::io::Error| {
+        Error::failed(
+            format!("cannot write {FILE} beside {}: {e}", config.name()),
+            "make the folder writable",
+        )
+    })?;
+    Ok(LocalPepper { id, place: FILE.to_owned(), is_new: true })
+}

@@ -1,0 +1,135 @@
+//! Wrangler's file: which one it is, and its three formats.
+
+use std::path::{Path, PathBuf};
+
+use jsonc_parser::ParseOptions;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Outcome};
+
+/// The names of the file in wrangler's order: an earlier one is taken even if it lies further up.
+const NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
+
+/// The file that wrangler finds from the current folder upwards, and the files that it passes over.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn found() -> Outcome<(PathBuf, Vec<String>)> {
+    let here = std::env::current_dir().map_err(|e| {
+        Error::failed(format!("cannot find the current folder: {e}"), "name the file with `--config FILE`")
+    })?;
+    let height = here.ancestors().count();
+    let at = |name: &str, up: usize| PathBuf::from("../".repeat(up)).join(name);
+    let search = |name: &str| (0..height).find(|up| at(name, *up).is_file()).map(|up| (name.to_owned(), up));
+    let mut all = NAMES.into_iter().filter_map(search);
+    let Some((name, up)) = all.next() else {
+        return Err(Error::failed(
+            "there is no wrangler.json, wrangler.jsonc or wrangler.toml in this folder or above it",
+            "run the command in the gate's folder, or name the file with `--config FILE`",
+        ));
+    };
+    let passed_over = all.filter(|(_, other)| *other <= up);
+    let ignored = passed_over.map(|(name, up)| at(&name, up).display().to_string()).collect();
+    Ok((at(&name, up), ignored))
+}
+
+/// The file as the Worker's runtime would be given its variables, which is as JSON.
+///
+/// # Errors
+/// What is wrong with the text, by its line and without repeating it.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let is_of = |format: &str| path.extension().is_some_and(|extension| extension == format);
+    let mut whole: Map<String, Value> = if is_of("toml") {
+        toml::from_str(text).map_err(|e: toml::de::Error| {
+            // Not the whole error: it repeats the line, and somebody's secret may stand there.
+            let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
+        })
+    } else if is_of("json") || is_of("jsonc") {
+        match jsonc_parser::parse_to_serde_value(text, &JSONC) {
+            Ok(Value::Object(whole)) => Ok(whole),
+            Ok(_) => Err("is not a JSON object".to_owned()),
+            Err(e) => Err(format!("is not JSON with comments: line {}: {}", e.line_display(), e.kind())),
+        }
+    } else {
+        Err("does not end with .toml, .json or .jsonc, as wrangler's files do".to_owned())
+    }?;
+    whole.values_mut().for_each(as_javascript);
+    Ok(whole)
+}
+
+/// What wrangler's parser of JSON takes: comments and trailing commas.
+const JSONC: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// Numbers and dates as JavaScript writes them into JSON, which is how the gate gets them.
+fn as_javascript(value: &mut Value) {
+    /// Below 2^53 all whole numbers are exact.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(as_javascript),
+        Value::Object(table) => match table.get("$__toml_private_datetime").cloned() {
+            Some(date) => *value = date,
+            None => table.values_mut().for_each(as_javascript),
+        },
+        Value::Number(number) => {
+            let whole =
+                number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < EXACT_MAX);
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use serde_json::json;
+    use std::path::Path;
+
+    #[test]
+    fn all_formats_give_what_the_gate_is_given() {
+        let expected = json!({"vars": {"A": 30, "B": [0.5, "x"], "C": "2026-11-17", "D": true}});
+        for (name, text) in [
+            ("wrangler.toml", "[vars]\nA = 30.0\nB = [0.5, 'x']\nC = 2026-11-17\nD = true\n"),
+            ("wrangler.toml", "\u{feff}vars = { A = 30, B = [0.5, 'x'], C = '2026-11-17', D = true }"),
+            (
+                "wrangler.jsonc",
+                "{ // a comment\n \"vars\": {\"A\": 3e1, \"B\": [0.5, \"x\",], /* b */ \"C\": \"2026-11-17\", \"D\": true,},\n}",
+            ),
+            (
+                "wrangler.json",
+                "\u{feff}{\"vars\": {\"A\": 1, \"A\": 30, \"B\": [0.5, \"x\"], \"C\": \"2026-11-17\", \"D\": true}}",
+            ),
+        ] {
+            assert_eq!(json!(parse(Path::new(name), text).unwrap()), expected, "{text}");
+        }
+        for (name, text) in [
+            ("wrangler.jsonc", "{vars: {}}"),
+            ("wrangler.jsonc", "{'vars': {}}"),
+            ("wrangler.jsonc", "{\"vars\": {} \"name\": \"x\"}"),
+            ("wrangler.jsonc", "{\"a\": 0x10}"),
+            ("wrangler.jsonc", "{\"a\": +1}"),
+            ("wrangler.json", "[]"),
+            ("wrangler.json", ""),
+            ("wrangler.toml", "a = 1\na = 2"),
+            ("wrangler.yaml", "a: 1"),
+        ] {
+            assert!(parse(Path::new(name), text).is_err(), "{text}");
+        }
+    }
+}
