@@ -55,8 +55,8 @@ pub(crate) async fn forward(
     };
     let url = signing.as_ref().map_or(url.as_str(), |signing| &signing.url);
     let failed = |error: JsValue| permit.withdraw(Cause::OriginUnreachable(runtime::message(&error)));
-    let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
     telemetry::counted(isolate, incoming, head, env, permit);
+    let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
     let start = runtime::now();
     let sent = send(incoming, head, env, permit, service, url, &headers).map_err(failed)?;
     let limit_ms = isolate.gate.policy.origin_timeout_secs().saturating_mul(1000);

@@ -71,19 +71,15 @@ pub(crate) fn whoami(
     permit: &Permit<'_>,
     whoami: &WhoAmI<'_>,
 ) -> Result<Response, Denial> {
-    telemetry::counted(isolate, incoming, head, env, permit);
-    telemetry::accepted(
-        isolate,
-        incoming,
-        head,
-        permit,
-        AcceptedResponse { status: Some(200), origin_ms: None },
-    );
     let body = (head.method != "HEAD").then(|| whoami.to_json());
     let answer = respond(body.as_deref(), &init(200, WHOAMI_HEADERS.iter()));
     let expires = permit.expires_soon(runtime::now().seconds());
-    with_headers(answer, permit.cors(head.origin()), expires)
-        .map_err(|error| permit.withdraw(Cause::GateFailed(runtime::message(&error))))
+    let answer = with_headers(answer, permit.cors(head.origin()), expires)
+        .map_err(|error| permit.withdraw(Cause::GateFailed(runtime::message(&error))))?;
+    telemetry::counted(isolate, incoming, head, env, permit);
+    let response = AcceptedResponse { status: Some(200), origin_ms: None };
+    telemetry::accepted(isolate, incoming, head, permit, response);
+    Ok(answer)
 }
 
 /// Adds the CORS headers, unless the origin has set its own, and the warning of the key's expiry; not to a response that cannot be
@@ -107,6 +103,9 @@ pub(crate) fn with_headers(
     }
     if let Some(expiry) = expires {
         headers.set(EXPIRES, &runtime::http_date(expiry))?;
+        if adds_cors && cors.allow_origin.is_some() {
+            headers.append("access-control-expose-headers", EXPIRES)?;
+        }
     }
     Ok(answer)
 }

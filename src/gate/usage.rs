@@ -33,8 +33,6 @@ const INTERVAL_MS: u32 = 5_000;
 const ANSWER_MS: u32 = 10_000;
 /// The runtime ends what goes on for longer than 30 s after a response.
 const FLUSH_MS: u64 = 30_000;
-/// So many batches fit into that time.
-const BATCHES: usize = 2;
 
 /// What an isolate has counted, and where it goes.
 pub(crate) struct Counters {
@@ -89,10 +87,12 @@ fn count(
     }
 }
 
-/// Sends what was counted; what did not arrive is sent again by the next flush.
+/// Sends what was counted, until nothing is left or the time is over; what did not arrive is sent again by the next flush.
 async fn flush(counters: &Counters, delay_ms: u32) {
-    TimeoutFuture::new(delay_ms).await;
-    for _ in 0..BATCHES {
+    let last_start_ms = runtime::now().0 + FLUSH_MS - u64::from(INTERVAL_MS + ANSWER_MS);
+    let mut delay_ms = delay_ms;
+    while runtime::now().0 <= last_start_ms {
+        TimeoutFuture::new(delay_ms).await;
         let now = runtime::now().seconds();
         let batch = counters.tally.borrow_mut().batch(now, runtime::random_id).cloned();
         let Some(batch) = batch else { break };
@@ -101,6 +101,7 @@ async fn flush(counters: &Counters, delay_ms: u32) {
             break;
         }
         counters.tally.borrow_mut().settled(&batch.id);
+        delay_ms = INTERVAL_MS;
     }
     counters.flushing_until_ms.set(0);
 }

@@ -16,6 +16,7 @@ const harness = await startGates(() => ({
   closed: { vars: { WHOAMI_PATH: WHOAMI, ROUTES: [{ path: "/*", access: "deny" }] } },
   pages: { vars: { WHOAMI_PATH: WHOAMI, CORS_ORIGINS: ["https://app.example.com"] } },
   early: { vars: { EXPIRY_WARNING_DAYS: 365 } },
+  cached: { vars: { ROUTES: [{ path: "/v1/*", cache: true }] } },
   never: { vars: { EXPIRY_WARNING_DAYS: 0 } },
 }));
 const { gates } = harness;
@@ -75,6 +76,7 @@ describe("a response warns of an expiry within EXPIRY_WARNING_DAYS:", () => {
     ["gate", "later", false],
     ["early", "later", true],
     ["never", "soon", false],
+    ["cached", "soon", false],
   ]) {
     test(`${gate}, ${key}`, async () => {
       const issued = expiring[key];
@@ -83,6 +85,12 @@ describe("a response warns of an expiry within EXPIRY_WARNING_DAYS:", () => {
       assert.equal(answer.header("x-keygate-key-expires"), expected);
     });
   }
+
+  test("a page may read it", async () => {
+    const headers = { ...bearer(expiring.soon), Origin: "https://app.example.com" };
+    const answer = await gates.pages.send({ target: "/v1/things", headers });
+    assert.equal(answer.header("access-control-expose-headers"), "x-keygate-key-expires");
+  });
 
   test("no response without a key does", async () => {
     const answer = await gates.early.send({ target: "/public/x" });

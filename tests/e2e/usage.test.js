@@ -13,6 +13,7 @@ const harness = await startGates(() => ({
   failing: { keyUsage: true },
   hanging: { keyUsage: true },
   busy: { keyUsage: true },
+  importing: { keyUsage: true, vars: { IMPORTED_KEYS: true } },
   originless: { keyUsage: true, vars: { ORIGIN: "http://127.0.0.1:1" } },
   alone: {},
 }));
@@ -90,6 +91,11 @@ describe("every request is counted once:", () => {
     await until("busy", Object.fromEntries(keys.map(({ id }) => [`${id} accepted`, 5])));
     const largest = Math.max(...(await batchesOf("busy")).map(({ usage }) => Object.keys(usage.keys).length));
     assert.ok(largest <= 600, `${largest} keys in a batch`);
+  });
+
+  test("one with an imported key that nobody knows has no key: anyone can make such a key", async () => {
+    for (const letter of "abc") await gates.importing.send({ key: letter.repeat(40) });
+    await until("importing", { key_invalid: 3 });
   });
 
   test("a request whose origin failed was accepted", async () => {

@@ -84,8 +84,11 @@ pub fn decide<'a>(
         return Ok(Decision::Permit(Permit { gate, request, holder: None }));
     };
     let id = key.id();
-    let record = record_of(found).and_then(|record| check_digest(gate, key, record).map(|()| record));
-    let record = record.map_err(|cause| Denial { cause, key_id: Some(id), subject: None })?;
+    let refused = |cause, key_id| Denial { cause, key_id, subject: None };
+    // The id of an imported key is a hash of whatever was sent; a record shows that it is one.
+    let known = matches!(key, PresentedKey::Issued { .. }).then_some(id);
+    let record = record_of(found).map_err(|cause| refused(cause, known))?;
+    check_digest(gate, key, record).map_err(|cause| refused(cause, Some(id)))?;
 
     let limiter = check_holder(gate, request, record, now).and_then(|()| limiter_of(gate, record));
     let denied = |cause| Denial { cause, key_id: Some(id), subject: Some(record.subject.clone()) };

@@ -68,7 +68,7 @@ impl Cause {
 pub struct Denial {
     /// The exact reason.
     pub cause: Cause,
-    /// Known once the tag has matched.
+    /// Known once the tag has matched; of an imported key, once there is a record.
     pub key_id: Option<KeyId>,
     /// Known once the digest has matched.
     pub subject: Option<Subject>,

@@ -40,7 +40,7 @@ impl Hour {
 pub struct Event {
     /// When.
     pub at: UnixSeconds,
-    /// The key, if its tag matched.
+    /// The key, as far as it is known: [`Denial::key_id`](crate::response::Denial::key_id).
     pub key: Option<KeyId>,
     /// Why it was refused; `None`: it was accepted.
     pub refused: Option<Code>,

@@ -140,7 +140,9 @@ impl<'a> Permit<'a> {
     #[must_use]
     pub fn expires_soon(&self, now: UnixSeconds) -> Option<UnixSeconds> {
         let warning_secs = u64::from(self.gate.policy.expiry_warning_days()) * 86_400;
-        self.holder?.not_after.filter(|expiry| *expiry < now.plus(warning_secs))
+        // A cache would give one holder's expiry to others.
+        let warns = warning_secs > 0 && self.no_store();
+        self.holder?.not_after.filter(|expiry| warns && *expiry < now.plus(warning_secs))
     }
 
     /// What the gate itself answers; `None`: the request is for the origin.
