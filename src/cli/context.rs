@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::revision;
 use crate::store::Store;
 use crate::time;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The variable by which wrangler chooses an environment where no option does.
 const ENVIRONMENT_VARIABLE: &str = "CLOUDFLARE_ENV";
@@ -51,9 +51,9 @@ impl Context {
     /// The gate's configuration.
     ///
     /// # Errors
-    /// As [`WranglerToml::read`].
-    pub(crate) fn config(&self) -> Outcome<WranglerToml> {
-        let config = WranglerToml::read(self.config.as_deref(), self.environment())?;
+    /// As [`WranglerConfig::read`].
+    pub(crate) fn config(&self) -> Outcome<WranglerConfig> {
+        let config = WranglerConfig::read(self.config.as_deref(), self.environment())?;
         Ok(if self.is_by_variable { config.with_secrets_of_top() } else { config })
     }
 
@@ -78,7 +78,7 @@ impl Context {
 ///
 /// # Errors
 /// Those of [`LocalKv::new`], [`Api::from_environment`], [`cloudflare::account`] and [`cloudflare::namespace`].
-pub(crate) fn store(config: &WranglerToml, args: &StoreArgs) -> Outcome<Box<dyn Store>> {
+pub(crate) fn store(config: &WranglerConfig, args: &StoreArgs) -> Outcome<Box<dyn Store>> {
     if !args.remote {
         return Ok(Box::new(LocalKv::new(config, args.persist_to.as_deref())?));
     }

@@ -12,7 +12,7 @@ use keygate_delivery::sibling_file;
 
 use crate::dotenv::{self, Values};
 use crate::error::{Error, Outcome};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Whether `.env` is read where there is no `.dev.vars`; true unless it says false.
 const LOAD_DOT_ENV: &str = "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV";
@@ -42,7 +42,7 @@ impl DevVars {
     ///
     /// # Errors
     /// A file is there and cannot be read.
-    pub(crate) fn of(config: &WranglerToml) -> Outcome<Option<Self>> {
+    pub(crate) fn of(config: &WranglerConfig) -> Outcome<Option<Self>> {
         let own = config.environment_of_secrets().map(|environment| format!(".dev.vars.{environment}"));
         for name in own.into_iter().chain([".dev.vars".to_owned()]) {
             let path = config.folder().join(&name);
@@ -70,7 +70,7 @@ impl DevVars {
         Ok((!found.files.is_empty() || !found.values.is_empty()).then_some(found))
     }
 
-    fn new(config: &WranglerToml, files: Vec<File>, environment: Option<Variables>) -> Self {
+    fn new(config: &WranglerConfig, files: Vec<File>, environment: Option<Variables>) -> Self {
         let mut values = values_of(files.iter().map(|file| file.text.as_str()), environment.as_ref());
         values.retain(|name, _| config.takes_local_value(name));
         Self { files, environment, values }

@@ -6,7 +6,7 @@ use keygate_core::policy::bindings::{Binding, SECRETS, is_read_as_variable, is_v
 use keygate_core::policy::{Policy, PolicyErrors};
 use serde_json::{Map, Value, json};
 
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The settings whose bindings the gate tells apart, and what these are to it. All others are other objects of the platform.
 const KINDS: [(&str, Binding); 10] = [
@@ -44,7 +44,7 @@ struct Bound {
 
 impl GateBindings {
     /// Reads them from the configuration alone: `.dev.vars` is for the local gate.
-    pub(crate) fn of(config: &WranglerToml) -> Self {
+    pub(crate) fn of(config: &WranglerConfig) -> Self {
         let mut all = Self::default();
         for (setting, value) in config.own_settings() {
             for (name, place) in names(setting, value) {
@@ -73,7 +73,10 @@ impl GateBindings {
     }
 
     /// The same with values that override those of the configuration, as `.dev.vars` does.
-    pub(crate) fn with<'v>(config: &WranglerToml, values: impl Iterator<Item = (&'v str, &'v str)>) -> Self {
+    pub(crate) fn with<'v>(
+        config: &WranglerConfig,
+        values: impl Iterator<Item = (&'v str, &'v str)>,
+    ) -> Self {
         let mut all = Self::of(config);
         for (name, value) in values {
             all.bind(name, Binding::Text, name.to_owned(), Some(value.into()));

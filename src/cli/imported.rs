@@ -10,7 +10,7 @@ use zxcvbn::zxcvbn;
 
 use crate::context::Context;
 use crate::error::{Error, Outcome};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// NIST SP 800-131A's floor for a secret that must not be guessed by those who have its hash.
 const MIN_BITS: f64 = 112.0;
@@ -123,7 +123,7 @@ fn mistaken(text: &str) -> Option<Error> {
 }
 
 /// Says so when the gate would not look at imported keys.
-pub(crate) fn warn_unless_read(context: &Context, config: &WranglerToml) {
+pub(crate) fn warn_unless_read(context: &Context, config: &WranglerConfig) {
     if config.vars().get("IMPORTED_KEYS").is_none_or(|on| on != true && on != "true") {
         context.out.note(format_args!(
             "warning: the gate reads imported keys only with `{} = true`",

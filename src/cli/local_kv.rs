@@ -16,7 +16,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::secrets;
 use crate::store::{Listed, Store, Stored};
-use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
+use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
 /// Asks Miniflare, which keeps the store for wrangler too. Standard input and output, because arguments stand in process lists.
 const SCRIPT: &str = include_str!("local_kv.cjs");
@@ -59,7 +59,7 @@ impl LocalKv {
     ///
     /// # Errors
     /// The configuration does not bind `KEYS`, or the folder cannot be named.
-    pub(crate) fn new(config: &WranglerToml, persist_to: Option<&Path>) -> Outcome<Self> {
+    pub(crate) fn new(config: &WranglerConfig, persist_to: Option<&Path>) -> Outcome<Self> {
         let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
         let own = config.folder().join(".wrangler").join("state");
         let folder = std::path::absolute(persist_to.unwrap_or(&own)).map_err(|e| {

@@ -33,8 +33,8 @@ mod staleness;
 mod static_keys;
 mod store;
 mod time;
+mod wrangler_config;
 mod wrangler_file;
-mod wrangler_toml;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::args::PepperArgs;
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The variables of the environment that hold the peppers, current and previous.
 pub(crate) const PEPPER_VARIABLE: &str = "KEYGATE_PEPPER";
@@ -105,14 +105,14 @@ pub(crate) struct FoundPeppers {
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
-pub(crate) fn pepper(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPepper> {
+pub(crate) fn pepper(args: &PepperArgs, config: &WranglerConfig, remote: bool) -> Outcome<FoundPepper> {
     let (text, source) = current_text(args, config, remote)?;
     let pepper = parsed(&text, "pepper", &source)?;
     Ok(FoundPepper { not_a_local_one: is_not_local(&pepper, config, remote)?, pepper, source })
 }
 
 /// Whether the local gate has other peppers, by wrangler's local secrets.
-fn is_not_local(pepper: &Pepper, config: &WranglerToml, remote: bool) -> Outcome<bool> {
+fn is_not_local(pepper: &Pepper, config: &WranglerConfig, remote: bool) -> Outcome<bool> {
     let local = if remote { None } else { DevVars::of(config)? };
     let has = |local: &DevVars, name| Some(local.value(name)?.parse::<Pepper>().ok()?.id() == pepper.id());
     Ok(local.is_some_and(|local| {
@@ -124,7 +124,7 @@ fn is_not_local(pepper: &Pepper, config: &WranglerToml, remote: bool) -> Outcome
 ///
 /// # Errors
 /// As [`pepper`], for either.
-pub(crate) fn peppers(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<FoundPeppers> {
+pub(crate) fn peppers(args: &PepperArgs, config: &WranglerConfig, remote: bool) -> Outcome<FoundPeppers> {
     let PepperTexts { current, previous, source, previous_source } = pepper_texts(args, config, remote)?;
     let previous = previous.zip(previous_source.as_ref());
     let previous = previous.map(|(text, source)| parsed(&text, "pepper before", source)).transpose()?;
@@ -146,7 +146,7 @@ fn parsed(text: &str, which: &str, source: &Source) -> Outcome<Pepper> {
 ///
 /// # Errors
 /// There is no current one, or a secret store cannot be read.
-pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: bool) -> Outcome<PepperTexts> {
+pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerConfig, remote: bool) -> Outcome<PepperTexts> {
     let (current, source) = current_text(args, config, remote)?;
     let previous = match (named((PREVIOUS_VARIABLE, PREVIOUS_FROM_VARIABLE))?, &source) {
         (None, Source::DevVars(_)) => {
@@ -162,7 +162,7 @@ pub(crate) fn pepper_texts(args: &PepperArgs, config: &WranglerToml, remote: boo
 /// The current one.
 fn current_text(
     args: &PepperArgs,
-    config: &WranglerToml,
+    config: &WranglerConfig,
     remote: bool,
 ) -> Outcome<(Zeroizing<String>, Source)> {
     let current = match (&args.pepper_from, &args.pepper_file) {

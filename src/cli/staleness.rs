@@ -2,7 +2,7 @@
 
 use crate::gate_bindings::GateBindings;
 use crate::time::in_words;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// "60 seconds or more", says Workers KV of how long a change takes to be seen at other locations.
 const KV_PROPAGATION_SECS: u64 = 60;
@@ -24,7 +24,7 @@ struct Bounds {
 }
 
 impl Staleness {
-    pub(crate) fn of(config: &WranglerToml, remote: bool) -> Self {
+    pub(crate) fn of(config: &WranglerConfig, remote: bool) -> Self {
         // A key must be revocable while the policy has faults: they are no error here.
         let policy = GateBindings::of(config).policy().ok();
         Self {

@@ -10,7 +10,7 @@ use keygate_delivery::KeyStatus;
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
 use crate::output::Output;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The secret's name.
 pub(crate) const STATIC_KEYS: &str = "STATIC_KEYS";
@@ -28,7 +28,7 @@ pub(crate) struct StaticKeys {
 
 impl StaticKeys {
     /// Of the local gate by its `.dev.vars`, of the deployed one by `secrets.required`.
-    pub(crate) fn of(config: &WranglerToml, remote: bool, now: UnixSeconds) -> Self {
+    pub(crate) fn of(config: &WranglerConfig, remote: bool, now: UnixSeconds) -> Self {
         if remote {
             return Self { is_hidden: config.requires_secret(STATIC_KEYS), ..Self::default() };
         }
@@ -100,7 +100,7 @@ pub(crate) const HIDDEN_REMEDY: &str = "look into your copy of the secret, take 
 ///
 /// # Errors
 /// `.dev.vars` cannot be read, or its `STATIC_KEYS` is not an array of records.
-pub(crate) fn local(config: &WranglerToml) -> Outcome<Vec<Record>> {
+pub(crate) fn local(config: &WranglerConfig) -> Outcome<Vec<Record>> {
     let file = DevVars::of(config)?;
     let Some(text) = file.as_ref().and_then(|file| file.value(STATIC_KEYS)) else {
         return Ok(Vec::new());
@@ -123,16 +123,16 @@ mod tests {
 
     use super::StaticKeys;
     use crate::store::fake::{at, record};
-    use crate::wrangler_toml::WranglerToml;
+    use crate::wrangler_config::WranglerConfig;
 
     const NOW: u64 = 1_000;
 
-    fn config(required: &str, dev_vars: &str) -> (tempfile::TempDir, WranglerToml) {
+    fn config(required: &str, dev_vars: &str) -> (tempfile::TempDir, WranglerConfig) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wrangler.toml");
         std::fs::write(&path, required).unwrap();
         std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
-        let config = WranglerToml::read(Some(&path), None).unwrap();
+        let config = WranglerConfig::read(Some(&path), None).unwrap();
         (folder, config)
     }
 

@@ -11,7 +11,7 @@ pub(crate) use refusal::Permission;
 use std::env;
 
 use crate::error::{Error, Outcome};
-use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
+use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
 const ACCOUNT_VARIABLE: &str = "CLOUDFLARE_ACCOUNT_ID";
 
@@ -20,7 +20,7 @@ const ACCOUNT_VARIABLE: &str = "CLOUDFLARE_ACCOUNT_ID";
 ///
 /// # Errors
 /// None is named, or what is named is no id.
-pub(crate) fn account(flag: Option<&str>, config: &WranglerToml) -> Outcome<String> {
+pub(crate) fn account(flag: Option<&str>, config: &WranglerConfig) -> Outcome<String> {
     let from_toml = config.setting("account_id").and_then(|id| id.as_str());
     let variable = env::var(ACCOUNT_VARIABLE).ok();
     let places = [
@@ -44,7 +44,7 @@ pub(crate) fn account(flag: Option<&str>, config: &WranglerToml) -> Outcome<Stri
 ///
 /// # Errors
 /// None is named, or what is named is no id.
-pub(crate) fn namespace(flag: Option<&str>, config: &WranglerToml) -> Outcome<String> {
+pub(crate) fn namespace(flag: Option<&str>, config: &WranglerConfig) -> Outcome<String> {
     if let Some(id) = flag {
         return identifier(id, "--namespace");
     }

@@ -27,7 +27,7 @@ use crate::revision;
 use crate::secrets;
 use crate::store::{self, Store};
 use crate::time::{When, utc, utc_or_never};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Make a key, write its record, print the key once
 #[derive(Args, Debug)]
@@ -225,7 +225,7 @@ pub(crate) fn unsure(error: Error, id: &str) -> Error {
 }
 
 /// Writes the record of a key that standard input holds.
-fn import(context: &Context, args: &IssueArgs, config: &WranglerToml, store: &dyn Store) -> Outcome<()> {
+fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &dyn Store) -> Outcome<()> {
     let key = {
         let text = imported::read_line(io::stdin().lock())?;
         imported::import(&text, &config.key_prefix()?, false)?

@@ -27,7 +27,7 @@ use crate::output::printable;
 use crate::percent::encoded;
 use crate::secrets::pepper_texts;
 use crate::store::Store;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Say what the gate would answer to a key, which is read from standard input
 #[derive(Args, Debug)]
@@ -96,7 +96,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Outcome<ExitCode> {
 }
 
 /// The gate as its configuration makes it; or why it would answer 503 to everything.
-fn gate(config: &WranglerToml, args: &VerifyArgs) -> Outcome<Result<Gate, String>> {
+fn gate(config: &WranglerConfig, args: &VerifyArgs) -> Outcome<Result<Gate, String>> {
     let texts = pepper_texts(&args.pepper, config, args.store.remote)?;
     let local = if args.store.remote { None } else { DevVars::of(config)? };
     let secret = |name| local.as_ref()?.value(name);

@@ -6,7 +6,7 @@ use keygate_core::policy::route::Route;
 use serde_json::Value;
 
 use crate::findings::{Findings, Level};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 const REMEDY: &str = "name the host behind the gate; `ORIGIN = \"zone\"` for the origin of the zone that the gate's route is in, or `service:BINDING` for a Worker";
 
@@ -24,12 +24,12 @@ struct Address {
 }
 
 /// Checks every origin of the policy against the addresses of the same gate.
-pub(crate) fn check_loops(config: &WranglerToml, policy: &Policy, findings: &mut Findings) {
+pub(crate) fn check_loops(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
     check_addresses(config, policy, &of_config(config), findings);
 }
 
 /// Checks every origin of the policy against an address that the operator names.
-pub(crate) fn check_url(config: &WranglerToml, policy: &Policy, url: &str, findings: &mut Findings) {
+pub(crate) fn check_url(config: &WranglerConfig, policy: &Policy, url: &str, findings: &mut Findings) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let address =
@@ -39,7 +39,7 @@ pub(crate) fn check_url(config: &WranglerToml, policy: &Policy, url: &str, findi
 
 /// Checks every origin of the policy against routes that are deployed.
 pub(crate) fn check_patterns<'p>(
-    config: &WranglerToml,
+    config: &WranglerConfig,
     policy: &Policy,
     patterns: impl Iterator<Item = &'p str>,
     findings: &mut Findings,
@@ -48,7 +48,7 @@ pub(crate) fn check_patterns<'p>(
     check_addresses(config, policy, &all, findings);
 }
 
-fn check_addresses(config: &WranglerToml, policy: &Policy, all: &[Address], findings: &mut Findings) {
+fn check_addresses(config: &WranglerConfig, policy: &Policy, all: &[Address], findings: &mut Findings) {
     let mut check = |origin: &Origin, field: String| {
         let Origin::Url(url) = origin else {
             return;
@@ -70,7 +70,7 @@ fn check_addresses(config: &WranglerToml, policy: &Policy, all: &[Address], find
 }
 
 /// The routes and custom domains of the chosen environment, its name at workers.dev, and where it listens locally.
-fn of_config(config: &WranglerToml) -> Vec<Address> {
+fn of_config(config: &WranglerConfig) -> Vec<Address> {
     let mut all: Vec<Address> = config
         .routes()
         .filter_map(|route| {
@@ -135,14 +135,14 @@ fn leads_back(origin: &OriginUrl, address: &Address, all: &[Address]) -> bool {
 mod tests {
     use super::check_loops;
     use crate::findings::Findings;
-    use crate::wrangler_toml::WranglerToml;
+    use crate::wrangler_config::WranglerConfig;
     use keygate_core::policy::Policy;
 
     fn is_loop(settings: &str, origin: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wrangler.toml");
         std::fs::write(&path, format!("name = 'gate'\n{settings}\n")).unwrap();
-        let config = WranglerToml::read(Some(&path), None).unwrap();
+        let config = WranglerConfig::read(Some(&path), None).unwrap();
         let vars = format!("{{\"KEY_PREFIX\": \"acme\", \"ORIGIN\": \"{origin}\"}}");
         let mut findings = Findings::default();
         check_loops(&config, &Policy::from_json(&vars).unwrap(), &mut findings);

@@ -19,7 +19,7 @@ use crate::commands::check::routes::check_routes;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::findings::Findings;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Check the policy in wrangler's configuration, and files of records
 #[derive(Args, Debug)]
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
     }
     for path in &args.files {
         if is_configuration(path) {
-            let config = WranglerToml::read(Some(path), context.environment())?;
+            let config = WranglerConfig::read(Some(path), context.environment())?;
             check_config(context, &config, &mut findings)?;
         } else {
             let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
 }
 
 /// The chosen environment, or the top of the file and every environment in it.
-fn check_config(context: &Context, config: &WranglerToml, findings: &mut Findings) -> Outcome<()> {
+fn check_config(context: &Context, config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
     check_environment(config, findings)?;
     if context.environment().is_none() {
         for environment in config.environments() {
@@ -61,7 +61,7 @@ fn check_config(context: &Context, config: &WranglerToml, findings: &mut Finding
     Ok(())
 }
 
-fn check_environment(config: &WranglerToml, findings: &mut Findings) -> Outcome<()> {
+fn check_environment(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
     if check_policy(config, findings)? {
         check_routes(config, findings);
     }

@@ -12,13 +12,13 @@ use crate::dev_vars::DevVars;
 use crate::error::Outcome;
 use crate::findings::{Findings, Level};
 use crate::gate_bindings::{GateBindings, is_secret, setting_of};
-use crate::wrangler_toml::{WranglerToml, bound};
+use crate::wrangler_config::{WranglerConfig, bound};
 
 /// Checks `config`, seen through its environment. Returns whether the gate accepts its policy.
 ///
 /// # Errors
 /// The local gate's secrets cannot be read.
-pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> Outcome<bool> {
+pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> Outcome<bool> {
     let file = config.name();
     for other in config.ignored() {
         findings.advise(
@@ -76,7 +76,7 @@ pub(crate) fn check_policy(config: &WranglerToml, findings: &mut Findings) -> Ou
 }
 
 /// Names that the gate ignores, or that stand where they should not.
-fn check_names(config: &WranglerToml, gate: &GateBindings, findings: &mut Findings) {
+fn check_names(config: &WranglerConfig, gate: &GateBindings, findings: &mut Findings) {
     let vars = config.vars();
     for name in vars.as_object().into_iter().flat_map(|vars| vars.keys()) {
         let field = config.place(&format!("vars.{name}"));
@@ -112,7 +112,7 @@ fn check_names(config: &WranglerToml, gate: &GateBindings, findings: &mut Findin
 }
 
 /// What only the local gate has: `.dev.vars`, or what wrangler takes in its place.
-fn check_local(config: &WranglerToml, deployed: &GateBindings, findings: &mut Findings) -> Outcome<()> {
+fn check_local(config: &WranglerConfig, deployed: &GateBindings, findings: &mut Findings) -> Outcome<()> {
     let local = DevVars::of(config)?;
     let vars = config.vars();
     let secret = |name: &str| {
@@ -149,7 +149,7 @@ fn check_local(config: &WranglerToml, deployed: &GateBindings, findings: &mut Fi
 }
 
 /// The period of a plan is what a refused client is told.
-fn check_periods(config: &WranglerToml, policy: &Policy, findings: &mut Findings) {
+fn check_periods(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
     let vars = config.vars();
     for name in vars.get("PLANS").and_then(Value::as_object).into_iter().flat_map(|plans| plans.keys()) {
         let Ok(plan) = name.parse::<Plan>() else {

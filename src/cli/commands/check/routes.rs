@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::dev_vars::DevVars;
 use crate::findings::{Findings, Level};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The path of a route that matches every path.
 const EVERYTHING: &str = "/*";
@@ -21,7 +21,7 @@ const ORIGIN_SECRETS: [(&str, &str); 2] =
     [("ORIGIN_AUTHORIZATION", "origin_authorization"), ("ORIGIN_SIGNING_KEY", "origin_signature")];
 
 /// Checks the routes of a policy that has no faults.
-pub(crate) fn check_routes(config: &WranglerToml, findings: &mut Findings) {
+pub(crate) fn check_routes(config: &WranglerConfig, findings: &mut Findings) {
     let vars = config.vars();
     let routes = vars.get("ROUTES").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let field = |at: usize, name: &str| config.place(&format!("vars.ROUTES[{at}].{name}"));
@@ -96,7 +96,7 @@ fn is_restricted(route: &Value) -> bool {
 mod tests {
     use super::check_routes;
     use crate::findings::Findings;
-    use crate::wrangler_toml::WranglerToml;
+    use crate::wrangler_config::WranglerConfig;
 
     /// What is said of routes, as lines of inline tables, and of the variables before them.
     fn said(vars: &str, routes: &[&str], dev_vars: &str) -> String {
@@ -105,7 +105,7 @@ mod tests {
         std::fs::write(&path, format!("[vars]\n{vars}\nROUTES = [{}]\n", routes.join(", "))).unwrap();
         std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
         let mut findings = Findings::default();
-        check_routes(&WranglerToml::read(Some(&path), None).unwrap(), &mut findings);
+        check_routes(&WranglerConfig::read(Some(&path), None).unwrap(), &mut findings);
         findings.to_text()
     }
 

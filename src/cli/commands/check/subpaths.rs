@@ -7,13 +7,13 @@ use keygate_core::policy::route::{Access, Found, Route};
 use keygate_core::request::path::CanonicalPath;
 
 use crate::findings::{Findings, Level};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// A segment that no rule names.
 const ANY: &str = "keygate-check";
 
 /// Checks every rule that denies or restricts one path against the rule that applies below that path.
-pub(crate) fn check_subpaths(config: &WranglerToml, policy: &Policy, findings: &mut Findings) {
+pub(crate) fn check_subpaths(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
     for (at, route) in policy.routes().as_slice().iter().enumerate() {
         let is_restricting =
             route.access() == Access::Deny || !route.scopes().is_empty() || !route.subjects().is_empty();
@@ -86,7 +86,7 @@ fn request_path(pattern: &str) -> String {
 mod tests {
     use super::check_subpaths;
     use crate::findings::Findings;
-    use crate::wrangler_toml::WranglerToml;
+    use crate::wrangler_config::WranglerConfig;
     use keygate_core::policy::Policy;
 
     const DENIED: &str = r#"{"path": "/internal", "access": "deny"}"#;
@@ -98,7 +98,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wrangler.toml");
         std::fs::write(&path, "").unwrap();
-        let config = WranglerToml::read(Some(&path), None).unwrap();
+        let config = WranglerConfig::read(Some(&path), None).unwrap();
         for (routes, rule) in [
             (&[DENIED][..], "any valid key"),
             (&[SCOPED], "any valid key"),

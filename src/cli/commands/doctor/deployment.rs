@@ -10,7 +10,7 @@ use crate::error::Outcome;
 use crate::findings::{Findings, Level};
 use crate::gate_bindings::GateBindings;
 use crate::static_keys::STATIC_KEYS;
-use crate::wrangler_toml::{KEYS_BINDING, WranglerToml};
+use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
 /// The part of the Worker's settings that is looked at.
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ struct Rule {
 ///
 /// # Errors
 /// Cloudflare could not be asked, or refused.
-pub(crate) fn bindings(config: &WranglerToml, api: &Api, account: &str) -> Outcome<Vec<String>> {
+pub(crate) fn bindings(config: &WranglerConfig, api: &Api, account: &str) -> Outcome<Vec<String>> {
     let name = config.worker_name().unwrap_or_default();
     let answer = api.ask::<Settings>(&Call {
         method: "GET",
@@ -83,7 +83,7 @@ pub(crate) fn bindings(config: &WranglerToml, api: &Api, account: &str) -> Outco
 
 /// Checks what runs under the gate's name. What may not be looked at is a finding, and the rest is looked at.
 pub(crate) fn check_deployment(
-    config: &WranglerToml,
+    config: &WranglerConfig,
     api: &Api,
     account: &str,
     namespace: &str,
@@ -118,7 +118,7 @@ pub(crate) fn check_deployment(
 struct Check<'c> {
     api: &'c Api,
     place: String,
-    config: &'c WranglerToml,
+    config: &'c WranglerConfig,
     findings: &'c mut Findings,
 }
 

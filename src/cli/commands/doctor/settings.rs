@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use crate::findings::{Findings, Level};
 use crate::time::When;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Cloudflare keeps old dates working; a year without a look at what changed is long enough.
 const COMPATIBILITY_MAX_AGE_SECS: u64 = 365 * 24 * 60 * 60;
 
 /// Checks `config`, seen through its environment.
-pub(crate) fn check_settings(config: &WranglerToml, now: UnixSeconds, findings: &mut Findings) {
+pub(crate) fn check_settings(config: &WranglerConfig, now: UnixSeconds, findings: &mut Findings) {
     let mut warn = |setting: &str, problem: &str, remedy: &str| {
         findings.advise(Level::Warning, config.name(), config.place(setting), problem, remedy);
     };

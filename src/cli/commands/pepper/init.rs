@@ -11,7 +11,7 @@ use crate::commands::pepper::make;
 use crate::context::Context;
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 const FILE: &str = ".dev.vars";
 
@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context) -> Outcome<()> {
     context.out.result(&pepper, text)
 }
 
-fn write(config: &WranglerToml, local: Option<&DevVars>) -> Outcome<LocalPepper> {
+fn write(config: &WranglerConfig, local: Option<&DevVars>) -> Outcome<LocalPepper> {
     let (text, pepper) = make()?;
     let id = pepper.id().to_string();
     if let Some(local) = local.filter(|local| local.has_files()) {

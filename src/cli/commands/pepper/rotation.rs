@@ -22,7 +22,7 @@ use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
 use crate::secrets::{FROM_VARIABLE, PEPPER_VARIABLE, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Do the next step of a rotation of the pepper, or say which command does it
 #[derive(Args, Debug)]
@@ -112,7 +112,7 @@ fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
 }
 
 /// The file that holds what is to be changed.
-fn dev_vars(config: &WranglerToml, seen: &Seen) -> Outcome<DevVars> {
+fn dev_vars(config: &WranglerConfig, seen: &Seen) -> Outcome<DevVars> {
     let file = DevVars::of(config)?;
     let own = file.as_ref().map(|file| Source::DevVars(file.place("PEPPER")));
     // A previous one from elsewhere would be there still after it was taken out of the file.

@@ -18,7 +18,7 @@ use crate::error::Outcome;
 use crate::secrets::{self, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::static_keys;
 use crate::time::utc;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Say how far a rotation of the pepper is, and what comes next
 #[derive(Args, Debug)]
@@ -240,7 +240,7 @@ impl Seen {
 }
 
 /// Whether the deployed gate has `PEPPER_PREVIOUS`; what may not be looked at is said.
-fn bound(context: &Context, config: &WranglerToml, store: &StoreArgs) -> Option<bool> {
+fn bound(context: &Context, config: &WranglerConfig, store: &StoreArgs) -> Option<bool> {
     let ask = || -> Outcome<bool> {
         let account = cloudflare::account(store.account.as_deref(), config)?;
         let names = bindings(config, &Api::from_environment()?, &account)?;

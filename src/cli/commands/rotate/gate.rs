@@ -18,7 +18,7 @@ use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
 use crate::store::Store;
 use crate::time;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// Everything about one gate that a rotation needs.
 pub(super) struct Gate {
@@ -29,7 +29,7 @@ pub(super) struct Gate {
     /// Which pepper new keys are made with, and where it was found.
     pub(super) made_with: String,
     at_hand: AtHand,
-    config: WranglerToml,
+    config: WranglerConfig,
     args: StoreArgs,
     prefix: KeyPrefix,
     peppers: Peppers,

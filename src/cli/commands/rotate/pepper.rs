@@ -10,7 +10,7 @@ use crate::error::{Error, Outcome};
 use crate::known_peppers::all_others;
 use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
 use crate::store::Store;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The pepper that new keys are made with.
 pub(super) struct AtHand {
@@ -24,7 +24,7 @@ pub(super) struct AtHand {
 
 /// The gate that is to take the new keys.
 pub(super) struct Deployed<'d> {
-    pub(super) config: &'d WranglerToml,
+    pub(super) config: &'d WranglerConfig,
     pub(super) store: &'d dyn Store,
     pub(super) args: &'d StoreArgs,
 }

@@ -9,7 +9,7 @@ use crate::cloudflare;
 use crate::context::Context;
 use crate::error::Outcome;
 use crate::output::printable;
-use crate::wrangler_toml::WranglerToml;
+use crate::wrangler_config::WranglerConfig;
 
 /// The rotations that a journal's folder holds.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl fmt::Display for Unfinished {
 }
 
 /// Whether the journal's gate is the one that the options and wrangler.toml name.
-fn is_of(config: &WranglerToml, gate: &GateRef) -> bool {
+fn is_of(config: &WranglerConfig, gate: &GateRef) -> bool {
     let is_same_store = match &gate.store {
         RecordsRef::Local { .. } => true,
         RecordsRef::Remote { account, namespace } => {

@@ -15,7 +15,7 @@ pub(crate) const KEYS_BINDING: &str = "KEYS";
 
 /// One gate's configuration: wrangler's file, seen through the chosen environment.
 #[derive(Debug)]
-pub(crate) struct WranglerToml {
+pub(crate) struct WranglerConfig {
     /// As it was given or found, for messages.
     name: String,
     path: PathBuf,
@@ -73,7 +73,7 @@ const NOT_INHERITED: [&str; 42] = [
     "workflows",
 ];
 
-impl WranglerToml {
+impl WranglerConfig {
     /// Reads the file that is named, or the one that wrangler finds.
     ///
     /// # Errors
@@ -265,7 +265,7 @@ impl WranglerToml {
         bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
     }
 
-    /// The error that [`WranglerToml::keys_namespace`] is `None`.
+    /// The error that [`WranglerConfig::keys_namespace`] is `None`.
     pub(crate) fn no_namespace(&self) -> Error {
         Error::failed(
             format!(
@@ -302,13 +302,13 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::WranglerToml;
+    use super::WranglerConfig;
     use crate::wrangler_file::parse;
     use std::path::PathBuf;
 
-    fn file(text: &str) -> WranglerToml {
+    fn file(text: &str) -> WranglerConfig {
         let path = PathBuf::from("/gate/wrangler.toml");
-        WranglerToml {
+        WranglerConfig {
             name: "wrangler.toml".to_owned(),
             whole: parse(&path, text).unwrap(),
             ignored: Vec::new(),
