@@ -28,6 +28,8 @@ pub(crate) struct DevVars {
     /// What references in `.env` files may name, and overrides them; none for `.dev.vars`, which has no references.
     environment: Option<Variables>,
     values: Variables,
+    /// Names in the files that wrangler does not take.
+    dropped: Vec<String>,
 }
 
 struct File {
@@ -72,13 +74,21 @@ impl DevVars {
 
     fn new(config: &WranglerConfig, files: Vec<File>, environment: Option<Variables>) -> Self {
         let mut values = values_of(files.iter().map(|file| file.text.as_str()), environment.as_ref());
+        let in_files = |name: &String| files.iter().any(|file| dotenv::parse(&file.text).get(name).is_some());
+        let is_dropped = |name: &&String| !config.takes_local_value(name) && in_files(name);
+        let dropped = values.keys().filter(is_dropped).cloned().collect();
         values.retain(|name, _| config.takes_local_value(name));
-        Self { files, environment, values }
+        Self { files, environment, values, dropped }
     }
 
     /// All names with their values.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Names in the files that wrangler does not take.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = &str> {
+        self.dropped.iter().map(String::as_str)
     }
 
     /// Whether any of the files is there.

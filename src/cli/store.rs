@@ -44,6 +44,11 @@ pub(crate) trait Store {
 
     /// Whether it is the store of a deployed gate.
     fn is_remote(&self) -> bool;
+
+    /// The option for this store, after a command that a message names.
+    fn option(&self) -> &'static str {
+        if self.is_remote() { " --remote" } else { "" }
+    }
 }
 
 /// An entry as it was read.

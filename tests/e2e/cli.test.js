@@ -99,7 +99,7 @@ describe("what the commands do", () => {
     const full = await open("/dev/full", "w");
     const { stderr } = await gate.keygate(["rotate", old.id], { status: 1, stdout: full.fd });
     await full.close();
-    assert.match(stderr, /could not be handed over and is lost\n help: `keygate revoke [0-9A-Za-z]{12}`/);
+    assert.match(stderr, /could not be handed over and is lost\n help: `keygate revoke [0-9A-Za-z]{12}( --remote)?`/);
     const { record } = await gate.json(["show", old.id]);
     assert.deepEqual([record.not_after, record.replaced_by], [null, null]);
   });

@@ -200,6 +200,22 @@ describe("the configuration is the one that wrangler finds:", () => {
   });
 });
 
+test("check names what wrangler drops from .dev.vars, and where it belongs", async () => {
+  const folder = path.join(root, "dropped");
+  await mkdir(folder);
+  const vars = { ORIGIN: "zone", KEY_PREFIX: "acme", CASE_INSENSITIVE_PATHS: false };
+  const config = { vars, kv_namespaces: [{ binding: "KEYS", id: "a" }], workers_dev: false, preview_urls: false, secrets: { required: ["PEPPER"] } };
+  await writeFile(path.join(folder, "wrangler.json"), JSON.stringify(config));
+  await writeFile(path.join(folder, ".dev.vars"), `PEPPER=${P}\nORIGIN=zone\nALLOW_HTTP=true\nDENIED_IDS=\nSOMETHING_ELSE=1\n`);
+  const { stdout } = await run(KEYGATE, ["check", "--json"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  const { ok, findings } = JSON.parse(stdout);
+  assert.ok(ok);
+  assert.deepEqual(findings.map(({ level, file, field, remedy }) => [level, file, field, remedy]), [
+    ["warning", ".dev.vars", "ALLOW_HTTP", "set it in `vars`"],
+    ["warning", ".dev.vars", "DENIED_IDS", 'add "DENIED_IDS" to `secrets.required`'],
+  ]);
+});
+
 test("a linked configuration has its store and its secrets beside the link, as wrangler has", async () => {
   const [theirs, own] = [path.join(root, "theirs"), path.join(root, "own")];
   await Promise.all([theirs, own].map((folder) => mkdir(folder)));

@@ -40,7 +40,7 @@ pub(crate) struct ChangeArgs {
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
     fields: FieldArgs,
-    /// A field to empty first; may be repeated
+    /// A field to empty; may be repeated
     #[arg(long, value_enum, value_name = "FIELD")]
     clear: Vec<Clearable>,
     #[command(flatten)]
@@ -120,6 +120,21 @@ pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
     })
 }
 
+/// What a key may do, and from where.
+fn rights(record: &Record) -> String {
+    let list = |values: Vec<String>, none: &str| match values.as_slice() {
+        [] => none.to_owned(),
+        values => values.join(" "),
+    };
+    let scopes = record.scopes.as_slice().iter().map(ToString::to_string).collect();
+    let ips = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
+    format!(
+        "scopes: {}, from: {}",
+        list(scopes, "none"),
+        list(ips.iter().map(ToString::to_string).collect(), "anywhere")
+    )
+}
+
 fn in_state(mut record: Record, state: State) -> Record {
     record.state = state;
     record
@@ -172,10 +187,11 @@ fn change(
         context.out.result(&result, "")?;
     }
     context.out.note(format_args!(
-        "{} {id} of {}: {}, expires {}, in {}",
+        "{} {id} of {}: {}, {}, expires {}, in {}",
         if dry_run { "would write" } else { "wrote" },
         record.subject,
         status.as_str(),
+        rights(&record),
         utc_or_never(record.not_after),
         store.place(),
     ));

@@ -133,10 +133,11 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     } else {
         let entry = Entry::of(&record, revision::next(&*store, None, context.operator.as_deref()))?;
         if !dry_run {
-            store::write_surely(&*store, &entry).map_err(|error| unsure(error, record.id.as_str()))?;
+            store::write_surely(&*store, &entry)
+                .map_err(|error| unsure(error, &*store, record.id.as_str()))?;
         }
         show(context, &mut key_out, &record, key.reveal(), dry_run.then_some(&[entry]))
-            .map_err(|error| lost(error, record.id.as_str(), dry_run))?;
+            .map_err(|error| if dry_run { error } else { lost(error, &*store, record.id.as_str()) })?;
     }
     announce(context, &record, &*store, dry_run);
     context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
@@ -201,25 +202,23 @@ fn show(
 }
 
 /// A key that could not be shown is lost; its record is not. Says so.
-pub(crate) fn lost(error: Error, id: &str, dry_run: bool) -> Error {
-    if dry_run {
-        return error;
-    }
+pub(crate) fn lost(error: Error, store: &dyn Store, id: &str) -> Error {
     error.and(
         format!("the record of key {id} was written, but the key could not be handed over and is lost"),
-        format!("`keygate revoke {id}`, then issue another"),
+        format!("`keygate revoke {id}{}`, then issue another", store.option()),
     )
 }
 
 /// A record whose writing got no answer may be there, and nobody has its key. Says so.
-pub(crate) fn unsure(error: Error, id: &str) -> Error {
+pub(crate) fn unsure(error: Error, store: &dyn Store, id: &str) -> Error {
     if !error.is_unanswered() {
         return error;
     }
     error.and(
         format!("the record of key {id} may have been written, and nobody has been given the key"),
         format!(
-            "look with `keygate show {id}`; if it is there, `keygate revoke {id}`; then run the command again"
+            "look with `keygate show {id}{0}`; if it is there, `keygate revoke {id}{0}`; then run the command again",
+            store.option()
         ),
     )
 }

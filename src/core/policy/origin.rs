@@ -25,6 +25,7 @@ pub enum Origin {
 pub struct OriginUrl {
     base: Box<str>,      // INVARIANT: scheme and authority as the URL standard writes them
     base_path: Box<str>, // INVARIANT: empty, or canonical, beginning with `/` and not ending with it
+    is_loopback: bool,
 }
 
 /// Why a string is not an origin. The error does not contain the string: a URL may include a password.
@@ -125,13 +126,20 @@ impl OriginUrl {
             }
             _ => alloc::format!("{scheme}://{}", authority.host),
         };
-        Ok(Self { base: base.into(), base_path: base_path(path)?.into() })
+        let is_loopback = authority.host.is_loopback();
+        Ok(Self { base: base.into(), base_path: base_path(path)?.into(), is_loopback })
     }
 
     /// Scheme and authority: `https://api.example.com`.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Whether it is on the machine of whoever asks.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.is_loopback
     }
 
     /// The prefix of every forwarded path: `/v1`, or nothing.

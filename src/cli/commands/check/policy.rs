@@ -1,7 +1,8 @@
 //! The check of one gate's configuration: its policy, what is bound, and the local gate's secrets.
 
 use keygate_core::auth::secrets::{SecretValues, Secrets};
-use keygate_core::policy::bindings::{check_bindings, is_read_as_variable, nearest_name};
+use keygate_core::policy::bindings::{check_bindings, is_read_as_variable, is_variable, nearest_name};
+use keygate_core::policy::origin::Origin;
 use keygate_core::policy::{PlanLimit, Policy, PolicyErrors};
 use keygate_core::record::token::Plan;
 use serde_json::Value;
@@ -56,6 +57,7 @@ pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> 
     if let Some(policy) = &policy {
         check_periods(config, policy, findings);
         check_loops(config, policy, findings);
+        check_development(config, policy, findings);
         check_subpaths(config, policy, findings);
     }
     check_local(config, &gate, findings)?;
@@ -73,6 +75,22 @@ pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> 
         }
     }
     Ok(policy.is_some())
+}
+
+/// Settings for `wrangler dev` that a deployed gate must not have.
+fn check_development(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
+    let mut warn = |name: &str, problem: &str, remedy: &str| {
+        let field = config.place(&format!("vars.{name}"));
+        findings.advise(Level::Warning, config.name(), field, problem, remedy);
+    };
+    if matches!(policy.origin(), Origin::Url(url) if url.is_loopback()) {
+        let problem = "is on this machine, where a deployed gate cannot reach it";
+        warn("ORIGIN", problem, "set it to the API's own address before you deploy");
+    }
+    if policy.allow_http() {
+        let problem = "is for `wrangler dev`: the gate would forward over plain HTTP to any origin";
+        warn("ALLOW_HTTP", problem, "remove it before you deploy");
+    }
 }
 
 /// Names that the gate ignores, or that stand where they should not.
@@ -139,6 +157,15 @@ fn check_local(config: &WranglerConfig, deployed: &GateBindings, findings: &mut 
     let Some(local) = &local else {
         return Ok(());
     };
+    for name in local.dropped().filter(|name| is_secret(name) || is_variable(name)) {
+        let remedy = if is_secret(name) {
+            format!("add \"{name}\" to `{}`", config.place("secrets.required"))
+        } else {
+            format!("set it in `{}`", config.place("vars"))
+        };
+        let problem = "is dropped: `wrangler dev` takes only what `secrets.required` or `vars` names";
+        findings.advise(Level::Warning, &local.place(name), name, problem, &remedy);
+    }
     let known: Vec<_> = deployed.policy().err().iter().flat_map(|errors| errors.iter().cloned()).collect();
     let errors = GateBindings::with(config, local.all()).policy().err();
     for error in errors.iter().flat_map(PolicyErrors::iter).filter(|error| !known.contains(error)) {

@@ -111,22 +111,26 @@ fn hand_over(
     show: impl FnOnce() -> Outcome<()>,
 ) -> Outcome<()> {
     let (new_id, old_id) = (succession.new.id, succession.old.id);
-    write_surely(store, new).map_err(|error| unsure(error, new_id.as_str()))?;
-    show().map_err(|error| lost(error, new_id.as_str(), false))?;
+    write_surely(store, new).map_err(|error| unsure(error, store, new_id.as_str()))?;
+    show().map_err(|error| lost(error, store, new_id.as_str()))?;
     let end = || {
         revision::unchanged(store, &old.key, seen)?;
         write_surely(store, old)
     };
     end().map_err(|error| {
+        let option = store.option();
         let command = match succession.old.not_after {
             Some(end) if succession.old.state != State::Revoked => {
-                format!("`keygate update {old_id} --expires {}` gives it the expiry that was meant", utc(end))
+                format!(
+                    "`keygate update {old_id} --expires {}{option}` gives it the expiry that was meant",
+                    utc(end)
+                )
             }
-            _ => format!("`keygate revoke {old_id}` revokes it, as was meant"),
+            _ => format!("`keygate revoke {old_id}{option}` revokes it, as was meant"),
         };
         error.and(
             format!("the new key {new_id} works, and the old key {old_id} still works as before"),
-            format!("see `keygate show {old_id}`; {command}"),
+            format!("see `keygate show {old_id}{option}`; {command}"),
         )
     })
 }
