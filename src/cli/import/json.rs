@@ -21,38 +21,53 @@ pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
     }
     let start = whole.trim_ascii_start();
     if start.starts_with('[') {
-        return values(whole, Some(whole.len() - start.len() + 1), each);
+        let (ended, line) = values(whole, Some(whole.len() - start.len() + 1), each)?;
+        let rest = whole.get(ended..).unwrap_or_default();
+        let further = rest.trim_ascii_start();
+        if further.is_empty() {
+            return Ok(());
+        }
+        let line = line + line_breaks(rest.get(..rest.len() - further.len()).unwrap_or_default());
+        return Err(Error::failed(
+            format!("from line {line} on something follows the array"),
+            "make one array of all, or write one object a line; the keys of the first array may have been taken",
+        ));
     }
     let first_line = start.lines().next().unwrap_or_default();
     let is_complete = serde_json::from_str::<IgnoredAny>(first_line).map_or_else(|e| !e.is_eof(), |_| true);
     if is_complete || first_value(whole).is_none() {
         return lines::of_each(text, each);
     }
-    values(whole, None, each)
+    values(whole, None, each).map(|_| ())
 }
 
 /// Gives each element of the array `array`, a part of `text`, to `each`.
 pub(super) fn of_array(text: &str, array: &str, each: &mut EachLine<'_>) -> Outcome<()> {
-    values(text, text.find(array).map(|at| at + 1), each)
+    values(text, text.find(array).map(|at| at + 1), each).map(|_| ())
 }
 
 fn first_value(text: &str) -> Option<&RawValue> {
     serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
 }
 
-/// The values from the start of the text on, or the elements of the array whose first one may stand at `array`.
-fn values(text: &str, array: Option<usize>, each: &mut EachLine<'_>) -> Outcome<()> {
+fn line_breaks(text: &str) -> u64 {
+    text.matches('\n').count() as u64
+}
+
+/// The values from the start of the text on, or the elements of the array whose first one may stand at `array`. Returns where they
+/// end, and on which line.
+fn values(text: &str, array: Option<usize>, each: &mut EachLine<'_>) -> Outcome<(usize, u64)> {
     let mut at = array.unwrap_or_default();
     let (mut line, mut counted) = (1, 0);
     loop {
         let rest = text.get(at..).unwrap_or_default();
         at += rest.len() - rest.trim_ascii_start().len();
-        line += text.get(counted..at).unwrap_or_default().matches('\n').count() as u64;
+        line += line_breaks(text.get(counted..at).unwrap_or_default());
         counted = at;
         let rest = text.get(at..).unwrap_or_default();
         let ended = if array.is_some() { rest.starts_with(']') } else { rest.is_empty() };
         if ended {
-            return Ok(());
+            return Ok((at + usize::from(array.is_some()), line));
         }
         let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
         let Some(Ok(value)) = stream.next() else { return Err(broken(line)) };
