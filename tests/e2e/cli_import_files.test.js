@@ -180,6 +180,8 @@ rows("JSON", {
   "an array on one line": { format: "jsonl", source: `[${object(a)},${object(b)}]`, keys: { [a]: {}, [b]: {} } },
   "an array over several lines, with a bad element": { format: "jsonl", source: JSON.stringify([{ key: a, subject: "s" }, { key: b, owner: "s" }], null, 2), keys: { [a]: {} }, said: [/line 6: has the field `owner`, which is none of key, .*`--rename`.*`--ignore`/] },
   "objects over several lines": { format: "jsonl", source: `${JSON.stringify({ key: a, subject: "s" }, null, 2)}\n${JSON.stringify({ key: b, subject: "s" }, null, 2)}`, keys: { [a]: {}, [b]: {} } },
+  "a row with a field that files of other systems have": { format: "jsonl", args: ["--ignore", "message", "--ignore", "data", "--rename", "token=key"], source: [{ token: a, subject: "s", message: "hi", data: [] }, { token: b, subject: "s", items: [1] }].map((row) => JSON.stringify(row)).join("\n"), keys: { [a]: {} }, said: [/line 2: has the field `items`, which is none of/] },
+  "a field twice within a field": { format: "jsonl", source: `{"key":"${a}","subject":"s","meta":{"x":"1","x":"2"}}`, said: [/line 1: has a field twice/] },
   "what follows an array": { format: "jsonl", source: `[${object(a)}]\n[${object(b)}]`, said: [/from line 2 on something follows the array/] },
   "an array that breaks off": { format: "jsonl", source: `[${object(a)},\n${object(b)}`, said: [/not JSON from line 2 on/] },
   "other names of fields": { format: "jsonl", args: ["--rename", "owner=subject", "--rename", "token=key", "--ignore", "note"], source: JSON.stringify({ token: a, owner: "s", note: "x" }), keys: { [a]: { subject: "s" } } },
@@ -249,6 +251,33 @@ rows("Unkey", {
     keys: { [a]: { subject: "acme" }, [b]: { subject: "other" } },
     said: [soft(/of 2 keys the source has digests alone/)],
   },
+  "pages of an answer are read, and one of several says so": {
+    format: "unkey",
+    source: [{ data: [unkey({ plaintext: a, externalId: "s" })], pagination: { cursor: "abc", hasMore: true } }, { data: [unkey({ plaintext: b, externalId: "s" })], pagination: { hasMore: false } }].map((page) => JSON.stringify(page, null, 1)).join("\n"),
+    keys: { [a]: {}, [b]: {} },
+    said: [/line 1: is one page of Unkey's answer, and the keys of the other pages are not in it; import each page/, /^2 written .* 1 not taken$/m],
+  },
+  "an answer of version 1": { format: "unkey", source: JSON.stringify({ keys: [unkey({ plaintext: a, ownerId: "s" })], total: 1, cursor: "key_1" }), keys: { [a]: {} } },
+  "a page of version 1": { format: "unkey", source: JSON.stringify({ keys: [unkey({ plaintext: a, ownerId: "s" })], total: 2 }), keys: { [a]: {} }, said: [/line 1: is one page/] },
+  "an answer of Unkey in lines of objects": { format: "jsonl", source: JSON.stringify({ meta: {}, data: [] }), said: [/an answer of Unkey's API\n help: use `--format unkey`/] },
+  "an identity restricts its keys, and names its subject": {
+    format: "unkey",
+    args: ["--subject", "dflt"],
+    source: [
+      unkey({ plaintext: a, identity: { id: "id_1", externalId: "u1", ratelimits: [{ limit: 1 }] } }), unkey({ plaintext: a, identity: { id: "id_1", externalId: 42 } }), unkey({ plaintext: a, identity: "u7" }),
+      unkey({ plaintext: b, identity: { id: "id_1", externalId: "u1", meta: { x: 1 }, ratelimits: [] } }),
+    ].map((row) => JSON.stringify(row)).join("\n"),
+    keys: { [b]: { subject: "u1" } },
+    said: [/line 1: has `identity\.ratelimits`, which restricts.*`--ignore identity\.ratelimits`/, /line 2: `identity\.externalId` is not a string/, /line 3: `identity` is not an object/],
+  },
+  "limits of an identity that are ignored": { format: "unkey", args: ["--ignore", "identity.ratelimits"], source: JSON.stringify(unkey({ plaintext: a, identity: { externalId: "u1", ratelimits: [{ limit: 1 }] } })), keys: { [a]: { subject: "u1" } } },
+  "an unknown field says something unless it is null": {
+    format: "unkey",
+    args: ["--subject", "s"],
+    source: [unkey({ plaintext: a, isActive: false }), unkey({ plaintext: a, allowed: [] }), unkey({ plaintext: a, allowed: "" }), unkey({ plaintext: a, allowed: {} }), unkey({ plaintext: b, allowed: null, ratelimit_async: 0, last_used_at: 0, remaining: null })].map((row) => JSON.stringify(row)).join("\n"),
+    keys: { [b]: {} },
+    said: [/line 1: has the field `isActive`/, /line 2: has the field `allowed`/, /line 3: has/, /line 4: has/],
+  },
   "what restricts a key, or is not understood, refuses it": {
     format: "unkey",
     args: ["--subject", "s"],
@@ -292,6 +321,15 @@ rows("better-auth", {
       /line 1: has `rateLimitMax`, which restricts.*`--ignore rateLimitMax`/, /line 2: has `remaining`/, /line 3: has the field `allowedIps`/, /line 4: `key` is not a SHA-256 in base64url; .*`disableKeyHashing`/,
       /line 5: begins with this gate's own prefix/, /line 6: `expiresAt` is neither/, /line 7: `permissions` is not/, /line 8: has `referenceId` and `userId`/, /line 9: begins with this gate's own prefix/,
     ],
+  },
+  "an unknown field says something unless it is null, and no field counts twice": {
+    format: "better-auth",
+    source: [
+      better(a, { active: false }), better(a, { rateLimitEnabled: false, rate_limit_enabled: true }), JSON.stringify(better(a)).replace('"permissions":null', '"permissions":{"files":["read"],"files":["write"]}'),
+      better(a, { permissions: '{"files":["read"],"files":["write"]}' }), better(b, { active: null }),
+    ].map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n"),
+    keys: { [b]: {} },
+    said: [/line 1: has the field `active`/, /line 2: has `rate_limit_enabled` in two spellings/, /line 3: has a field twice/, /line 4: `permissions` is not an object of arrays of strings, each name once/, /note: each `key` was taken as a SHA-256; .*`disableKeyHashing`/],
   },
   "a limit that is ignored": { format: "better-auth", args: ["--ignore", "rateLimitMax", "--plan", "free"], source: JSON.stringify(better(a, { rateLimitEnabled: true })), keys: { [a]: { plan: "free" } } },
 });

@@ -6,10 +6,10 @@ use serde_json::Value;
 use crate::error::Outcome;
 use crate::import::imported_row::{FIELDS, ImportedRow, unknown_field};
 use crate::import::json::{self, Fields, strings};
-use crate::import::{Draft, Each, Options, Read};
+use crate::import::{Draft, Each, Format, Options, Read};
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    json::of_each(text, &mut |number, object| match object {
+    json::of_each(text, Format::Jsonl, options, &mut |number, object| match object {
         Ok("") => Ok(()),
         Ok(object) => each(number, draft(object, options)),
         Err(problem) => each(number, Err(problem)),
@@ -91,6 +91,8 @@ mod tests {
             (r#"{"enabled":"on"}"#, "`enabled` is not true or false"),
             (r#"{"key":"canary","key":"x","subject":"acme"}"#, "has a field twice"),
             (r#"{"key":"x","subject":"acme","subject":"other"}"#, "has a field twice"),
+            (r#"{"key":"x","meta":{"a":"b","a":"canary"}}"#, "has a field twice"),
+            (r#"{"key":"x","ips":[{"a":1.5,"a":-1}],"enabled":true}"#, "has a field twice"),
             ("7", "not a JSON object"),
             (r#"{"key":"x"} {"key":"y"}"#, "not JSON, from column"),
         ] {
