@@ -140,7 +140,8 @@ const apisix = { format: "apisix" };
 rows("APISIX", {
   "consumers and credentials of the Admin API": {
     ...apisix,
-    source: JSON.stringify({ total: 2, list: [
+    source: JSON.stringify({ total: 3, list: [
+      { key: "/apisix/consumers/jill", value: { username: "jill", plugins: {} } },
       { key: "/apisix/consumers/jack", createdIndex: 5, value: { username: "jack", plugins: { "key-auth": { key: a } }, create_time: 1 } },
       { key: "/apisix/consumers/jill/credentials/one", value: { id: "one", plugins: { "key-auth": { key: b } } } },
     ] }),
@@ -151,6 +152,31 @@ rows("APISIX", {
     source: `consumers:\n- username: jack\n  plugins: {limit-count: {count: 2}, jwt-auth: {key: x}}\n- id: jack/credentials/one\n  plugins: {key-auth: {key: ${a}}}\n- username: jill\n  plugins: {key-auth: {key: ${b}}, ip-restriction: {_meta: {disable: true}}}\n- {username: joe, group_id: gold, plugins: {key-auth: {key: ${c}}}}\n`,
     keys: { [b]: { subject: "jill" } },
     said: [/line 5: has `limit-count`, which restricts the key/, /line 8: has `group_id`/],
+  },
+  "one page of a list": {
+    ...apisix,
+    source: JSON.stringify({ total: 250, list: [{ key: "/apisix/consumers/jack", value: { username: "jack", plugins: { "key-auth": { key: a } } } }] }),
+    keys: { [a]: { subject: "jack" } },
+    said: [/line 1: is one page of a list of 250, and the other pages are not in it; import each page/],
+  },
+  "credentials without their consumer": {
+    ...apisix,
+    source: JSON.stringify({ total: 1, list: [{ key: "/apisix/consumers/jack/credentials/one", value: { id: "one", plugins: { "key-auth": { key: a } } } }] }),
+    said: [/line 1: belongs to a consumer that is not in the source and may have plugins; .*`--ignore consumers`/],
+  },
+  "credentials without their consumer, which is ignored": { ...apisix, args: ["--ignore", "consumers"], source: `consumers:\n- {id: jack/credentials/one, plugins: {key-auth: {key: ${a}}}}\n`, keys: { [a]: { subject: "jack" } } },
+  "a consumer group of ADC restricts its consumers": {
+    ...apisix,
+    source: `consumer_groups:\n- name: gold\n  plugins: {limit-count: {count: 2}}\n  consumers:\n  - {username: jack, credentials: [{type: key-auth, config: {key: ${a}}}]}\n  - {username: jill}\nconsumers:\n- {username: jill, plugins: {key-auth: {key: ${b}}}}\n- {username: joe, plugins: {key-auth: {key: ${c}}}}\n`,
+    keys: { [c]: { subject: "joe" } },
+    said: [/line 5: has `consumer_groups`, which restricts the key .*`--ignore consumer_groups`/, /line 8: has `consumer_groups`/],
+  },
+  "a consumer group that is ignored": { ...apisix, args: ["--ignore", "consumer_groups"], source: `consumer_groups:\n- consumers:\n  - {username: jack, credentials: [{type: key-auth, config: {key: ${a}}}]}\n`, keys: { [a]: { subject: "jack" } } },
+  "a plugin of a nested credential restricts its key": {
+    ...apisix,
+    source: `consumers:\n- username: jack\n  credentials:\n  - plugins: {key-auth: {key: ${a}}, ip-restriction: {whitelist: [10.0.0.0/8]}}\n  - plugins: {key-auth: {key: ${b}}}\n`,
+    keys: { [b]: { subject: "jack" } },
+    said: [/line 4: has `ip-restriction`, which restricts the key/],
   },
   "a Secret of Kubernetes": { ...apisix, source: "apiVersion: v1\nkind: Secret\ndata: {key: x}\n", said: [/a list or an object of Kubernetes/] },
   "references to secrets": { ...apisix, source: `consumers:\n- {username: jack, plugins: {key-auth: {key: $ENV://KEY}}}\n- {username: jill, plugins: {key-auth: {key: $secret://vault/1/jill/key}}}\n`, said: [/line 2: .*`\$ENV:\/\/…` of APISIX/, /line 3: .*`\$secret:\/\/…` of APISIX/] },
