@@ -165,7 +165,8 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     }
     if let Some(total) = file.total.filter(|total| *total > file.list.iter().flatten().count()) {
         count += 1;
-        let problem = format!("is one page of a list of {total}, and the other pages are not in it; import each page");
+        let problem =
+            format!("is one page of a list of {total}, and the other pages are not in it; import each page");
         each(1, Err(problem))?;
     }
     if count == 0 { Err(yaml::without_keys(text, System::Apisix)) } else { Ok(()) }
@@ -192,7 +193,8 @@ impl<'f> Found<'f> {
     }
 
     fn restriction(&self, options: &Options) -> Option<&'f str> {
-        let plugins = self.consumer.plugins.iter().flat_map(|plugins| &plugins.restricting).map(String::as_str);
+        let plugins =
+            self.consumer.plugins.iter().flat_map(|plugins| &plugins.restricting).map(String::as_str);
         let group = self.consumer.group_id.as_ref().map(|_| "group_id");
         let of_adc = self.is_in_group.then_some("consumer_groups");
         plugins.chain(group).chain(of_adc).find(|name| !options.ignores(name))

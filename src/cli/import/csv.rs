@@ -202,7 +202,10 @@ mod tests {
             let error = found(format!("key,subject,name\n{rows}").as_bytes()).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
-        assert_eq!(found(b"key,subject,name\nk2,acme,5\" \"x\"\n\"k3\",\"a\",\"\"\"x\"\"\"").unwrap(), ["2", "3"]);
+        assert_eq!(
+            found(b"key,subject,name\nk2,acme,5\" \"x\"\n\"k3\",\"a\",\"\"\"x\"\"\"").unwrap(),
+            ["2", "3"]
+        );
     }
 
     proptest! {

@@ -71,12 +71,7 @@ fn line_breaks(text: &str) -> u64 {
 
 /// The values from the start of the text on, or the elements of the array whose first one may stand at `array`. Returns where they
 /// end, and on which line.
-fn values(
-    text: &str,
-    array: Option<usize>,
-    mut line: u64,
-    each: &mut EachLine<'_>,
-) -> Outcome<(usize, u64)> {
+fn values(text: &str, array: Option<usize>, mut line: u64, each: &mut EachLine<'_>) -> Outcome<(usize, u64)> {
     let mut at = array.unwrap_or_default();
     let mut counted = 0;
     loop {

@@ -126,7 +126,10 @@ mod tests {
         }
         for text in ["[{\"key\":\"a\"}]\n[{\"key\":\"b\"}]", "[]\ngarbage", "[1\n] ]"] {
             let error = read(text.as_bytes(), &Options::default(), &mut |_, _| Ok(())).unwrap_err();
-            assert!(error.to_string().contains("from line 2 on something follows the array"), "{text}: {error}");
+            assert!(
+                error.to_string().contains("from line 2 on something follows the array"),
+                "{text}: {error}"
+            );
         }
     }
 

@@ -94,21 +94,30 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     json::of_each(text, Format::Unkey, options, &mut |line, object| match object {
         Ok("") => Ok(()),
         Ok(object) => match serde_json::from_str::<Answer<'_>>(object) {
-            Ok(answer) if answer.data.get().starts_with('[') => of_answer(line, object, &answer, options, each),
+            Ok(answer) if answer.data.get().starts_with('[') => {
+                of_answer(line, object, &answer, options, each)
+            }
             _ => each(line, draft(object, options)),
         },
         Err(problem) => each(line, Err(problem)),
     })
 }
 
-fn of_answer(line: u64, text: &str, answer: &Answer<'_>, options: &Options, each: &mut Each<'_>) -> Outcome<()> {
+fn of_answer(
+    line: u64,
+    text: &str,
+    answer: &Answer<'_>,
+    options: &Options,
+    each: &mut Each<'_>,
+) -> Outcome<()> {
     let mut count = 0;
     json::of_array(text, answer.data.get(), line, &mut |line, object| {
         count += 1;
         each(line, object.and_then(|object| draft(object, options)))
     })?;
     if answer.is_page(count) {
-        let problem = "is one page of Unkey's answer, and the keys of the other pages are not in it; import each page";
+        let problem =
+            "is one page of Unkey's answer, and the keys of the other pages are not in it; import each page";
         return each(line, Err(problem.to_owned()));
     }
     Ok(())
