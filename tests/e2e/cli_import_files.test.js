@@ -435,6 +435,21 @@ test("the commands of docs/migration.md import what they are for", async () => {
   assert.deepEqual([...unused], []);
 });
 
+test("the fields that the SQL of docs/migration.md selects are all known", async () => {
+  const sql = (await readFile(path.join(ROOT, "docs/migration.md"), "utf8")).match(/^SELECT JSON_OBJECT\([^;]*/m)[0];
+  const fields = [...sql.matchAll(/'(\w+)', (?!AS)/g)].map(([, name]) => name);
+  // What MySQL makes of the columns: UNIX_TIMESTAMP of a datetime(3) alone is a DECIMAL, `1800000000000.000`.
+  const expires = sql.includes("CAST(UNIX_TIMESTAMP(expires) * 1000 AS UNSIGNED)") ? "1800000000000" : "1800000000000.000";
+  const row = (key, values) => `{${fields.map((name) => `"${name}": ${{ hash: `"${hash(key, "base64")}"`, ownerId: '"acme"', enabled: "1", expires, ...values }[name] ?? "null"}`).join(", ")}}`;
+  assert.ok(["hash", "ratelimit_limit"].every((name) => fields.includes(name)), fields.join());
+  await check({
+    format: "unkey",
+    source: `${row(a)}\n${row(b, { ratelimit_limit: 5 })}\n`,
+    keys: { [a]: { subject: "acme", not_after: 1800000000, state: "active" } },
+    said: [/line 2: has `ratelimit_limit`, which restricts/],
+  });
+});
+
 const utf8 = (text) => Buffer.from(text);
 const OTHER_FILES = {
   "an empty file": [utf8(""), /the source is empty/],

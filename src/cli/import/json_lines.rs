@@ -79,6 +79,7 @@ fn imported(fields: &Fields, options: &Options) -> Result<ImportedRow, String> {
 mod tests {
     use super::read;
     use crate::import::{Draft, Options, Read};
+    use keygate_core::key::KeyId;
     use proptest::prelude::{prop_assert, proptest};
 
     const RECORD: &str = r#"{"v":1,"id":"4fTz0Qw9Lr2K","subject":"acme","digest":"hs256.01234567.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","state":"active","created":1}"#;
@@ -116,6 +117,10 @@ mod tests {
             let Err(problem) = draft(bad) else { panic!("{bad}") };
             assert!(problem.contains(said) && !problem.contains("canary\""), "{bad}: {problem}");
         }
+        let of_nothing = KeyId::of_imported(&[0; 32]);
+        let of_nothing =
+            RECORD.replace("4fTz0Qw9Lr2K", &of_nothing.to_string()).replace("hs256.01234567.", "sha256.");
+        assert!(draft(&of_nothing).err().unwrap().contains("a SHA-256 of zeros"));
         let twice = RECORD.replace(r#""created":1"#, r#""created":1,"created":2"#);
         assert!(draft(&twice).is_err());
     }

@@ -117,7 +117,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     for group in file.acls.iter().flatten() {
         match names.one(group.consumer.as_ref(), "acls") {
             Ok(at) => {
-                holders.get_mut(at).into_iter().for_each(|holder| holder.groups.push(&group.group.value))
+                holders.get_mut(at).into_iter().for_each(|holder| holder.groups.push(&group.group.value));
             }
             Err(problem) => each(group.group.referenced.line(), Err(problem))?,
         }
