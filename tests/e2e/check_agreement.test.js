@@ -65,6 +65,7 @@ const VALUES = {
 const PATHS = [
   "/a", "/a/*", "/a/*/b", "/", "/*", "/caf\u00e9", "/x:cancel", "/a b", "/a+b", "/%7Bid%7D", "/%3Aid",
   "/admin/:id", "/users/{id}", "/v[0-9]/x", "/a/**", "/a*", "/<int:id>", "/a$", "/(a|b)", "/a/+/b", "/a/", "/a//b", "/../a", "a", "", "/a%20b", "/a?b", "/[...slug]", "/a\\b",
+  "/admin/.+", "/@:user", "/v:version", "/docs/.../x", "/secret ",
 ];
 const ROUTE_FIELDS = [
   {}, { access: "public" }, { access: "deny" }, { scopes: ["a"] }, { subjects: ["acme"] }, { methods: ["GET"] }, { origin: "service:API" }, { cache: true },
