@@ -101,6 +101,7 @@ const SECRETS = {
   // As `.dev.vars` overrides variables.
   CACHE_SECONDS: ["5", "-5"],
   ORIGIN: ["http://127.0.0.1:9", "api.example.com"],
+  USAGE: ["y"],
   METHDOS: ["GET"],
   SENTRY_DSN: ["https://x.example"],
 };

@@ -216,6 +216,25 @@ test("check names what wrangler drops from .dev.vars, and where it belongs", asy
   ]);
 });
 
+describe("check reports what the local gate alone refuses:", () => {
+  for (const [text, fields] of [
+    ["KEYS=x\nUSAGE=y\n", ["KEYS", "USAGE"]],
+    ["ORIGIN=service:NOWHERE\n", ["NOWHERE"]],
+    ["ORIGIN=http://localhost:8787\n", ["ORIGIN"]],
+    ["ORIGIN=http://localhost:5000\n", []],
+  ]) {
+    test(JSON.stringify(text), async () => {
+      const folder = path.join(root, String((folders += 1)));
+      await mkdir(folder);
+      const vars = { ORIGIN: "zone", KEY_PREFIX: "acme" };
+      await writeFile(path.join(folder, "wrangler.json"), JSON.stringify({ vars, kv_namespaces: [{ binding: "KEYS", id: "a" }], workers_dev: false, preview_urls: false }));
+      await writeFile(path.join(folder, ".dev.vars"), `PEPPER=${P}\n${text}`);
+      const { stdout } = await run(KEYGATE, ["check", "--json"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+      assert.deepEqual(JSON.parse(stdout).findings.map(({ level, file, field }) => [level, file, field]), fields.map((field) => ["error", ".dev.vars", field]));
+    });
+  }
+});
+
 test("a linked configuration has its store and its secrets beside the link, as wrangler has", async () => {
   const [theirs, own] = [path.join(root, "theirs"), path.join(root, "own")];
   await Promise.all([theirs, own].map((folder) => mkdir(folder)));

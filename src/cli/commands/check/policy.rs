@@ -7,7 +7,7 @@ use keygate_core::policy::{PlanLimit, Policy, PolicyErrors};
 use keygate_core::record::token::Plan;
 use serde_json::Value;
 
-use crate::commands::check::loops::check_loops;
+use crate::commands::check::loops::{check_loops, loops};
 use crate::commands::check::subpaths::check_subpaths;
 use crate::dev_vars::DevVars;
 use crate::error::Outcome;
@@ -166,13 +166,42 @@ fn check_local(config: &WranglerConfig, deployed: &GateBindings, findings: &mut 
         let problem = "is dropped: `wrangler dev` takes only what `secrets.required` or `vars` names";
         findings.advise(Level::Warning, &local.place(name), name, problem, &remedy);
     }
-    let known: Vec<_> = deployed.policy().err().iter().flat_map(|errors| errors.iter().cloned()).collect();
-    let errors = GateBindings::with(config, local.all()).policy().err();
-    for error in errors.iter().flat_map(PolicyErrors::iter).filter(|error| !known.contains(error)) {
-        let name = error.field().split(['.', '[']).next().unwrap_or_default();
-        findings.add(Level::Error, &local.place(name), error.field(), error.problem());
-    }
+    check_overridden(config, deployed, local, findings);
     Ok(())
+}
+
+/// What the local gate refuses, or sends in a circle, because of its own values.
+fn check_overridden(
+    config: &WranglerConfig,
+    deployed: &GateBindings,
+    local: &DevVars,
+    findings: &mut Findings,
+) {
+    let overridden = GateBindings::with(config, local.all());
+    let (before, after) = (deployed.policy(), overridden.policy());
+    let known: Vec<_> = before.as_ref().err().into_iter().flat_map(PolicyErrors::iter).collect();
+    let place = |field: &str| local.place(field.split(['.', '[']).next().unwrap_or_default());
+    let errors = after.as_ref().err().into_iter().flat_map(PolicyErrors::iter);
+    for error in errors.filter(|error| !known.contains(error)) {
+        findings.add(Level::Error, &place(error.field()), error.field(), error.problem());
+    }
+    let (before, after) = (before.ok(), after.ok());
+    let known = check_bindings(before.as_ref(), |name| deployed.kind(name));
+    let errors = check_bindings(after.as_ref(), |name| overridden.kind(name));
+    for error in errors.iter().filter(|error| !known.contains(error)) {
+        findings.add(
+            Level::Error,
+            &place(error.name()),
+            error.name(),
+            format!("{}; the local gate would answer 503 to every request", error.problem()),
+        );
+    }
+    let known = before.map(|policy| loops(config, &policy)).unwrap_or_default();
+    for found in after.iter().flat_map(|policy| loops(config, policy)).filter(|found| !known.contains(found))
+    {
+        let field = found.field.clone();
+        found.report(&place(&field), field, findings);
+    }
 }
 
 /// The period of a plan is what a refused client is told.
