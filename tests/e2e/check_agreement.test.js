@@ -90,6 +90,8 @@ const BINDINGS = {
   queue: (name) => ["queues", { binding: name, queue: "queue" }],
   objects: (name) => ["durable_objects", { name, class_name: "Objects", script_name: "backend" }],
   metadata: (name) => ["version_metadata", { binding: name }],
+  assets: (name) => ["assets", { binding: name, directory: "./public" }],
+  unsafeLimiter: (name) => ["unsafe", { name, type: "ratelimit", namespace_id: "8", simple: { limit: 10, period: 60 } }],
 };
 const SECRETS = {
   PEPPER_PREVIOUS: ["", "hunter2", PEPPER],
@@ -115,9 +117,9 @@ function configuration(chance) {
   const free = (name) => !(name in vars) && !(name in secrets) && !JSON.stringify(bound).includes(`"${name}"`);
   const bind = (kind, name) => {
     const [setting, value] = BINDINGS[kind](name);
-    if (setting === "version_metadata") bound[setting] = value;
+    if (setting === "version_metadata" || setting === "assets") bound[setting] = value;
     else if (setting === "queues") bound[setting] = { producers: [value] };
-    else if (setting === "durable_objects") bound[setting] = { bindings: [value] };
+    else if (setting === "durable_objects" || setting === "unsafe") bound[setting] = { bindings: [value] };
     else (bound[setting] ??= []).push(value);
   };
   const changes = [
@@ -188,7 +190,7 @@ async function prepare(at, chance) {
   const { whole, environment, secrets, format } = configuration(chance);
   const own = path.join(folder, String(at));
   const file = path.join(own, `wrangler.${format}`);
-  await mkdir(own);
+  await mkdir(path.join(own, "public"), { recursive: true });
   await writeFile(file, TEXTS[format](whole));
   await writeFile(path.join(own, "worker.js"), WORKER);
   await writeFile(path.join(own, ".dev.vars"), Object.entries(secrets).map(([name, value]) => `${name}='${value}'\n`).join(""));

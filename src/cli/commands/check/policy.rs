@@ -214,7 +214,10 @@ fn check_periods(config: &WranglerConfig, policy: &Policy, findings: &mut Findin
         let PlanLimit::Limiter { binding, period_secs } = policy.plan(&plan) else {
             continue;
         };
-        let Some(limiter) = bound(config.setting("ratelimits"), "name", binding) else {
+        let in_unsafe = config.setting("unsafe").and_then(|table| table.get("bindings"));
+        let lists = [("ratelimits", config.setting("ratelimits")), ("unsafe.bindings", in_unsafe)];
+        let found = lists.into_iter().find_map(|(list, all)| Some((list, bound(all, "name", binding)?)));
+        let Some((list, limiter)) = found else {
             continue;
         };
         let period = limiter.get("simple").and_then(|simple| simple.get("period"));
@@ -226,7 +229,7 @@ fn check_periods(config: &WranglerConfig, policy: &Policy, findings: &mut Findin
                 config.place(&format!("vars.PLANS.{name}.period")),
                 format!(
                     "is {period_secs}, but the limiter `{binding}` in `{}` has {found}; Retry-After would be wrong",
-                    config.place("ratelimits")
+                    config.place(list)
                 ),
             );
         }
