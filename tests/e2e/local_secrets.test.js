@@ -61,6 +61,8 @@ const FILES = [
   [{}, { env: { PEPPER: `${P}-of-environment` }, required: ["PEPPER"] }],
   [{ ".dev.vars": "OTHER=1" }, { env: { PEPPER: `${P}-of-environment` }, required: ["PEPPER"] }],
   [{ ".env": "PEPPER=P" }, { required: ["PEPPER", "OTHER"] }],
+  [{}, { env: { OTHER: "x", DENIED_IDS: "" }, required: ["PEPPER", "OTHER", "DENIED_IDS"] }],
+  [{ ".env": "" }, { env: { OTHER: "x" }, required: ["PEPPER", "OTHER"] }],
   [{ ".env": "A=PP\nPEPPER=${A}" }],
   [{ ".env": "A=PP\nPEPPER=$A-x" }],
   [{ ".env": "PEPPER=$A-P\nA=PP" }],
@@ -134,7 +136,7 @@ async function assertSame(texts, given = {}) {
   }
   if (status === 1) {
     // Better than a file that wrangler reads otherwise.
-    assert.match(stderr, /cannot be changed so that wrangler reads|come from several \.env files/);
+    assert.match(stderr, /cannot be changed so that wrangler reads|come from several \.env files|the local gate would lose what it has from the environment: DENIED_IDS, OTHER".*make an empty \.env /);
     return;
   }
   const { id, is_new: isNew } = JSON.parse(stdout);
@@ -248,6 +250,14 @@ test("a linked configuration has its store and its secrets beside the link, as w
   assert.deepEqual(JSON.parse(listed.stdout).map(({ name }) => name), [`key/${JSON.parse(issued.stdout).id}`], listed.stderr);
   await assert.rejects(readFile(path.join(theirs, ".dev.vars")), { code: "ENOENT" });
   await assert.rejects(readFile(path.join(theirs, ".wrangler")), { code: "ENOENT" });
+});
+
+test("a .dev.vars that is a link to nowhere is reported as one", async () => {
+  const folder = await folderOf({});
+  await symlink(path.join(folder, "nowhere"), path.join(folder, ".dev.vars"));
+  const { status, stderr } = await run(KEYGATE, ["pepper", "init"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  assert.equal(status, 1);
+  assert.match(stderr, /\.dev\.vars beside .* is a link that leads nowhere\n help: remove the link, or make the file/);
 });
 
 test("a pepper file that holds more than the pepper is refused with what to do", async () => {
