@@ -96,6 +96,11 @@ impl DevVars {
         !self.files.is_empty()
     }
 
+    /// Whether the other's values come from one of the same files.
+    pub(crate) fn shares_a_file(&self, other: &Self) -> bool {
+        self.files.iter().any(|file| other.files.iter().any(|others| file.path == others.path))
+    }
+
     /// The value; an empty one is none, as it is to the gate.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|value| !value.is_empty())
