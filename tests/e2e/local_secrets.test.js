@@ -1,7 +1,7 @@
 // keygate reads the local gate's secrets as `wrangler dev` does: the same files, the same values, byte for byte.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -193,6 +193,25 @@ describe("the configuration is the one that wrangler finds:", () => {
     });
   }
 
+  for (const [name, args, files] of [
+    [".wrangler/deploy/config.json", [], [".wrangler/deploy/config.json"]],
+    ["../.wrangler/deploy/config.json", [], ["../.wrangler/deploy/config.json"]],
+    [".wrangler/deploy/config.json", ["--config", "wrangler.toml"], []],
+  ]) {
+    test(`${name} leads wrangler elsewhere${args.length > 0 ? ", unless the file is named" : ""}`, async () => {
+      const folder = path.join(root, String((folders += 1)), "inner");
+      const redirection = path.join(folder, name);
+      await mkdir(path.join(folder, "dist"), { recursive: true });
+      await mkdir(path.dirname(redirection), { recursive: true });
+      await writeFile(path.join(folder, "wrangler.toml"), TOML_TEXT);
+      await writeFile(redirection, JSON.stringify({ configPath: "../../dist/wrangler.json" }));
+      const { stdout } = await run(KEYGATE, ["check", "--json", ...args], { cwd: folder, env: { ...cleanEnv(), PATH } });
+      const { ok, findings } = JSON.parse(stdout);
+      assert.ok(ok, stdout);
+      assert.deepEqual(findings.map(({ level, file }) => [level, file]), files.map((file) => ["warning", file]));
+    });
+  }
+
   test("nowhere", async () => {
     const folder = path.join(root, "empty");
     await mkdir(folder);
@@ -250,6 +269,29 @@ test("a linked configuration has its store and its secrets beside the link, as w
   assert.deepEqual(JSON.parse(listed.stdout).map(({ name }) => name), [`key/${JSON.parse(issued.stdout).id}`], listed.stderr);
   await assert.rejects(readFile(path.join(theirs, ".dev.vars")), { code: "ENOENT" });
   await assert.rejects(readFile(path.join(theirs, ".wrangler")), { code: "ENOENT" });
+});
+
+test("a .dev.vars that is written anew keeps its owner, its mode and its line ends", async () => {
+  const folder = await folderOf({ ".dev.vars": "A=1\r\nB=2\nC=3\r\n" });
+  const file = path.join(folder, ".dev.vars");
+  await chmod(file, 0o640);
+  // Only root may give a file away.
+  if (process.getuid() === 0) await chown(file, 12345, 12346);
+  const before = await stat(file);
+  const { status, stderr } = await run(KEYGATE, ["pepper", "init"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  assert.equal(status, 0, stderr);
+  const after = await stat(file);
+  assert.deepEqual([after.mode, after.uid, after.gid], [before.mode, before.uid, before.gid]);
+  assert.match(await readFile(file, "utf8"), /^A=1\r\nB=2\nC=3\r\nPEPPER="[\w-]{43}"\r\n$/);
+});
+
+test("a .dev.vars that is not UTF-8 is left as it is", async () => {
+  const bytes = Buffer.from("A=caf\u00e9\n", "latin1");
+  const folder = await folderOf({ ".dev.vars": bytes });
+  const { status, stderr } = await run(KEYGATE, ["pepper", "init"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  assert.equal(status, 1);
+  assert.match(stderr, /\.dev\.vars holds bytes that are not UTF-8.*\n help: write the file in UTF-8/);
+  assert.deepEqual(await readFile(path.join(folder, ".dev.vars")), bytes);
 });
 
 test("a .dev.vars that is a link to nowhere is reported as one", async () => {

@@ -30,6 +30,15 @@ pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> 
             "remove one of the two",
         );
     }
+    if let Some(redirection) = config.redirection() {
+        findings.advise(
+            Level::Warning,
+            redirection,
+            ".",
+            format!("leads `wrangler dev` and `wrangler deploy` to another configuration, and keygate reads {file}"),
+            "name that configuration with `--config FILE`, or remove this file if it is left over from a build",
+        );
+    }
     let gate = GateBindings::of(config);
     let policy = gate.policy();
     for error in policy.as_ref().err().into_iter().flat_map(PolicyErrors::iter) {
