@@ -203,7 +203,8 @@ describe("the configuration is the one that wrangler finds:", () => {
       const redirection = path.join(folder, name);
       await mkdir(path.join(folder, "dist"), { recursive: true });
       await mkdir(path.dirname(redirection), { recursive: true });
-      await writeFile(path.join(folder, "wrangler.toml"), TOML_TEXT);
+      // Two environments, and one warning.
+      await writeFile(path.join(folder, "wrangler.toml"), `${TOML_TEXT}[env.test]\n${TOML_TEXT}`);
       await writeFile(redirection, JSON.stringify({ configPath: "../../dist/wrangler.json" }));
       const { stdout } = await run(KEYGATE, ["check", "--json", ...args], { cwd: folder, env: { ...cleanEnv(), PATH } });
       const { ok, findings } = JSON.parse(stdout);
