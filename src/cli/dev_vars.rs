@@ -96,6 +96,11 @@ impl DevVars {
         !self.files.is_empty()
     }
 
+    /// Whether the other's values come from one of the same files.
+    pub(crate) fn shares_a_file(&self, other: &Self) -> bool {
+        self.files.iter().any(|file| other.files.iter().any(|others| file.path == others.path))
+    }
+
     /// The value; an empty one is none, as it is to the gate.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|value| !value.is_empty())
@@ -129,6 +134,12 @@ impl DevVars {
                 "put PEPPER into .dev.vars, then run the command again",
             ));
         };
+        if fs::read(&file.path).is_ok_and(|bytes| str::from_utf8(&Zeroizing::new(bytes)).is_err()) {
+            return Err(Error::failed(
+                format!("{} holds bytes that are not UTF-8, and would lose them", file.name),
+                "write the file in UTF-8, then run the command again",
+            ));
+        }
         let text = changed(&file.text, changes, self.environment.as_ref()).ok_or_else(|| {
             Error::failed(
                 format!(
@@ -143,12 +154,16 @@ impl DevVars {
             let path = file.path.canonicalize()?;
             let mut fresh = sibling_file(&path)?;
             fresh.write_all(text.as_bytes())?;
+            as_before(fresh.as_file(), &path)?;
             fresh.as_file().sync_all()?;
             fresh.persist(&path).map_err(|e| e.error)?;
             Ok(())
         };
         write().map_err(|e| {
-            Error::failed(format!("cannot write {}: {e}", file.name), "make the file and its folder writable")
+            Error::failed(
+                format!("cannot write {}: {e}", file.name),
+                "make the file your own, and it and its folder writable",
+            )
         })
     }
 }
@@ -217,20 +232,25 @@ fn changed(
             None => expected.remove(*name),
         };
     }
-    let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    let text = dotenv::normalized(text);
+    let line_end =
+        if text.split_once('\n').is_some_and(|(first, _)| first.ends_with('\r')) { "\r\n" } else { "\n" };
+    let normalized = dotenv::normalized(text);
+    // Where the assignments are without the `\r` that are dropped, and where with them.
+    let dropped: Vec<usize> = text.match_indices("\r\n").enumerate().map(|(n, (at, _))| at - n).collect();
+    let written_at = |at: usize| at + dropped.iter().filter(|before| **before < at).count();
     let mut rest = Zeroizing::new(String::with_capacity(2 * text.len() + 4096));
     let mut kept_until = 0;
-    for assignment in dotenv::assignments(&text) {
+    for assignment in dotenv::assignments(&normalized) {
         if changes.iter().any(|(name, _)| *name == assignment.name) {
-            rest.push_str(text.get(kept_until..assignment.range.start)?);
-            let tail = text.get(assignment.range.end..)?;
-            kept_until = text.len() - tail.split_once('\n').map_or("", |(_, below)| below).len();
+            rest.push_str(text.get(kept_until..written_at(assignment.range.start))?);
+            let tail = normalized.get(assignment.range.end..)?;
+            let below = tail.split_once('\n').map_or("", |(_, below)| below);
+            kept_until = written_at(normalized.len() - below.len());
         }
     }
     rest.push_str(text.get(kept_until..)?);
-    if !rest.is_empty() && !rest.ends_with('\n') {
-        rest.push('\n');
+    if !rest.is_empty() && !rest.ends_with(['\n', '\r']) {
+        rest.push_str(line_end);
     }
     let with = |quote: &str| {
         let mut new = rest.clone();
@@ -240,14 +260,24 @@ fn changed(
                 Some(_) => Zeroizing::new(value.replace('$', "\\$")),
                 None => Zeroizing::new((*value).to_owned()),
             };
-            for part in [name, "=", quote, &value, quote, "\n"] {
+            for part in [name, "=", quote, &value, quote, line_end] {
                 new.push_str(part);
             }
         }
-        (values_of([new.as_str()].into_iter(), environment) == expected)
-            .then(|| Zeroizing::new(new.replace('\n', line_end)))
+        (values_of([new.as_str()].into_iter(), environment) == expected).then_some(new)
     };
     ["\"", "'", "`"].into_iter().find_map(with)
+}
+
+/// Gives the new file the owner, the group and the mode of the one that it replaces.
+fn as_before(fresh: &fs::File, replaced: &Path) -> io::Result<()> {
+    let before = fs::metadata(replaced)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        std::os::unix::fs::fchown(fresh, Some(before.uid()), Some(before.gid()))?;
+    }
+    fresh.set_permissions(before.permissions())
 }
 
 #[cfg(test)]
@@ -305,6 +335,8 @@ mod tests {
         assert_eq!(changed("A=1\nPEPPER=x\n", &[("PEPPER", None)], None).unwrap().as_str(), "A=1\n");
         let windows = changed("A=1\r\nPEPPER=x\r\n", &[("PEPPER", Some("y"))], None).unwrap();
         assert_eq!(windows.as_str(), "A=1\r\nPEPPER=\"y\"\r\n");
+        let mixed = changed("A=1\nPEPPER=x\r\nB=2\rC=3\r\n", &[("PEPPER", Some("y"))], None).unwrap();
+        assert_eq!(mixed.as_str(), "A=1\nB=2\rC=3\r\nPEPPER=\"y\"\n");
         let referring = changed("A=1\n", &[("B", Some("x$A\\$"))], Some(&Variables::new())).unwrap();
         let read = values_of([referring.as_str()].into_iter(), Some(&Variables::new()));
         assert_eq!(read.get("B").map(|value| value.as_str()), Some("x$A\\$"));

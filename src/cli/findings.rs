@@ -20,7 +20,7 @@ pub(crate) enum Level {
     Note,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Finding {
     level: Level,
@@ -54,7 +54,7 @@ impl Findings {
         problem: impl Into<String>,
     ) {
         let (file, field, problem) = (file.to_owned(), field.into(), problem.into());
-        self.0.push(Finding { level, file, field, problem, remedy: None });
+        self.push(Finding { level, file, field, problem, remedy: None });
     }
 
     /// As [`Findings::add`], with what to do about it.
@@ -67,7 +67,14 @@ impl Findings {
         remedy: &str,
     ) {
         let (file, field, problem) = (file.to_owned(), field.into(), problem.into());
-        self.0.push(Finding { level, file, field, problem, remedy: Some(remedy.to_owned()) });
+        self.push(Finding { level, file, field, problem, remedy: Some(remedy.to_owned()) });
+    }
+
+    /// Environments share files: what is said of one is said once.
+    fn push(&mut self, finding: Finding) {
+        if !self.0.contains(&finding) {
+            self.0.push(finding);
+        }
     }
 
     /// Prints them with their number.

@@ -6,10 +6,10 @@ use keygate_core::policy::bindings::{Binding, SECRETS, is_read_as_variable, is_v
 use keygate_core::policy::{Policy, PolicyErrors};
 use serde_json::{Map, Value, json};
 
-use crate::wrangler_config::WranglerConfig;
+use crate::wrangler_config::{WranglerConfig, bound};
 
 /// The settings whose bindings the gate tells apart, and what these are to it. All others are other objects of the platform.
-const KINDS: [(&str, Binding); 10] = [
+const KINDS: [(&str, Binding); 12] = [
     ("kv_namespaces", Binding::Kv),
     ("ratelimits", Binding::RateLimiter),
     ("analytics_engine_datasets", Binding::Dataset),
@@ -18,9 +18,15 @@ const KINDS: [(&str, Binding); 10] = [
     ("services", Binding::Service),
     ("mtls_certificates", Binding::Service),
     ("vpc_services", Binding::Service),
+    ("vpc_networks", Binding::Service),
+    ("assets", Binding::Service),
     ("browser", Binding::Service),
     ("version_metadata", Binding::Value),
 ];
+
+/// The types of `unsafe.bindings` that the gate tells apart.
+const UNSAFE_KINDS: [(&str, Binding); 2] =
+    [("ratelimit", Binding::RateLimiter), ("service", Binding::Service)];
 
 /// What stands for a required variable whose value is in a secret that is not known here.
 const UNKNOWN_VALUES: [(&str, &str); 2] = [("ORIGIN", "https://origin.invalid"), ("KEY_PREFIX", "unknown")];
@@ -46,9 +52,16 @@ impl GateBindings {
     /// Reads them from the configuration alone: `.dev.vars` is for the local gate.
     pub(crate) fn of(config: &WranglerConfig) -> Self {
         let mut all = Self::default();
-        for (setting, value) in config.own_settings() {
+        // The one setting that binds something and is inherited.
+        let assets = config.setting("assets").map(|value| ("assets", value));
+        let own = config.own_settings().filter(|(setting, _)| *setting != "assets");
+        for (setting, value) in own.chain(assets) {
             for (name, place) in names(setting, value) {
-                let kind = match KINDS.iter().find(|(known, _)| *known == setting) {
+                let (kinds, sort) = match setting {
+                    "unsafe" => (UNSAFE_KINDS.as_slice(), unsafe_type(value, name)),
+                    _ => (KINDS.as_slice(), setting),
+                };
+                let kind = match kinds.iter().find(|(known, _)| *known == sort) {
                     // At runtime it looks like a stored secret, and fails when it is asked for one.
                     Some((_, Binding::Service)) if is_secret(name) => Binding::Other,
                     Some((_, kind)) => *kind,
@@ -140,6 +153,12 @@ fn kind_of(value: &Value) -> Binding {
         Value::String(_) => Binding::Text,
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Binding::Value,
     }
+}
+
+/// The type of a binding in `unsafe`.
+fn unsafe_type<'v>(value: &'v Value, name: &str) -> &'v str {
+    let entry = bound(value.get("bindings"), "name", name);
+    entry.and_then(|entry| entry.get("type")?.as_str()).unwrap_or_default()
 }
 
 /// The names that a setting binds, and where: a table or an array of tables, or one table below.

@@ -8,7 +8,7 @@ use keygate_core::key::KeyPrefix;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Outcome};
-use crate::wrangler_file::{found, parse};
+use crate::wrangler_file::{Found, found, parse};
 
 /// The KV namespace that holds the records, by the name under which the gate knows it.
 pub(crate) const KEYS_BINDING: &str = "KEYS";
@@ -21,6 +21,8 @@ pub(crate) struct WranglerConfig {
     path: PathBuf,
     /// Other files of wrangler, which it does not read.
     ignored: Vec<String>,
+    /// What leads wrangler to another file.
+    redirection: Option<String>,
     environment: Option<String>,
     /// The environment whose own `.dev.vars` and `.env` files are read.
     environment_of_secrets: Option<String>,
@@ -79,8 +81,8 @@ impl WranglerConfig {
     /// # Errors
     /// It is missing, cannot be read, is not what its name says, or has no such environment.
     pub(crate) fn read(chosen: Option<&Path>, environment: Option<&str>) -> Outcome<Self> {
-        let (given, ignored) = match chosen {
-            Some(path) => (path.to_owned(), Vec::new()),
+        let Found { path: given, ignored, redirection } = match chosen {
+            Some(path) => Found { path: path.to_owned(), ..Found::default() },
             None => found()?,
         };
         let name = given.display().to_string();
@@ -105,7 +107,15 @@ impl WranglerConfig {
         let whole =
             parse(&path, &text).map_err(|e| Error::failed(format!("{name} {e}"), "correct the file"))?;
         let own = environment.map(str::to_owned);
-        let file = Self { whole, environment: own.clone(), environment_of_secrets: own, ignored, name, path };
+        let file = Self {
+            whole,
+            environment: own.clone(),
+            environment_of_secrets: own,
+            ignored,
+            redirection,
+            name,
+            path,
+        };
         if let Some(name) = environment
             && !file.environments().contains(&name)
         {
@@ -132,6 +142,7 @@ impl WranglerConfig {
             name: self.name.clone(),
             path: self.path.clone(),
             ignored: self.ignored.clone(),
+            redirection: self.redirection.clone(),
             environment: environment.map(str::to_owned),
             environment_of_secrets: environment.map(str::to_owned),
             whole: self.whole.clone(),
@@ -151,6 +162,11 @@ impl WranglerConfig {
     /// Files of wrangler beside this one, which wrangler does not read.
     pub(crate) fn ignored(&self) -> &[String] {
         &self.ignored
+    }
+
+    /// What leads `wrangler dev` and `wrangler deploy` to another file.
+    pub(crate) fn redirection(&self) -> Option<&str> {
+        self.redirection.as_deref()
     }
 
     /// The folder in which `.dev.vars`, `node_modules` and `.wrangler` lie.
@@ -312,6 +328,7 @@ mod tests {
             name: "wrangler.toml".to_owned(),
             whole: parse(&path, text).unwrap(),
             ignored: Vec::new(),
+            redirection: None,
             path,
             environment: None,
             environment_of_secrets: None,

@@ -10,11 +10,25 @@ use crate::error::{Error, Outcome};
 /// The names of the file in wrangler's order: an earlier one is taken even if it lies further up.
 const NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
-/// The file that wrangler finds from the current folder upwards, and the files that it passes over.
+/// By which `wrangler dev` and `wrangler deploy` take the configuration that a build made.
+const REDIRECTION: &str = ".wrangler/deploy/config.json";
+
+/// The files of wrangler from the current folder upwards.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The one that wrangler reads.
+    pub(crate) path: PathBuf,
+    /// Those that it passes over.
+    pub(crate) ignored: Vec<String>,
+    /// What leads it to another one.
+    pub(crate) redirection: Option<String>,
+}
+
+/// Finds wrangler's files from the current folder upwards.
 ///
 /// # Errors
-/// There is none.
-pub(crate) fn found() -> Outcome<(PathBuf, Vec<String>)> {
+/// There is no configuration.
+pub(crate) fn found() -> Outcome<Found> {
     let here = std::env::current_dir().map_err(|e| {
         Error::failed(format!("cannot find the current folder: {e}"), "name the file with `--config FILE`")
     })?;
@@ -30,7 +44,8 @@ pub(crate) fn found() -> Outcome<(PathBuf, Vec<String>)> {
     };
     let passed_over = all.filter(|(_, other)| *other <= up);
     let ignored = passed_over.map(|(name, up)| at(&name, up).display().to_string()).collect();
-    Ok((at(&name, up), ignored))
+    let redirection = search(REDIRECTION).map(|(name, up)| at(&name, up).display().to_string());
+    Ok(Found { path: at(&name, up), ignored, redirection })
 }
 
 /// The file as the Worker's runtime would be given its variables, which is as JSON.

@@ -65,6 +65,7 @@ const VALUES = {
 const PATHS = [
   "/a", "/a/*", "/a/*/b", "/", "/*", "/caf\u00e9", "/x:cancel", "/a b", "/a+b", "/%7Bid%7D", "/%3Aid",
   "/admin/:id", "/users/{id}", "/v[0-9]/x", "/a/**", "/a*", "/<int:id>", "/a$", "/(a|b)", "/a/+/b", "/a/", "/a//b", "/../a", "a", "", "/a%20b", "/a?b", "/[...slug]", "/a\\b",
+  "/admin/.+", "/@:user", "/v:version", "/docs/.../x", "/secret ",
 ];
 const ROUTE_FIELDS = [
   {}, { access: "public" }, { access: "deny" }, { scopes: ["a"] }, { subjects: ["acme"] }, { methods: ["GET"] }, { origin: "service:API" }, { cache: true },
@@ -89,6 +90,8 @@ const BINDINGS = {
   queue: (name) => ["queues", { binding: name, queue: "queue" }],
   objects: (name) => ["durable_objects", { name, class_name: "Objects", script_name: "backend" }],
   metadata: (name) => ["version_metadata", { binding: name }],
+  assets: (name) => ["assets", { binding: name, directory: "./public" }],
+  unsafeLimiter: (name) => ["unsafe", { name, type: "ratelimit", namespace_id: "8", simple: { limit: 10, period: 60 } }],
 };
 const SECRETS = {
   PEPPER_PREVIOUS: ["", "hunter2", PEPPER],
@@ -100,6 +103,7 @@ const SECRETS = {
   // As `.dev.vars` overrides variables.
   CACHE_SECONDS: ["5", "-5"],
   ORIGIN: ["http://127.0.0.1:9", "api.example.com"],
+  USAGE: ["y"],
   METHDOS: ["GET"],
   SENTRY_DSN: ["https://x.example"],
 };
@@ -113,9 +117,9 @@ function configuration(chance) {
   const free = (name) => !(name in vars) && !(name in secrets) && !JSON.stringify(bound).includes(`"${name}"`);
   const bind = (kind, name) => {
     const [setting, value] = BINDINGS[kind](name);
-    if (setting === "version_metadata") bound[setting] = value;
+    if (setting === "version_metadata" || setting === "assets") bound[setting] = value;
     else if (setting === "queues") bound[setting] = { producers: [value] };
-    else if (setting === "durable_objects") bound[setting] = { bindings: [value] };
+    else if (setting === "durable_objects" || setting === "unsafe") bound[setting] = { bindings: [value] };
     else (bound[setting] ??= []).push(value);
   };
   const changes = [
@@ -186,7 +190,7 @@ async function prepare(at, chance) {
   const { whole, environment, secrets, format } = configuration(chance);
   const own = path.join(folder, String(at));
   const file = path.join(own, `wrangler.${format}`);
-  await mkdir(own);
+  await mkdir(path.join(own, "public"), { recursive: true });
   await writeFile(file, TEXTS[format](whole));
   await writeFile(path.join(own, "worker.js"), WORKER);
   await writeFile(path.join(own, ".dev.vars"), Object.entries(secrets).map(([name, value]) => `${name}='${value}'\n`).join(""));

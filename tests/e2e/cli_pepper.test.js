@@ -7,6 +7,7 @@ import { beforeEach, describe, test } from "node:test";
 
 import { ACCOUNT, keyIn } from "./support/cli.js";
 import { PEPPER, digestOf, issue, makeKey, makeRecord, now, pepperId, randomBase62 } from "./support/keys.js";
+import { run } from "./support/program.js";
 import { operator } from "./support/operator.js";
 
 const { gate, api } = await operator();
@@ -20,8 +21,9 @@ const bound = (...names) => (api.results[BINDINGS] = { bindings: names.map((name
 const remote = (args, { env, ...options } = {}) => gate.keygate([...args, "--remote"], { ...options, env: { ...api.env, KEYGATE_PEPPER: PEPPER, ...env } });
 const store = (record) => api.entries.set(`key/${record.id}`, { key: `key/${record.id}`, value: JSON.stringify(record) });
 
+const NEW = randomBase62(43);
+
 describe("the deployed gate", () => {
-  const NEW = randomBase62(43);
   const rotating = { KEYGATE_PEPPER: NEW, KEYGATE_PEPPER_PREVIOUS: PEPPER };
   const status = async (code, env) => JSON.parse((await remote(["pepper", "status", "--json"], { status: code, env })).stdout);
 
@@ -82,6 +84,17 @@ describe("the deployed gate", () => {
     const same = await remote(["pepper", "rotate", "--new", fresh], { status: 2, env: { KEYGATE_PEPPER: pepper } });
     assert.match(same.stderr, /holds the pepper that is in use/);
     await rm(folder, { recursive: true });
+  });
+
+  test("the printed commands name any new file as the shell takes it", async () => {
+    const name = "it's \"$new\"";
+    const { next } = JSON.parse((await remote(["pepper", "rotate", "--json", "--new", name])).stdout);
+    const reading = next.filter((line) => line.includes("new")).map((line) => line.replace(/^wrangler secret put PEPPER </, "cat"));
+    assert.equal(reading.length, 2);
+    const pepper = await readFile(path.join(gate.folder, name), "utf8");
+    const { status, stdout } = await run("/bin/sh", ["-c", `${reading.join("\n")}\nprintf '%s\\n' "$KEYGATE_PEPPER"`], { cwd: gate.folder });
+    assert.equal(status, 0);
+    assert.ok(stdout === `${pepper}${pepper.trim()}\n`, "the shell reads the file");
   });
 
   test("a file that holds no pepper is refused as the new one", async () => {
@@ -165,6 +178,21 @@ describe("the local gate", () => {
     assert.match((await local(["rotate"])).stderr, /no PEPPER_PREVIOUS any more: the rotation is finished/);
     assert.doesNotMatch(await readFile(devVars(), "utf8"), /PEPPER_PREVIOUS/);
     assert.match((await local(["status"])).stdout, /no rotation of the pepper is under way/);
+  });
+
+  test("keeps the old pepper while keys of another environment, which reads the same file, need it", async () => {
+    const before = await readFile(devVars(), "utf8");
+    await writeFile(devVars(), `PEPPER="${PEPPER}"\n`);
+    const { id } = await gate.issue("--env", "test", "--subject", "acme");
+    const rotating = `PEPPER="${NEW}"\nPEPPER_PREVIOUS="${PEPPER}"\n`;
+    await writeFile(devVars(), rotating);
+    const { stderr } = await local(["rotate"], { status: 1 });
+    assert.match(stderr, /\.dev\.vars is for the environment `test` too.*\n help: `keygate pepper status --env test` says/);
+    assert.equal(await readFile(devVars(), "utf8"), rotating);
+    await gate.keygate(["revoke", id, "--env", "test"]);
+    await local(["rotate"]);
+    assert.equal(await readFile(devVars(), "utf8"), `PEPPER="${NEW}"\n`);
+    await writeFile(devVars(), before);
   });
 
   test("with invalid STATIC_KEYS is reported", async () => {

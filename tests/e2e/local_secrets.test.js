@@ -1,7 +1,7 @@
 // keygate reads the local gate's secrets as `wrangler dev` does: the same files, the same values, byte for byte.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -61,6 +61,8 @@ const FILES = [
   [{}, { env: { PEPPER: `${P}-of-environment` }, required: ["PEPPER"] }],
   [{ ".dev.vars": "OTHER=1" }, { env: { PEPPER: `${P}-of-environment` }, required: ["PEPPER"] }],
   [{ ".env": "PEPPER=P" }, { required: ["PEPPER", "OTHER"] }],
+  [{}, { env: { OTHER: "x", DENIED_IDS: "" }, required: ["PEPPER", "OTHER", "DENIED_IDS"] }],
+  [{ ".env": "" }, { env: { OTHER: "x" }, required: ["PEPPER", "OTHER"] }],
   [{ ".env": "A=PP\nPEPPER=${A}" }],
   [{ ".env": "A=PP\nPEPPER=$A-x" }],
   [{ ".env": "PEPPER=$A-P\nA=PP" }],
@@ -134,7 +136,7 @@ async function assertSame(texts, given = {}) {
   }
   if (status === 1) {
     // Better than a file that wrangler reads otherwise.
-    assert.match(stderr, /cannot be changed so that wrangler reads|come from several \.env files/);
+    assert.match(stderr, /cannot be changed so that wrangler reads|come from several \.env files|the local gate would lose what it has from the environment: DENIED_IDS, OTHER".*make an empty \.env /);
     return;
   }
   const { id, is_new: isNew } = JSON.parse(stdout);
@@ -191,6 +193,26 @@ describe("the configuration is the one that wrangler finds:", () => {
     });
   }
 
+  for (const [name, args, files] of [
+    [".wrangler/deploy/config.json", [], [".wrangler/deploy/config.json"]],
+    ["../.wrangler/deploy/config.json", [], ["../.wrangler/deploy/config.json"]],
+    [".wrangler/deploy/config.json", ["--config", "wrangler.toml"], []],
+  ]) {
+    test(`${name} leads wrangler elsewhere${args.length > 0 ? ", unless the file is named" : ""}`, async () => {
+      const folder = path.join(root, String((folders += 1)), "inner");
+      const redirection = path.join(folder, name);
+      await mkdir(path.join(folder, "dist"), { recursive: true });
+      await mkdir(path.dirname(redirection), { recursive: true });
+      // Two environments, and one warning.
+      await writeFile(path.join(folder, "wrangler.toml"), `${TOML_TEXT}[env.test]\n${TOML_TEXT}`);
+      await writeFile(redirection, JSON.stringify({ configPath: "../../dist/wrangler.json" }));
+      const { stdout } = await run(KEYGATE, ["check", "--json", ...args], { cwd: folder, env: { ...cleanEnv(), PATH } });
+      const { ok, findings } = JSON.parse(stdout);
+      assert.ok(ok, stdout);
+      assert.deepEqual(findings.map(({ level, file }) => [level, file]), files.map((file) => ["warning", file]));
+    });
+  }
+
   test("nowhere", async () => {
     const folder = path.join(root, "empty");
     await mkdir(folder);
@@ -216,6 +238,25 @@ test("check names what wrangler drops from .dev.vars, and where it belongs", asy
   ]);
 });
 
+describe("check reports what the local gate alone refuses:", () => {
+  for (const [text, fields] of [
+    ["KEYS=x\nUSAGE=y\n", ["KEYS", "USAGE"]],
+    ["ORIGIN=service:NOWHERE\n", ["NOWHERE"]],
+    ["ORIGIN=http://localhost:8787\n", ["ORIGIN"]],
+    ["ORIGIN=http://localhost:5000\n", []],
+  ]) {
+    test(JSON.stringify(text), async () => {
+      const folder = path.join(root, String((folders += 1)));
+      await mkdir(folder);
+      const vars = { ORIGIN: "zone", KEY_PREFIX: "acme" };
+      await writeFile(path.join(folder, "wrangler.json"), JSON.stringify({ vars, kv_namespaces: [{ binding: "KEYS", id: "a" }], workers_dev: false, preview_urls: false }));
+      await writeFile(path.join(folder, ".dev.vars"), `PEPPER=${P}\n${text}`);
+      const { stdout } = await run(KEYGATE, ["check", "--json"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+      assert.deepEqual(JSON.parse(stdout).findings.map(({ level, file, field }) => [level, file, field]), fields.map((field) => ["error", ".dev.vars", field]));
+    });
+  }
+});
+
 test("a linked configuration has its store and its secrets beside the link, as wrangler has", async () => {
   const [theirs, own] = [path.join(root, "theirs"), path.join(root, "own")];
   await Promise.all([theirs, own].map((folder) => mkdir(folder)));
@@ -229,6 +270,37 @@ test("a linked configuration has its store and its secrets beside the link, as w
   assert.deepEqual(JSON.parse(listed.stdout).map(({ name }) => name), [`key/${JSON.parse(issued.stdout).id}`], listed.stderr);
   await assert.rejects(readFile(path.join(theirs, ".dev.vars")), { code: "ENOENT" });
   await assert.rejects(readFile(path.join(theirs, ".wrangler")), { code: "ENOENT" });
+});
+
+test("a .dev.vars that is written anew keeps its owner, its mode and its line ends", async () => {
+  const folder = await folderOf({ ".dev.vars": "A=1\r\nB=2\nC=3\r\n" });
+  const file = path.join(folder, ".dev.vars");
+  await chmod(file, 0o640);
+  // Only root may give a file away.
+  if (process.getuid() === 0) await chown(file, 12345, 12346);
+  const before = await stat(file);
+  const { status, stderr } = await run(KEYGATE, ["pepper", "init"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  assert.equal(status, 0, stderr);
+  const after = await stat(file);
+  assert.deepEqual([after.mode, after.uid, after.gid], [before.mode, before.uid, before.gid]);
+  assert.match(await readFile(file, "utf8"), /^A=1\r\nB=2\nC=3\r\nPEPPER="[\w-]{43}"\r\n$/);
+});
+
+test("a .dev.vars that is not UTF-8 is left as it is", async () => {
+  const bytes = Buffer.from("A=caf\u00e9\n", "latin1");
+  const folder = await folderOf({ ".dev.vars": bytes });
+  const { status, stderr } = await run(KEYGATE, ["pepper", "init"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  assert.equal(status, 1);
+  assert.match(stderr, /\.dev\.vars holds bytes that are not UTF-8.*\n help: write the file in UTF-8/);
+  assert.deepEqual(await readFile(path.join(folder, ".dev.vars")), bytes);
+});
+
+test("a .dev.vars that is a link to nowhere is reported as one", async () => {
+  const folder = await folderOf({});
+  await symlink(path.join(folder, "nowhere"), path.join(folder, ".dev.vars"));
+  const { status, stderr } = await run(KEYGATE, ["pepper", "init"], { cwd: folder, env: { ...cleanEnv(), PATH } });
+  assert.equal(status, 1);
+  assert.match(stderr, /\.dev\.vars beside .* is a link that leads nowhere\n help: remove the link, or make the file/);
 });
 
 test("a pepper file that holds more than the pepper is refused with what to do", async () => {

@@ -47,7 +47,7 @@ pub(crate) enum PatternError {
         "contains `%`, `?`, `#`, `;`, `\\` or a control character; a pattern is compared with the decoded path, and only `%25` and the characters of other routers are written percent-encoded"
     )]
     Character,
-    /// `{`, `[`, `<`, `(` and the like; `:` at the start of a segment; `+` as a segment.
+    /// `{`, `[`, `<`, `(` and the like; `:` at the start of a segment, or between a sign and a name; `+` as a segment, or after `.`.
     #[error(
         "contains `{0}`, which is not a placeholder here: a `*` is any one segment, and at the end any number of segments; for the character itself write `%{code:02X}`",
         code = u32::from(*.0)
@@ -59,9 +59,14 @@ pub(crate) enum PatternError {
     /// It ends with `/`.
     #[error("ends with `/`; remove it, a pattern matches with and without it")]
     TrailingSlash,
-    /// `.` or `..`.
-    #[error("contains a segment `.` or `..`, which no accepted path contains")]
+    /// `.`, `..` or more dots.
+    #[error(
+        "contains a segment of dots alone: no accepted path contains `.` or `..`, and more dots are not a placeholder here"
+    )]
     DotSegment,
+    /// White space at the start or the end of a segment.
+    #[error("contains a segment that begins or ends with white space; remove it")]
+    OuterSpace,
     /// `*` with other characters in its segment.
     #[error(
         "has a `*` that is not a whole segment: `*` is any one segment, and at the end any number of segments; for the character itself write `%2A`"
@@ -111,11 +116,14 @@ impl FromStr for Pattern {
             for segment in path.split('/') {
                 segments.push(match segment {
                     "" => return Err(PatternError::TrailingSlash),
-                    "." | ".." => return Err(PatternError::DotSegment),
+                    dots if dots.bytes().all(|byte| byte == b'.') => return Err(PatternError::DotSegment),
+                    spaced if spaced.trim() != spaced => return Err(PatternError::OuterSpace),
                     "*" => Segment::Any,
                     partial if partial.contains('*') => return Err(PatternError::PartialWildcard),
-                    "+" => return Err(PatternError::OfOtherRouter('+')),
-                    named if named.starts_with(':') => return Err(PatternError::OfOtherRouter(':')),
+                    repeated if repeated == "+" || repeated.contains(".+") => {
+                        return Err(PatternError::OfOtherRouter('+'));
+                    }
+                    named if has_placeholder(named) => return Err(PatternError::OfOtherRouter(':')),
                     literal => Segment::Literal(decoded(literal)?.into()),
                 });
             }
@@ -125,6 +133,15 @@ impl FromStr for Pattern {
         }
         Ok(Self { text: text.into(), segments })
     }
+}
+
+/// Whether a `:` begins the segment, or stands between a sign and a name: `/@:user`, and not `/things/x:cancel`.
+fn has_placeholder(segment: &str) -> bool {
+    segment.match_indices(':').any(|(at, _)| {
+        let (before, rest) = segment.split_at(at);
+        let is_after_sign = before.chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+        before.is_empty() || is_after_sign && rest.chars().nth(1).is_some_and(char::is_alphabetic)
+    })
 }
 
 /// A segment with its escapes decoded.
@@ -163,8 +180,10 @@ mod tests {
             "/a b",
             "/café",
             "/a.b",
-            "/...",
+            "/a...b",
+            "/.well-known",
             "/@",
+            "/a:1/@:1/@%3Auser/.%2B",
             "/users/x:cancel",
             "/a+b",
             "/%3Aid/%7bid%7d/%2A/%25",
@@ -189,6 +208,13 @@ mod tests {
             ("/a/*/", PatternError::TrailingSlash),
             ("/./a", PatternError::DotSegment),
             ("/a/..", PatternError::DotSegment),
+            ("/docs/.../edit/*", PatternError::DotSegment),
+            ("/secret ", PatternError::OuterSpace),
+            ("/a/\u{a0}b/c", PatternError::OuterSpace),
+            ("/@:user/settings/*", PatternError::OfOtherRouter(':')),
+            ("/a-:b", PatternError::OfOtherRouter(':')),
+            ("/admin/.+", PatternError::OfOtherRouter('+')),
+            ("/admin/x.+y/*", PatternError::OfOtherRouter('+')),
             ("/a*", PatternError::PartialWildcard),
             ("/**", PatternError::PartialWildcard),
             ("/admin/:id", PatternError::OfOtherRouter(':')),

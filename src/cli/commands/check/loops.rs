@@ -23,9 +23,36 @@ struct Address {
     path: String,
 }
 
+/// An origin that leads back to the gate.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Loop {
+    /// `ORIGIN` or `ROUTES[0].origin`.
+    pub(crate) field: String,
+    problem: String,
+}
+
+impl Loop {
+    /// Adds it as an error of this field of this file.
+    pub(crate) fn report(self, file: &str, field: String, findings: &mut Findings) {
+        findings.advise(Level::Error, file, field, self.problem, REMEDY);
+    }
+}
+
 /// Checks every origin of the policy against the addresses of the same gate.
 pub(crate) fn check_loops(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
-    check_addresses(config, policy, &of_config(config), findings);
+    report(config, loops(config, policy), findings);
+}
+
+/// The origins of the policy that lead back to the gate of this configuration.
+pub(crate) fn loops(config: &WranglerConfig, policy: &Policy) -> Vec<Loop> {
+    let mut all = at_addresses(policy, &of_config(config));
+    all.extend(by_origin(policy, |origin| {
+        let Origin::Service(binding) = origin else {
+            return None;
+        };
+        own_service(config, binding)
+    }));
+    all
 }
 
 /// Checks every origin of the policy against an address that the operator names.
@@ -49,24 +76,52 @@ pub(crate) fn check_patterns<'p>(
 }
 
 fn check_addresses(config: &WranglerConfig, policy: &Policy, all: &[Address], findings: &mut Findings) {
-    let mut check = |origin: &Origin, field: String| {
-        let Origin::Url(url) = origin else {
-            return;
-        };
-        if let Some(address) = all.iter().find(|address| leads_back(url, address, all)) {
-            let problem = format!(
-                "leads back to the gate, whose address it is by {}; the gate would answer 508 to every request",
-                address.source
-            );
-            findings.advise(Level::Error, config.name(), field, problem, REMEDY);
-        }
-    };
-    check(policy.origin(), config.place("vars.ORIGIN"));
-    for (at, route) in policy.routes().as_slice().iter().enumerate() {
-        if let Some(origin) = Route::origin(route) {
-            check(origin, config.place(&format!("vars.ROUTES[{at}].origin")));
-        }
+    report(config, at_addresses(policy, all), findings);
+}
+
+fn report(config: &WranglerConfig, loops: Vec<Loop>, findings: &mut Findings) {
+    for found in loops {
+        let field = config.place(&format!("vars.{}", found.field));
+        found.report(config.name(), field, findings);
     }
+}
+
+fn at_addresses(policy: &Policy, all: &[Address]) -> Vec<Loop> {
+    by_origin(policy, |origin| {
+        let Origin::Url(url) = origin else {
+            return None;
+        };
+        all.iter().find(|address| leads_back(url, address, all)).map(|address| address.source.clone())
+    })
+}
+
+/// The origins for which `way` says by what they lead back.
+fn by_origin(policy: &Policy, way: impl Fn(&Origin) -> Option<String>) -> Vec<Loop> {
+    let top = (policy.origin(), "ORIGIN".to_owned());
+    let routes = policy.routes().as_slice().iter().enumerate();
+    let own = routes.filter_map(|(at, route)| Some((Route::origin(route)?, format!("ROUTES[{at}].origin"))));
+    let found = [top].into_iter().chain(own).filter_map(|(origin, field)| {
+        let source = way(origin)?;
+        let problem = format!(
+            "leads back to the gate, whose address it is by {source}; the gate would answer 508 to every request"
+        );
+        Some(Loop { field, problem })
+    });
+    found.collect()
+}
+
+/// The binding, as it is written, if its Worker is the gate itself.
+fn own_service(config: &WranglerConfig, binding: &str) -> Option<String> {
+    let services = config.setting("services")?.as_array()?;
+    let at =
+        services.iter().position(|entry| entry.get("binding").and_then(Value::as_str) == Some(binding))?;
+    let entry = services.get(at)?;
+    let service = entry.get("service")?.as_str()?;
+    let name = match entry.get("environment").and_then(Value::as_str) {
+        Some(environment) => format!("{service}-{environment}"),
+        None => service.to_owned(),
+    };
+    (config.worker_name()? == name).then(|| format!("`{}`", config.place(&format!("services[{at}].service"))))
 }
 
 /// The routes and custom domains of the chosen environment, its name at workers.dev, and where it listens locally.
@@ -188,6 +243,18 @@ mod tests {
             ("routes = ['api.example.com/health']", "https://api.example.com/base", false),
             ("routes = ['api.example.com']", "https://api.example.com/base", false),
             ("routes = ['api.example.com/*']", "zone", false),
+            ("services = [{ binding = 'API', service = 'gate' }]", "service:API", true),
+            ("services = [{ binding = 'API', service = 'backend' }]", "service:API", false),
+            (
+                "services = [{ binding = 'API', service = 'gate', environment = 'test' }]",
+                "service:API",
+                false,
+            ),
+            (
+                "services = [{ binding = 'A', service = 'gate' }, { binding = 'API', service = 'backend' }]",
+                "service:API",
+                false,
+            ),
             (OFF, "http://127.0.0.1:8787", true),
             (OFF, "http://localhost:8787/base", true),
             (OFF, "http://127.0.0.1:5000", false),

@@ -7,7 +7,7 @@ use keygate_core::policy::{PlanLimit, Policy, PolicyErrors};
 use keygate_core::record::token::Plan;
 use serde_json::Value;
 
-use crate::commands::check::loops::check_loops;
+use crate::commands::check::loops::{check_loops, loops};
 use crate::commands::check::subpaths::check_subpaths;
 use crate::dev_vars::DevVars;
 use crate::error::Outcome;
@@ -28,6 +28,15 @@ pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> 
             ".",
             format!("is ignored: wrangler reads {file}, and so does keygate"),
             "remove one of the two",
+        );
+    }
+    if let Some(redirection) = config.redirection() {
+        findings.advise(
+            Level::Warning,
+            redirection,
+            ".",
+            format!("leads `wrangler dev` and `wrangler deploy` to another configuration, and keygate reads {file}"),
+            "name that configuration with `--config FILE`, or remove this file if it is left over from a build",
         );
     }
     let gate = GateBindings::of(config);
@@ -166,13 +175,42 @@ fn check_local(config: &WranglerConfig, deployed: &GateBindings, findings: &mut 
         let problem = "is dropped: `wrangler dev` takes only what `secrets.required` or `vars` names";
         findings.advise(Level::Warning, &local.place(name), name, problem, &remedy);
     }
-    let known: Vec<_> = deployed.policy().err().iter().flat_map(|errors| errors.iter().cloned()).collect();
-    let errors = GateBindings::with(config, local.all()).policy().err();
-    for error in errors.iter().flat_map(PolicyErrors::iter).filter(|error| !known.contains(error)) {
-        let name = error.field().split(['.', '[']).next().unwrap_or_default();
-        findings.add(Level::Error, &local.place(name), error.field(), error.problem());
-    }
+    check_overridden(config, deployed, local, findings);
     Ok(())
+}
+
+/// What the local gate refuses, or sends in a circle, because of its own values.
+fn check_overridden(
+    config: &WranglerConfig,
+    deployed: &GateBindings,
+    local: &DevVars,
+    findings: &mut Findings,
+) {
+    let overridden = GateBindings::with(config, local.all());
+    let (before, after) = (deployed.policy(), overridden.policy());
+    let known: Vec<_> = before.as_ref().err().into_iter().flat_map(PolicyErrors::iter).collect();
+    let place = |field: &str| local.place(field.split(['.', '[']).next().unwrap_or_default());
+    let errors = after.as_ref().err().into_iter().flat_map(PolicyErrors::iter);
+    for error in errors.filter(|error| !known.contains(error)) {
+        findings.add(Level::Error, &place(error.field()), error.field(), error.problem());
+    }
+    let (before, after) = (before.ok(), after.ok());
+    let known = check_bindings(before.as_ref(), |name| deployed.kind(name));
+    let errors = check_bindings(after.as_ref(), |name| overridden.kind(name));
+    for error in errors.iter().filter(|error| !known.contains(error)) {
+        findings.add(
+            Level::Error,
+            &place(error.name()),
+            error.name(),
+            format!("{}; the local gate would answer 503 to every request", error.problem()),
+        );
+    }
+    let known = before.map(|policy| loops(config, &policy)).unwrap_or_default();
+    for found in after.iter().flat_map(|policy| loops(config, policy)).filter(|found| !known.contains(found))
+    {
+        let field = found.field.clone();
+        found.report(&place(&field), field, findings);
+    }
 }
 
 /// The period of a plan is what a refused client is told.
@@ -185,7 +223,10 @@ fn check_periods(config: &WranglerConfig, policy: &Policy, findings: &mut Findin
         let PlanLimit::Limiter { binding, period_secs } = policy.plan(&plan) else {
             continue;
         };
-        let Some(limiter) = bound(config.setting("ratelimits"), "name", binding) else {
+        let in_unsafe = config.setting("unsafe").and_then(|table| table.get("bindings"));
+        let lists = [("ratelimits", config.setting("ratelimits")), ("unsafe.bindings", in_unsafe)];
+        let found = lists.into_iter().find_map(|(list, all)| Some((list, bound(all, "name", binding)?)));
+        let Some((list, limiter)) = found else {
             continue;
         };
         let period = limiter.get("simple").and_then(|simple| simple.get("period"));
@@ -197,7 +238,7 @@ fn check_periods(config: &WranglerConfig, policy: &Policy, findings: &mut Findin
                 config.place(&format!("vars.PLANS.{name}.period")),
                 format!(
                     "is {period_secs}, but the limiter `{binding}` in `{}` has {found}; Retry-After would be wrong",
-                    config.place("ratelimits")
+                    config.place(list)
                 ),
             );
         }

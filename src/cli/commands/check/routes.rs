@@ -52,6 +52,17 @@ pub(crate) fn check_routes(config: &WranglerConfig, findings: &mut Findings) {
             );
         }
     }
+    for (at, path) in routes.iter().map(|route| text(route, "path")).enumerate() {
+        if looks_like_placeholder(path) {
+            findings.advise(
+                Level::Warning,
+                config.name(),
+                field(at, "path"),
+                format!("`{path}` has a name after a `:`, and is matched as it is written: `:name` is not a placeholder here"),
+                "write `*` if any segment is meant, and `%3A` for `:` if it is itself",
+            );
+        }
+    }
     let file = DevVars::of(config).ok().flatten();
     let is_set = |secret: &str| {
         let is_local = file.as_ref().is_some_and(|file| file.value(secret).is_some());
@@ -72,6 +83,17 @@ pub(crate) fn check_routes(config: &WranglerConfig, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// Whether a `:` stands between a single letter and a name, as in `/v:version`; `/things/order:cancel` is an ordinary path.
+fn looks_like_placeholder(path: &str) -> bool {
+    path.match_indices(':').any(|(at, _)| {
+        let (before, rest) = path.split_at(at);
+        let mut before = before.chars().rev();
+        before.next().is_some_and(char::is_alphabetic)
+            && before.next().is_some_and(|c| !c.is_alphanumeric())
+            && rest.chars().nth(1).is_some_and(char::is_alphabetic)
+    })
 }
 
 fn text<'r>(route: &'r Value, field: &str) -> &'r str {
@@ -159,6 +181,21 @@ mod tests {
                 text.lines().filter(|line| line.starts_with(NOTE) && line.contains("upper")).collect();
             assert_eq!(noted.len(), usize::from(!field.is_empty()), "{vars} {routes:?}: {text}");
             assert!(noted.iter().all(|line| line.contains(field)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_after_a_letter_and_a_colon_is_a_warning() {
+        for (path, is_warned) in [
+            ("/v:version/keys", true),
+            ("/api-v:version", true),
+            ("/v%3Aversion/keys", false),
+            ("/v1/things/order:cancel", false),
+            ("/v1:cancel", false),
+            ("/v:1", false),
+        ] {
+            let text = said("", &[&format!("{{ path = '{path}' }}")], "");
+            assert_eq!(text.contains("warning: ") && text.contains("write `*`"), is_warned, "{path}: {text}");
         }
     }
 

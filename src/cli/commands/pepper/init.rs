@@ -5,12 +5,14 @@ use std::io::Write as _;
 
 use clap::Args;
 use keygate_core::key::pepper::Pepper;
+use keygate_core::policy::bindings::is_variable;
 use serde::Serialize;
 
 use crate::commands::pepper::make;
 use crate::context::Context;
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
+use crate::gate_bindings::is_secret;
 use crate::wrangler_config::WranglerConfig;
 
 const FILE: &str = ".dev.vars";
@@ -76,12 +78,21 @@ fn write(config: &WranglerConfig, local: Option<&DevVars>) -> Outcome<LocalPeppe
         local.write_with(&[("PEPPER", Some(&text))])?;
         return Ok(LocalPepper { id, place: local.place("PEPPER"), is_new: true });
     }
+    refuse_to_hide(config, local)?;
+    let path = config.folder().join(FILE);
+    // One that leads somewhere was read.
+    if path.is_symlink() {
+        return Err(Error::failed(
+            format!("{FILE} beside {} is a link that leads nowhere", config.name()),
+            "remove the link, or make the file that it leads to",
+        ));
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = || {
-        let mut file = options.open(config.folder().join(FILE))?;
+        let mut file = options.open(&path)?;
         file.write_all(b"PEPPER=\"")?;
         file.write_all(text.as_bytes())?;
         file.write_all(b"\"\n")?;
@@ -94,4 +105,27 @@ fn write(config: &WranglerConfig, local: Option<&DevVars>) -> Outcome<LocalPeppe
         )
     })?;
     Ok(LocalPepper { id, place: FILE.to_owned(), is_new: true })
+}
+
+/// A new file ends the reading of the environment.
+///
+/// # Errors
+/// The gate has values from the environment.
+fn refuse_to_hide(config: &WranglerConfig, local: Option<&DevVars>) -> Outcome<()> {
+    let is_for_gate = |name: &&str| is_secret(name) || is_variable(name) || config.requires_secret(name);
+    let hidden: Vec<&str> =
+        local.into_iter().flat_map(DevVars::all).map(|(name, _)| name).filter(is_for_gate).collect();
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    Err(Error::failed(
+        format!(
+            "with a {FILE} the local gate would lose what it has from the environment: {}",
+            hidden.join(", ")
+        ),
+        format!(
+            "make an empty .env beside {}, which is read together with the environment, then run the command again",
+            config.name()
+        ),
+    ))
 }

@@ -13,15 +13,17 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::commands::pepper::dependents::Stage;
+use crate::commands::pepper::dependents::{Stage, dependents};
 use crate::commands::pepper::make;
 use crate::commands::pepper::shell;
 use crate::commands::pepper::status::Seen;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
+use crate::output::quoted;
 use crate::secrets::{FROM_VARIABLE, PEPPER_VARIABLE, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
+use crate::static_keys;
 use crate::wrangler_config::WranglerConfig;
 
 /// Do the next step of a rotation of the pepper, or say which command does it
@@ -55,7 +57,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs) -> Outcome<ExitCode> {
     match (seen.stage, args.store.remote) {
         (Stage::Settled, true) if seen.bound != Some(true) => begin_remote(context, args, &seen)?,
         (Stage::Settled, false) => begin_local(context, &seen)?,
-        (Stage::Droppable, false) => drop_local(context, &seen)?,
+        (Stage::Droppable, false) => drop_local(context, &args.store, &seen)?,
         (Stage::Settled | Stage::Droppable, _) => {
             seen.say(context)?;
             return Ok(ExitCode::SUCCESS);
@@ -98,8 +100,10 @@ fn begin_local(context: &Context, seen: &Seen) -> Outcome<()> {
     )
 }
 
-fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
-    let file = dev_vars(&context.config()?, seen)?;
+fn drop_local(context: &Context, store: &StoreArgs, seen: &Seen) -> Outcome<()> {
+    let config = context.config()?;
+    let file = dev_vars(&config, seen)?;
+    refuse_while_others_depend(context, store, &config, &file, seen)?;
     file.write_with(&[("PEPPER_PREVIOUS", None)])?;
     if context.out.is_json() {
         context.out.result(&Step { new: None, next: &[] }, "")?;
@@ -108,6 +112,44 @@ fn drop_local(context: &Context, seen: &Seen) -> Outcome<()> {
         "{} has no PEPPER_PREVIOUS any more: the rotation is finished",
         file.place("PEPPER")
     ));
+    Ok(())
+}
+
+/// # Errors
+/// Keys of another environment that reads the same file depend on the pepper before.
+fn refuse_while_others_depend(
+    context: &Context,
+    store: &StoreArgs,
+    config: &WranglerConfig,
+    file: &DevVars,
+    seen: &Seen,
+) -> Outcome<()> {
+    let Some(previous) = seen.previous.as_deref().filter(|previous| *previous != seen.current) else {
+        return Ok(());
+    };
+    let all = [None].into_iter().chain(config.environments().into_iter().map(Some));
+    for environment in all.filter(|environment| *environment != config.environment()) {
+        let other = config.through(environment);
+        let is_shared = DevVars::of(&other)?.is_some_and(|others| others.shares_a_file(file));
+        if !is_shared || other.keys_namespace().is_none() {
+            continue;
+        }
+        let kv = context::store(&other, store)?;
+        let found = dependents(&*kv, &static_keys::local(&other)?, context.now)?;
+        if found.by_pepper.contains_key(previous) {
+            let (whose, option) = match environment {
+                Some(name) => (format!("the environment `{name}`"), format!(" --env {name}")),
+                None => ("the top of the file".to_owned(), String::new()),
+            };
+            return Err(Error::failed(
+                format!(
+                    "{} is for {whose} too, whose keys depend on PEPPER_PREVIOUS still",
+                    file.place("PEPPER_PREVIOUS")
+                ),
+                format!("`keygate pepper status{option}` says what comes next there"),
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -148,17 +190,18 @@ fn begin_remote(context: &Context, args: &RotateArgs, seen: &Seen) -> Outcome<()
         ));
     }
     let shown = path.display();
+    let in_shell = quoted(&shown.to_string());
     let wrangler = seen.wrangler_options();
     let mut commands = vec![
         shell::into(&seen.source, &format!("wrangler secret put PEPPER_PREVIOUS{wrangler}")),
-        format!("wrangler secret put PEPPER{wrangler} < '{shown}'"),
+        format!("wrangler secret put PEPPER{wrangler} < {in_shell}"),
         format!("export {PREVIOUS_VARIABLE}={}", shell::value(&seen.source)),
     ];
     if matches!(seen.source, Source::Store { named_by: FROM_VARIABLE, .. }) {
         // Both variables at once are refused.
         commands.push(format!("unset {FROM_VARIABLE}"));
     }
-    commands.push(format!("export {PEPPER_VARIABLE}=\"$(cat '{shown}')\""));
+    commands.push(format!("export {PEPPER_VARIABLE}=\"$(cat {in_shell})\""));
     commands.push(format!("keygate pepper status{}", seen.options()));
     next(
         context,
