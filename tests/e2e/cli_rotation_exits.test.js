@@ -81,9 +81,29 @@ describe("a rotation whose command fails", () => {
     const { stderr } = await keygate(["rotate", old.id, "--resume", "--to", `file:${at("b")}`, "--to", `exec:cat > ${at("c")}`]);
     assert.deepEqual([await read("b"), await read("c"), await verify(fresh)], [fresh, fresh, "permitted"]);
     assert.match(stderr, /\/a holds the new key already, and keeps it\n/);
-    assert.match(stderr, /left out: exec:exit 7 may hold the new key \w{12}, which works/);
+    assert.ok(stderr.includes(`left out: exec:exit 7 may hold the new key ${keyIn(`${fresh}\n`).id}, which works, or still key ${old.id}, which ends`), stderr);
     assert.deepEqual([pending(old).length, api.record(old.id).replaced_by, await readdir(at("journal"))], [1, keyIn(`${fresh}\n`).id, []]);
   });
+
+  for (const failed of ["exec:exit 7", "file"]) {
+    test(`and that is corrected still reaches the stores after it (${failed === "file" ? "a file that nothing was written to" : failed})`, async () => {
+      const old = stored();
+      for (const name of ["gone", "b", "c", "d"]) await put(name, old.key);
+      const first = failed === "file" ? `file:${at("gone")}` : failed;
+      // A file that is not reached for the command before it, and is gone when the rotation goes on.
+      const to = [...(failed === "file" ? [`exec:[ ! -e ${at("broken")} ] && cat >/dev/null`] : []), first, `file:${at("b")}`, `file:${at("c")}`];
+      await put("broken", "");
+      await remote(["rotate", old.id, "--now", ...to.flatMap((uri) => ["--to", uri])], { status: 1 });
+      await rm(at("broken"));
+      if (failed === "file") {
+        await rm(at("gone"));
+        await keygate(["rotate", "--resume", old.id], { status: 1 });
+      }
+      const { stderr } = await keygate(["rotate", old.id, "--resume", "--to", `file:${at("d")}`]);
+      for (const name of ["b", "c", "d"]) assert.equal(await verify(await read(name)), "permitted", name);
+      assert.ok(stderr.includes(`left out: ${first} may hold the new key`), stderr);
+    });
+  }
 
   test("and that is corrected, and fails again, is undone in every store that was written to", async () => {
     const old = await stuck("a");
@@ -127,6 +147,15 @@ describe("a rotation whose command fails", () => {
     const { stderr } = await keygate(["rotate", "--undo", old.id]);
     for (const uri of gone) assert.ok(stderr.includes(`not looked at: ${uri} may hold the new key`), stderr);
     assert.deepEqual([await read("a"), await read("b"), pending(old), await readdir(at("journal"))], [old.key, old.key, [], []]);
+  });
+
+  test("is undone where a store shows nothing, and that one is named", async () => {
+    const old = await stuck("a");
+    const fresh = await read("a");
+    await rm(at("a"));
+    const { stderr } = await keygate(["rotate", "--undo", old.id]);
+    assert.ok(stderr.includes(`not looked at: file:${at("a")} may hold the new key`), stderr);
+    assert.deepEqual([stderr.includes("no secret store is left with it"), await verify(fresh)], [false, "key_revoked"]);
   });
 
   for (const state of ["disable", "revoke"]) {
@@ -189,7 +218,7 @@ describe("a resumption", () => {
       assert.ok(api.record(here.id).replaced_by);
       await of({ config });
       // In its own project it is finished.
-      const nowhere = await keygate(["rotate", "--resume"], { cwd: at("."), status: 1 });
+      const nowhere = await keygate(["rotate", "--resume"], { cwd: tmpdir(), status: 1 });
       assert.match(nowhere.stderr, new RegExp(`cannot read wrangler.toml: .*which rotation is meant cannot be told; unfinished are: key ${elsewhere.id} of `));
       await keygate(["rotate", "--resume"], { cwd: other });
       assert.ok(api.record(elsewhere.id).replaced_by);

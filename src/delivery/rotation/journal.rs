@@ -193,7 +193,7 @@ impl Journal {
         self.notes.hide(old_key, gate)
     }
 
-    /// Puts these secret stores in the place of all that do not hold the new key yet.
+    /// Puts these secret stores in the place of those that failed.
     ///
     /// # Errors
     /// As [`Journal::save`].

@@ -39,8 +39,9 @@
 //! | in O | the old record tells | O again, or X | the new key everywhere, the old one until its expiry |
 //! | in X | O was done | X again | the same |
 //!
-//! A resumption may be given other stores in the place of those that do not hold the new key yet. One of these that was begun stays in
-//! the journal as left out: it may hold the new key, which works, and an undo looks at it.
+//! A resumption may be given other stores in the place of those that failed. These stay in the journal as left out: such a store may hold
+//! the new key, which works, or the old one, which ends, so whoever resumes is told of it, and an undo looks at it where it was begun. A
+//! store that was not reached yet gets the new key all the same.
 //!
 //! A write that got no answer is looked at before anything else is done ([`KeyRecords::write`], and
 //! [`SecretStore::read`](crate::SecretStore::read) after a failed put); what cannot be found out stays as it is, for `--resume`.

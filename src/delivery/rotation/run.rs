@@ -222,7 +222,7 @@ impl<'g> Rotation<'g> {
                 Found::Text => None,
                 Found::Ours(seen) => Some(seen),
                 Found::Unseen(seen) => (!journal.notes.holds(&target.uri)).then_some(seen),
-                Found::Other => return Err(target.conflict(self.old)),
+                Found::Other | Found::Nothing => return Err(target.conflict(self.old)),
             };
             if let Some(seen) = to_replace {
                 // What cannot take the key has been given nothing.

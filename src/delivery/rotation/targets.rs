@@ -26,8 +26,10 @@ pub(super) enum Found {
     Ours(StoredSecret),
     /// It cannot be looked at.
     Unseen(StoredSecret),
-    /// Something else, or nothing.
+    /// Something else.
     Other,
+    /// Nothing, as of a folder that is not mounted.
+    Nothing,
 }
 
 /// A store that could not be opened.
@@ -226,7 +228,7 @@ impl Target {
         let id = match held.text.as_ref().map(|held| held.trim()) {
             Some(held) if held == text => return Ok(Found::Text),
             Some(held) => id_in(held, prefix),
-            None => None,
+            None => return Ok(Found::Nothing),
         };
         Ok(if id.is_some_and(|id| ours.contains(&id)) { Found::Ours(held) } else { Found::Other })
     }

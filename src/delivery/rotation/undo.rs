@@ -20,7 +20,8 @@ pub struct Undone {
     pub new: Option<KeyId>,
     /// The key that the secret stores should hold, if there is one in use.
     pub meant: Option<KeyId>,
-    /// The URIs of the secret stores that may hold the new key: they could not be looked at, or no key in use was there for them.
+    /// The URIs of the secret stores that may hold the new key: they could not be looked at, or showed nothing, or no key in use
+    /// was there for them.
     pub unseen: Vec<String>,
 }
 
@@ -134,8 +135,8 @@ impl Rotation<'_> {
             match target.look("", &new, self.gate.prefix) {
                 Ok(Found::Ours(seen)) => holding.push((target, seen)),
                 Ok(Found::Unseen(seen)) => commands.push((target, seen)),
-                // What cannot be looked at is named when all else is done; what somebody else wrote is theirs.
-                Ok(Found::Text | Found::Other) | Err(_) => {}
+                // What shows nothing is named when all else is done; what somebody else wrote is theirs.
+                Ok(Found::Text | Found::Other | Found::Nothing) | Err(_) => {}
             }
         }
         if holding.is_empty() && commands.is_empty() {

@@ -101,15 +101,16 @@ fn resume_one(
     report(context, &gate, &finished, &places, &told)?;
     for place in left_out {
         context.out.note(format_args!(
-            "left out: {} may hold the new key {}, which works; take it out there if nobody is to have it",
+            "left out: {} may hold the new key {}, which works, or still key {}, which ends; see that nobody depends on it",
             printable(&place),
-            finished.new.id
+            finished.new.id,
+            finished.old.id
         ));
     }
     Ok(())
 }
 
-/// Puts the stores of a corrected `--to` in the place of those that do not hold the new key yet.
+/// Puts the stores of a corrected `--to` in the place of those that failed.
 fn correct(context: &Context, args: &RotateArgs, gate: &Gate, journal: &mut Journal) -> Outcome<()> {
     let notes = journal.notes();
     let old = notes.old()?;
