@@ -158,6 +158,69 @@ describe("a rotation whose command fails", () => {
     assert.deepEqual([stderr.includes("no secret store is left with it"), await verify(fresh)], [false, "key_revoked"]);
   });
 
+  describe("after another command that took the key", () => {
+    const OTHER = "another-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
+
+    /** The first command has the new key, the second fails; a file after them was not reached. */
+    async function taken(file) {
+      const old = stored();
+      if (file) await put(file, old.key);
+      const to = [`exec:cat > ${at("s1")}`, "exec:exit 7", ...(file ? [`file:${at(file)}`] : [])];
+      const { stderr } = await remote(["rotate", old.id, ...to.flatMap((uri) => ["--to", uri])], { status: 1 });
+      return { old, stderr };
+    }
+
+    test("is not undone where nobody has the old key's text, and the messages name what leads out", async () => {
+      const { old, stderr } = await taken();
+      const correct = `\`keygate rotate ${old.id} --resume --to URI\``;
+      assert.ok(stderr.includes(`or ${correct} without the store that fails`) && !stderr.includes("--undo"), stderr);
+      const refused = await keygate(["rotate", "--undo", old.id], { status: 1 });
+      assert.ok(refused.stderr.includes(`finish instead: \`keygate rotate --resume ${old.id}\`, or without the store that fails: ${correct}`), refused.stderr);
+      assert.equal(await verify(await read("s1")), "permitted");
+      await keygate(["rotate", old.id, "--resume", "--to", `exec:cat > ${at("s2")}`]);
+      assert.deepEqual([await verify(await read("s2")), await read("s1"), await readdir(at("journal"))], ["permitted", await read("s2"), []]);
+    });
+
+    for (const [what, env, said, status] of [
+      ["another pepper", { KEYGATE_PEPPER: OTHER }, /the rotation was begun with pepper/, 1],
+      ["an invalid time limit", { KEYGATE_COMMAND_TIMEOUT: "2m" }, /KEYGATE_COMMAND_TIMEOUT is not a number of seconds/, null],
+    ]) {
+      test(`is not undone with ${what}`, async () => {
+        const { old } = await taken("a");
+        assert.match((await keygate(["rotate", "--undo", old.id], { env, status })).stderr, said);
+        assert.equal(await verify(await read("s1")), "permitted");
+        await keygate(["rotate", "--undo", old.id]);
+        assert.deepEqual([await read("s1"), await read("a")], [old.key, old.key]);
+      });
+    }
+
+    test("is finished when the old key is revoked meanwhile, and is not undone", async () => {
+      const { old } = await taken();
+      await remote(["revoke", old.id]);
+      assert.ok((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr.includes(`finish instead: \`keygate rotate --resume ${old.id}\``));
+      const { stderr } = await keygate(["rotate", "--resume", old.id], { status: 1 });
+      assert.match(stderr, /; 1 of 2 secret stores hold the new key\n/);
+      await keygate(["rotate", old.id, "--resume", "--to", `exec:cat > ${at("s2")}`]);
+      assert.equal(await verify(await read("s2")), "permitted");
+    });
+  });
+
+  test("hides the old key of a store that a correction named, for an undo", async () => {
+    const old = await stuck();
+    await put("b", old.key);
+    await keygate(["rotate", old.id, "--resume", "--to", `file:${at("b")}`, "--to", "exec:exit 8"], { status: 1 });
+    assert.notEqual(await read("b"), old.key);
+    await keygate(["rotate", "--undo", old.id]);
+    assert.equal(await read("b"), old.key);
+  });
+
+  test("of a key that was disabled says what to type, and not that the key works", async () => {
+    const old = await stuck();
+    await remote(["disable", old.id]);
+    const { stderr } = await keygate(["rotate", "--resume", old.id], { status: 1 });
+    assert.ok(stderr.includes(`enable it first: \`keygate enable ${old.id} --remote\``) && !stderr.includes("works as before"), stderr);
+  });
+
   for (const state of ["disable", "revoke"]) {
     test(`is undone when somebody has used ${state} on both keys`, async () => {
       const old = await stuck("a");
@@ -219,7 +282,7 @@ describe("a resumption", () => {
       await of({ config });
       // In its own project it is finished.
       const nowhere = await keygate(["rotate", "--resume"], { cwd: tmpdir(), status: 1 });
-      assert.match(nowhere.stderr, new RegExp(`cannot read wrangler.toml: .*which rotation is meant cannot be told; unfinished are: key ${elsewhere.id} of `));
+      assert.match(nowhere.stderr, new RegExp(`there is no wrangler.*; which rotation is meant cannot be told; unfinished are: key ${elsewhere.id} of `));
       await keygate(["rotate", "--resume"], { cwd: other });
       assert.ok(api.record(elsewhere.id).replaced_by);
     } finally {

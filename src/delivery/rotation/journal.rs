@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use crate::sibling_file::{folder_of, sibling_file, tidy as tidy_beside};
 #[derive(Debug)]
 pub struct Journal {
     pub(super) notes: Notes,
+    /// This process began it, and so knows all that was done by it.
+    pub(super) is_new: bool,
     path: PathBuf,
     _lock: Lock,
 }
@@ -66,8 +68,19 @@ pub fn unfinished(folder: &Path) -> Result<Vec<String>> {
 /// The gate whose key an unfinished rotation is about, as far as its journal can be read.
 #[must_use]
 pub fn gate_of(folder: &Path, old: &str) -> Option<GateRef> {
-    let notes: Notes = serde_json::from_slice(&fs::read(file(folder, old)).ok()?).ok()?;
+    let notes: Notes = serde_json::from_reader(BufReader::new(opened(&file(folder, old)).ok()?)).ok()?;
     Some(notes.gate)
+}
+
+/// Opens a journal's file. What is no file is not opened: a pipe would be waited for without end.
+fn opened(path: &Path) -> Result<File> {
+    if !fs::metadata(path).map_err(|e| unusable(path, &e))?.is_file() {
+        return Err(Error::failed(
+            format!("{} is no file", path.display()),
+            "remove it: no rotation was begun by it",
+        ));
+    }
+    File::open(path).map_err(|e| unusable(path, &e))
 }
 
 /// Removes what killed processes left in the folder: locks, and journals that were not written whole. What a process that lives
@@ -115,7 +128,7 @@ impl Journal {
                 ),
             ));
         }
-        Ok(Self { notes, path, _lock: lock })
+        Ok(Self { notes, is_new: true, path, _lock: lock })
     }
 
     /// Opens the journal of a rotation that is not finished.
@@ -128,13 +141,13 @@ impl Journal {
             return Err(Error::failed(
                 format!("no rotation of key {old} is unfinished, says the journal in {}", folder.display()),
                 format!(
-                    "see `keygate show {old}`; a rotation is resumed on the machine, and with the --journal, that began it"
+                    "see `keygate show {old}`, with --remote for a deployed gate; a rotation is resumed on the machine, and with the --journal, that began it"
                 ),
             ));
         }
         check_folder(folder)?;
         let lock = lock(&path, old)?;
-        let mut opened = File::open(&path).map_err(|e| unusable(&path, &e))?;
+        let mut opened = opened(&path)?;
         ownership::check(What::Journal, &path, &opened)?;
         let mut text = Vec::new();
         opened.read_to_end(&mut text).map_err(|e| unusable(&path, &e))?;
@@ -147,13 +160,16 @@ impl Journal {
                     "use the version of keygate that wrote it; docs/operations.md says how to go on by hand",
                 )
             })?;
-        // A file that is gone is said when the gate is looked for.
-        if let Ok(config) = notes.gate.config.canonicalize() {
-            let project = config.parent().unwrap_or(&config);
-            let opened = File::open(project).map_err(|e| unusable(project, &e))?;
-            ownership::check(What::ProjectFolder, project, &opened)?;
+        // wrangler is run beside the file that is named, which may be a link; and where that leads is what wrangler reads. What is gone
+        // is said when the gate is looked for.
+        let config = &notes.gate.config;
+        let folders =
+            [folder_of(config).canonicalize(), config.canonicalize().map(|file| folder_of(&file).into())];
+        for project in folders.into_iter().flatten() {
+            let opened = File::open(&project).map_err(|e| unusable(&project, &e))?;
+            ownership::check(What::ProjectFolder, &project, &opened)?;
         }
-        Ok(Self { notes, path, _lock: lock })
+        Ok(Self { notes, is_new: false, path, _lock: lock })
     }
 
     /// Writes what the notes say now, as of `step`; it is on the disk when this returns.

@@ -48,8 +48,10 @@
 //! Nothing is undone without being asked.
 //!
 //! `--undo` needs no store that cannot be looked at. It puts the old key back into every store that holds the new one, gives it to each
-//! `exec:` store that may, and revokes the new record. Until O it can be done from everywhere, but for one case: a store that can be read
-//! holds the new key and cannot be given the old one (it cannot be written, or the old key is not in use). Then `--resume` leads out, because both keys still work. What could not be looked at is named to whoever undoes: it may hold
+//! `exec:` store that may, and revokes the new record. Until O it can be done from everywhere, but for one case: a store
+//! that can be read, or an `exec:` store by the journal, holds the new key and there is no old one for it (it is not in use, its text is
+//! nowhere), or a store that can be read cannot be written. Then `--resume` leads out, with or without `--to`. With another pepper than the
+//! rotation's nothing is undone, because the hidden key cannot be told. What could not be looked at is named to whoever undoes: it may hold
 //! a key that is revoked.
 //!
 //! | died in an undo | what a resumption does |

@@ -231,7 +231,9 @@ impl Notes {
     pub(super) fn correct(&mut self, uris: &[String]) {
         let is_open = |store: &StoreNote| !store.holds && !store.left_out;
         let is_any_begun = self.stores.iter().any(|store| is_open(store) && store.begun);
-        let first = self.stores.iter().position(is_open);
+        // The same correction once more, after a crash, leaves out nothing that was not reached.
+        let is_repeated = self.stores.iter().any(|store| is_open(store) && uris.contains(&store.uri));
+        let first = self.stores.iter().position(is_open).filter(|_| !is_repeated);
         for (index, store) in self.stores.iter_mut().enumerate() {
             let failed = is_open(store) && if is_any_begun { store.begun } else { first == Some(index) };
             store.left_out = (store.left_out || failed) && !uris.contains(&store.uri);

@@ -20,6 +20,8 @@ pub struct Rotation<'g> {
     pub(super) old: KeyId,
     pub(super) targets: Targets,
     pub(super) journal: Journal,
+    /// The old key was in use when this process read its record.
+    is_old_in_use: bool,
 }
 
 /// What came of a rotation.
@@ -39,13 +41,13 @@ impl<'g> Rotation<'g> {
     /// # Errors
     /// The journal names no key.
     pub fn new(gate: Gate<'g>, targets: Targets, journal: Journal) -> Result<Self> {
-        Ok(Self { old: journal.notes.old()?, gate, targets, journal })
+        Ok(Self { old: journal.notes.old()?, gate, targets, journal, is_old_in_use: false })
     }
 
     /// Goes on from wherever things stand, to the end. `show` is given the key when every store holds it.
     ///
     /// # Errors
-    /// Something failed. Every store has a key that works, and the journal is there, unless nothing was done.
+    /// Something failed. Every store has a key that works, if the old one does, and the journal is there, unless nothing was done.
     pub fn finish(mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
         match self.advance(show) {
             Ok(finished) => {
@@ -58,6 +60,7 @@ impl<'g> Rotation<'g> {
 
     fn advance(&mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
         let old = self.gate.records.get(self.old)?;
+        self.is_old_in_use = check_in_use(&old, (self.gate.clock)()?, self.gate.records.option()).is_ok();
         if let Some(finished) = self.ended_before(&old)? {
             // Nothing depends on it any more; that it was not shown is seen by whoever asked for it.
             if let Ok(Some(key)) = self.journal.notes.new_key(&self.gate) {
@@ -121,7 +124,11 @@ impl<'g> Rotation<'g> {
             KeyStatus::Active => Ok(new),
             status => Err(Error::failed(
                 format!("the new key {} is {}", new.id, status.as_str()),
-                format!("find out who did that (`keygate show {}`); another key is made", new.id),
+                format!(
+                    "find out who did that (`keygate show {}{}`); another key is made",
+                    new.id,
+                    self.gate.records.option()
+                ),
             )),
         }
     }
@@ -148,8 +155,8 @@ impl<'g> Rotation<'g> {
         }
         if self.status(&record)? == KeyStatus::Active {
             // Where somebody ended the old key, the new one is given to nobody who does not have it already.
-            let in_use = check_in_use(old, (self.gate.clock)()?);
-            if in_use.is_err() && !self.targets.hold(key.reveal())? {
+            let in_use = check_in_use(old, (self.gate.clock)()?, self.gate.records.option());
+            if in_use.is_err() && !self.targets.hold(key.reveal(), &self.journal.notes)? {
                 in_use?;
             }
             return Ok(Some(key));
@@ -180,7 +187,7 @@ impl<'g> Rotation<'g> {
 
     fn record(&mut self, old: &Record, key: &NewKey) -> Result<()> {
         let now = (self.gate.clock)()?;
-        check_in_use(old, now)?;
+        check_in_use(old, now, self.gate.records.option())?;
         let expiry = self.journal.notes.expiry.from(now);
         let digest = self.journal.notes.pepper(&self.gate)?.digest(&key.as_presented());
         if let Some(note) = &mut self.journal.notes.new {
@@ -283,7 +290,7 @@ impl<'g> Rotation<'g> {
     fn left(self, error: Error) -> Error {
         let notes = &self.journal.notes;
         let old = &notes.old;
-        let untouched = notes.abandoned.is_empty() && !notes.stores.iter().any(|store| store.begun);
+        let untouched = self.journal.is_new && !notes.stores.iter().any(|store| store.begun);
         if untouched && matches!(notes.step, Step::Checked | Step::Recording) && !error.is_unanswered() {
             // A journal that stays is in the way of the next attempt, no more.
             let _ = self.journal.finish();
@@ -295,6 +302,7 @@ impl<'g> Rotation<'g> {
             Step::Ending => {
                 format!("every secret store holds the new key, and may have replaced key {old}")
             }
+            _ if !self.is_old_in_use => format!("{holds} of {all} secret stores hold the new key"),
             _ => format!(
                 "{holds} of {all} secret stores hold the new key, and key {old} works as before: no secret store is without a key that works"
             ),
@@ -303,6 +311,10 @@ impl<'g> Rotation<'g> {
             format!("{}; then `keygate rotate --resume {old}` finishes the rotation", error.remedy());
         let remedy = match notes.step {
             Step::Ending | Step::Ended => finishes,
+            // An undo would have no old key to put back.
+            _ if holds > 0 && notes.hidden.is_none() => format!(
+                "{finishes}; or `keygate rotate {old} --resume --to URI` without the store that fails"
+            ),
             _ => format!("{finishes}; or without that `keygate rotate --undo {old}` takes it back"),
         };
         error.and(so_far, remedy)

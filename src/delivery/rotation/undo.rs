@@ -59,7 +59,7 @@ impl Rotation<'_> {
                 self.finish_instead(),
             ));
         }
-        let is_in_use = check_in_use(&old, (self.gate.clock)()?).is_ok();
+        let is_in_use = check_in_use(&old, (self.gate.clock)()?, self.gate.records.option()).is_ok();
         let meant = old.replaced_by.or(is_in_use.then_some(self.old));
         if let Some(by) = old.replaced_by {
             // The stores are somebody else's by now, who put another key there.
@@ -142,15 +142,29 @@ impl Rotation<'_> {
         if holding.is_empty() && commands.is_empty() {
             return Ok(());
         }
-        let key = check_in_use(old, (self.gate.clock)()?).and_then(|()| self.old_key(old));
-        let key = match key {
+        // Of a command it is known only from the journal.
+        let is_held =
+            !holding.is_empty() || commands.iter().any(|(target, _)| self.journal.notes.holds(&target.uri));
+        let is_in_use = check_in_use(old, (self.gate.clock)()?, self.gate.records.option());
+        if is_in_use.is_ok() && self.journal.notes.hidden.is_some() && self.is_new_in_use()? {
+            // Another pepper than the rotation's shows nothing, which is not to be taken for an old key that is lost.
+            self.journal.notes.pepper(&self.gate).map_err(|error| self.once_more(&error))?;
+        }
+        let key = match is_in_use.and_then(|()| self.old_key(old)) {
             Ok(Some(key)) => key,
             // A command's store keeps what it has.
-            Ok(None) | Err(_) if holding.is_empty() || !self.is_new_in_use()? => return Ok(()),
+            Ok(None) | Err(_) if !is_held || !self.is_new_in_use()? => return Ok(()),
             Ok(None) => {
                 return Err(Error::failed(
-                    format!("no secret store that can be read holds key {} any more", self.old),
-                    self.finish_instead(),
+                    format!(
+                        "a secret store holds the new key, and none that can be read holds key {} any more",
+                        self.old
+                    ),
+                    format!(
+                        "{}, or without the store that fails: `keygate rotate {} --resume --to URI`",
+                        self.finish_instead(),
+                        self.old
+                    ),
                 ));
             }
             Err(error) => return Err(self.or_finish(&error)),

@@ -147,7 +147,7 @@ impl Gate {
     ) -> Outcome<Rotation<'g>> {
         let notes = journal.notes();
         let uris = [notes.stores(), notes.left_out()].concat();
-        let targets = Targets::of_journal(&uris, &environment(&records.get(notes.old()?)?));
+        let targets = Targets::of_journal(&uris, &environment(&records.get(notes.old()?)?))?;
         Rotation::new(self.of_records(records), targets, journal)
     }
 }

@@ -126,7 +126,11 @@ fn correct(context: &Context, args: &RotateArgs, gate: &Gate, journal: &mut Jour
     let (_, fresh): (Vec<_>, Vec<_>) = uris.iter().cloned().partition(|uri| known.contains(&uri.to_string()));
     // Each can be opened, and is named once.
     targets(&uris, &record)?;
-    targets(&fresh, &record)?.check(&record, &gate.of_records(&gate.records()))?;
+    let records = gate.records();
+    let of_records = gate.of_records(&records);
+    if let Some(key) = targets(&fresh, &record)?.check(&record, &of_records)? {
+        journal.hide(&key, &of_records)?;
+    }
     journal.correct(&names(&uris))?;
     for place in holding {
         context.out.note(format_args!("{} holds the new key already, and keeps it", printable(&place)));
