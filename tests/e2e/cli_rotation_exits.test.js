@@ -205,6 +205,25 @@ describe("a rotation whose command fails", () => {
     });
   });
 
+  test("and whose old record was deleted is finished where a store holds the new key, and else undone", async () => {
+    const held = await stuck("a");
+    const other = stored();
+    await put("no", "");
+    const to = `exec:[ ! -e ${at("no")} ] && cat > ${at("b")}`;
+    await put("c", other.key);
+    await remote(["rotate", other.id, "--to", `file:${at("c")}`, "--to", to], { status: 1 });
+    for (const { id } of [held, other]) api.entries.delete(`key/${id}`);
+    await rm(at("no"));
+    assert.ok((await keygate(["rotate", "--undo", other.id], { status: 1 })).stderr.includes(`key ${other.id} has no record any more`));
+    await keygate(["rotate", "--resume", other.id]);
+    assert.deepEqual([await read("b"), await verify(await read("c"))], [await read("c"), "permitted"]);
+    const [{ id }] = pending(held).filter((record) => record.replaces === held.id);
+    await put("a", held.key);
+    await keygate(["rotate", "--resume", held.id], { status: 1 });
+    await keygate(["rotate", "--undo", held.id]);
+    assert.deepEqual([api.record(id).state, await readdir(at("journal"))], ["revoked", []]);
+  });
+
   test("hides the old key of a store that a correction named, for an undo", async () => {
     const old = await stuck();
     await put("b", old.key);

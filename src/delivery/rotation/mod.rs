@@ -43,6 +43,8 @@
 //! the new key, which works, or the old one, which ends, so whoever resumes is told of it, and an undo looks at it where it was begun. A
 //! store that was not reached yet gets the new key all the same.
 //!
+//! An old record that was deleted counts as one that is not in use; a resumption then leaves O out.
+//!
 //! A write that got no answer is looked at before anything else is done ([`KeyRecords::write`], and
 //! [`SecretStore::read`](crate::SecretStore::read) after a failed put); what cannot be found out stays as it is, for `--resume`.
 //! Nothing is undone without being asked.

@@ -293,7 +293,11 @@ impl Notes {
         Ok(Some(NewKey::of_rotation(gate.prefix, self.pepper(gate)?, &RotationSalt(new.salt))))
     }
 
-    pub(super) fn new_id(&self) -> Result<Option<KeyId>> {
+    /// The id of the new key; none where there is no new key.
+    ///
+    /// # Errors
+    /// The journal has a text there that is no id.
+    pub fn new_id(&self) -> Result<Option<KeyId>> {
         self.new.as_ref().map(|new| key_id(&new.id)).transpose()
     }
 

@@ -29,7 +29,7 @@ pub struct Rotation<'g> {
 pub struct Finished {
     /// The new key's record.
     pub new: Record,
-    /// The old key's.
+    /// The old key's; of one that was deleted, as if it had been revoked.
     pub old: Record,
     /// Somebody changed the old record in between; the new one has what it said before.
     pub diverged: bool,
@@ -59,7 +59,9 @@ impl<'g> Rotation<'g> {
     }
 
     fn advance(&mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
-        let old = self.gate.records.get(self.old)?;
+        let Some(old) = self.gate.records.find(self.old)? else {
+            return self.finish_without_old(show);
+        };
         self.is_old_in_use = check_in_use(&old, (self.gate.clock)()?, self.gate.records.option()).is_ok();
         if let Some(finished) = self.ended_before(&old)? {
             // Nothing depends on it any more; that it was not shown is seen by whoever asked for it.
@@ -80,6 +82,38 @@ impl<'g> Rotation<'g> {
         let finished = self.end_old()?;
         self.targets.tidy();
         Ok(finished)
+    }
+
+    /// The old record was deleted, so its key is not in use: what holds the new key keeps it, and the rest gets it.
+    fn finish_without_old(&mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
+        let key = self.journal.notes.new_key(&self.gate)?;
+        let Some(key) = key else {
+            return Err(self.gone());
+        };
+        let record = self.journal.notes.new_id()?.map(|id| self.gate.records.find(id)).transpose()?.flatten();
+        let is_in_use = match &record {
+            Some(record) => self.status(record)? == KeyStatus::Active,
+            None => false,
+        };
+        if !is_in_use || !self.targets.hold(key.reveal(), &self.journal.notes)? {
+            return Err(self.gone());
+        }
+        self.extend()?;
+        self.deliver(key.reveal())?;
+        self.confirm(key.reveal())?;
+        let new = self.new_in_use()?;
+        show(&new, key.reveal())?;
+        self.targets.tidy();
+        let mut old = new.clone();
+        (old.id, old.state, old.replaces, old.replaced_by) = (self.old, State::Revoked, None, Some(new.id));
+        Ok(Finished { new, old, diverged: false })
+    }
+
+    pub(super) fn gone(&self) -> Error {
+        Error::failed(
+            format!("key {} has no record any more, so it is not in use", self.old),
+            "issue a new key for those that had it",
+        )
     }
 
     /// O was done, by this journal's key.
