@@ -224,6 +224,24 @@ describe("a rotation whose command fails", () => {
     assert.deepEqual([api.record(id).state, await readdir(at("journal"))], ["revoked", []]);
   });
 
+  test("with a journal in another folder is led out by the very commands that the messages name", async () => {
+    const old = stored();
+    const elsewhere = at("my journal");
+    const named = ({ stderr }, option) => {
+      const [command] = [...stderr.matchAll(/`(keygate rotate [^`]*)`/g)].map(([, line]) => line).filter((line) => line.includes(option));
+      assert.ok(command?.endsWith(` --journal '${elsewhere}'`), stderr);
+      return [...command.replace(` --journal '${elsewhere}'`, "").split(" ").slice(1), "--journal", elsewhere];
+    };
+    const args = ["rotate", old.id, "--to", "exec:exit 7", "--journal", elsewhere];
+    const begun = await remote(args, { status: 1 });
+    named(await remote(args, { status: 1 }), "--resume");
+    named(await remote(["rotate", old.id, "--journal", elsewhere], { status: 1 }), "--undo");
+    named(await keygate(["rotate", "--resume", "--local", "--journal", elsewhere], { status: 2 }), "--resume");
+    const resumed = await keygate(named(begun, "--resume"), { status: 1 });
+    await keygate(named(resumed, "--undo"));
+    assert.deepEqual(await readdir(elsewhere), []);
+  });
+
   test("hides the old key of a store that a correction named, for an undo", async () => {
     const old = await stuck();
     await put("b", old.key);

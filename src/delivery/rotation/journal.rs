@@ -17,6 +17,7 @@ use crate::rotation::lock::Lock;
 use crate::rotation::notes::{GateRef, Notes, Step, StoreNote, VERSION};
 use crate::rotation::ownership::{self, What};
 use crate::sibling_file::{folder_of, sibling_file, tidy as tidy_beside};
+use crate::text::{printable, quoted};
 
 /// The journal's file, which nobody else on this machine works by while this value lives.
 #[derive(Debug)]
@@ -43,6 +44,16 @@ pub fn folder(named: Option<&Path>) -> Result<PathBuf> {
     named.or_else(|| Some(state()?.join("keygate").join("journal"))).ok_or_else(|| {
         Error::usage("there is no folder for the journal: HOME is not set", "name one: `--journal DIR`")
     })
+}
+
+/// The option for this folder, with a space before it, after a command that a message names; empty for the folder that is taken
+/// without one.
+#[must_use]
+pub fn option(journals: &Path) -> String {
+    if folder(None).is_ok_and(|usual| usual == journals) {
+        return String::new();
+    }
+    format!(" --journal {}", quoted(&printable(&journals.display().to_string())))
 }
 
 /// The ids of the keys whose rotation is not finished, in their order.
@@ -120,11 +131,11 @@ impl Journal {
         let path = file(folder, &notes.old);
         let lock = lock(&path, &notes.old)?;
         if path.exists() {
-            let old = &notes.old;
+            let (old, option) = (&notes.old, option(folder));
             return Err(Error::failed(
                 format!("a rotation of key {old} is not finished"),
                 format!(
-                    "`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"
+                    "`keygate rotate --resume {old}{option}` finishes it, `keygate rotate --undo {old}{option}` undoes it"
                 ),
             ));
         }
@@ -216,6 +227,25 @@ impl Journal {
     pub fn correct(&mut self, uris: &[String]) -> Result<()> {
         self.notes.correct(uris);
         self.save(self.notes.step)
+    }
+
+    /// The command that finishes the rotation.
+    pub(super) fn resume_command(&self) -> String {
+        format!("`keygate rotate --resume {}{}`", self.notes.old, self.option())
+    }
+
+    /// The command that takes it back.
+    pub(super) fn undo_command(&self) -> String {
+        format!("`keygate rotate --undo {}{}`", self.notes.old, self.option())
+    }
+
+    /// The command that finishes it with other stores in the place of those that failed.
+    pub(super) fn correct_command(&self) -> String {
+        format!("`keygate rotate {} --resume --to URI{}`", self.notes.old, self.option())
+    }
+
+    fn option(&self) -> String {
+        option(folder_of(&self.path))
     }
 
     /// What it says.

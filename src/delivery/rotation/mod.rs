@@ -74,7 +74,7 @@ mod undo;
 
 pub use first_key::deliver_first_key;
 pub use gate::{Gate, KeyRecords};
-pub use journal::{Journal, folder, gate_of, tidy, unfinished};
+pub use journal::{Journal, folder, gate_of, option, tidy, unfinished};
 pub use notes::{Expiry, GateRef, Notes, RecordsRef};
 pub use run::{Finished, Rotation};
 pub use succession::{Succession, check_in_use, lifetime};

@@ -126,8 +126,8 @@ impl<'g> Rotation<'g> {
             (Some(by), _) => Err(Error::failed(
                 format!("key {} has been replaced by {by} in the meantime, not by this rotation", self.old),
                 format!(
-                    "find out which key the secret stores are to hold; `keygate rotate --undo {}` takes this rotation back as far as it can be",
-                    self.old
+                    "find out which key the secret stores are to hold; {} takes this rotation back as far as it can be",
+                    self.journal.undo_command()
                 ),
             )),
         }
@@ -182,8 +182,8 @@ impl<'g> Rotation<'g> {
             return Err(Error::failed(
                 format!("the record of the new key {id} is not of the key that this rotation made"),
                 format!(
-                    "see that KEY_PREFIX is as it was when the rotation was begun, or take it back: `keygate rotate --undo {}`",
-                    self.old
+                    "see that KEY_PREFIX is as it was when the rotation was begun, or take it back: {}",
+                    self.journal.undo_command()
                 ),
             ));
         }
@@ -342,14 +342,14 @@ impl<'g> Rotation<'g> {
             ),
         };
         let finishes =
-            format!("{}; then `keygate rotate --resume {old}` finishes the rotation", error.remedy());
+            format!("{}; then {} finishes the rotation", error.remedy(), self.journal.resume_command());
         let remedy = match notes.step {
             Step::Ending | Step::Ended => finishes,
             // An undo would have no old key to put back.
-            _ if holds > 0 && notes.hidden.is_none() => format!(
-                "{finishes}; or `keygate rotate {old} --resume --to URI` without the store that fails"
-            ),
-            _ => format!("{finishes}; or without that `keygate rotate --undo {old}` takes it back"),
+            _ if holds > 0 && notes.hidden.is_none() => {
+                format!("{finishes}; or {} without the store that fails", self.journal.correct_command())
+            }
+            _ => format!("{finishes}; or without that {} takes it back", self.journal.undo_command()),
         };
         error.and(so_far, remedy)
     }

@@ -120,8 +120,8 @@ impl Rotation<'_> {
                     self.old, target.uri
                 ),
                 format!(
-                    "put key {by} there, or the one that is meant to be there; then `keygate rotate --undo {}` once more",
-                    self.old
+                    "put key {by} there, or the one that is meant to be there; then {} once more",
+                    self.journal.undo_command()
                 ),
             )),
             _ => Ok(()),
@@ -162,9 +162,9 @@ impl Rotation<'_> {
                         self.old
                     ),
                     format!(
-                        "{}, or without the store that fails: `keygate rotate {} --resume --to URI`",
+                        "{}, or without the store that fails: {}",
                         self.finish_instead(),
-                        self.old
+                        self.journal.correct_command()
                     ),
                 ));
             }
@@ -206,12 +206,12 @@ impl Rotation<'_> {
     }
 
     fn once_more(&self, error: &Error) -> Error {
-        let remedy = format!("{}; then `keygate rotate --undo {}` once more", error.remedy(), self.old);
+        let remedy = format!("{}; then {} once more", error.remedy(), self.journal.undo_command());
         Error::failed(error.problem(), remedy)
     }
 
     fn finish_instead(&self) -> String {
-        format!("finish instead: `keygate rotate --resume {}`", self.old)
+        format!("finish instead: {}", self.journal.resume_command())
     }
 
     fn or_finish(&self, error: &Error) -> Error {
