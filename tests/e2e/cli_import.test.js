@@ -124,6 +124,17 @@ test("importing an export reproduces the store", async () => {
   assert.match((await remote(["export"], { status: 1 })).stderr, new RegExp(`key/${id}: is not a valid record`));
 });
 
+test("records whose digests were made with another pepper are counted", async () => {
+  await remote(["issue", "--subject", "acme"], { env: { KEYGATE_PEPPER: randomBase62(43) } });
+  await remote(["issue", "--subject", "acme"]);
+  const input = (await remote(["export"])).stdout;
+  api.entries.clear();
+  const told = /^warning: 1 records have digests of another pepper than KEYGATE_PEPPER: a gate with this one does not accept their keys$/m;
+  assert.match((await remote(["import", "--format", "jsonl"], { input })).stderr, told);
+  assert.equal(api.entries.size, 2);
+  assert.doesNotMatch((await remote(["import", "--format", "jsonl"], { input, env: { KEYGATE_PEPPER: "" } })).stderr, /another pepper/);
+});
+
 test("many keys take as few calls as the API allows; a second import writes nothing, and importing the export reproduces the store", async () => {
   const COUNT = 10_500;
   api.page = 1000;

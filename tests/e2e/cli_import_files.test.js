@@ -116,6 +116,40 @@ rows("Kong", {
     keys: { [a]: { subject: "acme" } },
     said: [/line 9: has `request-termination`/],
   },
+  "consumer groups restrict their consumers, and keys in them are refused": {
+    ...kong,
+    source: `${consumers}- {username: third}\nconsumer_groups:\n- name: gold\n  plugins: [{name: rate-limiting}]\n  consumers:\n  - {username: acme}\n  - username: other\n    keyauth_credentials: [{key: ${b}}]\nkeyauth_credentials:\n- {consumer: acme, key: ${a}}\n- {consumer: third, key: ${c}}\n`,
+    keys: { [c]: { subject: "third" } },
+    said: [/line 11: stands in `consumer_groups`/, /line 13: has `consumer_groups`, which restricts the key .*`--ignore consumer_groups`/],
+  },
+  "members of a consumer group in db_export": { ...kong, source: `${exported}consumer_group_consumers:\n- {consumer: ${ACME}, consumer_group: ${OTHER}}\nkeyauth_credentials:\n- {consumer: ${ACME}, key: ${a}}\n- {consumer: ${OTHER}, key: ${b}}\n`, keys: { [b]: {} }, said: [/line 9: has `consumer_groups`/] },
+  "plugins of services and routes restrict their consumer": {
+    ...kong,
+    source: `consumers:\n- {username: acme, keyauth_credentials: [{key: ${a}}]}\n- {username: other, keyauth_credentials: [{key: ${b}}]}\n- {username: third, keyauth_credentials: [{key: ${c}}]}\nservices:\n- plugins: [{name: rate-limiting, consumer: acme}, {name: cors}]\n  routes:\n  - plugins: [{name: request-size-limiting, consumer: {username: other}}]\nroutes:\n- {name: x, plugins: [{name: acl, consumer: third}]}\n`,
+    said: [/line 2: has `rate-limiting`/, /line 3: has `request-size-limiting`/, /line 4: has `acl`/],
+  },
+  "a plugin for a consumer that is not in the file": { ...kong, source: `consumers:\n- {username: acme, keyauth_credentials: [{key: ${a}}]}\nplugins:\n- {name: rate-limiting, consumer: nobody}\n`, keys: { [a]: {} }, said: [/line 4: `consumer` in `plugins` names no consumer of this file/] },
+  "an id and a username are not mixed up": {
+    ...kong,
+    source: `consumers:\n- {id: c1, username: alice}\n- {id: c2, username: c1}\nkeyauth_credentials:\n- {consumer: {username: c1}, key: ${a}}\n- {consumer: {id: c1}, key: ${b}}\n- {consumer: c1, key: ${c}}\n`,
+    keys: { [a]: { subject: "c1" }, [b]: { subject: "alice" } },
+    said: [/line 7: `consumer` in `keyauth_credentials` names more than one consumer of this file; name it by id/],
+  },
+  "consumers with one name do not become one subject": {
+    ...kong,
+    source: `consumers:\n- {username: x, keyauth_credentials: [{key: ${a}}]}\n- {custom_id: x, keyauth_credentials: [{key: ${b}}]}\n- {username: y, keyauth_credentials: [{key: ${c}}]}\n`,
+    keys: { [c]: { subject: "y" } },
+    said: [/line 2: belongs to a consumer whose name.* another consumer of this file has too/, /line 3: belongs to a consumer whose name/],
+  },
+  "an entity below a consumer that names another one": {
+    ...kong,
+    source: `consumers:\n- {username: bob}\n- username: x\n  acls:\n  - {group: read, consumer: bob}\n  keyauth_credentials:\n  - {key: ${a}, consumer: bob}\n  - {key: ${b}, consumer: nobody}\n- username: third\n  keyauth_credentials: [{key: ${c}, consumer: third}]\n`,
+    keys: { [c]: { subject: "third" } },
+    said: [/line 5: `consumer` in `acls` names another consumer than the one it stands below/, /line 7: `consumer` in `keyauth_credentials` names another/, /line 8: .*names no consumer/],
+  },
+  "a consumer that is no string in YAML": { ...kong, source: `consumers:\n- {username: "y"}\n- {username: acme}\nkeyauth_credentials:\n- {consumer: y, key: ${a}}\n- {consumer: acme, key: ${b}}\n`, keys: { [b]: {} }, said: [/line 5: .*names no consumer of this file; .*such as `y` or `42`, in quotes/] },
+  "a ttl of 0 is refused": { ...kong, source: `consumers:\n- {username: acme, keyauth_credentials: [{key: ${a}, created_at: ${NOW}, ttl: 0}]}\n`, said: [/line 2: has the `ttl` 0: .*`--exported-at`/] },
+  "a ttl of 0 ends with the export": { ...kong, args: ["--exported-at", "2027-01-31T00:00:00Z"], source: `${exported}keyauth_credentials:\n- {consumer: ${ACME}, key: ${a}, ttl: 0}\n`, keys: { [a]: { not_after: Date.UTC(2027, 0, 31) / 1000 } } },
   "a field of a key that Kong does not document": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: ${a}, enabled: false}\n`, said: [/a key has the field `enabled`, which Kong does not document \(line 4\)/] },
   "a key that is not there": { ...kong, source: "consumers:\n- username: acme\n  keyauth_credentials:\n  - {id: x}\n", said: [/an entry has no `key` \(line 4\)/] },
   "two YAML documents": { ...kong, source: `${consumers}---\nconsumers: []\n`, said: [/more than one YAML document/] },
@@ -140,7 +174,8 @@ const apisix = { format: "apisix" };
 rows("APISIX", {
   "consumers and credentials of the Admin API": {
     ...apisix,
-    source: JSON.stringify({ total: 2, list: [
+    source: JSON.stringify({ total: 3, list: [
+      { key: "/apisix/consumers/jill", value: { username: "jill", plugins: {} } },
       { key: "/apisix/consumers/jack", createdIndex: 5, value: { username: "jack", plugins: { "key-auth": { key: a } }, create_time: 1 } },
       { key: "/apisix/consumers/jill/credentials/one", value: { id: "one", plugins: { "key-auth": { key: b } } } },
     ] }),
@@ -151,6 +186,31 @@ rows("APISIX", {
     source: `consumers:\n- username: jack\n  plugins: {limit-count: {count: 2}, jwt-auth: {key: x}}\n- id: jack/credentials/one\n  plugins: {key-auth: {key: ${a}}}\n- username: jill\n  plugins: {key-auth: {key: ${b}}, ip-restriction: {_meta: {disable: true}}}\n- {username: joe, group_id: gold, plugins: {key-auth: {key: ${c}}}}\n`,
     keys: { [b]: { subject: "jill" } },
     said: [/line 5: has `limit-count`, which restricts the key/, /line 8: has `group_id`/],
+  },
+  "one page of a list": {
+    ...apisix,
+    source: JSON.stringify({ total: 250, list: [{ key: "/apisix/consumers/jack", value: { username: "jack", plugins: { "key-auth": { key: a } } } }] }),
+    keys: { [a]: { subject: "jack" } },
+    said: [/line 1: is one page of a list of 250, and the other pages are not in it; import each page/],
+  },
+  "credentials without their consumer": {
+    ...apisix,
+    source: JSON.stringify({ total: 1, list: [{ key: "/apisix/consumers/jack/credentials/one", value: { id: "one", plugins: { "key-auth": { key: a } } } }] }),
+    said: [/line 1: belongs to a consumer that is not in the source and may have plugins; .*`--ignore consumers`/],
+  },
+  "credentials without their consumer, which is ignored": { ...apisix, args: ["--ignore", "consumers"], source: `consumers:\n- {id: jack/credentials/one, plugins: {key-auth: {key: ${a}}}}\n`, keys: { [a]: { subject: "jack" } } },
+  "a consumer group of ADC restricts its consumers": {
+    ...apisix,
+    source: `consumer_groups:\n- name: gold\n  plugins: {limit-count: {count: 2}}\n  consumers:\n  - {username: jack, credentials: [{type: key-auth, config: {key: ${a}}}]}\n  - {username: jill}\nconsumers:\n- {username: jill, plugins: {key-auth: {key: ${b}}}}\n- {username: joe, plugins: {key-auth: {key: ${c}}}}\n`,
+    keys: { [c]: { subject: "joe" } },
+    said: [/line 5: has `consumer_groups`, which restricts the key .*`--ignore consumer_groups`/, /line 8: has `consumer_groups`/],
+  },
+  "a consumer group that is ignored": { ...apisix, args: ["--ignore", "consumer_groups"], source: `consumer_groups:\n- consumers:\n  - {username: jack, credentials: [{type: key-auth, config: {key: ${a}}}]}\n`, keys: { [a]: { subject: "jack" } } },
+  "a plugin of a nested credential restricts its key": {
+    ...apisix,
+    source: `consumers:\n- username: jack\n  credentials:\n  - plugins: {key-auth: {key: ${a}}, ip-restriction: {whitelist: [10.0.0.0/8]}}\n  - plugins: {key-auth: {key: ${b}}}\n`,
+    keys: { [b]: { subject: "jack" } },
+    said: [/line 4: has `ip-restriction`, which restricts the key/],
   },
   "a Secret of Kubernetes": { ...apisix, source: "apiVersion: v1\nkind: Secret\ndata: {key: x}\n", said: [/a list or an object of Kubernetes/] },
   "references to secrets": { ...apisix, source: `consumers:\n- {username: jack, plugins: {key-auth: {key: $ENV://KEY}}}\n- {username: jill, plugins: {key-auth: {key: $secret://vault/1/jill/key}}}\n`, said: [/line 2: .*`\$ENV:\/\/…` of APISIX/, /line 3: .*`\$secret:\/\/…` of APISIX/] },
@@ -163,6 +223,7 @@ rows("lines", {
   "a key that ends with = is a key": { format: "keys", source: `${a}== s\n`, keys: { [`${a}==`]: { subject: "s" } } },
   "the output of sha256sum has file names": { format: "sha256", args: ["--subject", "x"], source: `${hash(a, "hex")}  acme.txt\n${hash(b, "hex")} *other.bin\n${hash(c, "hex")} s\n`, keys: { [a]: { subject: "x" }, [b]: { subject: "x" }, [c]: { subject: "s" } }, said: [soft(/file names, as `sha256sum` writes them, were passed over/)] },
   "a file name is no subject": { format: "sha256", source: `${hash(a, "hex")}  acme.txt\n`, said: [/line 1: has no `subject`/] },
+  "digests of nothing": { format: "sha256", source: `${hash("", "hex")} s\n${"0".repeat(64)} s\n${hash(a, "hex")} s\n`, keys: { [a]: {} }, said: [/line 1: has the SHA-256 of an empty string/, /line 2: has a SHA-256 of zeros/] },
   "the output of openssl": { format: "sha256", source: `SHA2-256(stdin)= ${hash(a, "hex")}\n`, said: [/line 1: is the output of a program/] },
   "old line ends, a byte order mark, UTF-16": { format: "keys", source: Buffer.from(`\ufeff${a} s\r${b} s`, "utf16le"), keys: { [a]: { subject: "s" }, [b]: { subject: "s" } } },
   "CSV": { format: "keys", source: `key,subject\n${a},s\n`, said: [/the source is CSV.*\n help: use `--format csv`/] },
@@ -180,6 +241,10 @@ rows("JSON", {
   "an array on one line": { format: "jsonl", source: `[${object(a)},${object(b)}]`, keys: { [a]: {}, [b]: {} } },
   "an array over several lines, with a bad element": { format: "jsonl", source: JSON.stringify([{ key: a, subject: "s" }, { key: b, owner: "s" }], null, 2), keys: { [a]: {} }, said: [/line 6: has the field `owner`, which is none of key, .*`--rename`.*`--ignore`/] },
   "objects over several lines": { format: "jsonl", source: `${JSON.stringify({ key: a, subject: "s" }, null, 2)}\n${JSON.stringify({ key: b, subject: "s" }, null, 2)}`, keys: { [a]: {}, [b]: {} } },
+  "a row with a field that files of other systems have": { format: "jsonl", args: ["--ignore", "message", "--ignore", "data", "--rename", "token=key"], source: [{ token: a, subject: "s", message: "hi", data: [] }, { token: b, subject: "s", items: [1] }].map((row) => JSON.stringify(row)).join("\n"), keys: { [a]: {} }, said: [/line 2: has the field `items`, which is none of/] },
+  "no record repeats a key": { format: "jsonl", source: `{"v":1,"${a}":1}\n{"v":1,"id":"4fTz0Qw9Lr2K","subject":"${b} ,"}\n`, said: [/line 1: is not a record: its field of 32 characters is unknown, missing or wrong/, /line 2: is not a record: its field `subject`/] },
+  "a field twice within a field": { format: "jsonl", source: `{"key":"${a}","subject":"s","meta":{"x":"1","x":"2"}}`, said: [/line 1: has a field twice/] },
+  "what follows an array": { format: "jsonl", source: `[${object(a)}]\n[${object(b)}]`, said: [/from line 2 on something follows the array/] },
   "an array that breaks off": { format: "jsonl", source: `[${object(a)},\n${object(b)}`, said: [/not JSON from line 2 on/] },
   "other names of fields": { format: "jsonl", args: ["--rename", "owner=subject", "--rename", "token=key", "--ignore", "note"], source: JSON.stringify({ token: a, owner: "s", note: "x" }), keys: { [a]: { subject: "s" } } },
   "two fields for one": { format: "jsonl", args: ["--rename", "owner=subject"], source: `${object(a, { owner: "t" })}\n${object(b)}`, keys: { [b]: { subject: "s" } }, said: [/line 1: has two values for `subject`/] },
@@ -197,6 +262,17 @@ rows("CSV", {
   "columns without a name are empty": { format: "csv", source: `key,subject,,\n${a},s,,\n${b},s,x,\n`, keys: { [a]: {} }, said: [/line 3: has a value in a column without a name/] },
   "tabs": { format: "csv", source: `key\tsubject\n${a}\ts\n`, keys: { [a]: { subject: "s" } } },
   "a quoted line break in a name": { format: "csv", source: `key,subject,name\n${a},s,"two\nlines"\n${b},s,one\n`, keys: { [b]: { name: "one" } }, said: [/line 2: has a line break in `name`, which a record cannot hold/] },
+  "a quote that is left open in scopes": { format: "csv", source: `key,subject,scopes\n${a},acme,"read\n${b},beta,write\n`, said: [/line 2: a quote is not closed at the end of its cell/] },
+  "a quote that is left open in a column that is passed over": { format: "csv", args: ["--ignore", "description"], source: `key,subject,description\n${a},acme,"open\n${b},beta,x\n`, said: [/line 2: a quote is not closed/] },
+  "a quote that another row closes": { format: "csv", args: ["--ignore", "Notes"], source: `key,subject,Notes,scopes\n${a},a,"x,read\n${b},b,"y",write\n`, said: [/line 2: a quote is not closed/] },
+  "a quote that another row closes at the end of a cell": { format: "csv", args: ["--ignore", "Notes"], source: `key,subject,Notes,scopes\n${a},a,"x,read\n${b},b,",write\n${c},c,"two\nlines",read\n`, keys: { [c]: { scopes: ["read"] } }, said: [/line 2: has in column 3 a line break and what could be a key/] },
+  "a key that begins in quotes": { format: "csv", source: `key,subject\n"${a.slice(0, 12)}"${a.slice(12)},acme\n`, said: [/line 2: a quote is not closed/] },
+  "times are absolute": {
+    format: "csv",
+    source: `key,subject,not_before,not_after\n${a},s,,90d\n${a},s,20270131,\n${a},s,,46418\n${a},s,never,\n${b},s,2020-01-31,never\n`,
+    keys: { [b]: { not_before: Date.UTC(2020, 0, 31) / 1000, not_after: null } },
+    said: [/line 2: `not_after` is neither a date/, /line 3: `not_before` is no time in Unix seconds, 1973 or later/, /line 4: `not_after` is no time/, /line 5: `not_before` is neither .*only `not_after` may be `never`/],
+  },
   "a file of AWS API Gateway": {
     format: "csv",
     args: ["--rename", "Name=subject", "--rename", "usageplanIds=plan", "--ignore", "description"],
@@ -243,6 +319,33 @@ rows("Unkey", {
     keys: { [a]: { subject: "acme" }, [b]: { subject: "other" } },
     said: [soft(/of 2 keys the source has digests alone/)],
   },
+  "pages of an answer are read, and one of several says so": {
+    format: "unkey",
+    source: [{ data: [unkey({ plaintext: a, externalId: "s" })], pagination: { cursor: "abc", hasMore: true } }, { data: [unkey({ plaintext: b, externalId: "s" })], pagination: { hasMore: false } }].map((page) => JSON.stringify(page, null, 1)).join("\n"),
+    keys: { [a]: {}, [b]: {} },
+    said: [/line 1: is one page of Unkey's answer, and the keys of the other pages are not in it; import each page/, /^2 written .* 1 not taken$/m],
+  },
+  "an answer of version 1": { format: "unkey", source: JSON.stringify({ keys: [unkey({ plaintext: a, ownerId: "s" })], total: 1, cursor: "key_1" }), keys: { [a]: {} } },
+  "a page of version 1": { format: "unkey", source: JSON.stringify({ keys: [unkey({ plaintext: a, ownerId: "s" })], total: 2 }), keys: { [a]: {} }, said: [/line 1: is one page/] },
+  "an answer of Unkey in lines of objects": { format: "jsonl", source: JSON.stringify({ meta: {}, data: [] }), said: [/an answer of Unkey's API\n help: use `--format unkey`/] },
+  "an identity restricts its keys, and names its subject": {
+    format: "unkey",
+    args: ["--subject", "dflt"],
+    source: [
+      unkey({ plaintext: a, identity: { id: "id_1", externalId: "u1", ratelimits: [{ limit: 1 }] } }), unkey({ plaintext: a, identity: { id: "id_1", externalId: 42 } }), unkey({ plaintext: a, identity: "u7" }),
+      unkey({ plaintext: b, identity: { id: "id_1", externalId: "u1", meta: { x: 1 }, ratelimits: [] } }),
+    ].map((row) => JSON.stringify(row)).join("\n"),
+    keys: { [b]: { subject: "u1" } },
+    said: [/line 1: has `identity\.ratelimits`, which restricts.*`--ignore identity\.ratelimits`/, /line 2: `identity\.externalId` is not a string/, /line 3: `identity` is not an object/],
+  },
+  "limits of an identity that are ignored": { format: "unkey", args: ["--ignore", "identity.ratelimits"], source: JSON.stringify(unkey({ plaintext: a, identity: { externalId: "u1", ratelimits: [{ limit: 1 }] } })), keys: { [a]: { subject: "u1" } } },
+  "an unknown field says something unless it is null": {
+    format: "unkey",
+    args: ["--subject", "s"],
+    source: [unkey({ plaintext: a, isActive: false }), unkey({ plaintext: a, allowed: [] }), unkey({ plaintext: a, allowed: "" }), unkey({ plaintext: a, allowed: {} }), unkey({ plaintext: b, allowed: null, ratelimit_async: 0, last_used_at: 0, remaining: null })].map((row) => JSON.stringify(row)).join("\n"),
+    keys: { [b]: {} },
+    said: [/line 1: has the field `isActive`/, /line 2: has the field `allowed`/, /line 3: has/, /line 4: has/],
+  },
   "what restricts a key, or is not understood, refuses it": {
     format: "unkey",
     args: ["--subject", "s"],
@@ -287,6 +390,15 @@ rows("better-auth", {
       /line 5: begins with this gate's own prefix/, /line 6: `expiresAt` is neither/, /line 7: `permissions` is not/, /line 8: has `referenceId` and `userId`/, /line 9: begins with this gate's own prefix/,
     ],
   },
+  "an unknown field says something unless it is null, and no field counts twice": {
+    format: "better-auth",
+    source: [
+      better(a, { active: false }), better(a, { rateLimitEnabled: false, rate_limit_enabled: true }), JSON.stringify(better(a)).replace('"permissions":null', '"permissions":{"files":["read"],"files":["write"]}'),
+      better(a, { permissions: '{"files":["read"],"files":["write"]}' }), better(b, { active: null }),
+    ].map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n"),
+    keys: { [b]: {} },
+    said: [/line 1: has the field `active`/, /line 2: has `rate_limit_enabled` in two spellings/, /line 3: has a field twice/, /line 4: `permissions` is not an object of arrays of strings, each name once/, /note: each `key` was taken as a SHA-256; .*`disableKeyHashing`/],
+  },
   "a limit that is ignored": { format: "better-auth", args: ["--ignore", "rateLimitMax", "--plan", "free"], source: JSON.stringify(better(a, { rateLimitEnabled: true })), keys: { [a]: { plan: "free" } } },
 });
 
@@ -321,6 +433,21 @@ test("the commands of docs/migration.md import what they are for", async () => {
     assert.match((await remote(args)).stderr, /^1 (would be )?written/m, command);
   }
   assert.deepEqual([...unused], []);
+});
+
+test("the fields that the SQL of docs/migration.md selects are all known", async () => {
+  const sql = (await readFile(path.join(ROOT, "docs/migration.md"), "utf8")).match(/^SELECT JSON_OBJECT\([^;]*/m)[0];
+  const fields = [...sql.matchAll(/'(\w+)', (?!AS)/g)].map(([, name]) => name);
+  // What MySQL makes of the columns: UNIX_TIMESTAMP of a datetime(3) alone is a DECIMAL, `1800000000000.000`.
+  const expires = sql.includes("CAST(UNIX_TIMESTAMP(expires) * 1000 AS UNSIGNED)") ? "1800000000000" : "1800000000000.000";
+  const row = (key, values) => `{${fields.map((name) => `"${name}": ${{ hash: `"${hash(key, "base64")}"`, ownerId: '"acme"', enabled: "1", expires, ...values }[name] ?? "null"}`).join(", ")}}`;
+  assert.ok(["hash", "ratelimit_limit"].every((name) => fields.includes(name)), fields.join());
+  await check({
+    format: "unkey",
+    source: `${row(a)}\n${row(b, { ratelimit_limit: 5 })}\n`,
+    keys: { [a]: { subject: "acme", not_after: 1800000000, state: "active" } },
+    said: [/line 2: has `ratelimit_limit`, which restricts/],
+  });
 });
 
 const utf8 = (text) => Buffer.from(text);

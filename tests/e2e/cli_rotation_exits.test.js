@@ -2,7 +2,7 @@
 // undoes and what finishes a rotation whose secret stores do not work, and whose rotation is meant.
 
 import assert from "node:assert/strict";
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
@@ -318,8 +318,11 @@ describe("a resumption", () => {
       assert.ok(api.record(here.id).replaced_by);
       await of({ config });
       // In its own project it is finished.
-      const nowhere = await keygate(["rotate", "--resume"], { cwd: tmpdir(), status: 1 });
-      assert.match(nowhere.stderr, new RegExp(`there is no wrangler.*; which rotation is meant cannot be told; unfinished are: key ${elsewhere.id} of `));
+      await mkdir(path.join(other, "empty"));
+      await rename(config, path.join(other, "away.toml"));
+      const nowhere = await keygate(["rotate", "--resume"], { cwd: path.join(other, "empty"), status: 1 });
+      await rename(path.join(other, "away.toml"), config);
+      assert.match(nowhere.stderr, new RegExp(`there is no wrangler.json, .*which rotation is meant cannot be told; unfinished are: key ${elsewhere.id} of `));
       await keygate(["rotate", "--resume"], { cwd: other });
       assert.ok(api.record(elsewhere.id).replaced_by);
     } finally {

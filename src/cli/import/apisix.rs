@@ -20,8 +20,17 @@ const OTHER_CREDENTIALS: [&str; 7] =
 #[derive(Deserialize)]
 struct Apisix {
     consumers: Option<Vec<Consumer>>,
+    consumer_groups: Option<Vec<ConsumerGroup>>,
     /// Of the Admin API.
     list: Option<Vec<Listed>>,
+    /// How many elements the list has in all its pages.
+    total: Option<usize>,
+}
+
+/// A consumer group of ADC, with plugins of its own.
+#[derive(Deserialize)]
+struct ConsumerGroup {
+    consumers: Option<Vec<Consumer>>,
 }
 
 /// An element of the Admin API's list: `key` is the path in etcd, `/apisix/consumers/<consumer>/credentials/<id>`.
@@ -107,48 +116,96 @@ impl<'de> Deserialize<'de> for Plugins {
     }
 }
 
+/// A consumer or a credential, where the file has it.
+struct Found<'f> {
+    consumer: &'f Consumer,
+    /// `<consumer>/credentials/<id>`, perhaps after other folders.
+    path: Option<&'f str>,
+    is_in_group: bool,
+}
+
+/// A key, and what restricts it alone.
+struct Key<'f> {
+    text: &'f Spanned<String>,
+    credential: Option<&'f Credential>,
+}
+
 /// Reads keys: the consumer is the subject.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
     let file: Apisix = yaml::parse(text, System::Apisix)?;
-    let mut count = 0_u64;
-    let consumers = file.consumers.iter().flatten().map(|consumer| (consumer, consumer.id.as_deref()));
-    let listed = file.list.iter().flatten().map(|listed| (&listed.value, listed.key.as_deref()));
-    let all: Vec<_> = consumers.chain(listed).collect();
+    let found = |consumer, path, is_in_group| Found { consumer, path, is_in_group };
+    let consumers = file.consumers.iter().flatten().map(|c| found(c, c.id.as_deref(), false));
+    let listed = file.list.iter().flatten().map(|listed| found(&listed.value, listed.key.as_deref(), false));
+    let groups = file.consumer_groups.iter().flatten().flat_map(|group| group.consumers.iter().flatten());
+    let all: Vec<Found<'_>> = consumers.chain(listed).chain(groups.map(|c| found(c, None, true))).collect();
     // What restricts a consumer stands at it alone, and holds for its credentials elsewhere in the list too.
-    let restricted: HashMap<&str, &str> = all
-        .iter()
-        .filter_map(|(consumer, _)| Some((consumer.username.as_deref()?, restriction_of(consumer, options)?)))
-        .collect();
-    for (consumer, path) in &all {
-        let of_credential = path.and_then(|path| {
-            let consumer = path.split_once("/credentials/")?.0;
-            Some(consumer.rsplit('/').next().unwrap_or(consumer))
-        });
-        let subject = consumer.username.as_deref().or(of_credential).unwrap_or_default();
-        let restricting = restriction_of(consumer, options).or_else(|| restricted.get(subject).copied());
-        for key in consumer.keys() {
-            count += 1;
-            each(key.referenced.line(), draft(key, subject, restricting))?;
+    let mut restricted: HashMap<&str, Option<&str>> = HashMap::new();
+    for found in &all {
+        if let Some(name) = found.consumer.username.as_deref() {
+            let restricting = restricted.entry(name).or_default();
+            *restricting = restricting.or_else(|| found.restriction(options));
         }
+    }
+    let mut count = 0_u64;
+    for found in &all {
+        let subject = found.consumer.username.as_deref().or(found.of_credential()).unwrap_or_default();
+        let of_consumer = restricted.get(subject).copied();
+        let is_alone =
+            found.of_credential().is_some() && of_consumer.is_none() && !options.ignores("consumers");
+        let restricting = found.restriction(options).or(of_consumer.flatten());
+        for key in found.consumer.keys() {
+            count += 1;
+            let read = if is_alone {
+                Err("belongs to a consumer that is not in the source and may have plugins; add `/apisix/admin/consumers` (see docs/migration.md), or `--ignore consumers` imports the key without them".to_owned())
+            } else {
+                draft(key.text, subject, restricting.or_else(|| key.restriction(options)))
+            };
+            each(key.text.referenced.line(), read)?;
+        }
+    }
+    if let Some(total) = file.total.filter(|total| *total > file.list.iter().flatten().count()) {
+        count += 1;
+        let problem =
+            format!("is one page of a list of {total}, and the other pages are not in it; import each page");
+        each(1, Err(problem))?;
     }
     if count == 0 { Err(yaml::without_keys(text, System::Apisix)) } else { Ok(()) }
 }
 
 impl Consumer {
-    fn keys(&self) -> impl Iterator<Item = &Spanned<String>> {
+    fn keys(&self) -> impl Iterator<Item = Key<'_>> {
         let own = self.plugins.as_ref().and_then(|plugins| plugins.key_auth.as_ref());
         let further = self.credentials.iter().flatten().flat_map(|credential| {
             let of_adc = credential.config.as_ref().filter(|_| credential.kind.as_deref() == Some(KEY_AUTH));
-            [credential.plugins.as_ref().and_then(|plugins| plugins.key_auth.as_ref()), of_adc]
+            let own = credential.plugins.as_ref().and_then(|plugins| plugins.key_auth.as_ref());
+            [own, of_adc].map(|config| (config, Some(credential)))
         });
-        std::iter::once(own).chain(further).flatten().filter_map(|config| config.key.as_ref())
+        std::iter::once((own, None))
+            .chain(further)
+            .filter_map(|(config, credential)| Some(Key { text: config?.key.as_ref()?, credential }))
     }
 }
 
-fn restriction_of<'c>(consumer: &'c Consumer, options: &Options) -> Option<&'c str> {
-    let plugins = consumer.plugins.iter().flat_map(|plugins| &plugins.restricting).map(String::as_str);
-    let group = consumer.group_id.as_ref().map(|_| "group_id");
-    plugins.chain(group).find(|name| !options.ignores(name))
+impl<'f> Found<'f> {
+    fn of_credential(&self) -> Option<&'f str> {
+        let consumer = self.path?.split_once("/credentials/")?.0;
+        Some(consumer.rsplit('/').next().unwrap_or(consumer))
+    }
+
+    fn restriction(&self, options: &Options) -> Option<&'f str> {
+        let plugins =
+            self.consumer.plugins.iter().flat_map(|plugins| &plugins.restricting).map(String::as_str);
+        let group = self.consumer.group_id.as_ref().map(|_| "group_id");
+        let of_adc = self.is_in_group.then_some("consumer_groups");
+        plugins.chain(group).chain(of_adc).find(|name| !options.ignores(name))
+    }
+}
+
+impl<'f> Key<'f> {
+    fn restriction(&self, options: &Options) -> Option<&'f str> {
+        let mut plugins = self.credential?.plugins.as_ref()?.restricting.iter().map(String::as_str);
+        plugins.find(|name| !options.ignores(name))
+    }
 }
 
 fn draft(key: &Spanned<String>, subject: &str, restricting: Option<&str>) -> Read {
@@ -175,6 +232,7 @@ mod tests {
     limit-count: {count: 2}
 - id: jill/credentials/one
   plugins: {key-auth: {key: Yk3vQ9xLr2K7hVbT1mWc}}
+- username: jill
 - username: adc
   credentials:
   - {name: a, type: key-auth, config: {key: Xk3vQ9xLr2K7hVbT1mWc}}
@@ -185,7 +243,7 @@ mod tests {
         let mut ignoring = Options::default();
         ignoring.ignored.push("limit-count".to_owned());
         let found = found(Format::Apisix, text, &ignoring).unwrap();
-        assert_eq!(found, ["4 jack [] 0", "7 jill [] 0", "10 adc [] 0"]);
+        assert_eq!(found, ["4 jack [] 0", "7 jill [] 0", "11 adc [] 0"]);
         assert!(
             read_as(Format::Apisix, text)
                 .unwrap()

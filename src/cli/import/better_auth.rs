@@ -1,12 +1,14 @@
 //! The table `apikey` of better-auth's API key plugin, a row an object.
 
-use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+use serde_json::Value;
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, quoted, restriction};
 use crate::import::json::{self, Fields, is_nothing};
 use crate::import::values::{javascript_time, truth};
-use crate::import::{Draft, Each, Options, Read};
+use crate::import::{Draft, Each, Format, Options, Read};
 
 /// What says nothing about who may pass (`packages/api-key/src/schema.ts`), in lower case and without `_`.
 const OTHERS: [&str; 9] = [
@@ -25,7 +27,7 @@ const OTHERS: [&str; 9] = [
 const RESTRICTIONS: [&str; 4] = ["ratelimitmax", "refillamount", "refillinterval", "remaining"];
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    json::of_each(text, &mut |number, object| match object {
+    json::of_each(text, Format::BetterAuth, options, &mut |number, object| match object {
         Ok("") => Ok(()),
         Ok(object) => each(number, draft(object, options)),
         Err(problem) => each(number, Err(problem)),
@@ -34,11 +36,17 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
 
 fn draft(object: &str, options: &Options) -> Read {
     let fields = Fields::parse(object)?;
+    let fields: Vec<(&str, &Value)> = fields.iter().filter(|(name, _)| !options.ignores(name)).collect();
     let mut imported = ImportedRow::default();
-    let is_unlimited =
-        |(name, value): (&str, &Value)| plain(name) == "ratelimitenabled" && truth(value) == Some(false);
-    let is_unlimited = fields.iter().any(is_unlimited);
-    for (name, value) in fields.iter().filter(|(name, _)| !options.ignores(name)) {
+    imported.set_note("each `key` was taken as a SHA-256; where better-auth has `disableKeyHashing`, it is the key itself, and the gate does not accept it: use `--format jsonl`");
+    let (mut is_unlimited, mut names) = (false, HashSet::new());
+    for (name, value) in &fields {
+        if !names.insert(plain(name)) {
+            return Err(format!("has {} in two spellings; `--ignore` passes one over", quoted(name)));
+        }
+        is_unlimited |= plain(name) == "ratelimitenabled" && truth(value) == Some(false);
+    }
+    for (name, value) in fields {
         let text = || value.as_str().ok_or_else(|| format!("`{name}` is not a string"));
         let time = || javascript_time(value).map_err(|problem| format!("`{name}` {problem}"));
         match plain(name).as_str() {
@@ -54,8 +62,12 @@ fn draft(object: &str, options: &Options) -> Read {
             "permissions" => imported.set_list("scopes", permissions(value)?)?,
             "ratelimitenabled" => {}
             "ratelimitmax" if is_unlimited => {}
-            other if OTHERS.contains(&other) || is_nothing(value) => {}
-            other if RESTRICTIONS.contains(&other) => return Err(restriction(name)),
+            other if OTHERS.contains(&other) => {}
+            other if RESTRICTIONS.contains(&other) => {
+                if !is_nothing(value) {
+                    return Err(restriction(name));
+                }
+            }
             _ => {
                 return Err(format!(
                     "has the field {}, which better-auth does not document; `--ignore` passes it over",
@@ -82,15 +94,15 @@ fn hash(text: &str) -> Result<&str, String> {
 
 /// `{"files": ["read", "write"]}`, as an object or in a string, gives the scopes `files:read` and `files:write`.
 fn permissions(value: &Value) -> Result<Vec<String>, String> {
-    const FORM: &str = "`permissions` is not an object of arrays of strings";
-    let parsed: Map<String, Value> = match value {
-        Value::Object(permissions) => permissions.clone(),
-        Value::String(text) if is_nothing(value) || text == "null" => Map::new(),
-        Value::String(text) => serde_json::from_str(text).map_err(|_| FORM)?,
+    const FORM: &str = "`permissions` is not an object of arrays of strings, each name once";
+    let text = match value {
+        Value::Object(_) => value.to_string(),
+        Value::String(_) if is_nothing(value) => return Ok(Vec::new()),
+        Value::String(text) => text.clone(),
         _ => return Err(FORM.to_owned()),
     };
     let mut scopes = Vec::new();
-    for (resource, actions) in &parsed {
+    for (resource, actions) in Fields::parse(&text).map_err(|_| FORM)?.iter() {
         let actions = json::strings(actions).ok_or(FORM)?;
         scopes.extend(actions.iter().map(|action| format!("{resource}:{action}")));
     }

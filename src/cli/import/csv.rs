@@ -2,6 +2,8 @@
 
 use csv::{ByteRecord, Position, ReaderBuilder};
 
+use keygate_core::key::digest::ImportedKey as Key;
+
 use crate::error::{Error, Outcome};
 use crate::import::imported_row::{FIELDS, ImportedRow, LISTS, is_field, quoted};
 use crate::import::shape::{self, Text};
@@ -11,6 +13,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     shape::refuse_other_text(text, Text::Csv)?;
     let (skipped, separator) = separator(text);
     let rows = text.get(skipped..).unwrap_or_default();
+    check_quotes(text, skipped, separator)?;
     let mut reader = ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(rows);
     let heading = reader.byte_headers().cloned().unwrap_or_default();
     let heading = columns(&heading, options)?;
@@ -44,6 +47,45 @@ fn separator(text: &[u8]) -> (usize, u8) {
     }
     let found = [b',', b';', b'\t'].into_iter().find(|separator| first.contains(separator));
     (0, found.unwrap_or(b','))
+}
+
+/// Refuses quotes that RFC 4180 does not allow: the `csv` crate reads on after them, and takes rows for the text of one cell.
+fn check_quotes(text: &[u8], skipped: usize, separator: u8) -> Outcome<()> {
+    let rows = text.get(skipped..).unwrap_or_default();
+    let ends = |byte: Option<&u8>| byte.is_none_or(|b| *b == separator || matches!(b, b'\r' | b'\n'));
+    let (mut at, mut begins) = (0, true);
+    while let Some(byte) = rows.get(at) {
+        if *byte != b'"' || !begins {
+            begins = ends(Some(byte));
+            at += 1;
+            continue;
+        }
+        let opened = skipped + at;
+        let quoted = rows.get(at + 1..).unwrap_or_default();
+        let closes = closing_quote(quoted).filter(|closes| ends(quoted.get(closes + 1)));
+        let Some(closes) = closes else {
+            let line = 1 + text.iter().take(opened).filter(|b| **b == b'\n').count();
+            return Err(Error::failed(
+                format!("line {line}: a quote is not closed at the end of its cell"),
+                "close the quote, or write each quote within a cell twice; nothing was imported",
+            ));
+        };
+        at += closes + 2;
+        begins = false;
+    }
+    Ok(())
+}
+
+/// Where the first quote stands that is not written twice.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text.get(at..)?.iter().position(|b| *b == b'"')?;
+        if text.get(at + 1) != Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
+    }
 }
 
 /// The field of each column; none of one that is passed over.
@@ -88,14 +130,17 @@ fn draft(row: &ByteRecord, heading: &[Option<String>]) -> Read {
         return Err(format!("has {} columns, the heading {}", row.len(), heading.len()));
     }
     let mut imported = ImportedRow::default();
-    for (field, text) in heading.iter().zip(row) {
+    for ((nth, field), text) in (1..).zip(heading).zip(row) {
+        // A cell with the rest of its row and the start of the next one has a key in it.
+        if text.contains(&b'\n') && Key::may_be_in(&String::from_utf8_lossy(text)) {
+            return Err(format!(
+                "has in column {nth} a line break and what could be a key; is a quote left open? Else put the cell on one line"
+            ));
+        }
         let Some(field) = field else { continue };
         let text = str::from_utf8(text).map_err(|_| format!("is not UTF-8 text, in {}", quoted(field)))?;
         if text.trim().contains('\n') && !LISTS.contains(&field.as_str()) {
-            return Err(format!(
-                "has a line break in {}, which a record cannot hold; is a quote left open?",
-                quoted(field)
-            ));
+            return Err(format!("has a line break in {}, which a record cannot hold", quoted(field)));
         }
         if !field.is_empty() {
             imported.set(field, text)?;
@@ -121,6 +166,8 @@ mod tests {
     use super::read;
     use crate::error::Outcome;
     use crate::import::Options;
+    use proptest::collection::vec;
+    use proptest::prelude::{prop_assert, proptest};
 
     /// `line: problem` of each bad row, and the line of each good one.
     fn found(text: &[u8]) -> Outcome<Vec<String>> {
@@ -146,12 +193,45 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_left_open_is_named() {
-        let found = found(b"key,subject,name\nk2,acme,\"open\nk3,acme,x\n").unwrap();
+    fn a_quote_that_is_not_closed_is_named_by_its_line() {
+        for (rows, said) in [
+            ("k2,acme,\"open\nk3,acme,x\n", "line 2: a quote is not closed"),
+            ("k2,acme,x\nk3,acme,\"x\"y\n", "line 3: a quote is not closed"),
+            ("k2,\"a\nb\",x\n\"k4\"\"", "line 4: a quote is not closed"),
+        ] {
+            let error = found(format!("key,subject,name\n{rows}").as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
         assert_eq!(
-            found,
-            ["2: has a line break in `name`, which a record cannot hold; is a quote left open?"]
+            found(b"key,subject,name\nk2,acme,5\" \"x\"\n\"k3\",\"a\",\"\"\"x\"\"\"").unwrap(),
+            ["2", "3"]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn quotes_that_are_written_as_csv_are_read(cells in vec(vec("[a\"\r\n, ]{0,6}", 3), 0..5)) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["key", "subject", "name"]).unwrap();
+            for row in &cells {
+                writer.write_record(row).unwrap();
+            }
+            let text = writer.into_inner().unwrap();
+            prop_assert!(super::check_quotes(&text, 0, b',').is_ok());
+        }
+
+        #[test]
+        fn no_row_is_lost_in_a_cell(cells in vec("(\"|\"\"|x|,|;){0,5}", 6)) {
+            let rows: Vec<String> = (10..).zip(&cells).map(|(nth, cell)| format!("Zk3vQ9xLr2K7hVbT1m{nth},{cell}\n")).collect();
+            let text = format!("key,scopes\n{}", rows.concat());
+            let mut taken = 0;
+            let mut refused = false;
+            let outcome = read(text.as_bytes(), &Options::default(), &mut |_, read| {
+                if read.is_ok() { taken += 1 } else { refused = true }
+                Ok(())
+            });
+            prop_assert!(outcome.is_err() || refused || taken == rows.len(), "{text}");
+        }
     }
 
     #[test]
@@ -172,7 +252,7 @@ mod tests {
             ("key,Subject,subject", "names a column twice"),
             ("key,meta.a,meta.a", "names a column twice"),
             ("key|subject", "no field"),
-            ("\"key", "no field"),
+            ("\"key", "line 1: a quote is not closed"),
             ("subject,name", "neither `key` nor `sha256`"),
             ("key,usageplanIds", "no field: `usageplanIds`"),
             ("key,Canary7hVbT1mWcZk3vQ9x", "no field: of 22 characters"),

@@ -89,9 +89,7 @@ impl ImportedRow {
                 self.set_list(known, elements.map(str::to_owned).collect())
             }
             "enabled" => self.set_enabled(&Value::from(text)),
-            "created" | "not_before" | "not_after" => {
-                self.set_time(known, time(text).map_err(|e| format!("`{known}`: {e}"))?)
-            }
+            "created" | "not_before" | "not_after" => self.set_time(known, time(known, text)?),
             _ => once(known, self.texts.insert(known, text.to_owned()).is_none()),
         }
     }
@@ -219,8 +217,20 @@ pub(super) fn unknown_field(name: &str) -> String {
 
 /// What is said of a field that restricts a key, where a record has none of the kind.
 pub(super) fn restriction(field: &str) -> String {
+    // Names of plugins are longer than those of fields: `graphql-rate-limiting-advanced`.
+    let is_word = |word: &str| {
+        let word = word.strip_suffix(|c: char| c.is_ascii_digit()).unwrap_or(word);
+        (1..=14).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase())
+    };
+    let (name, to_ignore) = if field.split(['-', '_', '.']).all(is_word) {
+        (format!("`{field}`"), field)
+    } else if quoted(field).starts_with('`') {
+        (quoted(field), field)
+    } else {
+        (format!("a field or plugin {}", quoted(field)), "NAME")
+    };
     format!(
-        "has `{field}`, which restricts the key in a way that a record cannot; `--ignore {field}` imports it without"
+        "has {name}, which restricts the key in a way that a record cannot; `--ignore {to_ignore}` imports it without"
     )
 }
 
@@ -239,7 +249,7 @@ fn key(text: &str, rules: &Rules) -> Result<Key, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ImportedRow, Rules};
+    use super::{ImportedRow, Rules, restriction};
     use crate::import::SubjectMap;
     use keygate_core::key::KeyPrefix;
     use keygate_core::key::pepper::Pepper;
@@ -273,13 +283,13 @@ mod tests {
             ("key", KEY),
             ("subject", "acme"),
             ("ips", "203.0.113.0/24 ::1"),
-            ("not_after", "2000"),
+            ("not_after", "1800000000"),
             ("meta.team", "x"),
         ];
         let made = imported(&fields).unwrap().candidate(&rules()).unwrap();
         assert_eq!(made.record.scopes.as_slice().len(), 1);
         assert_eq!(made.record.ips.unwrap().as_slice().len(), 2);
-        assert_eq!(made.record.not_after, UnixSeconds::new(2000));
+        assert_eq!(made.record.not_after, UnixSeconds::new(1_800_000_000));
         assert!(made.created_now && !made.ends_from_now);
     }
 
@@ -313,14 +323,28 @@ mod tests {
     }
 
     #[test]
+    fn a_restriction_is_named_unless_its_name_could_be_a_key() {
+        for name in [
+            "rate-limiting-advanced",
+            "oauth2-introspection",
+            "consumer-restriction",
+            "rateLimitMax",
+            "identity.ratelimits",
+        ] {
+            assert!(restriction(name).starts_with(&format!("has `{name}`, ")), "{name}");
+        }
+        assert!(
+            !restriction(KEY).contains("Zk3v") && !restriction("abcdefghijklmnopqrstuvwxyz").contains("abc")
+        );
+    }
+
+    #[test]
     fn a_second_import_counts_its_times_as_the_first_did() {
         let candidate = |now: u64| {
             let mut rules = rules();
             rules.now = UnixSeconds::new(now).unwrap();
-            imported(&[("key", KEY), ("subject", "a"), ("not_after", "1h")])
-                .unwrap()
-                .candidate(&rules)
-                .unwrap()
+            rules.expires = Some("1h".parse().unwrap());
+            imported(&[("key", KEY), ("subject", "a")]).unwrap().candidate(&rules).unwrap()
         };
         let first = candidate(1000).record;
         let again = candidate(2000).counted_as_first(&first);

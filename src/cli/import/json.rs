@@ -1,58 +1,88 @@
 //! Objects in JSON: one a line, one after the other over several lines, or the elements of an array.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Outcome};
 use crate::import::lines::{self, EachLine};
 use crate::import::shape::{self, Text};
+use crate::import::{Format, Options};
+
+/// Fields that make an object a row, whatever else it has.
+const OF_ROWS: [&str; 5] = ["key", "sha256", "plaintext", "hash", "v"];
 
 /// Gives each object to `each`: the line that it begins on, and its text or why there is none.
-pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
+pub(super) fn of_each(
+    text: &[u8],
+    format: Format,
+    options: &Options,
+    each: &mut EachLine<'_>,
+) -> Outcome<()> {
     shape::refuse_other_text(text, Text::Json)?;
     let Ok(whole) = str::from_utf8(text) else { return lines::of_each(text, each) };
+    let is_row = |object: &str| {
+        Fields::parse(object)
+            .is_ok_and(|fields| fields.iter().any(|(name, _)| OF_ROWS.contains(&options.renamed(name))))
+    };
     if let Some(first) = first_value(whole)
-        && let Some(other) = shape::of_json(first.get())
+        && !is_row(first.get())
+        && let Some(other) = shape::of_json(first.get(), format)
     {
         return Err(other);
     }
     let start = whole.trim_ascii_start();
     if start.starts_with('[') {
-        return values(whole, Some(whole.len() - start.len() + 1), each);
+        let (ended, line) = values(whole, Some(whole.len() - start.len() + 1), 1, each)?;
+        let rest = whole.get(ended..).unwrap_or_default();
+        let further = rest.trim_ascii_start();
+        if further.is_empty() {
+            return Ok(());
+        }
+        let line = line + line_breaks(rest.get(..rest.len() - further.len()).unwrap_or_default());
+        return Err(Error::failed(
+            format!("from line {line} on something follows the array"),
+            "make one array of all, or write one object a line; the keys of the first array may have been taken",
+        ));
     }
     let first_line = start.lines().next().unwrap_or_default();
     let is_complete = serde_json::from_str::<IgnoredAny>(first_line).map_or_else(|e| !e.is_eof(), |_| true);
     if is_complete || first_value(whole).is_none() {
         return lines::of_each(text, each);
     }
-    values(whole, None, each)
+    values(whole, None, 1, each).map(|_| ())
 }
 
-/// Gives each element of the array `array`, a part of `text`, to `each`.
-pub(super) fn of_array(text: &str, array: &str, each: &mut EachLine<'_>) -> Outcome<()> {
-    values(text, text.find(array).map(|at| at + 1), each)
+/// Gives each element of the array `array`, a part of `text`, which begins on the line `line`, to `each`.
+pub(super) fn of_array(text: &str, array: &str, line: u64, each: &mut EachLine<'_>) -> Outcome<()> {
+    values(text, text.find(array).map(|at| at + 1), line, each).map(|_| ())
 }
 
 fn first_value(text: &str) -> Option<&RawValue> {
     serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
 }
 
-/// The values from the start of the text on, or the elements of the array whose first one may stand at `array`.
-fn values(text: &str, array: Option<usize>, each: &mut EachLine<'_>) -> Outcome<()> {
+fn line_breaks(text: &str) -> u64 {
+    text.matches('\n').count() as u64
+}
+
+/// The values from the start of the text on, or the elements of the array whose first one may stand at `array`. Returns where they
+/// end, and on which line.
+fn values(text: &str, array: Option<usize>, mut line: u64, each: &mut EachLine<'_>) -> Outcome<(usize, u64)> {
     let mut at = array.unwrap_or_default();
-    let (mut line, mut counted) = (1, 0);
+    let mut counted = 0;
     loop {
         let rest = text.get(at..).unwrap_or_default();
         at += rest.len() - rest.trim_ascii_start().len();
-        line += text.get(counted..at).unwrap_or_default().matches('\n').count() as u64;
+        line += line_breaks(text.get(counted..at).unwrap_or_default());
         counted = at;
         let rest = text.get(at..).unwrap_or_default();
         let ended = if array.is_some() { rest.starts_with(']') } else { rest.is_empty() };
         if ended {
-            return Ok(());
+            return Ok((at + usize::from(array.is_some()), line));
         }
         let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
         let Some(Ok(value)) = stream.next() else { return Err(broken(line)) };
@@ -82,7 +112,7 @@ pub(super) struct Fields(Vec<(String, Value)>);
 
 impl Fields {
     /// # Errors
-    /// The text is not an object, or has a field twice.
+    /// The text is not an object, or it or an object within it has a field twice.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let Self(fields) = match serde_json::from_str(text) {
             Ok(fields) => fields,
@@ -90,12 +120,7 @@ impl Fields {
             // Where, not what: the text may hold a key.
             Err(e) => return Err(format!("is not JSON, from column {} on", e.column())),
         };
-        let is_twice = |(nth, (name, _)): (usize, &(String, Value))| {
-            fields.iter().take(nth).any(|(earlier, _)| earlier == name)
-        };
-        if fields.iter().enumerate().any(is_twice) {
-            return Err("has a field twice".to_owned());
-        }
+        serde_json::from_str::<Distinct>(text).map_err(|_| "has a field twice")?;
         Ok(Self(fields))
     }
 
@@ -124,6 +149,62 @@ impl<'de> Deserialize<'de> for Fields {
             }
         }
         object.deserialize_map(Pairs)
+    }
+}
+
+/// JSON in which no object has a field twice.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("objects without a field twice")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self, A::Error> {
+        while array.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Self, M::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, _)) = object.next_entry::<String, Self>()? {
+            if !names.insert(name) {
+                return Err(M::Error::custom("a field is there twice"));
+            }
+        }
+        Ok(self)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Kong's declarative files: of decK, of DB-less mode, and of `kong config db_export`. What is not about keys is passed over.
 
-use std::collections::HashMap;
+mod names;
+
+use std::collections::{BTreeSet, HashMap};
 
 use keygate_core::time::UnixSeconds;
 use serde::Deserialize;
@@ -9,9 +11,12 @@ use serde_saphyr::Spanned;
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, restriction};
+use crate::import::kong::names::{Names, Reference, unknown_consumer};
 use crate::import::shape::System;
 use crate::import::{Draft, Each, Options, Read, yaml};
 use crate::time::When;
+
+const CREDENTIALS: &str = "keyauth_credentials";
 
 /// Entities nest below the consumer (decK), or stand apart and name it (`db_export`).
 #[derive(Deserialize)]
@@ -22,6 +27,10 @@ struct Kong {
     keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
     acls: Option<Vec<Group>>,
     plugins: Option<Vec<Plugin>>,
+    services: Option<Vec<WithPlugins>>,
+    routes: Option<Vec<WithPlugins>>,
+    consumer_groups: Option<Vec<ConsumerGroup>>,
+    consumer_group_consumers: Option<Vec<Member>>,
     /// `false` in what `kong config db_export` writes.
     #[serde(rename = "_transform")]
     transform: Option<bool>,
@@ -38,6 +47,24 @@ struct Consumer {
     plugins: Option<Vec<Plugin>>,
     /// Consumer groups, which may have plugins of their own.
     groups: Option<Vec<IgnoredAny>>,
+}
+
+/// A service, which may have routes, or a route.
+#[derive(Deserialize)]
+struct WithPlugins {
+    plugins: Option<Vec<Plugin>>,
+    routes: Option<Vec<WithPlugins>>,
+}
+
+#[derive(Deserialize)]
+struct ConsumerGroup {
+    consumers: Option<Vec<Consumer>>,
+}
+
+/// Of `db_export`: which consumer is in a group.
+#[derive(Deserialize)]
+struct Member {
+    consumer: Option<Reference>,
 }
 
 /// `kong/plugins/key-auth/daos.lua`. A field that it does not have may restrict the key, and is refused.
@@ -66,26 +93,9 @@ struct Group {
 
 #[derive(Deserialize)]
 struct Plugin {
-    name: String,
+    name: Spanned<String>,
     consumer: Option<Reference>,
     enabled: Option<bool>,
-}
-
-/// How an entity names its consumer.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Reference {
-    Text(String),
-    Fields { id: Option<String>, username: Option<String> },
-}
-
-impl Reference {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Text(text) => text,
-            Self::Fields { id, username } => id.as_deref().or(username.as_deref()).unwrap_or_default(),
-        }
-    }
 }
 
 /// A consumer, and all that the file says of it.
@@ -94,28 +104,47 @@ struct Holder<'k> {
     groups: Vec<&'k str>,
     /// The plugins that hold for it alone, and its consumer groups.
     restrictions: Vec<&'k str>,
+    /// Whether another consumer has the same name, so that their keys would have one subject.
+    is_namesake: bool,
 }
 
 /// Reads keys: the consumer is the subject, its ACL groups are the scopes.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
     let file: Kong = yaml::parse(text, System::Kong)?;
     let consumers = file.consumers.as_deref().unwrap_or_default();
-    let mut holders: Vec<Holder<'_>> = consumers.iter().map(Holder::new).collect();
-    let found = names(consumers);
-    let named = |consumer: &Option<Reference>| found.get(consumer.as_ref()?.as_str()).copied();
-    let mut count = 0_u64;
+    let names = Names::new(consumers);
+    let mut holders = holders(consumers);
     for group in file.acls.iter().flatten() {
-        match named(&group.consumer).and_then(|at| holders.get_mut(at)) {
-            Some(holder) => holder.groups.push(&group.group.value),
-            None => {
-                each(group.group.referenced.line(), Err(unknown_consumer("acls", group.consumer.as_ref())))?;
+        match names.one(group.consumer.as_ref(), "acls") {
+            Ok(at) => {
+                holders.get_mut(at).into_iter().for_each(|holder| holder.groups.push(&group.group.value));
             }
+            Err(problem) => each(group.group.referenced.line(), Err(problem))?,
         }
     }
-    for plugin in file.plugins.iter().flatten().filter(|plugin| plugin.enabled != Some(false)) {
-        if let Some(holder) = named(&plugin.consumer).and_then(|at| holders.get_mut(at)) {
-            holder.restrictions.push(&plugin.name);
+    for plugin in file.plugins().filter(|plugin| plugin.enabled != Some(false)) {
+        let Some(reference) = &plugin.consumer else { continue };
+        let meant = names.meant(reference);
+        if meant.is_empty() {
+            each(plugin.name.referenced.line(), Err(unknown_consumer("plugins")))?;
         }
+        restrict(&mut holders, meant, &plugin.name.value);
+    }
+    let of_groups = file.consumer_groups.iter().flatten().flat_map(|group| group.consumers.iter().flatten());
+    let mut count = 0_u64;
+    for member in of_groups {
+        let meant = names.all(member.id.as_deref(), member.username.as_deref());
+        restrict(&mut holders, meant, "consumer_groups");
+        for key in member.keyauth_credentials.iter().flatten() {
+            count += 1;
+            let problem = "stands in `consumer_groups`; write it below its consumer in `consumers`";
+            each(key.key.referenced.line(), Err(problem.to_owned()))?;
+        }
+    }
+    for reference in
+        file.consumer_group_consumers.iter().flatten().filter_map(|member| member.consumer.as_ref())
+    {
+        restrict(&mut holders, names.meant(reference), "consumer_groups");
     }
     let of_consumers = consumers.iter().map(|consumer| &consumer.keyauth_enc_credentials);
     for encrypted in of_consumers.chain([&file.keyauth_enc_credentials]).flatten() {
@@ -123,65 +152,88 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
         let problem = "has `keyauth_enc_credentials`, whose keys may be encrypted; write those that are not as `keyauth_credentials`";
         each(encrypted.referenced.line(), Err(problem.to_owned()))?;
     }
-    for holder in &holders {
+    for (at, holder) in holders.iter().enumerate() {
+        for group in holder.consumer.acls.iter().flatten() {
+            if let Err(problem) = names.check_nested(group.consumer.as_ref(), at, "acls") {
+                each(group.group.referenced.line(), Err(problem))?;
+            }
+        }
+        for plugin in holder.consumer.plugins.iter().flatten() {
+            if let Err(problem) = names.check_nested(plugin.consumer.as_ref(), at, "plugins") {
+                each(plugin.name.referenced.line(), Err(problem))?;
+            }
+        }
         for key in holder.consumer.keyauth_credentials.iter().flatten() {
             count += 1;
-            each(key.key.referenced.line(), draft(key, holder, &file, options))?;
+            let is_own = names.check_nested(key.consumer.as_ref(), at, CREDENTIALS);
+            each(key.key.referenced.line(), is_own.and_then(|()| draft(key, holder, &file, options)))?;
         }
     }
     for key in file.keyauth_credentials.iter().flatten() {
         count += 1;
-        let read = match (named(&key.consumer).and_then(|at| holders.get(at)), &key.consumer) {
-            (Some(holder), _) => draft(key, holder, &file, options),
-            (None, Some(_)) => Err(unknown_consumer("keyauth_credentials", key.consumer.as_ref())),
-            (None, None) => without_consumer(key, &file, options),
+        let read = match &key.consumer {
+            None => without_consumer(key, &file, options),
+            reference => names.one(reference.as_ref(), CREDENTIALS).and_then(|at| {
+                let holder = holders.get(at).ok_or_else(|| unknown_consumer(CREDENTIALS))?;
+                draft(key, holder, &file, options)
+            }),
         };
         each(key.key.referenced.line(), read)?;
     }
     if count == 0 { Err(yaml::without_keys(text, System::Kong)) } else { Ok(()) }
 }
 
-impl<'k> Holder<'k> {
-    fn new(consumer: &'k Consumer) -> Self {
+fn restrict<'k>(holders: &mut [Holder<'k>], meant: BTreeSet<usize>, name: &'k str) {
+    for at in meant {
+        holders.get_mut(at).into_iter().for_each(|holder| holder.restrictions.push(name));
+    }
+}
+
+impl Kong {
+    /// All plugins that may name a consumer.
+    fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        let services = self.services.iter().flatten();
+        let routes = services.clone().flat_map(|service| service.routes.iter().flatten());
+        let with_plugins = services.chain(routes).chain(self.routes.iter().flatten());
+        self.plugins.iter().chain(with_plugins.filter_map(|owner| owner.plugins.as_ref())).flatten()
+    }
+}
+
+impl Consumer {
+    fn subject(&self) -> Option<&str> {
+        self.username.as_deref().or(self.custom_id.as_deref()).map(str::trim_ascii)
+    }
+}
+
+fn holders(consumers: &[Consumer]) -> Vec<Holder<'_>> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for subject in consumers.iter().filter_map(Consumer::subject) {
+        *counts.entry(subject).or_default() += 1;
+    }
+    let holders = consumers.iter().map(|consumer| {
         let groups = consumer.acls.iter().flatten().map(|acl| acl.group.value.as_str()).collect();
         let plugins = consumer.plugins.iter().flatten().filter(|plugin| plugin.enabled != Some(false));
-        let mut restrictions: Vec<&str> = plugins.map(|plugin| plugin.name.as_str()).collect();
+        let mut restrictions: Vec<&str> = plugins.map(|plugin| plugin.name.value.as_str()).collect();
         if consumer.groups.as_ref().is_some_and(|groups| !groups.is_empty()) {
             restrictions.push("groups");
         }
-        Self { consumer, groups, restrictions }
-    }
-}
-
-/// The consumers by id and by username, which is how Kong refers to them; an id comes first.
-fn names(consumers: &[Consumer]) -> HashMap<&str, usize> {
-    let ids = consumers.iter().map(|consumer| consumer.id.as_deref()).enumerate();
-    let usernames = consumers.iter().map(|consumer| consumer.username.as_deref()).enumerate();
-    let mut found = HashMap::new();
-    for (at, name) in ids.chain(usernames) {
-        if let Some(name) = name {
-            found.entry(name).or_insert(at);
-        }
-    }
-    found
-}
-
-fn unknown_consumer(list: &str, consumer: Option<&Reference>) -> String {
-    if consumer.is_some() {
-        format!("`consumer` in `{list}` names no consumer of this file; export both in one file")
-    } else {
-        format!("has no `consumer` in `{list}`")
-    }
+        let namesakes = consumer.subject().and_then(|subject| counts.get(subject));
+        let is_namesake = namesakes.is_some_and(|count| *count > 1);
+        Holder { consumer, groups, restrictions, is_namesake }
+    });
+    holders.collect()
 }
 
 fn draft(key: &Credential, holder: &Holder<'_>, file: &Kong, options: &Options) -> Read {
+    if holder.is_namesake {
+        return Err("belongs to a consumer whose name, which becomes the subject, another consumer of this file has too; give one another `username`".to_owned());
+    }
     if let Some(restricting) = holder.restrictions.iter().find(|name| !options.ignores(name)) {
         return Err(restriction(restricting));
     }
     let consumer = holder.consumer;
     let mut imported = key_alone(key, file, options)?;
-    let subject = consumer.username.as_deref().or(consumer.custom_id.as_deref());
-    imported.set("subject", subject.unwrap_or_default())?;
+    imported.set("subject", consumer.subject().unwrap_or_default())?;
     if let Some(id) = consumer.custom_id.as_deref().filter(|_| consumer.username.is_some()) {
         imported.set("meta.custom_id", id)?;
     }
@@ -199,7 +251,8 @@ fn key_alone(key: &Credential, file: &Kong, options: &Options) -> Result<Importe
     let mut imported = ImportedRow::default();
     imported.set("key", &key.key.value)?;
     if let Some(created) = key.created_at {
-        imported.set("created", &created.to_string())?;
+        let created = UnixSeconds::new(created).ok_or("`created_at` is no time in Unix seconds")?;
+        imported.set_time("created", When::At(created))?;
     }
     if let Some(end) = end(key, file, options)? {
         imported.set_time("not_after", When::At(end))?;
@@ -213,15 +266,18 @@ fn key_alone(key: &Credential, file: &Kong, options: &Options) -> Result<Importe
 /// ways. A request that creates the key has the seconds from `created_at` on; so has a file that is written by hand for decK. What reads
 /// the database gets the seconds that remain: the Admin API, so `deck gateway dump`, and `kong config db_export` up to Kong 3.4.0. From
 /// 3.4.1 and 3.5.0 on `db_export` writes the time itself (Kong/kong pull request 11464). A number of seconds is at most 100,000,000
-/// (`DAO_MAX_TTL` in `kong/constants.lua`), so a time is never taken for one.
+/// (`DAO_MAX_TTL` in `kong/constants.lua`), so a time is never taken for one. 0 is less than a second that remained, or by hand no `ttl`.
 fn end(key: &Credential, file: &Kong, options: &Options) -> Result<Option<UnixSeconds>, String> {
     const TTL_MAX: u64 = 100_000_000;
-    let Some(ttl) = key.ttl.filter(|ttl| *ttl > 0) else { return Ok(None) };
+    let Some(ttl) = key.ttl else { return Ok(None) };
     if ttl > TTL_MAX {
         return UnixSeconds::new(ttl).map(Some).ok_or_else(|| "has a `ttl` that is no time".to_owned());
     }
     if let Some(exported_at) = options.exported_at {
         return Ok(Some(exported_at.plus(ttl)));
+    }
+    if ttl == 0 {
+        return Err("has the `ttl` 0: the key ended as the file was written, which `--exported-at` says when, or it has none; then remove it".to_owned());
     }
     let is_export = file.transform == Some(false);
     let created = key.created_at.filter(|_| !is_export).and_then(UnixSeconds::new);

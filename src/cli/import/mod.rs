@@ -19,6 +19,7 @@ mod yaml;
 
 use clap::ValueEnum;
 use keygate_core::key::KeyPrefix;
+use keygate_core::key::PepperId;
 use keygate_core::key::pepper::Pepper;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
@@ -125,6 +126,14 @@ impl Draft {
         match self {
             Self::Record(_) => false,
             Self::Imported(imported) => imported.is_digest(),
+        }
+    }
+
+    /// The pepper that the digest of a record was made with.
+    pub(crate) fn pepper(&self) -> Option<PepperId> {
+        match self {
+            Self::Record(record) => record.digest.pepper(),
+            Self::Imported(_) => None,
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::error::{Error, Outcome};
+use crate::import::Format;
 
 /// The fields by which such a file is known.
 #[derive(Deserialize)]
@@ -48,9 +49,12 @@ impl fmt::Display for System {
     }
 }
 
-/// What the object is, if it is such a file.
-pub(super) fn of_json(text: &str) -> Option<Error> {
-    of_kubernetes(serde_json::from_str(text).ok()).or_else(|| refusal(&serde_json::from_str(text).ok()?))
+/// What the object is, if it is such a file, and none that `wanted` reads.
+pub(super) fn of_json(text: &str, wanted: Format) -> Option<Error> {
+    of_kubernetes(serde_json::from_str(text).ok()).or_else(|| {
+        let shape: Shape = serde_json::from_str(text).ok()?;
+        refusal(&if wanted == Format::Unkey { Shape { data: None, keys: None, ..shape } } else { shape })
+    })
 }
 
 /// What the YAML document is, if it is such a file, and no declarative file of `whose`.

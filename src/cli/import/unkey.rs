@@ -8,10 +8,10 @@ use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, quoted, restriction};
 use crate::import::json::{self, Fields, is_nothing, strings};
 use crate::import::values::javascript_time;
-use crate::import::{Draft, Each, Options, Read};
+use crate::import::{Draft, Each, Format, Options, Read};
 
 /// What says nothing about who may pass.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 29] = [
     "apiId",
     "byteLength",
     "createdAtM",
@@ -19,52 +19,108 @@ const OTHERS: [&str; 18] = [
     "encrypted",
     "environment",
     "forWorkspaceId",
+    "for_workspace_id",
     "id",
     "identityId",
     "identity_id",
     "keyAuthId",
     "keyId",
     "key_auth_id",
+    "lastRefillAt",
+    "lastUsedAt",
+    "last_refill_at",
+    "last_used_at",
     "meta",
+    "ratelimitAsync",
+    "ratelimitDuration",
+    "ratelimit_async",
+    "ratelimit_duration",
     "recoverable",
     "updatedAt",
+    "updatedAtM",
+    "updated_at_m",
     "workspaceId",
     "workspace_id",
 ];
 
 /// What restricts a key: counted requests, limits, and roles, whose permissions the object does not have.
-const RESTRICTIONS: [&str; 10] = [
+const RESTRICTIONS: [&str; 14] = [
     "credits",
     "ratelimit",
     "ratelimits",
     "ratelimitLimit",
     "ratelimit_limit",
     "refill",
+    "refillAmount",
+    "refillDay",
+    "refill_amount",
+    "refill_day",
     "remaining",
     "remaining_requests",
     "roles",
     "verifications",
 ];
 
+/// An answer of the API: `data` and `pagination` (version 2), or `keys`, `total` and `cursor` (version 1).
 #[derive(Deserialize)]
 struct Answer<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "keys")]
     data: &'a RawValue,
+    pagination: Option<Pagination>,
+    total: Option<u64>,
+    cursor: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Pagination {
+    #[serde(rename = "hasMore")]
+    has_more: Option<bool>,
+    cursor: Option<Value>,
+}
+
+impl Answer<'_> {
+    /// Whether there are more keys than these.
+    fn is_page(&self, count: u64) -> bool {
+        let says_so = |cursor: &Option<Value>| cursor.as_ref().is_some_and(|cursor| !is_nothing(cursor));
+        match (&self.pagination, self.total) {
+            (Some(pagination), _) => pagination.has_more.unwrap_or_else(|| says_so(&pagination.cursor)),
+            (None, Some(total)) => total > count,
+            (None, None) => says_so(&self.cursor),
+        }
+    }
 }
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    let mut each = |number, object: Result<&str, String>| match object {
+    json::of_each(text, Format::Unkey, options, &mut |line, object| match object {
         Ok("") => Ok(()),
-        Ok(object) => each(number, draft(object, options)),
-        Err(problem) => each(number, Err(problem)),
-    };
-    let whole = str::from_utf8(text).unwrap_or_default();
-    match serde_json::from_str::<Answer<'_>>(whole) {
-        Ok(answer) if answer.data.get().starts_with('[') => {
-            json::of_array(whole, answer.data.get(), &mut each)
-        }
-        _ => json::of_each(text, &mut each),
+        Ok(object) => match serde_json::from_str::<Answer<'_>>(object) {
+            Ok(answer) if answer.data.get().starts_with('[') => {
+                of_answer(line, object, &answer, options, each)
+            }
+            _ => each(line, draft(object, options)),
+        },
+        Err(problem) => each(line, Err(problem)),
+    })
+}
+
+fn of_answer(
+    line: u64,
+    text: &str,
+    answer: &Answer<'_>,
+    options: &Options,
+    each: &mut Each<'_>,
+) -> Outcome<()> {
+    let mut count = 0;
+    json::of_array(text, answer.data.get(), line, &mut |line, object| {
+        count += 1;
+        each(line, object.and_then(|object| draft(object, options)))
+    })?;
+    if answer.is_page(count) {
+        let problem =
+            "is one page of Unkey's answer, and the keys of the other pages are not in it; import each page";
+        return each(line, Err(problem.to_owned()));
     }
+    Ok(())
 }
 
 fn draft(object: &str, options: &Options) -> Read {
@@ -80,7 +136,7 @@ fn draft(object: &str, options: &Options) -> Read {
             "plaintext" | "key" => imported.set("key", text()?)?,
             "hash" => imported.set("sha256", hash(value)?)?,
             "externalId" | "ownerId" | "owner_id" => subjects.push(text()?),
-            "identity" => subjects.extend(value.get("externalId").and_then(Value::as_str)),
+            "identity" => subjects.push(identity(value, options)?),
             "name" => imported.set("name", text()?)?,
             "start" => imported.set_start(text()?),
             "prefix" => imported.set_start(&format!("{}_", text()?)),
@@ -94,8 +150,12 @@ fn draft(object: &str, options: &Options) -> Read {
                 let list = strings(value).ok_or("`permissions` is not an array of strings")?;
                 imported.set_list("scopes", list)?;
             }
-            _ if OTHERS.contains(&name) || is_nothing(value) => {}
-            _ if RESTRICTIONS.contains(&name) => return Err(restriction(name)),
+            _ if OTHERS.contains(&name) => {}
+            _ if RESTRICTIONS.contains(&name) => {
+                if !is_nothing(value) {
+                    return Err(restriction(name));
+                }
+            }
             _ => {
                 return Err(format!(
                     "has the field {}, which Unkey does not document; `--ignore` passes it over",
@@ -110,6 +170,20 @@ fn draft(object: &str, options: &Options) -> Read {
     }
     imported.set("subject", subjects.first().copied().unwrap_or_default())?;
     Ok(Draft::Imported(Box::new(imported)))
+}
+
+/// The `externalId` of an identity, whose limits hold for its keys.
+fn identity<'v>(value: &'v Value, options: &Options) -> Result<&'v str, String> {
+    let fields = value.as_object().ok_or("`identity` is not an object")?;
+    for (name, value) in fields {
+        let path = format!("identity.{name}");
+        let is_known = matches!(name.as_str(), "id" | "externalId" | "meta");
+        if !is_known && !is_nothing(value) && !options.ignores(&path) {
+            return Err(restriction(&path));
+        }
+    }
+    let name = fields.get("externalId").and_then(Value::as_str);
+    name.ok_or_else(|| "`identity.externalId` is not a string".to_owned())
 }
 
 /// `{"value": …, "variant": "sha256_base64"}` as the migrations have it (`v1_migrations_createKey.ts`), or the value alone as the table

@@ -16,7 +16,23 @@ pub(super) fn sha256(text: &str) -> Result<[u8; 32], String> {
         || whole(Base64Unpadded::decode(text, &mut hash))
         || whole(Base64Url::decode(text, &mut hash))
         || whole(Base64UrlUnpadded::decode(text, &mut hash));
-    if is_hash { Ok(hash) } else { Err("`sha256` is not a SHA-256 in hex, base64 or base64url".to_owned()) }
+    if !is_hash {
+        return Err("`sha256` is not a SHA-256 in hex, base64 or base64url".to_owned());
+    }
+    check_hash(&hash).map(|()| hash)
+}
+
+/// Refuses the digests that stand where there is no key.
+pub(super) fn check_hash(hash: &[u8; 32]) -> Result<(), String> {
+    const OF_NOTHING: [u8; 32] = [
+        0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
+        0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    ];
+    match *hash {
+        OF_NOTHING => Err("has the SHA-256 of an empty string, which is no key".to_owned()),
+        hash if hash == [0; 32] => Err("has a SHA-256 of zeros, which is of no key".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn unhex(text: &str, hash: &mut [u8; 32]) -> bool {
@@ -33,13 +49,24 @@ fn unhex(text: &str, hash: &mut [u8; 32]) -> bool {
     })
 }
 
-/// A time as in records, in Unix seconds, or as on the command line.
-pub(super) fn time(text: &str) -> Result<When, String> {
+/// The time of a field, in Unix seconds or as on the command line, but no length of time: a file does not say when that began.
+pub(super) fn time(field: &str, text: &str) -> Result<When, String> {
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        let seconds = text.parse().ok().and_then(UnixSeconds::new);
-        return seconds.map(When::At).ok_or_else(|| "is no time in Unix seconds (milliseconds?)".to_owned());
+        /// In 1973 and 5138: less is a date (`20270131`) or Excel's number of a day, more are milliseconds or a date with its time.
+        const SECONDS: std::ops::Range<u64> = 100_000_000..100_000_000_000;
+        let seconds =
+            text.parse().ok().filter(|seconds| SECONDS.contains(seconds)).and_then(UnixSeconds::new);
+        return seconds.map(When::At).ok_or_else(|| {
+            format!("`{field}` is no time in Unix seconds, 1973 or later (a date? milliseconds?); write a time as 2027-01-31T18:00:00Z")
+        });
     }
-    text.parse()
+    match text.parse() {
+        Ok(When::Never) if field == "not_after" => Ok(When::Never),
+        Ok(When::At(time)) => Ok(When::At(time)),
+        _ => Err(format!(
+            "`{field}` is neither a date (2027-01-31) nor an RFC 3339 time with its offset (2027-01-31T18:00:00+01:00) nor Unix seconds; only `not_after` may be `never`"
+        )),
+    }
 }
 
 /// A time of a JavaScript system: milliseconds since 1970, or a string with the time and its offset from UTC.
@@ -106,6 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_a_source_is_absolute() {
+        for good in ["2027-01-31", "2027-01-31T18:00:00+01:00", "1800000000", "never"] {
+            assert!(time("not_after", good).is_ok(), "{good}");
+        }
+        for bad in ["90d", "P90D", "+90d", "1h", "0", "20270131", "46418", "202701311200", "soon"] {
+            assert!(time("not_after", bad).is_err(), "{bad}");
+        }
+        assert!(time("not_before", "never").is_err() && time("created", "never").is_err());
+    }
+
+    #[test]
+    fn the_digest_of_no_key_is_refused() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        for hex in [empty, &"0".repeat(64)] {
+            assert!(sha256(hex).unwrap_err().contains("no key"), "{hex}");
+        }
+    }
+
+    #[test]
     fn a_truth_value_is_a_boolean_a_bit_or_a_word() {
         for (value, is_true) in
             [(json!(true), true), (json!(0), false), (json!("TRUE"), true), (json!("0"), false)]
@@ -132,8 +178,9 @@ mod tests {
         }
 
         #[test]
-        fn whole_numbers_are_unix_seconds(seconds in 0..=253_402_300_799_u64) {
-            prop_assert_eq!(time(&seconds.to_string()), Ok(When::At(UnixSeconds::new(seconds).unwrap())));
+        fn whole_numbers_are_unix_seconds_from_1973_on(seconds in 0..=253_402_300_799_u64) {
+            let is_time = (100_000_000..100_000_000_000).contains(&seconds);
+            prop_assert_eq!(time("created", &seconds.to_string()).ok(), is_time.then(|| When::At(UnixSeconds::new(seconds).unwrap())));
         }
     }
 }

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use keygate_core::key::PepperId;
+use keygate_core::key::pepper::Pepper;
 use keygate_core::time::UnixSeconds;
 use zeroize::Zeroizing;
 
@@ -96,17 +98,18 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         Some(folder) => Target::Files(BulkFiles::new(folder)?),
         None => Target::store(context::store(&config, &args.store)?, args.dry_run)?,
     };
+    // Bulk files may be for a deployed gate, so the local gate's pepper is not taken for them without being named.
+    let remote = args.store.remote || args.bulk_dir.is_some();
     let mut writer = Writer::new(context, target, args.dry_run);
-    let (mut digests, mut notes) = (0, BTreeSet::new());
+    let (mut digests, mut notes, mut record_peppers) = (0, BTreeSet::new(), Vec::new());
     import::read(args.format, &source, &options, &mut |line, read| {
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
-            // Only now: a source of records alone needs none. Bulk files may be for a deployed gate, so the local gate's pepper is
-            // not taken for them without being named.
-            let remote = args.store.remote || args.bulk_dir.is_some();
+            // Only now: a source of records alone needs none.
             rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
         }
         digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         notes.extend(read.as_ref().ok().and_then(Draft::note));
+        record_peppers.extend(read.as_ref().ok().and_then(Draft::pepper));
         match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(candidate) => writer.take(line, candidate),
             Err(problem) => writer.refuse(line, problem),
@@ -125,6 +128,19 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         context.out.note(format_args!(
             "of {digests} keys the source has digests alone: whether they are easy to guess cannot be told"
         ));
+    }
+    if !record_peppers.is_empty()
+        && let Ok(found) = secrets::peppers(&args.pepper, &config, remote)
+    {
+        let known = [Some(&found.peppers.current), found.peppers.previous.as_ref()];
+        let known: Vec<PepperId> = known.into_iter().flatten().map(Pepper::id).collect();
+        let others = record_peppers.iter().filter(|pepper| !known.contains(pepper)).count();
+        if others > 0 {
+            context.out.note(format_args!(
+                "warning: {others} records have digests of another pepper than {}: a gate with this one does not accept their keys",
+                found.source
+            ));
+        }
     }
     if written.imported > 0 {
         crate::imported::warn_unless_read(context, &config);
