@@ -71,6 +71,10 @@ impl KeyRecords for StoreRecords<'_> {
         Ok(())
     }
 
+    fn option(&self) -> &'static str {
+        self.store.option()
+    }
+
     fn check_unchanged(&self, id: KeyId) -> Outcome<()> {
         let name = id.kv_name();
         match self.seen.borrow().get(&id) {

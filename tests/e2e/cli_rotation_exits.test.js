@@ -81,9 +81,29 @@ describe("a rotation whose command fails", () => {
     const { stderr } = await keygate(["rotate", old.id, "--resume", "--to", `file:${at("b")}`, "--to", `exec:cat > ${at("c")}`]);
     assert.deepEqual([await read("b"), await read("c"), await verify(fresh)], [fresh, fresh, "permitted"]);
     assert.match(stderr, /\/a holds the new key already, and keeps it\n/);
-    assert.match(stderr, /left out: exec:exit 7 may hold the new key \w{12}, which works/);
+    assert.ok(stderr.includes(`left out: exec:exit 7 may hold the new key ${keyIn(`${fresh}\n`).id}, which works, or still key ${old.id}, which ends`), stderr);
     assert.deepEqual([pending(old).length, api.record(old.id).replaced_by, await readdir(at("journal"))], [1, keyIn(`${fresh}\n`).id, []]);
   });
+
+  for (const failed of ["exec:exit 7", "file"]) {
+    test(`and that is corrected still reaches the stores after it (${failed === "file" ? "a file that nothing was written to" : failed})`, async () => {
+      const old = stored();
+      for (const name of ["gone", "b", "c", "d"]) await put(name, old.key);
+      const first = failed === "file" ? `file:${at("gone")}` : failed;
+      // A file that is not reached for the command before it, and is gone when the rotation goes on.
+      const to = [...(failed === "file" ? [`exec:[ ! -e ${at("broken")} ] && cat >/dev/null`] : []), first, `file:${at("b")}`, `file:${at("c")}`];
+      await put("broken", "");
+      await remote(["rotate", old.id, "--now", ...to.flatMap((uri) => ["--to", uri])], { status: 1 });
+      await rm(at("broken"));
+      if (failed === "file") {
+        await rm(at("gone"));
+        await keygate(["rotate", "--resume", old.id], { status: 1 });
+      }
+      const { stderr } = await keygate(["rotate", old.id, "--resume", "--to", `file:${at("d")}`]);
+      for (const name of ["b", "c", "d"]) assert.equal(await verify(await read(name)), "permitted", name);
+      assert.ok(stderr.includes(`left out: ${first} may hold the new key`), stderr);
+    });
+  }
 
   test("and that is corrected, and fails again, is undone in every store that was written to", async () => {
     const old = await stuck("a");
@@ -127,6 +147,115 @@ describe("a rotation whose command fails", () => {
     const { stderr } = await keygate(["rotate", "--undo", old.id]);
     for (const uri of gone) assert.ok(stderr.includes(`not looked at: ${uri} may hold the new key`), stderr);
     assert.deepEqual([await read("a"), await read("b"), pending(old), await readdir(at("journal"))], [old.key, old.key, [], []]);
+  });
+
+  test("is undone where a store shows nothing, and that one is named", async () => {
+    const old = await stuck("a");
+    const fresh = await read("a");
+    await rm(at("a"));
+    const { stderr } = await keygate(["rotate", "--undo", old.id]);
+    assert.ok(stderr.includes(`not looked at: file:${at("a")} may hold the new key`), stderr);
+    assert.deepEqual([stderr.includes("no secret store is left with it"), await verify(fresh)], [false, "key_revoked"]);
+  });
+
+  describe("after another command that took the key", () => {
+    const OTHER = "another-pepper-0123456789-abcdefghijklmnopqrstuvwxyz";
+
+    /** The first command has the new key, the second fails; a file after them was not reached. */
+    async function taken(file) {
+      const old = stored();
+      if (file) await put(file, old.key);
+      const to = [`exec:cat > ${at("s1")}`, "exec:exit 7", ...(file ? [`file:${at(file)}`] : [])];
+      const { stderr } = await remote(["rotate", old.id, ...to.flatMap((uri) => ["--to", uri])], { status: 1 });
+      return { old, stderr };
+    }
+
+    test("is not undone where nobody has the old key's text, and the messages name what leads out", async () => {
+      const { old, stderr } = await taken();
+      const correct = `\`keygate rotate ${old.id} --resume --to URI\``;
+      assert.ok(stderr.includes(`or ${correct} without the store that fails`) && !stderr.includes("--undo"), stderr);
+      const refused = await keygate(["rotate", "--undo", old.id], { status: 1 });
+      assert.ok(refused.stderr.includes(`finish instead: \`keygate rotate --resume ${old.id}\`, or without the store that fails: ${correct}`), refused.stderr);
+      assert.equal(await verify(await read("s1")), "permitted");
+      await keygate(["rotate", old.id, "--resume", "--to", `exec:cat > ${at("s2")}`]);
+      assert.deepEqual([await verify(await read("s2")), await read("s1"), await readdir(at("journal"))], ["permitted", await read("s2"), []]);
+    });
+
+    for (const [what, env, said, status] of [
+      ["another pepper", { KEYGATE_PEPPER: OTHER }, /the rotation was begun with pepper/, 1],
+      ["an invalid time limit", { KEYGATE_COMMAND_TIMEOUT: "2m" }, /KEYGATE_COMMAND_TIMEOUT is not a number of seconds/, null],
+    ]) {
+      test(`is not undone with ${what}`, async () => {
+        const { old } = await taken("a");
+        assert.match((await keygate(["rotate", "--undo", old.id], { env, status })).stderr, said);
+        assert.equal(await verify(await read("s1")), "permitted");
+        await keygate(["rotate", "--undo", old.id]);
+        assert.deepEqual([await read("s1"), await read("a")], [old.key, old.key]);
+      });
+    }
+
+    test("is finished when the old key is revoked meanwhile, and is not undone", async () => {
+      const { old } = await taken();
+      await remote(["revoke", old.id]);
+      assert.ok((await keygate(["rotate", "--undo", old.id], { status: 1 })).stderr.includes(`finish instead: \`keygate rotate --resume ${old.id}\``));
+      const { stderr } = await keygate(["rotate", "--resume", old.id], { status: 1 });
+      assert.match(stderr, /; 1 of 2 secret stores hold the new key\n/);
+      await keygate(["rotate", old.id, "--resume", "--to", `exec:cat > ${at("s2")}`]);
+      assert.equal(await verify(await read("s2")), "permitted");
+    });
+  });
+
+  test("and whose old record was deleted is finished where a store holds the new key, and else undone", async () => {
+    const held = await stuck("a");
+    const other = stored();
+    await put("no", "");
+    const to = `exec:[ ! -e ${at("no")} ] && cat > ${at("b")}`;
+    await put("c", other.key);
+    await remote(["rotate", other.id, "--to", `file:${at("c")}`, "--to", to], { status: 1 });
+    for (const { id } of [held, other]) api.entries.delete(`key/${id}`);
+    await rm(at("no"));
+    assert.ok((await keygate(["rotate", "--undo", other.id], { status: 1 })).stderr.includes(`key ${other.id} has no record any more`));
+    await keygate(["rotate", "--resume", other.id]);
+    assert.deepEqual([await read("b"), await verify(await read("c"))], [await read("c"), "permitted"]);
+    const [{ id }] = pending(held).filter((record) => record.replaces === held.id);
+    await put("a", held.key);
+    await keygate(["rotate", "--resume", held.id], { status: 1 });
+    await keygate(["rotate", "--undo", held.id]);
+    assert.deepEqual([api.record(id).state, await readdir(at("journal"))], ["revoked", []]);
+  });
+
+  test("with a journal in another folder is led out by the very commands that the messages name", async () => {
+    const old = stored();
+    const elsewhere = at("my journal");
+    const named = ({ stderr }, option) => {
+      const [command] = [...stderr.matchAll(/`(keygate rotate [^`]*)`/g)].map(([, line]) => line).filter((line) => line.includes(option));
+      assert.ok(command?.endsWith(` --journal '${elsewhere}'`), stderr);
+      return [...command.replace(` --journal '${elsewhere}'`, "").split(" ").slice(1), "--journal", elsewhere];
+    };
+    const args = ["rotate", old.id, "--to", "exec:exit 7", "--journal", elsewhere];
+    const begun = await remote(args, { status: 1 });
+    named(await remote(args, { status: 1 }), "--resume");
+    named(await remote(["rotate", old.id, "--journal", elsewhere], { status: 1 }), "--undo");
+    named(await keygate(["rotate", "--resume", "--local", "--journal", elsewhere], { status: 2 }), "--resume");
+    const resumed = await keygate(named(begun, "--resume"), { status: 1 });
+    await keygate(named(resumed, "--undo"));
+    assert.deepEqual(await readdir(elsewhere), []);
+  });
+
+  test("hides the old key of a store that a correction named, for an undo", async () => {
+    const old = await stuck();
+    await put("b", old.key);
+    await keygate(["rotate", old.id, "--resume", "--to", `file:${at("b")}`, "--to", "exec:exit 8"], { status: 1 });
+    assert.notEqual(await read("b"), old.key);
+    await keygate(["rotate", "--undo", old.id]);
+    assert.equal(await read("b"), old.key);
+  });
+
+  test("of a key that was disabled says what to type, and not that the key works", async () => {
+    const old = await stuck();
+    await remote(["disable", old.id]);
+    const { stderr } = await keygate(["rotate", "--resume", old.id], { status: 1 });
+    assert.ok(stderr.includes(`enable it first: \`keygate enable ${old.id} --remote\``) && !stderr.includes("works as before"), stderr);
   });
 
   for (const state of ["disable", "revoke"]) {

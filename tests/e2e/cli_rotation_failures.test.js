@@ -177,6 +177,26 @@ describe("when a rotation fails", () => {
     assert.deepEqual(await readdir(at("journal")), []);
   });
 
+  test("a record whose write got no answer is not forgotten when the key store refuses the resumption", async () => {
+    const old = stored();
+    await put("a", old.key);
+    let isLost = false;
+    // From the first write on no answer is one.
+    const lost = (call, body) => {
+      if (call === "PUT /bulk") JSON.parse(body).forEach((entry) => api.entries.set(entry.key, entry));
+      isLost ||= call === "PUT /bulk";
+      return isLost ? { text: "<html>" } : undefined;
+    };
+    await api.failing(lost, () => remote(["rotate", old.id, "--to", `file:${at("a")}`], { status: 1 }));
+    const [, fresh] = [...api.entries.keys()];
+    let reads = 0;
+    const refused = (call) => (call === "POST /bulk/get" && ++reads > 1 ? refuse(403) : undefined);
+    await api.failing(refused, () => keygate(["rotate", "--resume", old.id], { status: 1 }));
+    assert.ok((await readdir(at("journal"))).includes(`${old.id}.json`));
+    await keygate(["rotate", "--undo", old.id]);
+    assert.equal(api.record(fresh.slice(4)).state, "revoked");
+  });
+
   test("a key that is to be printed after the rotation is made once more, or reported as not known", async () => {
     const another = { KEYGATE_PEPPER: randomBase62(43) };
     for (const [to, status, env, name] of [[`file:${at("b")}`, 0, {}, "file"], ["exec:cat", 0, {}, "exec"], ["exec:cat", 1, another, "none"]]) {

@@ -228,7 +228,9 @@ async function follow(world, fault) {
       next = world.command;
     } else {
       assert.ok(named.length > 0, "no command is named");
-      next = named.find((command) => command.includes(isMended ? "--resume" : "--undo")) ?? named[0];
+      const way = isMended ? ["--resume"] : ["--undo", "--to URI"];
+      next = way.map((option) => named.find((command) => command.includes(option))).find(Boolean) ?? named[0];
+      next = next.replace("--to URI", `--to 'exec:cat > ${world.at("instead")}'`);
     }
     world.last = next;
     ran = await world.run(next);

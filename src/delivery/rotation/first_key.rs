@@ -21,8 +21,9 @@ pub fn deliver_first_key(
 ) -> Result<()> {
     let id = record.id;
     let expires_by_itself = |error: Error| {
+        let option = records.option();
         let remedy = format!(
-            "{}; then issue again with --overwrite. To keep key {id} instead, see `keygate show {id}` and give it another expiry with `keygate update {id} --expires WHEN`",
+            "{}; then issue again with --overwrite. To keep key {id} instead, see `keygate show {id}{option}` and give it another expiry with `keygate update {id} --expires WHEN{option}`",
             error.remedy()
         );
         error.and(format!("the record of key {id} expires by itself within the hour"), remedy)

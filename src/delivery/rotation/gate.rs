@@ -27,6 +27,9 @@ pub trait KeyRecords {
     /// It was not written; or, where the error is [`Error::is_unanswered`], nobody can say.
     fn write(&self, record: &Record) -> Result<()>;
 
+    /// The option for their store, with a space before it, after a command that a message names; empty where none is needed.
+    fn option(&self) -> &'static str;
+
     /// Makes sure that a record is as it was read or written last.
     ///
     /// # Errors

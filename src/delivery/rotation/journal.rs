@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -17,11 +17,14 @@ use crate::rotation::lock::Lock;
 use crate::rotation::notes::{GateRef, Notes, Step, StoreNote, VERSION};
 use crate::rotation::ownership::{self, What};
 use crate::sibling_file::{folder_of, sibling_file, tidy as tidy_beside};
+use crate::text::{printable, quoted};
 
 /// The journal's file, which nobody else on this machine works by while this value lives.
 #[derive(Debug)]
 pub struct Journal {
     pub(super) notes: Notes,
+    /// This process began it, and so knows all that was done by it.
+    pub(super) is_new: bool,
     path: PathBuf,
     _lock: Lock,
 }
@@ -41,6 +44,16 @@ pub fn folder(named: Option<&Path>) -> Result<PathBuf> {
     named.or_else(|| Some(state()?.join("keygate").join("journal"))).ok_or_else(|| {
         Error::usage("there is no folder for the journal: HOME is not set", "name one: `--journal DIR`")
     })
+}
+
+/// The option for this folder, with a space before it, after a command that a message names; empty for the folder that is taken
+/// without one.
+#[must_use]
+pub fn option(journals: &Path) -> String {
+    if folder(None).is_ok_and(|usual| usual == journals) {
+        return String::new();
+    }
+    format!(" --journal {}", quoted(&printable(&journals.display().to_string())))
 }
 
 /// The ids of the keys whose rotation is not finished, in their order.
@@ -66,8 +79,19 @@ pub fn unfinished(folder: &Path) -> Result<Vec<String>> {
 /// The gate whose key an unfinished rotation is about, as far as its journal can be read.
 #[must_use]
 pub fn gate_of(folder: &Path, old: &str) -> Option<GateRef> {
-    let notes: Notes = serde_json::from_slice(&fs::read(file(folder, old)).ok()?).ok()?;
+    let notes: Notes = serde_json::from_reader(BufReader::new(opened(&file(folder, old)).ok()?)).ok()?;
     Some(notes.gate)
+}
+
+/// Opens a journal's file. What is no file is not opened: a pipe would be waited for without end.
+fn opened(path: &Path) -> Result<File> {
+    if !fs::metadata(path).map_err(|e| unusable(path, &e))?.is_file() {
+        return Err(Error::failed(
+            format!("{} is no file", path.display()),
+            "remove it: no rotation was begun by it",
+        ));
+    }
+    File::open(path).map_err(|e| unusable(path, &e))
 }
 
 /// Removes what killed processes left in the folder: locks, and journals that were not written whole. What a process that lives
@@ -107,15 +131,15 @@ impl Journal {
         let path = file(folder, &notes.old);
         let lock = lock(&path, &notes.old)?;
         if path.exists() {
-            let old = &notes.old;
+            let (old, option) = (&notes.old, option(folder));
             return Err(Error::failed(
                 format!("a rotation of key {old} is not finished"),
                 format!(
-                    "`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"
+                    "`keygate rotate --resume {old}{option}` finishes it, `keygate rotate --undo {old}{option}` undoes it"
                 ),
             ));
         }
-        Ok(Self { notes, path, _lock: lock })
+        Ok(Self { notes, is_new: true, path, _lock: lock })
     }
 
     /// Opens the journal of a rotation that is not finished.
@@ -128,13 +152,13 @@ impl Journal {
             return Err(Error::failed(
                 format!("no rotation of key {old} is unfinished, says the journal in {}", folder.display()),
                 format!(
-                    "see `keygate show {old}`; a rotation is resumed on the machine, and with the --journal, that began it"
+                    "see `keygate show {old}`, with --remote for a deployed gate; a rotation is resumed on the machine, and with the --journal, that began it"
                 ),
             ));
         }
         check_folder(folder)?;
         let lock = lock(&path, old)?;
-        let mut opened = File::open(&path).map_err(|e| unusable(&path, &e))?;
+        let mut opened = opened(&path)?;
         ownership::check(What::Journal, &path, &opened)?;
         let mut text = Vec::new();
         opened.read_to_end(&mut text).map_err(|e| unusable(&path, &e))?;
@@ -147,13 +171,16 @@ impl Journal {
                     "use the version of keygate that wrote it; docs/operations.md says how to go on by hand",
                 )
             })?;
-        // A file that is gone is said when the gate is looked for.
-        if let Ok(config) = notes.gate.config.canonicalize() {
-            let project = config.parent().unwrap_or(&config);
-            let opened = File::open(project).map_err(|e| unusable(project, &e))?;
-            ownership::check(What::ProjectFolder, project, &opened)?;
+        // wrangler is run beside the file that is named, which may be a link; and where that leads is what wrangler reads. What is gone
+        // is said when the gate is looked for.
+        let config = &notes.gate.config;
+        let folders =
+            [folder_of(config).canonicalize(), config.canonicalize().map(|file| folder_of(&file).into())];
+        for project in folders.into_iter().flatten() {
+            let opened = File::open(&project).map_err(|e| unusable(&project, &e))?;
+            ownership::check(What::ProjectFolder, &project, &opened)?;
         }
-        Ok(Self { notes, path, _lock: lock })
+        Ok(Self { notes, is_new: false, path, _lock: lock })
     }
 
     /// Writes what the notes say now, as of `step`; it is on the disk when this returns.
@@ -193,13 +220,32 @@ impl Journal {
         self.notes.hide(old_key, gate)
     }
 
-    /// Puts these secret stores in the place of all that do not hold the new key yet.
+    /// Puts these secret stores in the place of those that failed.
     ///
     /// # Errors
     /// As [`Journal::save`].
     pub fn correct(&mut self, uris: &[String]) -> Result<()> {
         self.notes.correct(uris);
         self.save(self.notes.step)
+    }
+
+    /// The command that finishes the rotation.
+    pub(super) fn resume_command(&self) -> String {
+        format!("`keygate rotate --resume {}{}`", self.notes.old, self.option())
+    }
+
+    /// The command that takes it back.
+    pub(super) fn undo_command(&self) -> String {
+        format!("`keygate rotate --undo {}{}`", self.notes.old, self.option())
+    }
+
+    /// The command that finishes it with other stores in the place of those that failed.
+    pub(super) fn correct_command(&self) -> String {
+        format!("`keygate rotate {} --resume --to URI{}`", self.notes.old, self.option())
+    }
+
+    fn option(&self) -> String {
+        option(folder_of(&self.path))
     }
 
     /// What it says.

@@ -80,20 +80,24 @@ fn what_killed_processes_left_is_removed_and_what_others_work_by_is_not() {
 }
 
 #[test]
-fn a_corrected_target_takes_the_place_of_those_that_do_not_hold_the_new_key() {
+fn a_corrected_target_takes_the_place_of_those_that_failed() {
     let mut notes = notes();
+    notes.stores.clear();
     notes.correct(&["exec:a".into(), "exec:b".into(), "file:/c".into()]);
     for (store, (begun, holds)) in notes.stores.iter_mut().zip([(true, false), (false, false), (true, true)])
     {
         (store.begun, store.holds) = (begun, holds);
     }
-    notes.correct(&["exec:d".into()]);
-    assert_eq!(notes.stores(), ["file:/c", "exec:d"]);
+    for _ in 0..2 {
+        notes.correct(&["exec:d".into()]);
+        assert_eq!(notes.stores(), ["exec:b", "file:/c", "exec:d"], "one that was not reached stays");
+    }
     assert_eq!((notes.left_out(), notes.holding()), (vec!["exec:a".into()], vec!["file:/c".into()]));
     assert!(notes.is_begun("exec:a"));
-    // Named again it is one like the others.
+    // Named again it is one like the others; where nothing was begun, the first is where it stopped.
     notes.correct(&["exec:a".into()]);
-    assert_eq!((notes.stores(), notes.left_out()), (vec!["exec:a".into(), "file:/c".into()], vec![]));
+    assert_eq!(notes.stores(), ["exec:a", "file:/c", "exec:d"]);
+    assert_eq!(notes.left_out(), ["exec:b"]);
 }
 
 #[test]
@@ -121,6 +125,15 @@ fn what_is_no_journal_is_not_worked_by() {
 }
 
 #[test]
+fn what_is_no_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("{OLD}.json"));
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(super::gate_of(folder.path(), OLD), None);
+    check(&Journal::open(folder.path(), OLD).unwrap_err(), "is no file", "remove it");
+}
+
+#[test]
 fn a_journal_that_others_can_write_is_not_worked_by() {
     let folder = tempfile::tempdir().unwrap();
     let [journals, project] = ["journals", "project"].map(|name| folder.path().join(name));
@@ -129,8 +142,10 @@ fn a_journal_that_others_can_write_is_not_worked_by() {
     fs::write(project.join("wrangler.toml"), "").unwrap();
     std::os::unix::fs::symlink(&journals, &link).unwrap();
     let mut notes = notes();
-    // wrangler is run where the file is, not where a link to it is.
-    notes.gate.config = folder.path().join("linked.toml");
+    // wrangler is run beside the link, and reads the file that it leads to.
+    let beside = folder.path().join("beside");
+    fs::create_dir(&beside).unwrap();
+    notes.gate.config = beside.join("linked.toml");
     std::os::unix::fs::symlink(project.join("wrangler.toml"), &notes.gate.config).unwrap();
     Journal::begin(&journals, notes.clone()).unwrap().save(Step::Recording).unwrap();
     let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -141,6 +156,7 @@ fn a_journal_that_others_can_write_is_not_worked_by() {
         (&journals, 0o707, "the commands of the journals in it"),
         (&project, 0o775, "wrangler would be run from it"),
         (&project, 0o1777, "wrangler would be run from it"),
+        (&beside, 0o775, "wrangler would be run from it"),
     ] {
         chmod(changed, mode);
         for folder in [&journals, &link] {

@@ -39,16 +39,21 @@
 //! | in O | the old record tells | O again, or X | the new key everywhere, the old one until its expiry |
 //! | in X | O was done | X again | the same |
 //!
-//! A resumption may be given other stores in the place of those that do not hold the new key yet. One of these that was begun stays in
-//! the journal as left out: it may hold the new key, which works, and an undo looks at it.
+//! A resumption may be given other stores in the place of those that failed. These stay in the journal as left out: such a store may hold
+//! the new key, which works, or the old one, which ends, so whoever resumes is told of it, and an undo looks at it where it was begun. A
+//! store that was not reached yet gets the new key all the same.
+//!
+//! An old record that was deleted counts as one that is not in use; a resumption then leaves O out.
 //!
 //! A write that got no answer is looked at before anything else is done ([`KeyRecords::write`], and
 //! [`SecretStore::read`](crate::SecretStore::read) after a failed put); what cannot be found out stays as it is, for `--resume`.
 //! Nothing is undone without being asked.
 //!
 //! `--undo` needs no store that cannot be looked at. It puts the old key back into every store that holds the new one, gives it to each
-//! `exec:` store that may, and revokes the new record. Until O it can be done from everywhere, but for one case: a store that can be read
-//! holds the new key and cannot be given the old one (it cannot be written, or the old key is not in use). Then `--resume` leads out, because both keys still work. What could not be looked at is named to whoever undoes: it may hold
+//! `exec:` store that may, and revokes the new record. Until O it can be done from everywhere, but for one case: a store
+//! that can be read, or an `exec:` store by the journal, holds the new key and there is no old one for it (it is not in use, its text is
+//! nowhere), or a store that can be read cannot be written. Then `--resume` leads out, with or without `--to`. With another pepper than the
+//! rotation's nothing is undone, because the hidden key cannot be told. What could not be looked at is named to whoever undoes: it may hold
 //! a key that is revoked.
 //!
 //! | died in an undo | what a resumption does |
@@ -69,7 +74,7 @@ mod undo;
 
 pub use first_key::deliver_first_key;
 pub use gate::{Gate, KeyRecords};
-pub use journal::{Journal, folder, gate_of, tidy, unfinished};
+pub use journal::{Journal, folder, gate_of, option, tidy, unfinished};
 pub use notes::{Expiry, GateRef, Notes, RecordsRef};
 pub use run::{Finished, Rotation};
 pub use succession::{Succession, check_in_use, lifetime};

@@ -203,7 +203,7 @@ impl Notes {
         self.uris(|store| !store.left_out)
     }
 
-    /// The URIs of the secret stores that a corrected `--to` took out, and which may hold the new key.
+    /// The URIs of the secret stores that a corrected `--to` took out: each may hold the new key, or still the old one.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         self.uris(|store| store.left_out)
@@ -225,12 +225,19 @@ impl Notes {
         matches!(self.step, Step::Ending | Step::Ended | Step::Undoing | Step::Restored)
     }
 
-    /// Puts these secret stores in the place of all that do not hold the new key. One that may hold it is not forgotten.
+    /// Puts these secret stores in the place of those that failed: each that was begun and did not take the new key; where there
+    /// is none, the first that does not hold it, because the stores are written in their order. The others still get the new key, and
+    /// one that is left out is not forgotten.
     pub(super) fn correct(&mut self, uris: &[String]) {
-        for store in &mut self.stores {
-            store.left_out = !store.holds && !uris.contains(&store.uri);
+        let is_open = |store: &StoreNote| !store.holds && !store.left_out;
+        let is_any_begun = self.stores.iter().any(|store| is_open(store) && store.begun);
+        // The same correction once more, after a crash, leaves out nothing that was not reached.
+        let is_repeated = self.stores.iter().any(|store| is_open(store) && uris.contains(&store.uri));
+        let first = self.stores.iter().position(is_open).filter(|_| !is_repeated);
+        for (index, store) in self.stores.iter_mut().enumerate() {
+            let failed = is_open(store) && if is_any_begun { store.begun } else { first == Some(index) };
+            store.left_out = (store.left_out || failed) && !uris.contains(&store.uri);
         }
-        self.stores.retain(|store| !store.left_out || store.begun);
         for uri in uris {
             if !self.stores.iter().any(|store| store.uri == *uri) {
                 self.stores.push(StoreNote::new(uri));
@@ -286,7 +293,11 @@ impl Notes {
         Ok(Some(NewKey::of_rotation(gate.prefix, self.pepper(gate)?, &RotationSalt(new.salt))))
     }
 
-    pub(super) fn new_id(&self) -> Result<Option<KeyId>> {
+    /// The id of the new key; none where there is no new key.
+    ///
+    /// # Errors
+    /// The journal has a text there that is no id.
+    pub fn new_id(&self) -> Result<Option<KeyId>> {
         self.new.as_ref().map(|new| key_id(&new.id)).transpose()
     }
 

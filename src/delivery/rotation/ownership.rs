@@ -7,7 +7,7 @@
 //! |---|---|
 //! | the journal's file | writable by the group or by others |
 //! | the folder that it lies in | the same; but not where it has the sticky bit, as `/tmp`: nobody replaces another user's file there |
-//! | the project folder | the same, whether or not it has the sticky bit: a file that is added there is enough |
+//! | the project folder, and that of the file that a wrangler.toml links to | the same, whether or not it has the sticky bit: a file that is added there is enough |
 //!
 //! A symbolic link is judged by where it leads. The journal is read from the handle that was looked at; of the folders, what is
 //! looked at is what the name leads to at that moment.

@@ -20,6 +20,8 @@ pub struct Rotation<'g> {
     pub(super) old: KeyId,
     pub(super) targets: Targets,
     pub(super) journal: Journal,
+    /// The old key was in use when this process read its record.
+    is_old_in_use: bool,
 }
 
 /// What came of a rotation.
@@ -27,7 +29,7 @@ pub struct Rotation<'g> {
 pub struct Finished {
     /// The new key's record.
     pub new: Record,
-    /// The old key's.
+    /// The old key's; of one that was deleted, as if it had been revoked.
     pub old: Record,
     /// Somebody changed the old record in between; the new one has what it said before.
     pub diverged: bool,
@@ -39,13 +41,13 @@ impl<'g> Rotation<'g> {
     /// # Errors
     /// The journal names no key.
     pub fn new(gate: Gate<'g>, targets: Targets, journal: Journal) -> Result<Self> {
-        Ok(Self { old: journal.notes.old()?, gate, targets, journal })
+        Ok(Self { old: journal.notes.old()?, gate, targets, journal, is_old_in_use: false })
     }
 
     /// Goes on from wherever things stand, to the end. `show` is given the key when every store holds it.
     ///
     /// # Errors
-    /// Something failed. Every store has a key that works, and the journal is there, unless nothing was done.
+    /// Something failed. Every store has a key that works, if the old one does, and the journal is there, unless nothing was done.
     pub fn finish(mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
         match self.advance(show) {
             Ok(finished) => {
@@ -57,7 +59,10 @@ impl<'g> Rotation<'g> {
     }
 
     fn advance(&mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
-        let old = self.gate.records.get(self.old)?;
+        let Some(old) = self.gate.records.find(self.old)? else {
+            return self.finish_without_old(show);
+        };
+        self.is_old_in_use = check_in_use(&old, (self.gate.clock)()?, self.gate.records.option()).is_ok();
         if let Some(finished) = self.ended_before(&old)? {
             // Nothing depends on it any more; that it was not shown is seen by whoever asked for it.
             if let Ok(Some(key)) = self.journal.notes.new_key(&self.gate) {
@@ -79,6 +84,38 @@ impl<'g> Rotation<'g> {
         Ok(finished)
     }
 
+    /// The old record was deleted, so its key is not in use: what holds the new key keeps it, and the rest gets it.
+    fn finish_without_old(&mut self, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Finished> {
+        let key = self.journal.notes.new_key(&self.gate)?;
+        let Some(key) = key else {
+            return Err(self.gone());
+        };
+        let record = self.journal.notes.new_id()?.map(|id| self.gate.records.find(id)).transpose()?.flatten();
+        let is_in_use = match &record {
+            Some(record) => self.status(record)? == KeyStatus::Active,
+            None => false,
+        };
+        if !is_in_use || !self.targets.hold(key.reveal(), &self.journal.notes)? {
+            return Err(self.gone());
+        }
+        self.extend()?;
+        self.deliver(key.reveal())?;
+        self.confirm(key.reveal())?;
+        let new = self.new_in_use()?;
+        show(&new, key.reveal())?;
+        self.targets.tidy();
+        let mut old = new.clone();
+        (old.id, old.state, old.replaces, old.replaced_by) = (self.old, State::Revoked, None, Some(new.id));
+        Ok(Finished { new, old, diverged: false })
+    }
+
+    pub(super) fn gone(&self) -> Error {
+        Error::failed(
+            format!("key {} has no record any more, so it is not in use", self.old),
+            "issue a new key for those that had it",
+        )
+    }
+
     /// O was done, by this journal's key.
     fn ended_before(&self, old: &Record) -> Result<Option<Finished>> {
         match (old.replaced_by, self.journal.notes.new_id()?) {
@@ -89,8 +126,8 @@ impl<'g> Rotation<'g> {
             (Some(by), _) => Err(Error::failed(
                 format!("key {} has been replaced by {by} in the meantime, not by this rotation", self.old),
                 format!(
-                    "find out which key the secret stores are to hold; `keygate rotate --undo {}` takes this rotation back as far as it can be",
-                    self.old
+                    "find out which key the secret stores are to hold; {} takes this rotation back as far as it can be",
+                    self.journal.undo_command()
                 ),
             )),
         }
@@ -121,7 +158,11 @@ impl<'g> Rotation<'g> {
             KeyStatus::Active => Ok(new),
             status => Err(Error::failed(
                 format!("the new key {} is {}", new.id, status.as_str()),
-                format!("find out who did that (`keygate show {}`); another key is made", new.id),
+                format!(
+                    "find out who did that (`keygate show {}{}`); another key is made",
+                    new.id,
+                    self.gate.records.option()
+                ),
             )),
         }
     }
@@ -141,15 +182,15 @@ impl<'g> Rotation<'g> {
             return Err(Error::failed(
                 format!("the record of the new key {id} is not of the key that this rotation made"),
                 format!(
-                    "see that KEY_PREFIX is as it was when the rotation was begun, or take it back: `keygate rotate --undo {}`",
-                    self.old
+                    "see that KEY_PREFIX is as it was when the rotation was begun, or take it back: {}",
+                    self.journal.undo_command()
                 ),
             ));
         }
         if self.status(&record)? == KeyStatus::Active {
             // Where somebody ended the old key, the new one is given to nobody who does not have it already.
-            let in_use = check_in_use(old, (self.gate.clock)()?);
-            if in_use.is_err() && !self.targets.hold(key.reveal())? {
+            let in_use = check_in_use(old, (self.gate.clock)()?, self.gate.records.option());
+            if in_use.is_err() && !self.targets.hold(key.reveal(), &self.journal.notes)? {
                 in_use?;
             }
             return Ok(Some(key));
@@ -180,7 +221,7 @@ impl<'g> Rotation<'g> {
 
     fn record(&mut self, old: &Record, key: &NewKey) -> Result<()> {
         let now = (self.gate.clock)()?;
-        check_in_use(old, now)?;
+        check_in_use(old, now, self.gate.records.option())?;
         let expiry = self.journal.notes.expiry.from(now);
         let digest = self.journal.notes.pepper(&self.gate)?.digest(&key.as_presented());
         if let Some(note) = &mut self.journal.notes.new {
@@ -222,7 +263,7 @@ impl<'g> Rotation<'g> {
                 Found::Text => None,
                 Found::Ours(seen) => Some(seen),
                 Found::Unseen(seen) => (!journal.notes.holds(&target.uri)).then_some(seen),
-                Found::Other => return Err(target.conflict(self.old)),
+                Found::Other | Found::Nothing => return Err(target.conflict(self.old)),
             };
             if let Some(seen) = to_replace {
                 // What cannot take the key has been given nothing.
@@ -283,7 +324,7 @@ impl<'g> Rotation<'g> {
     fn left(self, error: Error) -> Error {
         let notes = &self.journal.notes;
         let old = &notes.old;
-        let untouched = notes.abandoned.is_empty() && !notes.stores.iter().any(|store| store.begun);
+        let untouched = self.journal.is_new && !notes.stores.iter().any(|store| store.begun);
         if untouched && matches!(notes.step, Step::Checked | Step::Recording) && !error.is_unanswered() {
             // A journal that stays is in the way of the next attempt, no more.
             let _ = self.journal.finish();
@@ -295,15 +336,20 @@ impl<'g> Rotation<'g> {
             Step::Ending => {
                 format!("every secret store holds the new key, and may have replaced key {old}")
             }
+            _ if !self.is_old_in_use => format!("{holds} of {all} secret stores hold the new key"),
             _ => format!(
                 "{holds} of {all} secret stores hold the new key, and key {old} works as before: no secret store is without a key that works"
             ),
         };
         let finishes =
-            format!("{}; then `keygate rotate --resume {old}` finishes the rotation", error.remedy());
+            format!("{}; then {} finishes the rotation", error.remedy(), self.journal.resume_command());
         let remedy = match notes.step {
             Step::Ending | Step::Ended => finishes,
-            _ => format!("{finishes}; or without that `keygate rotate --undo {old}` takes it back"),
+            // An undo would have no old key to put back.
+            _ if holds > 0 && notes.hidden.is_none() => {
+                format!("{finishes}; or {} without the store that fails", self.journal.correct_command())
+            }
+            _ => format!("{finishes}; or without that {} takes it back", self.journal.undo_command()),
         };
         error.and(so_far, remedy)
     }

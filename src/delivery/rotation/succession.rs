@@ -30,35 +30,39 @@ impl Succession {
         expiry: Option<Expiry>,
         grace_secs: u64,
         now: UnixSeconds,
+        option: &str,
     ) -> Result<Self> {
-        check_in_use(old, now)?;
+        check_in_use(old, now, option)?;
         let new = successor(old, id, digest, lifetime(old, expiry).from(now), now);
         Ok(Self { new, old: ended(old, id, grace_secs, now) })
     }
 }
 
-/// Makes sure that the key can be rotated.
+/// Makes sure that the key can be rotated. A command that an error names ends with the `option` of the store, as
+/// [`KeyRecords::option`](crate::rotation::KeyRecords::option) says it.
 ///
 /// # Errors
 /// It is not in use, or has been replaced before.
-pub fn check_in_use(old: &Record, now: UnixSeconds) -> Result<()> {
+pub fn check_in_use(old: &Record, now: UnixSeconds, option: &str) -> Result<()> {
     let id = old.id;
     if let Some(successor) = old.replaced_by {
         return Err(Error::failed(
             format!("key {id} has been replaced by {successor}"),
-            format!("rotate the key that is in use: `keygate rotate {successor}`"),
+            format!("rotate the key that is in use: `keygate rotate {successor}{option}`"),
         ));
     }
     let status = KeyStatus::of_record(old, now);
     let remedy = match status {
         KeyStatus::Active => return Ok(()),
         KeyStatus::Pending => {
-            format!("wait for its time, or let it begin now: `keygate update {id} --clear not-before`")
+            format!(
+                "wait for its time, or let it begin now: `keygate update {id} --clear not-before{option}`"
+            )
         }
         KeyStatus::Expired => {
-            format!("issue a new key, or let it live on first: `keygate update {id} --expires 24h`")
+            format!("issue a new key, or let it live on first: `keygate update {id} --expires 24h{option}`")
         }
-        KeyStatus::Disabled => format!("enable it first: `keygate enable {id}`"),
+        KeyStatus::Disabled => format!("enable it first: `keygate enable {id}{option}`"),
         KeyStatus::Revoked => "issue a new key".to_owned(),
     };
     Err(Error::failed(
@@ -161,7 +165,7 @@ mod tests {
     }
 
     fn rotated(old: &Record, expiry: Option<Expiry>, grace_secs: u64) -> Result<Succession> {
-        Succession::of(old, id("7hVbT1mWcZk3"), digest(), expiry, grace_secs, at(NOW))
+        Succession::of(old, id("7hVbT1mWcZk3"), digest(), expiry, grace_secs, at(NOW), " --remote")
     }
 
     #[test]

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::open::open;
 use crate::rotation::gate::Gate;
+use crate::rotation::notes::Notes;
 use crate::secret_store::{CommandEnvironment, SecretStore, StoredSecret};
 use crate::store_uri::StoreUri;
 
@@ -26,8 +27,10 @@ pub(super) enum Found {
     Ours(StoredSecret),
     /// It cannot be looked at.
     Unseen(StoredSecret),
-    /// Something else, or nothing.
+    /// Something else.
     Other,
+    /// Nothing, as of a folder that is not mounted.
+    Nothing,
 }
 
 /// A store that could not be opened.
@@ -71,14 +74,20 @@ impl Targets {
     }
 
     /// Opens the stores of a journal. One that cannot be opened is one that can be neither read nor written.
-    #[must_use]
-    pub fn of_journal(uris: &[String], environment: &CommandEnvironment) -> Self {
-        let opened = |uri: &String| StoreUri::parse(uri).and_then(|parsed| open(&parsed, environment));
-        let target = |uri: &String| Target {
-            uri: uri.clone(),
-            store: opened(uri).unwrap_or_else(|error| Box::new(Unopened(error))),
+    ///
+    /// # Errors
+    /// What every command needs is wrong, as its time limit: then nothing is done.
+    pub fn of_journal(uris: &[String], environment: &CommandEnvironment) -> Result<Self> {
+        let target = |uri: &String| {
+            let parsed = StoreUri::parse(uri);
+            let is_command = matches!(parsed, Ok(StoreUri::Exec { .. }));
+            let store = match parsed.and_then(|parsed| open(&parsed, environment)) {
+                Err(error) if is_command => return Err(error),
+                opened => opened.unwrap_or_else(|error| Box::new(Unopened(error))),
+            };
+            Ok(Target { uri: uri.clone(), store })
         };
-        Self(uris.iter().map(target).collect())
+        uris.iter().map(target).collect::<Result<_>>().map(Self)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Target> {
@@ -161,11 +170,14 @@ impl Targets {
         Ok(())
     }
 
-    /// Whether one of the stores that can be read holds the key.
+    /// Whether one of the stores holds the key; of those that cannot be read the journal says it.
     ///
     /// # Errors
     /// None does, and one could not be read.
-    pub(super) fn hold(&self, key: &str) -> Result<bool> {
+    pub(super) fn hold(&self, key: &str, notes: &Notes) -> Result<bool> {
+        if self.0.iter().any(|target| !target.is_readable() && notes.holds(&target.uri)) {
+            return Ok(true);
+        }
         let mut unknown = None;
         for target in self.0.iter().filter(|target| target.is_readable()) {
             match target.store.read() {
@@ -226,7 +238,7 @@ impl Target {
         let id = match held.text.as_ref().map(|held| held.trim()) {
             Some(held) if held == text => return Ok(Found::Text),
             Some(held) => id_in(held, prefix),
-            None => None,
+            None => return Ok(Found::Nothing),
         };
         Ok(if id.is_some_and(|id| ours.contains(&id)) { Found::Ours(held) } else { Found::Other })
     }

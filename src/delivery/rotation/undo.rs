@@ -20,7 +20,8 @@ pub struct Undone {
     pub new: Option<KeyId>,
     /// The key that the secret stores should hold, if there is one in use.
     pub meant: Option<KeyId>,
-    /// The URIs of the secret stores that may hold the new key: they could not be looked at, or no key in use was there for them.
+    /// The URIs of the secret stores that may hold the new key: they could not be looked at, or showed nothing, or no key in use
+    /// was there for them.
     pub unseen: Vec<String>,
 }
 
@@ -50,21 +51,22 @@ impl Rotation<'_> {
     }
 
     fn take_back(&mut self) -> Result<Undone> {
-        let old = self.gate.records.get(self.old).map_err(|error| self.once_more(&error))?;
+        let old = self.gate.records.find(self.old).map_err(|error| self.once_more(&error))?;
         let new = self.journal.notes.new_id()?;
-        if old.replaced_by.is_some() && old.replaced_by == new {
+        let replaced_by = old.as_ref().and_then(|old| old.replaced_by);
+        if replaced_by.is_some() && replaced_by == new {
             return Err(Error::failed(
                 format!("key {} has been replaced by {} already", self.old, self.new_id_text()),
                 self.finish_instead(),
             ));
         }
-        let is_in_use = check_in_use(&old, (self.gate.clock)()?).is_ok();
-        let meant = old.replaced_by.or(is_in_use.then_some(self.old));
-        if let Some(by) = old.replaced_by {
+        let is_in_use = self.check_in_use(old.as_ref())?.is_ok();
+        let meant = replaced_by.or(is_in_use.then_some(self.old));
+        if let Some(by) = replaced_by {
             // The stores are somebody else's by now, who put another key there.
             self.check_given_up(by)?;
         } else if self.journal.notes.step != Step::Restored {
-            let restored = self.restore(&old);
+            let restored = self.restore(old.as_ref());
             if restored.is_err() && self.journal.notes.step == Step::Undoing {
                 // Both keys work, so the way forward is open too.
                 self.journal.save(Step::Delivering)?;
@@ -118,8 +120,8 @@ impl Rotation<'_> {
                     self.old, target.uri
                 ),
                 format!(
-                    "put key {by} there, or the one that is meant to be there; then `keygate rotate --undo {}` once more",
-                    self.old
+                    "put key {by} there, or the one that is meant to be there; then {} once more",
+                    self.journal.undo_command()
                 ),
             )),
             _ => Ok(()),
@@ -127,29 +129,43 @@ impl Rotation<'_> {
     }
 
     /// The old key in every store that holds a new one, and in each that may, where that can be done.
-    fn restore(&mut self, old: &Record) -> Result<()> {
+    fn restore(&mut self, old: Option<&Record>) -> Result<()> {
         let new = self.journal.notes.new_ids()?;
         let (mut holding, mut commands) = (Vec::new(), Vec::new());
         for target in self.targets.iter().filter(|target| self.journal.notes.is_begun(&target.uri)) {
             match target.look("", &new, self.gate.prefix) {
                 Ok(Found::Ours(seen)) => holding.push((target, seen)),
                 Ok(Found::Unseen(seen)) => commands.push((target, seen)),
-                // What cannot be looked at is named when all else is done; what somebody else wrote is theirs.
-                Ok(Found::Text | Found::Other) | Err(_) => {}
+                // What shows nothing is named when all else is done; what somebody else wrote is theirs.
+                Ok(Found::Text | Found::Other | Found::Nothing) | Err(_) => {}
             }
         }
         if holding.is_empty() && commands.is_empty() {
             return Ok(());
         }
-        let key = check_in_use(old, (self.gate.clock)()?).and_then(|()| self.old_key(old));
-        let key = match key {
+        // Of a command it is known only from the journal.
+        let is_held =
+            !holding.is_empty() || commands.iter().any(|(target, _)| self.journal.notes.holds(&target.uri));
+        let is_in_use = self.check_in_use(old)?;
+        if is_in_use.is_ok() && self.journal.notes.hidden.is_some() && self.is_new_in_use()? {
+            // Another pepper than the rotation's shows nothing, which is not to be taken for an old key that is lost.
+            self.journal.notes.pepper(&self.gate).map_err(|error| self.once_more(&error))?;
+        }
+        let key = match is_in_use.and_then(|old| self.old_key(old)) {
             Ok(Some(key)) => key,
             // A command's store keeps what it has.
-            Ok(None) | Err(_) if holding.is_empty() || !self.is_new_in_use()? => return Ok(()),
+            Ok(None) | Err(_) if !is_held || !self.is_new_in_use()? => return Ok(()),
             Ok(None) => {
                 return Err(Error::failed(
-                    format!("no secret store that can be read holds key {} any more", self.old),
-                    self.finish_instead(),
+                    format!(
+                        "a secret store holds the new key, and none that can be read holds key {} any more",
+                        self.old
+                    ),
+                    format!(
+                        "{}, or without the store that fails: {}",
+                        self.finish_instead(),
+                        self.journal.correct_command()
+                    ),
                 ));
             }
             Err(error) => return Err(self.or_finish(&error)),
@@ -168,6 +184,15 @@ impl Rotation<'_> {
         Ok(())
     }
 
+    /// The old record, if its key is in use.
+    fn check_in_use<'r>(&self, old: Option<&'r Record>) -> Result<Result<&'r Record>> {
+        let now = (self.gate.clock)()?;
+        let Some(old) = old else {
+            return Ok(Err(self.gone()));
+        };
+        Ok(check_in_use(old, now, self.gate.records.option()).map(|()| old))
+    }
+
     /// The old key, from the journal or a store that has it.
     fn old_key(&self, old: &Record) -> Result<Option<Zeroizing<String>>> {
         match self.journal.notes.hidden_key(&self.gate) {
@@ -181,12 +206,12 @@ impl Rotation<'_> {
     }
 
     fn once_more(&self, error: &Error) -> Error {
-        let remedy = format!("{}; then `keygate rotate --undo {}` once more", error.remedy(), self.old);
+        let remedy = format!("{}; then {} once more", error.remedy(), self.journal.undo_command());
         Error::failed(error.problem(), remedy)
     }
 
     fn finish_instead(&self) -> String {
-        format!("finish instead: `keygate rotate --resume {}`", self.old)
+        format!("finish instead: {}", self.journal.resume_command())
     }
 
     fn or_finish(&self, error: &Error) -> Error {

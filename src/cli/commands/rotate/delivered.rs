@@ -90,7 +90,7 @@ fn check(
     old: &Record,
     uris: &[StoreUri],
 ) -> Outcome<Option<Zeroizing<String>>> {
-    check_in_use(old, context.now)?;
+    check_in_use(old, context.now, gate.store.option())?;
     targets(uris, old)?.check(old, &gate.of_records(&gate.records()))
 }
 
@@ -138,8 +138,10 @@ pub(super) fn report(
     gate.static_keys.warn(context.out, &[old]);
     if *diverged {
         context.out.note(format_args!(
-            "warning: key {0} was changed while the new one was delivered; see `keygate show {0}`, and `keygate update {1}` or `keygate revoke {1}` if that holds for the new key too",
-            old.id, new.id
+            "warning: key {0} was changed while the new one was delivered; see `keygate show {0}{2}`, and `keygate update {1}{2}` or `keygate revoke {1}{2}` if that holds for the new key too",
+            old.id,
+            new.id,
+            gate.store.option()
         ));
     }
     context.out.note(&gate.made_with);

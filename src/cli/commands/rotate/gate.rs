@@ -147,7 +147,13 @@ impl Gate {
     ) -> Outcome<Rotation<'g>> {
         let notes = journal.notes();
         let uris = [notes.stores(), notes.left_out()].concat();
-        let targets = Targets::of_journal(&uris, &environment(&records.get(notes.old()?)?));
+        // Both records have the same subject and name; either may have been deleted.
+        let mut holder = records.find(notes.old()?)?;
+        if holder.is_none() {
+            holder = notes.new_id()?.map(|new| records.find(new)).transpose()?.flatten();
+        }
+        let environment = holder.as_ref().map_or_else(secrets::command_environment, environment);
+        let targets = Targets::of_journal(&uris, &environment)?;
         Rotation::new(self.of_records(records), targets, journal)
     }
 }

@@ -157,7 +157,7 @@ fn wanted(
             let Some(stored) = stored else { continue };
             let id = crate::fields::id(name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name))?;
             let record = entry::read(id, &stored.value)?;
-            if is_meant(&record, args, before) && check_in_use(&record, now).is_ok() {
+            if is_meant(&record, args, before) && check_in_use(&record, now, store.option()).is_ok() {
                 found.push(record);
             }
         }

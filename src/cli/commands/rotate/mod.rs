@@ -49,9 +49,12 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     let folder = rotation::folder(args.journal.as_deref()).ok();
     let unfinished = folder.as_deref().map(rotation::unfinished).transpose()?.unwrap_or_default();
     if unfinished.contains(&old.to_string()) {
+        let option = folder.as_deref().map(rotation::option).unwrap_or_default();
         return Err(Error::failed(
             format!("a rotation of key {old} is not finished"),
-            format!("`keygate rotate --resume {old}` finishes it, `keygate rotate --undo {old}` undoes it"),
+            format!(
+                "`keygate rotate --resume {old}{option}` finishes it, `keygate rotate --undo {old}{option}` undoes it"
+            ),
         ));
     }
     plain::run(context, args, old)

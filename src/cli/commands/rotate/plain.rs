@@ -51,7 +51,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
     let expiry = args.expires.map(Into::into);
-    let succession = Succession::of(&old, key.id(), digest, expiry, args.grace_secs(), context.now)?;
+    let succession =
+        Succession::of(&old, key.id(), digest, expiry, args.grace_secs(), context.now, store.option())?;
     clock::check_to_come(succession.new.not_after, context.now)?;
     let operator = context.operator.as_deref();
     let entries = [
@@ -196,7 +197,7 @@ mod tests {
         store.written.borrow_mut().clear();
         store.fails_after.set(fails_after);
         let seen = store.entry(&entry.key).unwrap().unwrap();
-        let succession = Succession::of(&old(), id(NEW), digest(), None, 86_400, at(NOW)).unwrap();
+        let succession = Succession::of(&old(), id(NEW), digest(), None, 86_400, at(NOW), "").unwrap();
         let entries = [&succession.new, &succession.old].map(|record| Entry::of(record, None).unwrap());
         let outcome = hand_over(&succession, &store, &entries, &seen, || {
             store.written.borrow_mut().push("shown".to_owned());

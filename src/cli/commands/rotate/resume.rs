@@ -35,9 +35,12 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
         None => of_this_gate(context, &folder)?,
     };
     if ids.len() > 1 && (args.key_out.key_out.is_some() || args.to.print) {
+        let option = rotation::option(&folder);
+        let commands: Vec<_> =
+            ids.iter().map(|id| format!("`keygate rotate --resume {id}{option}`")).collect();
         return Err(Error::usage(
             "more than one rotation is unfinished",
-            format!("name the key: `keygate rotate --resume {}`", ids.join("`, `keygate rotate --resume ")),
+            format!("name the key: {}", commands.join(", ")),
         ));
     }
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), false, context.out.is_json())?;
@@ -78,7 +81,7 @@ fn resume_one(
     let mut journal = Journal::open(folder, id)?;
     let gate = Gate::of_reference(context, journal.notes().gate().clone(), &args.pepper)?;
     if !args.to.to.is_empty() {
-        correct(context, args, &gate, &mut journal)?;
+        correct(context, args, &gate, folder, &mut journal)?;
     }
     let (places, left_out) = (journal.notes().stores(), journal.notes().left_out());
     let records = gate.records();
@@ -95,28 +98,35 @@ fn resume_one(
         Ok(())
     })?;
     if !is_shown {
-        return Err(not_shown(&finished));
+        return Err(not_shown(&finished, gate.store.option()));
     }
     told.key_file = key_out.path().map(ToOwned::to_owned);
     report(context, &gate, &finished, &places, &told)?;
     for place in left_out {
         context.out.note(format_args!(
-            "left out: {} may hold the new key {}, which works; take it out there if nobody is to have it",
+            "left out: {} may hold the new key {}, which works, or still key {}, which ends; see that nobody depends on it",
             printable(&place),
-            finished.new.id
+            finished.new.id,
+            finished.old.id
         ));
     }
     Ok(())
 }
 
-/// Puts the stores of a corrected `--to` in the place of those that do not hold the new key yet.
-fn correct(context: &Context, args: &RotateArgs, gate: &Gate, journal: &mut Journal) -> Outcome<()> {
+/// Puts the stores of a corrected `--to` in the place of those that failed.
+fn correct(
+    context: &Context,
+    args: &RotateArgs,
+    gate: &Gate,
+    folder: &Path,
+    journal: &mut Journal,
+) -> Outcome<()> {
     let notes = journal.notes();
     let old = notes.old()?;
     if notes.is_past_delivery() {
         return Err(Error::usage(
             format!("nothing is delivered any more in the rotation of key {old}"),
-            format!("leave --to out: `keygate rotate --resume {old}`"),
+            format!("leave --to out: `keygate rotate --resume {old}{}`", rotation::option(folder)),
         ));
     }
     let (record, _) = store::record(&*gate.store, old)?;
@@ -125,7 +135,11 @@ fn correct(context: &Context, args: &RotateArgs, gate: &Gate, journal: &mut Jour
     let (_, fresh): (Vec<_>, Vec<_>) = uris.iter().cloned().partition(|uri| known.contains(&uri.to_string()));
     // Each can be opened, and is named once.
     targets(&uris, &record)?;
-    targets(&fresh, &record)?.check(&record, &gate.of_records(&gate.records()))?;
+    let records = gate.records();
+    let of_records = gate.of_records(&records);
+    if let Some(key) = targets(&fresh, &record)?.check(&record, &of_records)? {
+        journal.hide(&key, &of_records)?;
+    }
     journal.correct(&names(&uris))?;
     for place in holding {
         context.out.note(format_args!("{} holds the new key already, and keeps it", printable(&place)));
@@ -148,11 +162,12 @@ pub(super) fn check_options(context: &Context, args: &RotateArgs) -> Outcome<()>
         ("--persist-to", store.persist_to.is_some()),
     ];
     if let Some((given, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
-        let command = match &args.id {
-            Some(id) => format!("`keygate rotate {option} {}`", crate::fields::id(id)?),
-            None => format!("`keygate rotate {option}`"),
-        };
         let folder = rotation::folder(args.journal.as_deref())?;
+        let journal = rotation::option(&folder);
+        let command = match &args.id {
+            Some(id) => format!("`keygate rotate {option} {}{journal}`", crate::fields::id(id)?),
+            None => format!("`keygate rotate {option}{journal}`"),
+        };
         let unfinished = match Unfinished::find(context, &folder) {
             Ok(unfinished) => format!("; unfinished: {unfinished}"),
             // Without a wrangler.toml it is said by the command itself.
@@ -166,20 +181,23 @@ pub(super) fn check_options(context: &Context, args: &RotateArgs) -> Outcome<()>
     if args.resume && args.id.is_none() && !args.to.to.is_empty() {
         return Err(Error::usage(
             "with --resume and --to it has to be said which rotation is meant",
-            "name the key: `keygate rotate ID --resume --to URI`",
+            format!(
+                "name the key: `keygate rotate ID --resume --to URI{}`",
+                rotation::option(&rotation::folder(args.journal.as_deref())?)
+            ),
         ));
     }
     Ok(())
 }
 
 /// The rotation was over but for its journal, and the pepper of the new key is not known any more.
-fn not_shown(finished: &Finished) -> Error {
+fn not_shown(finished: &Finished, option: &str) -> Error {
     let (new, old) = (finished.new.id, finished.old.id);
     Error::failed(
         format!(
             "every secret store was given key {new}, which has replaced key {old}, but the key cannot be shown: it was made with another pepper than those that are known here"
         ),
-        format!("take it from a secret store, or make another: `keygate rotate {new}`"),
+        format!("take it from a secret store, or make another: `keygate rotate {new}{option}`"),
     )
 }
 

@@ -29,7 +29,7 @@ impl Unfinished {
         if ids.is_empty() {
             return Ok(found);
         }
-        let config = context.config();
+        let (config, option) = (context.config(), rotation::option(folder));
         for id in ids {
             let reference = rotation::gate_of(folder, &id);
             let is_ours = |reference: &GateRef| config.as_ref().is_ok_and(|config| is_of(config, reference));
@@ -38,7 +38,9 @@ impl Unfinished {
             } else {
                 let whose = reference
                     .map_or_else(|| "a gate that cannot be told".to_owned(), |gate| described(&gate));
-                found.others.push(format!("key {id} of {whose}: `keygate rotate --resume {id}` finishes it"));
+                found
+                    .others
+                    .push(format!("key {id} of {whose}: `keygate rotate --resume {id}{option}` finishes it"));
             }
         }
         match config {
@@ -48,7 +50,7 @@ impl Unfinished {
                     "which rotation is meant cannot be told; unfinished are: {}",
                     found.others.join("; ")
                 ),
-                "name the key: `keygate rotate --resume ID`",
+                format!("name the key: `keygate rotate --resume ID{option}`"),
             )),
         }
     }
