@@ -166,7 +166,9 @@ fn unescaped(segment: &str) -> String {
     while let Some((before, after)) = rest.split_once('%') {
         text.push_str(before);
         let (digits, behind) = after.split_at(2);
-        text.push(char::from(u8::from_str_radix(digits, 16).expect("an accepted pattern has no other escapes")));
+        text.push(char::from(
+            u8::from_str_radix(digits, 16).expect("an accepted pattern has no other escapes"),
+        ));
         rest = behind;
     }
     text + rest
