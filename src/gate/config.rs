@@ -31,9 +31,9 @@ pub(crate) struct Isolate {
     pub(crate) gate: Gate,
     pub(crate) keys: KvStore,
     /// Whether an accepted request is logged as a data point, not as a line.
-    pub(crate) has_usage: bool,
+    pub(crate) has_dataset: bool,
     /// Where requests are counted, if that is bound.
-    pub(crate) usage: Option<Rc<Counters>>,
+    pub(crate) counters: Option<Rc<Counters>>,
     pub(crate) cache: RefCell<RecordCache>,
     pub(crate) answers: Answers,
 }
@@ -82,7 +82,7 @@ fn read(
     pepper_previous: Option<&str>,
 ) -> Result<Isolate, String> {
     let keys = env.kv(KEYS).ok();
-    let has_usage = binding(&property(env, USAGE)) == Binding::Dataset;
+    let has_dataset = binding(&property(env, USAGE)) == Binding::Dataset;
     let counters = env.durable_object(KEY_USAGE).ok().map(|object| Rc::new(Counters::new(object)));
     let string = |name: &str| property(env, name).as_string().map(Zeroizing::new);
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
@@ -105,8 +105,8 @@ fn read(
             let cache = RecordCache::new(policy.cache_entries(), policy.cache_secs(), policy.stale_secs());
             Ok(Isolate {
                 keys,
-                has_usage,
-                usage: counters,
+                has_dataset,
+                counters,
                 cache: RefCell::new(cache),
                 answers: Answers::default(),
                 gate: Gate { policy, secrets },

@@ -65,7 +65,7 @@ pub(crate) fn counted(
     permit: &Permit<'_>,
 ) {
     usage::accepted(isolate, incoming, head, permit);
-    if !isolate.has_usage {
+    if !isolate.has_dataset {
         return;
     }
     let holder = permit.holder();
@@ -92,7 +92,7 @@ pub(crate) fn accepted(
 ) {
     let sample = isolate.gate.policy.access_log_sample();
     // For 0 and 1 no random number is needed.
-    if isolate.has_usage || sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
+    if isolate.has_dataset || sample <= 0.0 || (sample < 1.0 && js_sys::Math::random() >= sample) {
         return;
     }
     let holder = permit.holder().map(|holder| (holder.id, holder.subject));

@@ -31,14 +31,17 @@ const URL: &str = "https://usage/batches";
 const INTERVAL_MS: u32 = 5_000;
 /// The object answers when it has stored a batch, which it does every few seconds.
 const ANSWER_MS: u32 = 10_000;
-/// The runtime ends what goes on for longer than 30 s after a response.
+/// One that did not arrive before, and what was counted since. With the interval that is 25 s: the runtime ends what goes on for
+/// longer than 30 s after a response.
+const BATCHES: usize = 2;
+/// After so long a flush that was to begin was ended by the runtime.
 const FLUSH_MS: u64 = 30_000;
 
 /// What an isolate has counted, and where it goes.
 pub(crate) struct Counters {
     object: ObjectNamespace,
     tally: RefCell<Tally>,
-    /// Until then somebody else sends.
+    /// Until then a flush is about to begin.
     flushing_until_ms: Cell<u64>,
 }
 
@@ -68,7 +71,7 @@ fn count(
     key: Option<KeyId>,
     refused: Option<Code>,
 ) {
-    let (Some(counters), Some(context)) = (&isolate.usage, &incoming.context) else {
+    let (Some(counters), Some(context)) = (&isolate.counters, &incoming.context) else {
         return;
     };
     let now = runtime::now();
@@ -87,23 +90,21 @@ fn count(
     }
 }
 
-/// Sends what was counted, until nothing is left or the time is over; what did not arrive is sent again by the next flush.
+/// Sends what was counted, after the batch that did not arrive before; what does not arrive is sent again by a later flush.
 async fn flush(counters: &Counters, delay_ms: u32) {
-    let last_start_ms = runtime::now().0 + FLUSH_MS - u64::from(INTERVAL_MS + ANSWER_MS);
-    let mut delay_ms = delay_ms;
-    while runtime::now().0 <= last_start_ms {
-        TimeoutFuture::new(delay_ms).await;
+    TimeoutFuture::new(delay_ms).await;
+    // What is counted from now on begins the next flush.
+    counters.flushing_until_ms.set(0);
+    for _ in 0..BATCHES {
         let now = runtime::now().seconds();
         let batch = counters.tally.borrow_mut().batch(now, runtime::random_id).cloned();
-        let Some(batch) = batch else { break };
-        let Some(body) = batch.to_json() else { break };
+        let Some(batch) = batch else { return };
+        let Some(body) = batch.to_json() else { return };
         if !send(counters, &body).await {
-            break;
+            return;
         }
         counters.tally.borrow_mut().settled(&batch.id);
-        delay_ms = INTERVAL_MS;
     }
-    counters.flushing_until_ms.set(0);
 }
 
 /// Whether the object has the batch, or will never take it.

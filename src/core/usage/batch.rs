@@ -10,7 +10,7 @@ use crate::time::UnixSeconds;
 
 /// So many keys are sent at once, without waiting for the interval.
 const KEYS_AT_ONCE: usize = 500;
-/// So many keys an isolate counts while nothing can be sent; 5,000 keys of an hour are about a megabyte.
+/// So many keys an isolate counts while nothing can be sent: it bounds its memory.
 const KEYS_MAX: usize = 5000;
 
 /// Counted requests with the name by which a repeated batch is recognized.
