@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::error::Outcome;
-use crate::import::imported_row::{ImportedRow, quoted, restriction};
-use crate::import::json::{self, Fields, is_nothing};
-use crate::import::values::{javascript_time, truth};
+use crate::import::imported_row::{ImportedRow, check_restriction, quoted};
+use crate::import::json::{self, Fields};
+use crate::import::values::{is_nothing, javascript_time, truth};
 use crate::import::{Draft, Each, Format, Options, Read};
 
 /// What says nothing about who may pass (`packages/api-key/src/schema.ts`), in lower case and without `_`.
@@ -63,17 +63,7 @@ fn draft(object: &str, options: &Options) -> Read {
             "ratelimitenabled" => {}
             "ratelimitmax" if is_unlimited => {}
             other if OTHERS.contains(&other) => {}
-            other if RESTRICTIONS.contains(&other) => {
-                if !is_nothing(value) {
-                    return Err(restriction(name));
-                }
-            }
-            _ => {
-                return Err(format!(
-                    "has the field {}, which better-auth does not document; `--ignore` passes it over",
-                    quoted(name)
-                ));
-            }
+            other => check_restriction("better-auth", name, value, RESTRICTIONS.contains(&other))?,
         }
     }
     Ok(Draft::Imported(Box::new(imported)))

@@ -9,7 +9,7 @@ use keygate_core::record::{Bounded, Meta, Record, State};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::import::values::{sha256, time, truth};
+use crate::import::values::{is_nothing, sha256, time, truth};
 use crate::import::{Candidate, Rules};
 use crate::imported;
 use crate::time::When;
@@ -215,6 +215,23 @@ pub(super) fn unknown_field(name: &str) -> String {
     )
 }
 
+/// Refuses a field that restricts a key, unless it says nothing, and one that `system` does not document.
+pub(super) fn check_restriction(
+    system: &str,
+    field: &str,
+    value: &Value,
+    is_documented: bool,
+) -> Result<(), String> {
+    match is_documented {
+        true if is_nothing(value) => Ok(()),
+        true => Err(restriction(field)),
+        false => Err(format!(
+            "has the field {}, which {system} does not document; `--ignore` passes it over",
+            quoted(field)
+        )),
+    }
+}
+
 /// What is said of a field that restricts a key, where a record has none of the kind.
 pub(super) fn restriction(field: &str) -> String {
     // Names of plugins are longer than those of fields: `graphql-rate-limiting-advanced`.
@@ -250,24 +267,12 @@ fn key(text: &str, rules: &Rules) -> Result<Key, String> {
 #[cfg(test)]
 mod tests {
     use super::{ImportedRow, Rules, restriction};
-    use crate::import::SubjectMap;
-    use keygate_core::key::KeyPrefix;
-    use keygate_core::key::pepper::Pepper;
+    use crate::import::tests::without_defaults;
     use keygate_core::time::UnixSeconds;
     use proptest::prelude::proptest;
 
     fn rules() -> Rules {
-        Rules {
-            prefix: "acme_live".parse::<KeyPrefix>().unwrap(),
-            pepper: Some("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".parse::<Pepper>().unwrap()),
-            now: UnixSeconds::new(1000).unwrap(),
-            allow_weak: false,
-            subject: None,
-            subjects: SubjectMap::default(),
-            scopes: vec!["default".into()],
-            plan: None,
-            expires: None,
-        }
+        Rules { scopes: vec!["default".into()], ..without_defaults() }
     }
 
     fn imported(fields: &[(&str, &str)]) -> Result<ImportedRow, String> {

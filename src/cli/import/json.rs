@@ -212,14 +212,3 @@ impl<'de> Visitor<'de> for Distinct {
 pub(super) fn strings(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|element| Some(element.as_str()?.to_owned())).collect()
 }
-
-/// Whether a value says nothing: empty, or `false`.
-pub(super) fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Bool(true) | Value::Number(_) => false,
-        Value::String(text) => matches!(text.trim(), "" | "null" | "[]" | "{}"),
-        Value::Array(elements) => elements.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-    }
-}

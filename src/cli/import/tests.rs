@@ -9,9 +9,9 @@ use keygate_core::time::UnixSeconds;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
-/// Line, subject, scopes, end of each key; or the problem.
-pub(super) fn found(format: Format, text: &str, options: &Options) -> Outcome<Vec<String>> {
-    let rules = Rules {
+/// An import at second 1000 that gives a key nothing that its source does not say.
+pub(super) fn without_defaults() -> Rules {
+    Rules {
         prefix: "acme_live".parse::<KeyPrefix>().unwrap(),
         pepper: Some("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG".parse::<Pepper>().unwrap()),
         now: UnixSeconds::new(1000).unwrap(),
@@ -21,7 +21,12 @@ pub(super) fn found(format: Format, text: &str, options: &Options) -> Outcome<Ve
         scopes: Vec::new(),
         plan: None,
         expires: None,
-    };
+    }
+}
+
+/// Line, subject, scopes, end of each key; or the problem.
+pub(super) fn found(format: Format, text: &str, options: &Options) -> Outcome<Vec<String>> {
+    let rules = without_defaults();
     let mut found = Vec::new();
     read(format, text.as_bytes(), options, &mut |line, read| {
         found.push(match read.and_then(|draft| draft.candidate(&rules)) {

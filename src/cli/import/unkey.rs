@@ -5,9 +5,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::Outcome;
-use crate::import::imported_row::{ImportedRow, quoted, restriction};
-use crate::import::json::{self, Fields, is_nothing, strings};
-use crate::import::values::javascript_time;
+use crate::import::imported_row::{ImportedRow, check_restriction, restriction};
+use crate::import::json::{self, Fields, strings};
+use crate::import::values::{is_nothing, javascript_time};
 use crate::import::{Draft, Each, Format, Options, Read};
 
 /// What says nothing about who may pass.
@@ -151,17 +151,7 @@ fn draft(object: &str, options: &Options) -> Read {
                 imported.set_list("scopes", list)?;
             }
             _ if OTHERS.contains(&name) => {}
-            _ if RESTRICTIONS.contains(&name) => {
-                if !is_nothing(value) {
-                    return Err(restriction(name));
-                }
-            }
-            _ => {
-                return Err(format!(
-                    "has the field {}, which Unkey does not document; `--ignore` passes it over",
-                    quoted(name)
-                ));
-            }
+            _ => check_restriction("Unkey", name, value, RESTRICTIONS.contains(&name))?,
         }
     }
     subjects.dedup();

@@ -106,6 +106,17 @@ pub(super) fn truth(value: &Value) -> Option<bool> {
     }
 }
 
+/// Whether a value says nothing: empty, or `false`.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Number(_) => false,
+        Value::String(text) => matches!(text.trim(), "" | "null" | "[]" | "{}"),
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{javascript_time, sha256, time, truth};
