@@ -102,9 +102,16 @@ pub enum Cause {
     /// The wasm instance that handled the request ended; with the runtime's message.
     GateFailed(String),
     /// The origin could not be reached.
-    OriginUnreachable(String),
+    OriginUnreachable {
+        /// The runtime's message.
+        error: String,
+        /// The request has a body; the error is the same if it ended early.
+        has_body: bool,
+    },
     /// The origin did not answer in time.
     OriginTimeout,
+    /// The client has disconnected while it sent the body.
+    ClientDisconnected,
 }
 
 impl Cause {
@@ -135,8 +142,9 @@ impl Cause {
             Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
             Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
             Self::GateFailed(_) => Code::GateFailed,
-            Self::OriginUnreachable(_) => Code::OriginUnreachable,
+            Self::OriginUnreachable { .. } => Code::OriginUnreachable,
             Self::OriginTimeout => Code::OriginTimeout,
+            Self::ClientDisconnected => Code::ClientDisconnected,
         }
     }
 
@@ -188,8 +196,12 @@ impl Cause {
             }
             Self::Misconfigured(what) => what.clone().into(),
             Self::GateFailed(what) => format!("the wasm instance ended: {what}").into(),
-            Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
+            Self::OriginUnreachable { error, has_body: false } => format!("the origin failed: {error}").into(),
+            Self::OriginUnreachable { error, has_body: true } => {
+                format!("the origin failed, or the client ended the connection before the body: {error}").into()
+            }
             Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
+            Self::ClientDisconnected => "the client disconnected before it had sent the whole body".into(),
         }
     }
 }

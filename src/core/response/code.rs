@@ -29,6 +29,7 @@ pub enum Code {
     GateFailed,
     OriginUnreachable,
     OriginTimeout,
+    ClientDisconnected,
 }
 
 /// One row of the table.
@@ -46,7 +47,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -72,12 +73,13 @@ impl Code {
         Self::GateFailed,
         Self::OriginUnreachable,
         Self::OriginTimeout,
+        Self::ClientDisconnected,
     ];
 
-    /// Whether the request was accepted, and the origin failed.
+    /// Whether the request was accepted, and forwarding it failed.
     #[must_use]
-    pub const fn is_of_origin(self) -> bool {
-        matches!(self, Self::OriginUnreachable | Self::OriginTimeout)
+    pub const fn is_of_forwarding(self) -> bool {
+        matches!(self, Self::OriginUnreachable | Self::OriginTimeout | Self::ClientDisconnected)
     }
 
     /// The table: the response for each code.
@@ -213,6 +215,13 @@ impl Code {
                 504,
                 "Origin timeout",
                 "The gate accepted the request, but the API behind it did not respond in time.",
+            ),
+            // The status that nginx logs; the client does not get it.
+            Self::ClientDisconnected => (
+                "client_disconnected",
+                499,
+                "Client disconnected",
+                "The client disconnected before it had sent the whole body.",
             ),
         };
         Row { code, status, title, detail }

@@ -49,7 +49,8 @@ impl Cause {
             | Code::GateMisconfigured
             | Code::GateFailed
             | Code::OriginUnreachable
-            | Code::OriginTimeout => None,
+            | Code::OriginTimeout
+            | Code::ClientDisconnected => None,
         }
     }
 
