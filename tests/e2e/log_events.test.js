@@ -79,6 +79,7 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
+  await gate.get("/public/x", { headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } });
   await gate.get("/v1/x");
   await gate.get("/v1/x", { headers: { Authorization: `Token ${makeKey().key}` } });
   await gate.get("/v1/x", { key: makeKey().key });

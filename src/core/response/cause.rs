@@ -18,6 +18,8 @@ use crate::time::UnixSeconds;
 pub enum Cause {
     /// The gate has forwarded the request before.
     Loop,
+    /// The marks of too many other gates are in the request.
+    TooManyHops,
     /// The request used plain HTTP.
     PlainHttp {
         /// The host and the port that the client used.
@@ -120,6 +122,7 @@ impl Cause {
     pub fn code(&self) -> Code {
         match self {
             Self::Loop => Code::LoopDetected,
+            Self::TooManyHops => Code::TooManyHops,
             Self::PlainHttp { .. } => Code::HttpsRequired,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::Path(_) => Code::PathAmbiguous,
@@ -153,6 +156,7 @@ impl Cause {
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Loop => "the gate has forwarded this request before: its origin leads back to it".into(),
+            Self::TooManyHops => "Keygate-Via has the marks of too many other gates; a client may have sent them".into(),
             Self::PlainHttp { authority, allow_http } => format!(
                 "the request used plain HTTP to `{authority}`; ALLOW_HTTP is {allow_http}, and allows it to localhost and loopback addresses only"
             )

@@ -23,6 +23,7 @@ pub enum Code {
     MethodNotAllowed,
     RateLimited,
     LoopDetected,
+    TooManyHops,
     KeyStoreUnavailable,
     KeyRecordInvalid,
     GateMisconfigured,
@@ -47,7 +48,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -67,6 +68,7 @@ impl Code {
         Self::MethodNotAllowed,
         Self::RateLimited,
         Self::LoopDetected,
+        Self::TooManyHops,
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
         Self::GateMisconfigured,
@@ -179,6 +181,12 @@ impl Code {
                 508,
                 "Loop detected",
                 "The gate in front of this API forwards to itself. Contact its operator.",
+            ),
+            Self::TooManyHops => (
+                "too_many_hops",
+                400,
+                "Too many hops",
+                "The Keygate-Via header names too many gates. Send the request without it.",
             ),
             Self::KeyStoreUnavailable => (
                 "key_store_unavailable",

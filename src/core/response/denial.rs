@@ -44,6 +44,7 @@ impl Cause {
             | Code::MethodNotAllowed
             | Code::RateLimited
             | Code::LoopDetected
+            | Code::TooManyHops
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
             | Code::GateMisconfigured

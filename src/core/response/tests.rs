@@ -25,6 +25,7 @@ fn causes() -> Vec<(Cause, Code)> {
     let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
     vec![
         (Cause::Loop, Code::LoopDetected),
+        (Cause::TooManyHops, Code::TooManyHops),
         (Cause::PlainHttp { authority: "canary".into(), allow_http: false }, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
@@ -236,6 +237,7 @@ fn codes_and_statuses_match_the_contract() {
             ("method_not_allowed", 405),
             ("rate_limited", 429),
             ("loop_detected", 508),
+            ("too_many_hops", 400),
             ("key_store_unavailable", 503),
             ("key_record_invalid", 503),
             ("gate_misconfigured", 503),

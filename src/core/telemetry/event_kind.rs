@@ -48,7 +48,8 @@ impl EventKind {
             Code::CredentialAmbiguous
             | Code::PathAmbiguous
             | Code::MethodAmbiguous
-            | Code::MethodNotAllowed => Self::InputFail,
+            | Code::MethodNotAllowed
+            | Code::TooManyHops => Self::InputFail,
             Code::RateLimited => Self::RateExceeded,
             Code::LoopDetected
             | Code::KeyStoreUnavailable
