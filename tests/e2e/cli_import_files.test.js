@@ -196,7 +196,7 @@ rows("APISIX", {
   "credentials without their consumer": {
     ...apisix,
     source: JSON.stringify({ total: 1, list: [{ key: "/apisix/consumers/jack/credentials/one", value: { id: "one", plugins: { "key-auth": { key: a } } } }] }),
-    said: [/line 1: belongs to a consumer that is not in the source and may have plugins; .*`--ignore consumers`/],
+    said: [/line 1, column 117: belongs to a consumer that is not in the source and may have plugins; .*`--ignore consumers`/],
   },
   "credentials without their consumer, which is ignored": { ...apisix, args: ["--ignore", "consumers"], source: `consumers:\n- {id: jack/credentials/one, plugins: {key-auth: {key: ${a}}}}\n`, keys: { [a]: { subject: "jack" } } },
   "a consumer group of ADC restricts its consumers": {
@@ -284,6 +284,24 @@ rows("CSV", {
   "JSON": { format: "csv", source: object(a), said: [/the source is JSON\n help: use `--format jsonl`/] },
   "CSV, where JSON is expected": { format: "better-auth", source: `id,key\n1,${a}\n`, said: [/the source is CSV\n help: use `--format csv`/] },
   "no column of keys": { format: "csv", source: "name,subject\nx,y\n", said: [/neither `key` nor `sha256`/] },
+});
+
+const oneLine = (format, value, expected) => {
+  const source = JSON.stringify(value);
+  return { format, source, said: expected.map(([text, problem]) => new RegExp(`line 1, column ${source.indexOf(text) + 1}(: |\\))?.*${problem}`)) };
+};
+rows("a place in a source of one line has its column", {
+  "an array of objects": { ...oneLine("jsonl", [{ key: a, subject: "s" }, { subject: "s", key: a }, { key: b, owner: "s" }], [['{"subject', "is the same key as line 1, column 2"], [`{"key":"${b}`, "has the field `owner`"]]), keys: { [a]: {} } },
+  "an array that is broken": { format: "jsonl", source: `[${object(a)} ${object(b)}]`, said: [/the source is not JSON from line 1, column 2 on/] },
+  "Kong": { ...oneLine("kong", { consumers: [{ username: "acme", keyauth_credentials: [{ key: a, ttl: 5 }, { key: b }] }] }, [[`"${a}`, "has a `ttl`"]]), keys: { [b]: {} } },
+  "Kong, a field that is not documented": oneLine("kong", { consumers: [{ username: "acme", keyauth_credentials: [{ key: a, enabled: false }] }] }, [['"enabled"', ""]]),
+  "APISIX": oneLine("apisix", { consumers: [{ username: "jack", plugins: { "key-auth": { key: a }, "limit-count": {} } }] }, [[`"${a}`, "has `limit-count`"]]),
+  "pages of Unkey, one a line": {
+    format: "unkey",
+    source: [a, b].map((key) => JSON.stringify({ data: [{ plaintext: key, externalId: "s" }, { plaintext: key, roles: ["x"] }] })).join("\n"),
+    keys: { [a]: {}, [b]: {} },
+    said: [/line 1, column 76: has `roles`/, /line 2, column 76: has `roles`/],
+  },
 });
 
 const map = async (name, text) => {

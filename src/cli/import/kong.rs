@@ -7,11 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 use keygate_core::time::UnixSeconds;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, restriction};
 use crate::import::kong::names::{Names, Reference, unknown_consumer};
+use crate::import::place::Layout;
 use crate::import::shape::System;
 use crate::import::{Draft, Each, Options, Read, yaml};
 use crate::time::When;
@@ -111,6 +112,8 @@ struct Holder<'k> {
 /// Reads keys: the consumer is the subject, its ACL groups are the scopes.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
     let file: Kong = yaml::parse(text, System::Kong)?;
+    let layout = Layout::of(text);
+    let mut each = |at: Location, read| each(layout.at(at), read);
     let consumers = file.consumers.as_deref().unwrap_or_default();
     let names = Names::new(consumers);
     let mut holders = holders(consumers);
@@ -119,14 +122,14 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
             Ok(at) => {
                 holders.get_mut(at).into_iter().for_each(|holder| holder.groups.push(&group.group.value));
             }
-            Err(problem) => each(group.group.referenced.line(), Err(problem))?,
+            Err(problem) => each(group.group.referenced, Err(problem))?,
         }
     }
     for plugin in file.plugins().filter(|plugin| plugin.enabled != Some(false)) {
         let Some(reference) = &plugin.consumer else { continue };
         let meant = names.meant(reference);
         if meant.is_empty() {
-            each(plugin.name.referenced.line(), Err(unknown_consumer("plugins")))?;
+            each(plugin.name.referenced, Err(unknown_consumer("plugins")))?;
         }
         restrict(&mut holders, meant, &plugin.name.value);
     }
@@ -138,7 +141,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
         for key in member.keyauth_credentials.iter().flatten() {
             count += 1;
             let problem = "stands in `consumer_groups`; write it below its consumer in `consumers`";
-            each(key.key.referenced.line(), Err(problem.to_owned()))?;
+            each(key.key.referenced, Err(problem.to_owned()))?;
         }
     }
     for reference in
@@ -150,23 +153,23 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     for encrypted in of_consumers.chain([&file.keyauth_enc_credentials]).flatten() {
         count += 1;
         let problem = "has `keyauth_enc_credentials`, whose keys may be encrypted; write those that are not as `keyauth_credentials`";
-        each(encrypted.referenced.line(), Err(problem.to_owned()))?;
+        each(encrypted.referenced, Err(problem.to_owned()))?;
     }
     for (at, holder) in holders.iter().enumerate() {
         for group in holder.consumer.acls.iter().flatten() {
             if let Err(problem) = names.check_nested(group.consumer.as_ref(), at, "acls") {
-                each(group.group.referenced.line(), Err(problem))?;
+                each(group.group.referenced, Err(problem))?;
             }
         }
         for plugin in holder.consumer.plugins.iter().flatten() {
             if let Err(problem) = names.check_nested(plugin.consumer.as_ref(), at, "plugins") {
-                each(plugin.name.referenced.line(), Err(problem))?;
+                each(plugin.name.referenced, Err(problem))?;
             }
         }
         for key in holder.consumer.keyauth_credentials.iter().flatten() {
             count += 1;
             let is_own = names.check_nested(key.consumer.as_ref(), at, CREDENTIALS);
-            each(key.key.referenced.line(), is_own.and_then(|()| draft(key, holder, &file, options)))?;
+            each(key.key.referenced, is_own.and_then(|()| draft(key, holder, &file, options)))?;
         }
     }
     for key in file.keyauth_credentials.iter().flatten() {
@@ -178,7 +181,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
                 draft(key, holder, &file, options)
             }),
         };
-        each(key.key.referenced.line(), read)?;
+        each(key.key.referenced, read)?;
     }
     if count == 0 { Err(yaml::without_keys(text, System::Kong)) } else { Ok(()) }
 }

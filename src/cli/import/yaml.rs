@@ -5,6 +5,7 @@ use serde_saphyr::Error as YamlError;
 
 use crate::error::{Error, Outcome};
 use crate::import::imported_row::quoted;
+use crate::import::place::Layout;
 use crate::import::shape::{self, System};
 
 /// The declarative file of `whose`.
@@ -31,7 +32,8 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
 
 /// Not the parser's own words: they repeat what stands there.
 fn refusal(error: &YamlError, text: &str, whose: System) -> Error {
-    let place = error.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
+    let layout = Layout::of(text.as_bytes());
+    let place = error.location().map(|at| format!(" ({})", layout.at(at))).unwrap_or_default();
     match error.without_snippet() {
         YamlError::MultipleDocuments { .. } => Error::failed(
             format!("the source has more than one YAML document{place}"),
