@@ -1,6 +1,7 @@
 //! Kong's declarative files: of decK, of DB-less mode, and of `kong config db_export`. What is not about keys is passed over.
 
 mod names;
+mod unknown;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,7 +23,7 @@ const CREDENTIALS: &str = "keyauth_credentials";
 /// Entities nest below the consumer (decK), or stand apart and name it (`db_export`).
 #[derive(Deserialize)]
 struct Kong {
-    consumers: Option<Vec<Consumer>>,
+    consumers: Option<Vec<Spanned<Consumer>>>,
     keyauth_credentials: Option<Vec<Credential>>,
     /// Of the plugin key-auth-enc.
     keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
@@ -35,6 +36,9 @@ struct Kong {
     /// `false` in what `kong config db_export` writes.
     #[serde(rename = "_transform")]
     transform: Option<bool>,
+    #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps")]
+    others: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +52,9 @@ struct Consumer {
     plugins: Option<Vec<Plugin>>,
     /// Consumer groups, which may have plugins of their own.
     groups: Option<Vec<IgnoredAny>>,
+    #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps")]
+    others: HashMap<String, IgnoredAny>,
 }
 
 /// A service, which may have routes, or a route.
@@ -59,7 +66,7 @@ struct WithPlugins {
 
 #[derive(Deserialize)]
 struct ConsumerGroup {
-    consumers: Option<Vec<Consumer>>,
+    consumers: Option<Vec<Spanned<Consumer>>>,
 }
 
 /// Of `db_export`: which consumer is in a group.
@@ -115,6 +122,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     let layout = Layout::of(text);
     let mut each = |at: Location, read| each(layout.at(at), read);
     let consumers = file.consumers.as_deref().unwrap_or_default();
+    unknown::refuse_list(&file, options)?;
     let names = Names::new(consumers);
     let mut holders = holders(consumers);
     for group in file.acls.iter().flatten() {
@@ -133,9 +141,16 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
         }
         restrict(&mut holders, meant, &plugin.name.value);
     }
-    let of_groups = file.consumer_groups.iter().flatten().flat_map(|group| group.consumers.iter().flatten());
     let mut count = 0_u64;
+    let of_groups = file.consumer_groups.iter().flatten().flat_map(|group| group.consumers.iter().flatten());
+    for member in of_groups.clone().chain(consumers) {
+        for problem in unknown::fields(&member.value, options) {
+            count += 1;
+            each(member.referenced, Err(problem))?;
+        }
+    }
     for member in of_groups {
+        let member = &member.value;
         let meant = names.all(member.id.as_deref(), member.username.as_deref());
         restrict(&mut holders, meant, "consumer_groups");
         for key in member.keyauth_credentials.iter().flatten() {
@@ -149,7 +164,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     {
         restrict(&mut holders, names.meant(reference), "consumer_groups");
     }
-    let of_consumers = consumers.iter().map(|consumer| &consumer.keyauth_enc_credentials);
+    let of_consumers = consumers.iter().map(|consumer| &consumer.value.keyauth_enc_credentials);
     for encrypted in of_consumers.chain([&file.keyauth_enc_credentials]).flatten() {
         count += 1;
         let problem = "has `keyauth_enc_credentials`, whose keys may be encrypted; write those that are not as `keyauth_credentials`";
@@ -208,12 +223,13 @@ impl Consumer {
     }
 }
 
-fn holders(consumers: &[Consumer]) -> Vec<Holder<'_>> {
+fn holders(consumers: &[Spanned<Consumer>]) -> Vec<Holder<'_>> {
+    let consumers = consumers.iter().map(|consumer| &consumer.value);
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    for subject in consumers.iter().filter_map(Consumer::subject) {
+    for subject in consumers.clone().filter_map(Consumer::subject) {
         *counts.entry(subject).or_default() += 1;
     }
-    let holders = consumers.iter().map(|consumer| {
+    let holders = consumers.map(|consumer| {
         let groups = consumer.acls.iter().flatten().map(|acl| acl.group.value.as_str()).collect();
         let plugins = consumer.plugins.iter().flatten().filter(|plugin| plugin.enabled != Some(false));
         let mut restrictions: Vec<&str> = plugins.map(|plugin| plugin.name.value.as_str()).collect();
