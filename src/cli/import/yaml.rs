@@ -26,6 +26,8 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
         // `!vault`, `!reference`: the key is something else than the text.
         reject_unsupported_tags: true,
         with_snippet: false,
+        // `yes` and `12e5` are no strings for whoever wrote them with YAML 1.1.
+        no_schema: true,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e, text, whose))
 }
@@ -46,6 +48,12 @@ fn refusal(error: &YamlError, text: &str, whose: System) -> Error {
         YamlError::SerdeMissingField { field, .. } => Error::failed(
             format!("an entry has no `{field}`{place}"),
             format!("export the file anew from {whose}, with the keys"),
+        ),
+        YamlError::QuotingRequired { .. } => Error::failed(
+            format!(
+                "a value that has to be a string is none without quotes, such as `yes`, `no` or `42`{place}"
+            ),
+            "write it in quotes, if the text is meant",
         ),
         YamlError::UnsupportedTag { .. } => Error::failed(
             format!("a value has a tag, such as `!vault`, and is something else than its text{place}"),
