@@ -32,6 +32,7 @@ pub(crate) fn check_keys(
 ) -> Outcome<()> {
     let mut check = Check {
         place: store.place().to_owned(),
+        option: store.option(),
         peppers,
         static_keys,
         now,
@@ -51,7 +52,7 @@ pub(crate) fn check_keys(
             store.place(),
             "digest".to_owned(),
             format!("{} imported keys in use are stored as plain SHA-256: whoever reads the namespace can guess at them", check.without_pepper),
-            "`keygate pepper apply` gives them digests with the pepper; deploy this version of the gate first",
+            &format!("`keygate pepper apply{}` gives them digests with the pepper; deploy this version of the gate first", store.option()),
         );
     }
     for (pepper, count) in check.unknown {
@@ -60,7 +61,7 @@ pub(crate) fn check_keys(
             store.place(),
             format!("pepper {pepper}"),
             format!("{count} keys in use depend on a pepper that is neither KEYGATE_PEPPER nor KEYGATE_PEPPER_PREVIOUS; a gate without it answers 401 to them, and 503 to imported keys"),
-            "if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it and see `keygate pepper status`; else issue these keys anew (`keygate list --json` shows each key's pepper)",
+            &format!("if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it and see `keygate pepper status{0}`; else issue these keys anew (`keygate list --json{0}` shows each key's pepper)", store.option()),
         );
     }
     Ok(())
@@ -68,6 +69,8 @@ pub(crate) fn check_keys(
 
 struct Check<'c> {
     place: String,
+    /// The option for the store, after a command.
+    option: &'static str,
     peppers: &'c [String],
     static_keys: &'c StaticKeys,
     now: UnixSeconds,
@@ -93,7 +96,7 @@ impl Check<'_> {
                 &listed.name,
                 "its metadata is missing or does not say the same; `keygate list` shows it wrongly"
                     .to_owned(),
-                "any change by keygate writes it anew: `keygate update ID --name …`",
+                &format!("any change by keygate writes it anew: `keygate update ID --name …{}`", self.option),
             );
         }
         if self.static_keys.overrides(&record) {
@@ -113,7 +116,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("expires soon, at {}", utc(end)),
-                    "`keygate rotate ID --to URI` delivers a new key; without --to, hand it over in time",
+                    &format!("`keygate rotate ID --to URI{}` delivers a new key; without --to, hand it over in time", self.option),
                 );
             }
             _ if age > OLD_SECS && !record.digest.is_imported() => {
@@ -121,7 +124,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("was issued {} days ago and not rotated since", age / DAY_SECS),
-                    "`keygate rotate ID --to URI`, or all such keys: `keygate rotate --all-older-than 90d --to URI`",
+                    &format!("`keygate rotate ID --to URI{0}`, or all such keys: `keygate rotate --all-older-than 90d --to URI{0}`", self.option),
                 );
             }
             _ => {}
