@@ -120,6 +120,16 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(key), "permitted");
   });
 
+  test("doctor warns of a key that was issued for a day and expires soon, unless it is a local one", async () => {
+    for (const [name, where, isSaid] of [["local", folder, false], ["deployed", gate, true]]) {
+      const { id } = await where.issue("--subject", "demo", "--expires", "1d");
+      const { findings } = JSON.parse((await where.keygate(["doctor", "--json"], { status: null })).stdout);
+      const ofKey = findings.filter(({ field }) => field === `key/${id}`).map(({ problem }) => problem);
+      assert.equal(ofKey.some((problem) => problem.startsWith("expires soon")), isSaid, name);
+      assert.equal(ofKey.length, isSaid ? 1 : 0, name);
+    }
+  });
+
   test("a dry run of a rotation without --key-out says what would be done, and prints no entries of a key that nobody has", async () => {
     const { key, id } = await gate.issue("--subject", "planned");
     const { stdout, stderr } = await gate.keygate(["rotate", id, "--dry-run", "--grace", "24h"]);
