@@ -17,7 +17,7 @@ import { send } from "./http.js";
 import { importKey, issue, PEPPER } from "./keys.js";
 import { Logs } from "./logs.js";
 import { Origin } from "./origin.js";
-import { readProject } from "./project.js";
+import { CONTROL_TOML, readProject } from "./project.js";
 import { ScriptedStore } from "./scripted_store.js";
 
 const require = createRequire(import.meta.url);
@@ -53,7 +53,9 @@ export const BASE_VARS = {
  * - `services`: service bindings by name; the value is a Worker's module text
  * - `versionMetadata`: the name of a `[version_metadata]` binding
  * - `stored`: secrets that come from a local Secrets Store, by binding name
- * - `keyUsage`: true binds KEY_USAGE to a Durable Object that keeps what it is sent
+ * - `keyUsage`: "control" binds KEY_USAGE to the control Worker; "scripted" to an object that keeps what it is sent, and fails when told
+ * - `controlEntry`: the same for the control Worker
+ * - `controlSecrets`: the control Worker's secrets
  * - `entry`: an entry module around the gate's, of entry_modules.js
  * - `worker`: the module text of another Worker in the gate's stead; of the rest, it has `vars` alone
  */
@@ -78,8 +80,9 @@ class Harness {
     /** `keygate --persist-to` works on the local KV of this folder. */
     this.folder = await mkdtemp(path.join(tmpdir(), "keygate-e2e-"));
     const project = await readProject();
+    const control = await readProject(CONTROL_TOML);
     const named = Object.entries(configurations(this));
-    const workers = named.flatMap(([name, overrides]) => [this.#worker(name, overrides, project), ...backends(name, overrides)]);
+    const workers = named.flatMap(([name, overrides]) => [this.#worker(name, overrides, project), ...backends(name, overrides, control)]);
     this.runtime = new Miniflare(
       convertV4MiniflareOptions({
         workers: [...workers, { ...SENTINEL, kvNamespaces: project.kvNamespaces }],
@@ -110,7 +113,7 @@ class Harness {
     return { compatibilityDate: project.compatibilityDate, modules, bindings: overrides.vars, ...socket };
   }
 
-  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage = false }, project) {
+  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -143,7 +146,7 @@ class Harness {
 
   /** The object that is bound to a gate as KEY_USAGE. */
   async usage(name) {
-    const namespace = await this.runtime.getDurableObjectNamespace("USAGE", `${name}-usage`);
+    const namespace = await this.runtime.getDurableObjectNamespace("KEY_USAGE", `${name}-usage`);
     return namespace.get(namespace.idFromName("usage"));
   }
 
@@ -207,19 +210,26 @@ function withEntry({ module, wasm }, modules) {
 }
 
 /** The Workers behind a configuration's service bindings and its KEY_USAGE. */
-function backends(name, { services = {}, keyUsage = false }) {
-  const usage = {
-    name: `${name}-usage`,
-    compatibilityDate: SENTINEL.compatibilityDate,
-    modules: [{ type: "ESModule", path: "usage.js", contents: USAGE_OBJECT }],
-    durableObjects: { USAGE: { className: "Usage", useSQLite: true } },
-  };
+function backends(name, { services = {}, keyUsage, controlEntry, controlSecrets = {} }, control) {
   const workers = Object.entries(services).map(([binding, contents]) => ({
     name: `${name}-${binding}`,
     compatibilityDate: SENTINEL.compatibilityDate,
     modules: [{ type: "ESModule", path: "backend.js", contents }],
   }));
-  return keyUsage ? [...workers, usage] : workers;
+  const own = {
+    control: {
+      ...control,
+      modules: controlEntry === undefined ? control.modules : withEntry(controlEntry, control.modules),
+      bindings: { ...control.bindings, ALLOW_HTTP: "true", ...controlSecrets },
+      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+    },
+    scripted: {
+      compatibilityDate: SENTINEL.compatibilityDate,
+      modules: [{ type: "ESModule", path: "usage.js", contents: USAGE_OBJECT }],
+      durableObjects: { KEY_USAGE: { className: "Usage", useSQLite: true } },
+    },
+  };
+  return keyUsage ? [...workers, { ...own[keyUsage], name: `${name}-usage` }] : workers;
 }
 
 /** Keeps the batches that it is sent; told by PUT, it does so and fails, or does so and hangs. */
