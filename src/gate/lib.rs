@@ -64,7 +64,7 @@ pub fn gate_failed(request: Request, error: &JsValue) -> Response {
 /// 2. to 7. `Gate::admit`: transport, method, path, route, credential, shape and tag of the key
 /// 8. the record: the isolate's cache, KV, `STATIC_KEYS`; 503 `key_store_unavailable`, `key_record_invalid`
 /// 9. `decide`: digest, state, time, address, subject, scopes, limits
-/// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`
+/// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`, 499 `client_disconnected`
 /// 11. log
 async fn handle(request: Request, env: Env, context: WorkerContext) -> Response {
     let isolate = config::load(&env, &origin::INTERNED).await;

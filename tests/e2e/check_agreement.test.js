@@ -15,7 +15,7 @@ import { run } from "./support/program.js";
 import { quietly, readProject } from "./support/project.js";
 
 const require = createRequire(import.meta.url);
-const { unstable_getMiniflareWorkerOptions } = require("wrangler");
+const { experimental_readRawConfig, unstable_getMiniflareWorkerOptions } = require("wrangler");
 const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(require.resolve("wrangler"))("miniflare");
 
 const SEED = Number(process.env.KEYGATE_AGREEMENT_SEED ?? 20261128);
@@ -237,4 +237,20 @@ test(`check and the gate agree on ${CONFIGURATIONS} configurations`, async (t) =
   const number = Object.values(refused).filter(Boolean).length;
   t.diagnostic(`${number} refused by both, ${all.length - number} by neither`);
   assert.ok(number >= CONFIGURATIONS / 4 && number <= (CONFIGURATIONS * 3) / 4, "the generator makes both kinds");
+});
+
+test("check refuses the values of a wrangler.toml that wrangler refuses", async () => {
+  const rows = [
+    ["9007199254740991", true], ["9007199254740992", false], ["-9007199254740991", true], ["-9007199254740992", false], ["0x20000000000001", false],
+    ["[1, { b = 9007199254740993 }]", false], ["1e300", true], ['"9007199254740993"', true], ['"a\tb"', true], ["'a\tb'", true], ['"""a\tb"""', true], ['"a\u0001b"', false],
+  ];
+  const file = path.join(folder, "numbers.toml");
+  for (const [value, isTaken] of rows) {
+    await writeFile(file, `name = "gate"\n[vars]\nA = ${value}\n`);
+    const read = () => quietly(() => experimental_readRawConfig({ config: file }));
+    if (isTaken) await read();
+    else await assert.rejects(async () => read(), value);
+    const { stdout, stderr } = await run(KEYGATE, ["check", "--config", file], { cwd: folder, env: { ...cleanEnv(), PATH } });
+    assert.equal(/numbers\.toml (is refused by wrangler: `vars\.A(\.b)?` is a whole number|is not TOML)/.test(stdout + stderr), !isTaken, `${value}: ${stdout}${stderr}`);
+  }
 });

@@ -120,6 +120,28 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(key), "permitted");
   });
 
+  test("doctor warns of a key that was issued for a day and expires soon, unless it is a local one", async () => {
+    for (const [name, where, isSaid] of [["local", folder, false], ["deployed", gate, true]]) {
+      const { id } = await where.issue("--subject", "demo", "--expires", "1d");
+      const { findings } = JSON.parse((await where.keygate(["doctor", "--json"], { status: null })).stdout);
+      const ofKey = findings.filter(({ field }) => field === `key/${id}`).map(({ problem }) => problem);
+      assert.equal(ofKey.some((problem) => problem.startsWith("expires soon")), isSaid, name);
+      assert.equal(ofKey.length, isSaid ? 1 : 0, name);
+    }
+  });
+
+  test("a dry run of a rotation without --key-out says what would be done, and prints no entries of a key that nobody has", async () => {
+    const { key, id } = await gate.issue("--subject", "planned");
+    const { stdout, stderr } = await gate.keygate(["rotate", id, "--dry-run", "--grace", "24h"]);
+    assert.equal(stdout, "");
+    assert.match(stderr, new RegExp(`add .--key-out FILE.[^]*would make a key for planned: good at once[^]*old key ${id} would stop working at .*, in [^]*nothing was written`));
+    assert.equal((await gate.json(["show", id])).record.not_after, null);
+    assert.equal(await gate.verify(key), "permitted");
+    const out = path.join(gate.folder, "planned");
+    const entries = JSON.parse((await gate.keygate(["rotate", id, "--dry-run", "--key-out", out])).stdout);
+    assert.deepEqual(entries.map((entry) => entry.key), [`key/${keyIn(await readFile(out, "utf8")).id}`, `key/${id}`]);
+  });
+
   test("an invalid entry is listed, and its fault is named", async () => {
     const { key, id } = await gate.issue("--subject", "spoilt");
     const value = JSON.stringify({ ...api.record(id), ip: ["203.0.113.0/24"] });

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import net from "node:net";
 import path from "node:path";
 import { describe, test } from "node:test";
 
@@ -63,11 +64,22 @@ describe("a line is refused by the schema when it", () => {
   for (const [name, message] of rows) test(name, () => assert.ok(!isDocumented(message)));
 });
 
+/** Resets the connection in the middle of an upload. */
+async function hangUp(gate, key) {
+  const arrived = new Promise((resolve) => harness.origin.clear((incoming) => resolve(incoming.on("error", () => {}))));
+  const socket = net.connect({ host: "127.0.0.1", port: Number(new URL(gate.url).port) });
+  socket.write(`POST /v1/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Length: 9\r\n\r\nhalf`);
+  await arrived;
+  socket.resetAndDestroy();
+  await harness.logs.until(() => harness.logs.events.some(({ code }) => code === "client_disconnected"));
+}
+
 test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
   const { gate } = gates;
   const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
+  await gate.get("/public/x", { headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } });
   await gate.get("/v1/x");
   await gate.get("/v1/x", { headers: { Authorization: `Token ${makeKey().key}` } });
   await gate.get("/v1/x", { key: makeKey().key });
@@ -99,6 +111,7 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   await gates.orphan.get("/v1/x", { key: good.key });
   harness.origin.clear(() => new Promise(() => {}));
   await gates.impatient.get("/v1/x", { key: good.key });
+  await hangUp(gate, good.key);
   harness.origin.clear();
   await gates.panics.get("/v1/x", { key: good.key, headers: { "X-Test-End": "panic" } });
   const minute = Math.ceil(now() / 60) * 60;

@@ -219,6 +219,10 @@ refuses("loop_detected", [
   ["on a public route", () => ({ target: "/public/page", headers: { "Keygate-Via": mark } })],
   ["with a key", () => ({ key: keys.good.key, headers: { "Keygate-Via": mark } })],
 ]);
+refuses("too_many_hops", [
+  ["the marks of 16 other gates", () => ({ headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } })],
+  ["on a public route, with a key", () => ({ target: "/public/page", key: keys.good.key, headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } })],
+]);
 refuses("https_required", [
   ["plain HTTP, with a key", withKey("good"), { gate: "httpsOnly" }],
   ["plain HTTP, without a key", () => ({}), { gate: "httpsOnly" }],

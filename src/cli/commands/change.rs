@@ -78,7 +78,7 @@ pub(crate) struct Changed<'c> {
 pub(crate) fn revoke(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     change(context, args, |old| match old.state {
         State::Active | State::Disabled => Ok(in_state(old, State::Revoked)),
-        State::Revoked => Err(already(&old)),
+        State::Revoked => Err(already(&old, args)),
     })
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn revoke(context: &Context, args: &ChangeArgs) -> Outcome<()> {
 pub(crate) fn disable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     change(context, args, |old| match old.state {
         State::Active => Ok(in_state(old, State::Disabled)),
-        State::Disabled => Err(already(&old)),
+        State::Disabled => Err(already(&old, args)),
         State::Revoked => Err(final_state(&old)),
     })
 }
@@ -95,7 +95,7 @@ pub(crate) fn disable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
 pub(crate) fn enable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     change(context, args, |old| match old.state {
         State::Disabled => Ok(in_state(old, State::Active)),
-        State::Active => Err(already(&old)),
+        State::Active => Err(already(&old, args)),
         State::Revoked => Err(final_state(&old)),
     })
 }
@@ -140,10 +140,11 @@ fn in_state(mut record: Record, state: State) -> Record {
     record
 }
 
-fn already(record: &Record) -> Error {
+fn already(record: &Record, args: &ChangeArgs) -> Error {
+    let option = if args.store.remote { " --remote" } else { "" };
     Error::failed(
         format!("key {} is {} already", record.id, record.state.as_str()),
-        format!("see `keygate show {}`", record.id),
+        format!("see `keygate show {}{option}`", record.id),
     )
 }
 

@@ -18,6 +18,8 @@ use crate::time::UnixSeconds;
 pub enum Cause {
     /// The gate has forwarded the request before.
     Loop,
+    /// The marks of too many other gates are in the request.
+    TooManyHops,
     /// The request used plain HTTP.
     PlainHttp {
         /// The host and the port that the client used.
@@ -102,9 +104,16 @@ pub enum Cause {
     /// The wasm instance that handled the request ended; with the runtime's message.
     GateFailed(String),
     /// The origin could not be reached.
-    OriginUnreachable(String),
+    OriginUnreachable {
+        /// The runtime's message.
+        error: String,
+        /// The request has a body; the error is the same if it ended early.
+        has_body: bool,
+    },
     /// The origin did not answer in time.
     OriginTimeout,
+    /// The client has disconnected while it sent the body.
+    ClientDisconnected,
 }
 
 impl Cause {
@@ -113,6 +122,7 @@ impl Cause {
     pub fn code(&self) -> Code {
         match self {
             Self::Loop => Code::LoopDetected,
+            Self::TooManyHops => Code::TooManyHops,
             Self::PlainHttp { .. } => Code::HttpsRequired,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::Path(_) => Code::PathAmbiguous,
@@ -135,8 +145,9 @@ impl Cause {
             Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
             Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
             Self::GateFailed(_) => Code::GateFailed,
-            Self::OriginUnreachable(_) => Code::OriginUnreachable,
+            Self::OriginUnreachable { .. } => Code::OriginUnreachable,
             Self::OriginTimeout => Code::OriginTimeout,
+            Self::ClientDisconnected => Code::ClientDisconnected,
         }
     }
 
@@ -145,6 +156,7 @@ impl Cause {
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Loop => "the gate has forwarded this request before: its origin leads back to it".into(),
+            Self::TooManyHops => "Keygate-Via has the marks of too many other gates; a client may have sent them".into(),
             Self::PlainHttp { authority, allow_http } => format!(
                 "the request used plain HTTP to `{authority}`; ALLOW_HTTP is {allow_http}, and allows it to localhost and loopback addresses only"
             )
@@ -188,8 +200,12 @@ impl Cause {
             }
             Self::Misconfigured(what) => what.clone().into(),
             Self::GateFailed(what) => format!("the wasm instance ended: {what}").into(),
-            Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
+            Self::OriginUnreachable { error, has_body: false } => format!("the origin failed: {error}").into(),
+            Self::OriginUnreachable { error, has_body: true } => {
+                format!("the origin failed, or the client ended the connection before the body: {error}").into()
+            }
             Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
+            Self::ClientDisconnected => "the client disconnected before it had sent the whole body".into(),
         }
     }
 }

@@ -23,12 +23,14 @@ pub enum Code {
     MethodNotAllowed,
     RateLimited,
     LoopDetected,
+    TooManyHops,
     KeyStoreUnavailable,
     KeyRecordInvalid,
     GateMisconfigured,
     GateFailed,
     OriginUnreachable,
     OriginTimeout,
+    ClientDisconnected,
 }
 
 /// One row of the table.
@@ -46,7 +48,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -66,18 +68,20 @@ impl Code {
         Self::MethodNotAllowed,
         Self::RateLimited,
         Self::LoopDetected,
+        Self::TooManyHops,
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
         Self::GateMisconfigured,
         Self::GateFailed,
         Self::OriginUnreachable,
         Self::OriginTimeout,
+        Self::ClientDisconnected,
     ];
 
-    /// Whether the request was accepted, and the origin failed.
+    /// Whether the request was accepted, and forwarding it failed.
     #[must_use]
-    pub const fn is_of_origin(self) -> bool {
-        matches!(self, Self::OriginUnreachable | Self::OriginTimeout)
+    pub const fn is_of_forwarding(self) -> bool {
+        matches!(self, Self::OriginUnreachable | Self::OriginTimeout | Self::ClientDisconnected)
     }
 
     /// The table: the response for each code.
@@ -178,6 +182,12 @@ impl Code {
                 "Loop detected",
                 "The gate in front of this API forwards to itself. Contact its operator.",
             ),
+            Self::TooManyHops => (
+                "too_many_hops",
+                400,
+                "Too many hops",
+                "The Keygate-Via header names too many gates. Send the request without it.",
+            ),
             Self::KeyStoreUnavailable => (
                 "key_store_unavailable",
                 503,
@@ -213,6 +223,13 @@ impl Code {
                 504,
                 "Origin timeout",
                 "The gate accepted the request, but the API behind it did not respond in time.",
+            ),
+            // The status that nginx logs; the client does not get it.
+            Self::ClientDisconnected => (
+                "client_disconnected",
+                499,
+                "Client disconnected",
+                "The client disconnected before it had sent the whole body.",
             ),
         };
         Row { code, status, title, detail }

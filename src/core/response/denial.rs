@@ -44,12 +44,14 @@ impl Cause {
             | Code::MethodNotAllowed
             | Code::RateLimited
             | Code::LoopDetected
+            | Code::TooManyHops
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
             | Code::GateMisconfigured
             | Code::GateFailed
             | Code::OriginUnreachable
-            | Code::OriginTimeout => None,
+            | Code::OriginTimeout
+            | Code::ClientDisconnected => None,
         }
     }
 

@@ -25,6 +25,7 @@ fn causes() -> Vec<(Cause, Code)> {
     let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
     vec![
         (Cause::Loop, Code::LoopDetected),
+        (Cause::TooManyHops, Code::TooManyHops),
         (Cause::PlainHttp { authority: "canary".into(), allow_http: false }, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
@@ -58,7 +59,9 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::Record(record), Code::KeyRecordInvalid),
         (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), Code::KeyRecordInvalid),
         (Cause::Misconfigured("canary".into()), Code::GateMisconfigured),
-        (Cause::OriginUnreachable("canary".into()), Code::OriginUnreachable),
+        (Cause::OriginUnreachable { error: "canary".into(), has_body: false }, Code::OriginUnreachable),
+        (Cause::OriginUnreachable { error: "canary".into(), has_body: true }, Code::OriginUnreachable),
+        (Cause::ClientDisconnected, Code::ClientDisconnected),
         (Cause::OriginTimeout, Code::OriginTimeout),
     ]
 }
@@ -97,7 +100,11 @@ fn reasons_contain_the_details() {
         (Cause::PlainHttp { authority: "api.example".into(), allow_http: true }, "`api.example`"),
         (Cause::StoreFailed("error 500".into()), "error 500"),
         (Cause::LimiterFailed("no binding".into()), "no binding"),
-        (Cause::OriginUnreachable("reset".into()), "reset"),
+        (Cause::OriginUnreachable { error: "reset".into(), has_body: false }, "reset"),
+        (
+            Cause::OriginUnreachable { error: "reset".into(), has_body: true },
+            "or the client ended the connection",
+        ),
         (Cause::Misconfigured("KEYS is missing".into()), "KEYS is missing"),
     ] {
         assert!(cause.reason().contains(part), "{cause:?}");
@@ -178,7 +185,7 @@ fn openai_format_has_an_error_object() {
             401 => "authentication_error",
             403 => "permission_error",
             429 => "rate_limit_error",
-            400 | 405 => "invalid_request_error",
+            400 | 405 | 499 => "invalid_request_error",
             _ => "api_error",
         };
         let error = &body["error"];
@@ -230,12 +237,14 @@ fn codes_and_statuses_match_the_contract() {
             ("method_not_allowed", 405),
             ("rate_limited", 429),
             ("loop_detected", 508),
+            ("too_many_hops", 400),
             ("key_store_unavailable", 503),
             ("key_record_invalid", 503),
             ("gate_misconfigured", 503),
             ("gate_failed", 503),
             ("origin_unreachable", 502),
             ("origin_timeout", 504),
+            ("client_disconnected", 499),
         ]
     );
 }

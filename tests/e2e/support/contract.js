@@ -28,6 +28,7 @@ export const CONTRACT = {
   method_not_allowed: { status: 405 },
   rate_limited: { status: 429, retries: true },
   loop_detected: { status: 508 },
+  too_many_hops: { status: 400 },
   key_store_unavailable: { status: 503, retries: true },
   key_record_invalid: { status: 503, retries: true },
   gate_misconfigured: { status: 503, retries: true },
