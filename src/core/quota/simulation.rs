@@ -179,7 +179,7 @@ impl World {
         let (now, name) = (self.clock(isolate), self.random());
         let id = || LeaseId(format!("{name:016x}"));
         match self.isolates[isolate].allowance.spend(cost, now, id) {
-            Spending::Paid(_) => self.admit(isolate, cost),
+            Spending::Paid => self.admit(isolate, cost),
             Spending::Ask(request) => {
                 self.asks += 1;
                 let life = self.isolates[isolate].life;
