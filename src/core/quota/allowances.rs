@@ -1,5 +1,6 @@
 //! The allowances of all subjects that an isolate spends for.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::BuildHasherDefault;
 use core::num::NonZeroUsize;
@@ -10,7 +11,6 @@ use super::allowance::{Allowance, Asked, Spending};
 use super::lease::{Lease, LeaseId, LeaseRequest, Unused};
 use super::period::Quota;
 use super::remaining::Remaining;
-use crate::record::token::Subject;
 use crate::text::fnv::Fnv;
 use crate::time::UnixMillis;
 
@@ -23,7 +23,7 @@ const IDLE_MS: u64 = 4_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Payer {
     /// The subject, which names the account.
-    pub subject: Subject,
+    pub subject: String,
     /// The quota of the key.
     pub quota: Quota,
 }
@@ -121,7 +121,7 @@ mod tests {
     const NOW: UnixMillis = UnixMillis(1_795_863_540_000);
 
     fn payer(subject: &str, quota: &str) -> Payer {
-        Payer { subject: subject.parse().unwrap(), quota: quota.parse().unwrap() }
+        Payer { subject: subject.into(), quota: quota.parse().unwrap() }
     }
 
     /// Spends a unit, and returns whether the account was asked.

@@ -22,9 +22,11 @@ pub enum Code {
     DestinationNotAllowed,
     MethodNotAllowed,
     RateLimited,
+    QuotaExceeded,
     LoopDetected,
     KeyStoreUnavailable,
     KeyRecordInvalid,
+    QuotaUnavailable,
     GateMisconfigured,
     GateFailed,
     OriginUnreachable,
@@ -46,7 +48,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -65,9 +67,11 @@ impl Code {
         Self::DestinationNotAllowed,
         Self::MethodNotAllowed,
         Self::RateLimited,
+        Self::QuotaExceeded,
         Self::LoopDetected,
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
+        Self::QuotaUnavailable,
         Self::GateMisconfigured,
         Self::GateFailed,
         Self::OriginUnreachable,
@@ -172,6 +176,12 @@ impl Code {
                 "Too many requests",
                 "The rate limit of the plan is exceeded. Wait for the time in Retry-After.",
             ),
+            Self::QuotaExceeded => (
+                "quota_exceeded",
+                429,
+                "Quota exceeded",
+                "The quota of the API key is used up, or too little is left for this request. The RateLimit header says when it begins anew.",
+            ),
             Self::LoopDetected => (
                 "loop_detected",
                 508,
@@ -189,6 +199,12 @@ impl Code {
                 503,
                 "Key record invalid",
                 "The API key could not be checked. Contact its issuer.",
+            ),
+            Self::QuotaUnavailable => (
+                "quota_unavailable",
+                503,
+                "Quota unavailable",
+                "The quota of the API key could not be checked. Try again after the time in Retry-After.",
             ),
             Self::GateMisconfigured => (
                 "gate_misconfigured",

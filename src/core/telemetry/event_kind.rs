@@ -47,10 +47,11 @@ impl EventKind {
             | Code::PathAmbiguous
             | Code::MethodAmbiguous
             | Code::MethodNotAllowed => Self::InputFail,
-            Code::RateLimited => Self::RateExceeded,
+            Code::RateLimited | Code::QuotaExceeded => Self::RateExceeded,
             Code::LoopDetected
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
+            | Code::QuotaUnavailable
             | Code::GateMisconfigured
             | Code::GateFailed => Self::SystemFail,
             Code::OriginUnreachable | Code::OriginTimeout => Self::OriginFail,
