@@ -107,9 +107,10 @@ pub(crate) fn with_headers(
     }
     for (name, value) in &own {
         headers.set(name, value)?;
-        if adds_cors && cors.allow_origin.is_some() {
-            headers.append("access-control-expose-headers", name)?;
-        }
+    }
+    if !own.is_empty() && adds_cors && cors.allow_origin.is_some() {
+        let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
+        headers.append("access-control-expose-headers", &names.join(", "))?;
     }
     Ok(answer)
 }

@@ -23,7 +23,7 @@ const ORIGIN = await startServer("example");
 const harness = await startGates(() => ({
   gate: { vars: { ORIGIN, ROUTES } },
   limited: {
-    vars: { ORIGIN, ROUTES, PLANS: { tiny: { limiter: "TINY", period: 60 } } },
+    vars: { ORIGIN, ROUTES, PLANS: { tiny: { rate: { limiter: "TINY", period: 60 } } } },
     limiters: { TINY: { limit: 1, period: 60 } },
   },
   broken: { vars: { ORIGIN, ROUTES }, secrets: { PEPPER: "" } },

@@ -25,7 +25,7 @@ const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 
 const closed = await closedPort();
 const harness = await startGates(() => ({
-  gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
+  gate: { vars: { PLANS: { free: { rate: { limiter: "FREE", period: 60 } }, counted: { quota: { limit: 1, period: "total" } } } }, limiters: { FREE: { limit: 1, period: 60 } }, quota: true },
   scripted: { kv: "scripted" },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },
   orphan: { vars: { ORIGIN: closed } },

@@ -24,7 +24,7 @@ const harness = await startGates(() => ({
   gate: { secrets: { DENIED_IDS: ` ${DENIED}, ${randomBase62(12)}\n` } },
   hasty: { kv: "scripted", vars: { KV_TIMEOUT_MS: 100 } },
   limited: {
-    vars: { PLANS: { free: { limiter: "FREE_LIMIT", period: 60 } } },
+    vars: { PLANS: { free: { rate: { limiter: "FREE_LIMIT", period: 60 } } } },
     limiters: { FREE_LIMIT: { limit: 2, period: 60 } },
   },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },

@@ -18,6 +18,7 @@ import { importKey, issue, PEPPER } from "./keys.js";
 import { Logs } from "./logs.js";
 import { Origin } from "./origin.js";
 import { readProject } from "./project.js";
+import { QUOTA_OBJECT } from "./quota_object.js";
 import { ScriptedStore } from "./scripted_store.js";
 
 const require = createRequire(import.meta.url);
@@ -54,6 +55,7 @@ export const BASE_VARS = {
  * - `versionMetadata`: the name of a `[version_metadata]` binding
  * - `stored`: secrets that come from a local Secrets Store, by binding name
  * - `keyUsage`: true binds KEY_USAGE to a Durable Object that keeps what it is sent
+ * - `quota`: true binds QUOTA to Durable Objects that lend as an account does
  * - `entry`: an entry module around the gate's, of entry_modules.js
  * - `worker`: the module text of another Worker in the gate's stead; of the rest, it has `vars` alone
  */
@@ -110,7 +112,7 @@ class Harness {
     return { compatibilityDate: project.compatibilityDate, modules, bindings: overrides.vars, ...socket };
   }
 
-  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage = false }, project) {
+  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage = false, quota = false }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -132,7 +134,10 @@ class Harness {
         Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
       ...(versionMetadata ? { versionMetadata } : {}),
-      ...(keyUsage ? { durableObjects: { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } } : {}),
+      durableObjects: {
+        ...(keyUsage ? { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } : {}),
+        ...(quota ? { QUOTA: { className: "Quota", scriptName: `${name}-quota` } } : {}),
+      },
     };
   }
 
@@ -145,6 +150,12 @@ class Harness {
   async usage(name) {
     const namespace = await this.runtime.getDurableObjectNamespace("USAGE", `${name}-usage`);
     return namespace.get(namespace.idFromName("usage"));
+  }
+
+  /** The object that counts a subject's quotas for a gate; told by PUT, it works, fails or hangs. */
+  async quota(name, subject) {
+    const namespace = await this.runtime.getDurableObjectNamespace("QUOTA", `${name}-quota`);
+    return namespace.get(namespace.idFromName(subject));
   }
 
   /** Issues a key, stores its record in both stores and returns `{ key, id, record }`. */
@@ -206,20 +217,22 @@ function withEntry({ module, wasm }, modules) {
   return [...own, ...modules];
 }
 
-/** The Workers behind a configuration's service bindings and its KEY_USAGE. */
-function backends(name, { services = {}, keyUsage = false }) {
-  const usage = {
-    name: `${name}-usage`,
-    compatibilityDate: SENTINEL.compatibilityDate,
-    modules: [{ type: "ESModule", path: "usage.js", contents: USAGE_OBJECT }],
-    durableObjects: { USAGE: { className: "Usage", useSQLite: true } },
-  };
+/** The Workers behind a configuration's service bindings and its Durable Objects. */
+function backends(name, { services = {}, keyUsage = false, quota = false }) {
   const workers = Object.entries(services).map(([binding, contents]) => ({
     name: `${name}-${binding}`,
     compatibilityDate: SENTINEL.compatibilityDate,
     modules: [{ type: "ESModule", path: "backend.js", contents }],
   }));
-  return keyUsage ? [...workers, usage] : workers;
+  const objects = (suffix, binding, className, contents) => ({
+    name: `${name}-${suffix}`,
+    compatibilityDate: SENTINEL.compatibilityDate,
+    modules: [{ type: "ESModule", path: "object.js", contents }],
+    durableObjects: { [binding]: { className, useSQLite: true } },
+  });
+  if (keyUsage) workers.push(objects("usage", "USAGE", "Usage", USAGE_OBJECT));
+  if (quota) workers.push(objects("quota", "QUOTA", "Quota", QUOTA_OBJECT));
+  return workers;
 }
 
 /** Keeps the batches that it is sent; told by PUT, it does so and fails, or does so and hangs. */
