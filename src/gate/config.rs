@@ -8,7 +8,9 @@ use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::policy::bindings::{Binding, KEY_USAGE, KEYS, QUOTA, USAGE, check_bindings, is_read_as_variable};
+use keygate_core::policy::bindings::{
+    Binding, KEY_USAGE, KEYS, QUOTA, USAGE, check_bindings, is_read_as_variable,
+};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
 use worker::{Env, SecretStore};

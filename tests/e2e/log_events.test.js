@@ -65,7 +65,7 @@ describe("a line is refused by the schema when it", () => {
 
 test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
   const { gate } = gates;
-  const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
+  const use = async (fields, request, to = gate) => to.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
   await gate.get("/v1/x");
@@ -89,6 +89,9 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   const free = await harness.issue({ plan: "free" });
   // The limiter's window may turn in between.
   for (let n = 0, status; n < 10 && status !== 429; n++) ({ status } = await gate.get("/v1/x", { key: free.key }));
+  const counted = await harness.issue({ subject: "counted", plan: "counted" });
+  for (let n = 0; n < 2; n++) await gate.get("/v1/x", { key: counted.key });
+  await use({ subject: "unbound", quota: { limit: 1, period: "day" } }, {}, gates.scripted);
   const broken = await harness.issue();
   harness.store.entries.set(`key/${broken.id}`, "{");
   await gates.scripted.get("/v1/x", { key: broken.key });

@@ -114,7 +114,13 @@ pub fn decide<'a>(
     now: UnixSeconds,
 ) -> Result<Decision<'a>, Denial> {
     let AuthRequirement::Key(key) = &request.requirement else {
-        return Ok(Decision::Permit(Permit { gate, request, holder: None, limits: KeyLimits::default(), remaining: None }));
+        return Ok(Decision::Permit(Permit {
+            gate,
+            request,
+            holder: None,
+            limits: KeyLimits::default(),
+            remaining: None,
+        }));
     };
     let id = key.id();
     let refused = |cause, key_id| Denial { cause, key_id, subject: None };
@@ -276,9 +282,10 @@ impl<'a> Charged<'a> {
     pub fn settle(self, answer: QuotaAnswer) -> Result<Permit<'a>, Denial> {
         let cause = match answer {
             QuotaAnswer::Paid(remaining) => return Ok(Permit { remaining, ..self.permit }),
-            QuotaAnswer::Exceeded(remaining) => {
-                Cause::QuotaExceeded { policies: self.permit.policies_header().unwrap_or_default(), remaining }
-            }
+            QuotaAnswer::Exceeded(remaining) => Cause::QuotaExceeded {
+                policies: self.permit.policies_header().unwrap_or_default(),
+                remaining,
+            },
             QuotaAnswer::Failed(error) => Cause::QuotaFailed(error),
         };
         Err(self.permit.withdraw(cause))

@@ -101,10 +101,9 @@ pub fn check_bindings(policy: Option<&Policy>, bound: impl Fn(&str) -> Binding) 
     let needs_quota = policy.is_some_and(Policy::has_quotas);
     let (is_quota, problem) = match bound(QUOTA) {
         Binding::DurableObjects => (true, ""),
-        Binding::Unbound if needs_quota => (
-            false,
-            "is needed by a plan's quota, and not bound to a Durable Object namespace",
-        ),
+        Binding::Unbound if needs_quota => {
+            (false, "is needed by a plan's quota, and not bound to a Durable Object namespace")
+        }
         Binding::Unbound => (true, ""),
         _ => (false, "is not a Durable Object namespace"),
     };

@@ -172,10 +172,7 @@ fn duplicate_name_is_rejected() {
             r#""PLANS": {"free": {"rate": {"limiter": "A", "period": 10}}, "free": {"rate": {"limiter": "B", "period": 10}}}"#,
             "PLANS",
         ),
-        (
-            r#""PLANS": {"free": {"rate": {"limiter": "A", "period": 10, "period": 60}}}"#,
-            "PLANS.free.rate",
-        ),
+        (r#""PLANS": {"free": {"rate": {"limiter": "A", "period": 10, "period": 60}}}"#, "PLANS.free.rate"),
         (r#""PLANS": {"free": {"quota": {"limit": 1, "limit": 2, "period": "day"}}}"#, "PLANS.free.quota"),
     ] {
         let errors = Policy::from_json(&std::format!("{{{least}, {twice}}}")).unwrap_err();

@@ -157,7 +157,10 @@ mod tests {
             "WHOAMI_PATH",
             "Where the gate itself answers [what the presented key is](responses.md#what-a-key-is), such as `/.well-known/keygate/whoami`; empty: nowhere.",
         ),
-        ("PLANS", "The [limits](plans.md) of each plan: `rate`, `quota` or both. If there are any plans, a key with another one is refused."),
+        (
+            "PLANS",
+            "The [limits](plans.md) of each plan: `rate`, `quota` or both. If there are any plans, a key with another one is refused.",
+        ),
     ];
 
     #[test]

@@ -53,12 +53,25 @@ impl Default for Allowances {
 
 impl Allowances {
     /// As [`Allowance::spend`].
-    pub fn spend(&mut self, payer: &Payer, cost: u64, now: UnixMillis, id: impl FnOnce() -> LeaseId) -> Spending {
+    pub fn spend(
+        &mut self,
+        payer: &Payer,
+        cost: u64,
+        now: UnixMillis,
+        id: impl FnOnce() -> LeaseId,
+    ) -> Spending {
         self.of(payer, now).spend(cost, now, id)
     }
 
     /// As [`Allowance::add`].
-    pub fn add(&mut self, payer: &Payer, request: &LeaseRequest, lease: Lease, asked: UnixMillis, now: UnixMillis) -> Asked {
+    pub fn add(
+        &mut self,
+        payer: &Payer,
+        request: &LeaseRequest,
+        lease: Lease,
+        asked: UnixMillis,
+        now: UnixMillis,
+    ) -> Asked {
         self.of(payer, now).add(request, lease, asked, now)
     }
 
@@ -84,7 +97,8 @@ impl Allowances {
         if let Some(evicted) = self.evicted.pop() {
             return Some(evicted);
         }
-        while self.entries.peek_lru().is_some_and(|(_, entry)| entry.used_ms.saturating_add(IDLE_MS) <= now.0) {
+        while self.entries.peek_lru().is_some_and(|(_, entry)| entry.used_ms.saturating_add(IDLE_MS) <= now.0)
+        {
             let (payer, mut entry) = self.entries.pop_lru()?;
             let unused = entry.allowance.give_back();
             if !unused.is_empty() {
@@ -126,7 +140,9 @@ mod tests {
 
     /// Spends a unit, and returns whether the account was asked.
     fn pay(all: &mut Allowances, account: &mut Account, payer: &Payer, now: UnixMillis, id: u64) -> bool {
-        let Spending::Ask(request) = all.spend(payer, 1, now, || LeaseId(format!("{id}"))) else { return false };
+        let Spending::Ask(request) = all.spend(payer, 1, now, || LeaseId(format!("{id}"))) else {
+            return false;
+        };
         let lease = account.lend(payer.quota, &request, now);
         assert_eq!(all.add(payer, &request, lease, now, now), Asked::Paid);
         true

@@ -44,7 +44,11 @@ pub struct PeriodError;
 
 /// A string is not a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("is not a quota: LIMIT/PERIOD, such as 1000/day; LIMIT is a whole number from 1 to {}, PERIOD is {}", Quota::LIMIT_MAX, Period::ALLOWED)]
+#[error(
+    "is not a quota: LIMIT/PERIOD, such as 1000/day; LIMIT is a whole number from 1 to {}, PERIOD is {}",
+    Quota::LIMIT_MAX,
+    Period::ALLOWED
+)]
 pub struct QuotaError;
 
 impl Quota {
@@ -189,7 +193,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_quota_is_refused() {
-        for text in ["", "1000", "1000/", "/day", "0/day", "+1/day", "-1/day", "1e3/day", "1/Day", "1/week", "1/day/2"] {
+        for text in [
+            "", "1000", "1000/", "/day", "0/day", "+1/day", "-1/day", "1e3/day", "1/Day", "1/week", "1/day/2",
+        ] {
             assert!(text.parse::<Quota>().is_err(), "{text}");
         }
         assert!("1000000000000000/day".parse::<Quota>().is_err());

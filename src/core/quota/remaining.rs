@@ -49,9 +49,11 @@ mod tests {
         ] {
             assert_eq!(quota.parse::<Quota>().unwrap().policy_item(), policy);
         }
-        for (units, resets_in_secs, header) in
-            [(7, Some(60), "\"plan\";r=7;t=60"), (0, None, "\"plan\";r=0"), (u64::MAX, None, "\"plan\";r=999999999999999")]
-        {
+        for (units, resets_in_secs, header) in [
+            (7, Some(60), "\"plan\";r=7;t=60"),
+            (0, None, "\"plan\";r=0"),
+            (u64::MAX, None, "\"plan\";r=999999999999999"),
+        ] {
             assert_eq!(Remaining { units, resets_in_secs }.header(), header);
         }
     }

@@ -120,7 +120,10 @@ fn answers_of_one_kind_are_equal() {
     for (cause, code) in causes() {
         let denial = Denial::from(cause);
         let answer = denial.answer(&Wording::default());
-        let varies = matches!(code, Code::MethodNotAllowed | Code::ScopeMissing | Code::RateLimited | Code::QuotaExceeded);
+        let varies = matches!(
+            code,
+            Code::MethodNotAllowed | Code::ScopeMissing | Code::RateLimited | Code::QuotaExceeded
+        );
         assert_eq!(denial.kind().is_none(), varies, "{code:?}");
         if let Some(kind) = denial.kind() {
             assert!(kind < 31);

@@ -194,7 +194,10 @@ impl<'a> Permit<'a> {
 
     /// The value of `RateLimit-Policy`: the quota of the key, and the rate of its plan if that is known.
     pub(super) fn policies_header(&self) -> Option<String> {
-        let items = [self.limits.quota.map(|quota| quota.policy_item()), self.limits.rate.and_then(Rate::policy_item)];
+        let items = [
+            self.limits.quota.map(|quota| quota.policy_item()),
+            self.limits.rate.and_then(Rate::policy_item),
+        ];
         let items: Vec<String> = items.into_iter().flatten().collect();
         (!items.is_empty()).then(|| items.join(", "))
     }

@@ -7,7 +7,7 @@ mod permit;
 use std::format;
 use std::string::{String, ToString};
 
-use super::{Decision, LimiterAnswer, QuotaAnswer, Lookup, Permit, decide};
+use super::{Decision, LimiterAnswer, Lookup, Permit, QuotaAnswer, decide};
 use crate::auth::admission::{Admission, Gate};
 use crate::auth::secrets::{SecretValues, Secrets};
 use crate::key::pepper::Pepper;

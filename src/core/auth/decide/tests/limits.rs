@@ -66,18 +66,48 @@ fn limits_are_those_of_the_plan_and_the_record() {
     for (more, path, asked, headers) in [
         ("", "/v1/x", vec![], vec![]),
         (r#","plan":"free""#, "/v1/x", vec![rate], vec![r#"ratelimit-policy: "rate";q=5;w=60"#]),
-        (r#","plan":"paid""#, "/v1/x", vec![quota], vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#, r#"ratelimit: "plan";r=7;t=90"#]),
-        (r#","plan":"both""#, "/v1/x", vec![rate, quota], vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#, r#"ratelimit: "plan";r=7;t=90"#]),
-        (own, "/v1/x", vec!["1 of acme in 5/total"], vec![r#"ratelimit-policy: "plan";q=5"#, r#"ratelimit: "plan";r=7;t=90"#]),
+        (
+            r#","plan":"paid""#,
+            "/v1/x",
+            vec![quota],
+            vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#, r#"ratelimit: "plan";r=7;t=90"#],
+        ),
+        (
+            r#","plan":"both""#,
+            "/v1/x",
+            vec![rate, quota],
+            vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#, r#"ratelimit: "plan";r=7;t=90"#],
+        ),
+        (
+            own,
+            "/v1/x",
+            vec!["1 of acme in 5/total"],
+            vec![r#"ratelimit-policy: "plan";q=5"#, r#"ratelimit: "plan";r=7;t=90"#],
+        ),
         (
             &format!(r#","plan":"free"{own}"#),
             "/v1/x",
             vec![rate, "1 of acme in 5/total"],
             vec![r#"ratelimit-policy: "plan";q=5, "rate";q=5;w=60"#, r#"ratelimit: "plan";r=7;t=90"#],
         ),
-        (&format!(r#","plan":"paid"{own}"#), "/v1/x", vec!["1 of acme in 5/total"], vec![r#"ratelimit-policy: "plan";q=5"#, r#"ratelimit: "plan";r=7;t=90"#]),
-        (r#","plan":"paid""#, "/dear/x", vec!["10000 of acme in 1000/day"], vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#, r#"ratelimit: "plan";r=7;t=90"#]),
-        (r#","plan":"both""#, "/free-of-charge/x", vec![rate], vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#]),
+        (
+            &format!(r#","plan":"paid"{own}"#),
+            "/v1/x",
+            vec!["1 of acme in 5/total"],
+            vec![r#"ratelimit-policy: "plan";q=5"#, r#"ratelimit: "plan";r=7;t=90"#],
+        ),
+        (
+            r#","plan":"paid""#,
+            "/dear/x",
+            vec!["10000 of acme in 1000/day"],
+            vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#, r#"ratelimit: "plan";r=7;t=90"#],
+        ),
+        (
+            r#","plan":"both""#,
+            "/free-of-charge/x",
+            vec![rate],
+            vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#],
+        ),
         (r#","plan":"both""#, "/whoami", vec![rate], vec![r#"ratelimit-policy: "plan";q=1000;w=86400"#]),
         (r#","plan":"paid""#, "/cached/x", vec![quota], vec![]),
         (r#","plan":"paid""#, "/public/x", vec![], vec![]),
@@ -102,7 +132,14 @@ fn request_is_refused_if_a_limit_is_exceeded_or_cannot_be_counted() {
         ("both", LimiterAnswer::Exceeded, &paid, 1, "rate_limited", Some("60")),
         ("both", within.clone(), &QuotaAnswer::Exceeded(LEFT), 2, "quota_exceeded", Some("90")),
         ("paid", within.clone(), &QuotaAnswer::Exceeded(nothing), 1, "quota_exceeded", None),
-        ("paid", within.clone(), &QuotaAnswer::Failed("no binding".into()), 1, "quota_unavailable", Some("5")),
+        (
+            "paid",
+            within.clone(),
+            &QuotaAnswer::Failed("no binding".into()),
+            1,
+            "quota_unavailable",
+            Some("5"),
+        ),
         ("gold", within, &paid, 0, "key_record_invalid", Some("5")),
     ] {
         let record = with(&record, &format!(r#","plan":"{plan}""#));
@@ -148,7 +185,10 @@ fn whoami_says_what_is_left() {
     let request = Request { url, x_api_key: Some(&key), ..REQUEST };
     for (remaining, expected) in [
         (Some(LEFT), r#""quota":{"limit":1000,"period":"day","left":7,"resets_at":1800000090}}"#),
-        (Some(Remaining { resets_in_secs: None, ..LEFT }), r#""quota":{"limit":1000,"period":"day","left":7}}"#),
+        (
+            Some(Remaining { resets_in_secs: None, ..LEFT }),
+            r#""quota":{"limit":1000,"period":"day","left":7}}"#,
+        ),
         (None, r#""quota":{"limit":1000,"period":"day"}}"#),
     ] {
         let now = UnixSeconds::new(NOW).unwrap();
