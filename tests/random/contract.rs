@@ -7,7 +7,7 @@ use crate::expected::Expected;
 use crate::request::Request;
 
 /// Code, status, what follows `Bearer realm="api"` in the challenge, and whether there is a `Retry-After`.
-const CONTRACT: [(&str, u16, Option<&str>, bool); 24] = {
+const CONTRACT: [(&str, u16, Option<&str>, bool); 26] = {
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
     [
         ("credential_missing", 401, Some(""), false),

@@ -165,9 +165,9 @@ fn evaluate(
     loop {
         decision = match decision {
             Ok(Decision::Permit(permit)) => return Ok(permitted(Some(&permit), limiter, quota)),
-            Ok(Decision::Limited(limited)) => {
-                limiter = Some(limited.limiter().to_owned());
-                limited.settle(LimiterAnswer::Within)
+            Ok(Decision::Limited(pending)) => {
+                limiter = Some(pending.limiter().to_owned());
+                pending.settle(LimiterAnswer::Within)
             }
             Ok(Decision::Charged(charged)) => {
                 quota = Some(format!("{} of {}", charged.cost(), charged.payer().quota));

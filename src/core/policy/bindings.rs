@@ -100,11 +100,10 @@ pub fn check_bindings(policy: Option<&Policy>, bound: impl Fn(&str) -> Binding) 
     require(KEY_USAGE, Binding::DurableObjects, is_counting, "is not a Durable Object namespace");
     let needs_quota = policy.is_some_and(Policy::has_quotas);
     let (is_quota, problem) = match bound(QUOTA) {
-        Binding::DurableObjects => (true, ""),
         Binding::Unbound if needs_quota => {
             (false, "is needed by a plan's quota, and not bound to a Durable Object namespace")
         }
-        Binding::Unbound => (true, ""),
+        Binding::Unbound | Binding::DurableObjects => (true, ""),
         _ => (false, "is not a Durable Object namespace"),
     };
     require(QUOTA, Binding::DurableObjects, is_quota, problem);

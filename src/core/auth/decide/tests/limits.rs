@@ -27,8 +27,8 @@ fn way(
     key: &str,
     record: &Record,
     path: &str,
-    limiter: LimiterAnswer,
-    quota: QuotaAnswer,
+    rate: &LimiterAnswer,
+    quota: &QuotaAnswer,
 ) -> (Vec<String>, Result<Vec<String>, Denial>) {
     let url = format!("https://gate.example{path}");
     let headers = [("x-api-key", key)];
@@ -45,7 +45,7 @@ fn way(
             }
             Ok(Decision::Limited(limited)) => {
                 asked.push(format!("{} of {}", limited.limiter(), limited.counted()));
-                limited.settle(limiter.clone())
+                limited.settle(rate.clone())
             }
             Ok(Decision::Charged(charged)) => {
                 let payer = charged.payer();
@@ -113,7 +113,7 @@ fn limits_are_those_of_the_plan_and_the_record() {
         (r#","plan":"paid""#, "/public/x", vec![], vec![]),
     ] {
         let paid = QuotaAnswer::Paid(Some(LEFT));
-        let (got, said) = way(&gate, &key, &with(&record, more), path, LimiterAnswer::Within, paid);
+        let (got, said) = way(&gate, &key, &with(&record, more), path, &LimiterAnswer::Within, &paid);
         assert_eq!(got, asked, "{more} {path}");
         assert_eq!(said.unwrap(), headers, "{more} {path}");
     }
@@ -143,7 +143,7 @@ fn request_is_refused_if_a_limit_is_exceeded_or_cannot_be_counted() {
         ("gold", within, &paid, 0, "key_record_invalid", Some("5")),
     ] {
         let record = with(&record, &format!(r#","plan":"{plan}""#));
-        let (got, said) = way(&gate, &key, &record, "/v1/x", limiter, quota.clone());
+        let (got, said) = way(&gate, &key, &record, "/v1/x", &limiter, quota);
         let denial = said.unwrap_err();
         assert_eq!((got.len(), denial.cause.code().row().code), (asked, code), "{plan}");
         assert_eq!((denial.key_id, denial.subject.as_ref()), (Some(record.id), Some(&record.subject)));
@@ -172,7 +172,7 @@ fn without_plans_a_plan_has_no_limit_and_a_record_may_have_one() {
     assert_eq!(code(&gate, &request, Lookup::Found(&record), NOW), "permit");
     let record = with(&record, r#","plan":"gold","quota":{"limit":5,"period":"hour"}"#);
     let exceeded = QuotaAnswer::Exceeded(LEFT);
-    let (asked, said) = way(&gate, &key, &record, "/v1/x", LimiterAnswer::Within, exceeded);
+    let (asked, said) = way(&gate, &key, &record, "/v1/x", &LimiterAnswer::Within, &exceeded);
     assert_eq!((asked, said.is_err()), (vec!["1 of acme in 5/hour".to_string()], true));
 }
 
