@@ -180,7 +180,7 @@ impl Code {
                 "quota_exceeded",
                 429,
                 "Quota exceeded",
-                "The quota of the API key is used up, or too little is left for this request. The RateLimit header says when it begins anew.",
+                "The quota of the API key does not suffice for this request. The RateLimit header says how much of it is left.",
             ),
             Self::LoopDetected => (
                 "loop_detected",
