@@ -67,7 +67,7 @@ impl Account {
     pub fn give_back(&mut self, quota: Quota, unused: &[Unused], now: UnixMillis) {
         let count = self.counts.entry(quota.period).or_default();
         count.turn(quota.period.around(now.seconds()), now);
-        count.take_back(unused);
+        count.take_back(quota.limit, unused, now);
     }
 
     /// How many units are spent or lent in the period of `now`.
@@ -85,9 +85,9 @@ impl Count {
         if let Some(lent) = self.leases.get(&request.id) {
             return lent.answer;
         }
-        self.take_back(&request.unused);
+        self.take_back(limit, &request.unused, now);
         let left = limit.saturating_sub(self.spent);
-        let has_room = self.leases.len() < OPEN_MAX;
+        let has_room = self.has_room();
         let spare = if has_room { request.wanted.min(left / SHARE).min(UNITS_MAX) } else { 0 };
         let units = if left < request.needed { 0 } else { spare.max(request.needed) };
         let answer = self.answer(limit, units, now);
@@ -97,6 +97,16 @@ impl Count {
             self.leases.insert(request.id.clone(), Lent { answer, is_returned: false, forget_at_ms });
         }
         answer
+    }
+
+    /// Whether one more lease can be remembered; one that was returned makes room. If it is returned or asked for again, it is taken for
+    /// an unknown one, by which nothing is lent twice.
+    fn has_room(&mut self) -> bool {
+        if self.leases.len() >= OPEN_MAX {
+            let returned = self.leases.iter().find(|(_, lent)| lent.is_returned).map(|(id, _)| id.clone());
+            returned.and_then(|id| self.leases.remove(&id));
+        }
+        self.leases.len() < OPEN_MAX
     }
 
     fn answer(&self, limit: u64, units: u64, now: UnixMillis) -> Lease {
@@ -119,13 +129,22 @@ impl Count {
         self.leases.retain(|_, lent| lent.forget_at_ms > now.0);
     }
 
-    fn take_back(&mut self, unused: &[Unused]) {
+    /// A lease that is not known yet is remembered as returned: its request is late, and nobody waits for the answer any more.
+    fn take_back(&mut self, limit: u64, unused: &[Unused], now: UnixMillis) {
+        let answer = self.answer(limit, 0, now);
         for Unused { id, units } in unused {
-            if let Some(lent) = self.leases.get_mut(id)
-                && !lent.is_returned
-            {
-                lent.is_returned = true;
-                self.spent = self.spent.saturating_sub((*units).min(lent.answer.units));
+            let has_room = self.leases.len() < OPEN_MAX;
+            match self.leases.get_mut(id) {
+                Some(lent) if lent.is_returned => {}
+                Some(lent) => {
+                    lent.is_returned = true;
+                    self.spent = self.spent.saturating_sub((*units).min(lent.answer.units));
+                }
+                None if has_room => {
+                    let forget_at_ms = now.0.saturating_add(VALID_MS + RETURN_MS);
+                    self.leases.insert(id.clone(), Lent { answer, is_returned: true, forget_at_ms });
+                }
+                None => {}
             }
         }
     }
@@ -179,6 +198,16 @@ mod tests {
         assert_eq!((account.spent(DAY, later), account.spent(hour, later)), (5, 1));
         account.give_back(DAY, &[Unused { id: LeaseId("a".into()), units: 5 }], NOW);
         assert_eq!((account.spent(DAY, later), account.spent(hour, later)), (0, 1));
+    }
+
+    #[test]
+    fn a_request_that_comes_after_its_units_were_given_back_gets_none() {
+        let mut account = Account::default();
+        let unused = [Unused { id: LeaseId("late".into()), units: 5 }];
+        account.give_back(DAY, &unused, NOW);
+        assert_eq!(account.lend(DAY, &request("late", 5, 5), NOW).units, 0);
+        account.give_back(DAY, &unused, NOW);
+        assert_eq!(account.spent(DAY, NOW), 0);
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl Allowance {
     /// Gives up everything, because nothing was spent for a while.
     pub fn give_back(&mut self) -> Vec<Unused> {
         self.end_leases(|_| true);
+        self.unused.retain(|unused| unused.units > 0);
         mem::take(&mut self.unused)
     }
 
@@ -144,8 +145,9 @@ impl Allowance {
         let mut was_too_much = false;
         self.leases.retain(|id, held| {
             let ends = is_over(held) || held.units == 0;
-            if ends && held.units > 0 {
-                was_too_much = true;
+            was_too_much |= ends && held.units > 0;
+            if ends {
+                // The account need not remember one of which nothing is left.
                 unused.push(Unused { id: id.clone(), units: held.units });
             }
             !ends
