@@ -70,7 +70,7 @@ impl Contender {
             Self::Minimal => "bench/contenders/minimal.js",
             Self::Hono => "bench/contenders/hono.js",
             Self::VerifyApi => "bench/contenders/verify_api.js",
-            Self::Gate => "build/entry.js",
+            Self::Gate => "build/gate/entry.js",
         }
     }
 

@@ -18,8 +18,10 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
+        bar.set_prefix(what);
+        // From now on another thread draws it.
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar.with_prefix(what))
+        Self(bar)
     }
 
     pub(crate) fn add(&self, count: usize) {

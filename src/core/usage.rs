@@ -1,7 +1,7 @@
 //! Usage: how often each key was accepted and refused, by hour, and when last.
 //!
-//! The gate counts in memory and sends what it counted, as a [`Batch`], to the one place that stores it, where it is split into
-//! [`Row`]s. Merging is associative and commutative, so that it does not matter who merges what first. A batch has an id, by which the store
+//! The gate counts in memory and sends what it counted, as a [`Batch`], to the one place that stores it, an [`Intake`], which
+//! moves it into [`Rows`]; a [`Collector`] reads them. Merging is associative and commutative, so that it does not matter who merges what first. A batch has an id, by which the store
 //! recognizes a repeated one: nothing is counted twice. What an isolate had not sent when it ended is lost; the numbers are for charts, last
 //! use and anomalies, not for invoices.
 //!
@@ -9,13 +9,20 @@
 
 mod batch;
 mod counts;
+mod intake;
 mod networks;
+mod report;
 mod row;
 
 pub use batch::{Batch, Tally};
-pub use counts::{Counts, Day, Event, Hour, KeyUsage, Usage};
-pub use networks::{ClientNetwork, NetworkSketch};
-pub use row::{Age, Row, RowName, split};
+pub use counts::{Counts, Day, Event, Hour, KeyUsage, LastUse, Usage};
+pub use intake::{Commit, Intake, Received};
+pub use networks::{ClientNetwork, FirstSeen, NetworkSketch};
+pub use report::{
+    Collector, KeyTotal, LastUseTimes, LastUsesReport, Point, Query, RefusedNetwork, Report, SeenNetwork,
+    Step, WithoutKeyTotal,
+};
+pub use row::{Bucket, DaySums, HourCounts, Kind, LastUses, Row, RowError, RowName, Rows, WithoutKey};
 
 #[cfg(test)]
 mod tests;

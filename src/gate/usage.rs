@@ -12,6 +12,7 @@ use keygate_core::key::KeyId;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::{Code, Denial};
 use keygate_core::usage::{Event, Tally};
+use uuid::Uuid;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{RequestInit, Response};
@@ -97,7 +98,8 @@ async fn flush(counters: &Counters, delay_ms: u32) {
     counters.flushing_until_ms.set(0);
     for _ in 0..BATCHES {
         let now = runtime::now().seconds();
-        let batch = counters.tally.borrow_mut().batch(now, runtime::random_id).cloned();
+        let Some(id) = random_uuid() else { return };
+        let batch = counters.tally.borrow_mut().batch(now, id).cloned();
         let Some(batch) = batch else { return };
         let Some(body) = batch.to_json() else { return };
         if !send(counters, &body).await {
@@ -105,6 +107,12 @@ async fn flush(counters: &Counters, delay_ms: u32) {
         }
         counters.tally.borrow_mut().settled(&batch.id);
     }
+}
+
+fn random_uuid() -> Option<Uuid> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
 /// Whether the object has the batch, or will never take it.

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { assertRefused, CONTRACT } from "./support/contract.js";
+import { assertAccepted, assertRefused, CONTRACT } from "./support/contract.js";
 import { startGates } from "./support/harness.js";
 import { digestOf, makeKey, now, PEPPER, randomBase62, tagOf } from "./support/keys.js";
 import { eventually } from "./support/logs.js";

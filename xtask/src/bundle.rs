@@ -1,6 +1,6 @@
-//! `cargo xtask build`: the gate as wrangler bundles it.
+//! `cargo xtask build`: the Workers as wrangler bundles them.
 //!
-//! cargo makes wasm, wasm-bindgen (as a library) writes the JavaScript that joins it to the gate's own modules, wasm-opt makes the wasm
+//! cargo makes wasm, wasm-bindgen (as a library) writes the JavaScript that joins it to the Worker's entry module, wasm-opt makes the wasm
 //! smaller, and esbuild takes comments and long names out of the JavaScript: that is `build/`. wrangler runs this command
 //! for `wrangler dev` and `wrangler deploy`, so it has to be quick when nothing changed.
 
@@ -21,13 +21,49 @@ use crate::setup::{self, WASM_TARGET};
 use crate::steps::timed;
 use crate::workspace::Workspace;
 
-/// What the edge may have to load: every location fetches and starts it, and start-up may take one second at most.
-const MAX_BUNDLE_GZIP_BYTES: usize = 250_000;
+/// A Worker, and what it is made of.
+struct Worker {
+    /// As a person calls it.
+    name: &'static str,
+    package: &'static str,
+    /// The name of its crate, which its wasm has.
+    krate: &'static str,
+    /// The module that is written by hand.
+    entry: &'static str,
+    /// In `build/`.
+    folder: &'static str,
+    /// Every location fetches and starts it, and start-up may take one second at most.
+    max_gzip_bytes: usize,
+}
 
-/// The modules of the gate that are written by hand.
-const MODULES: [&str; 1] = ["src/gate/entry.js"];
+const WORKERS: [Worker; 2] = [
+    Worker {
+        name: "the gate",
+        package: "keygate",
+        krate: "keygate",
+        entry: "src/gate/entry.js",
+        folder: "gate",
+        max_gzip_bytes: 250_000,
+    },
+    Worker {
+        name: "the control Worker",
+        package: "keygate-control",
+        krate: "keygate_control",
+        entry: "src/control/entry.js",
+        folder: "control",
+        max_gzip_bytes: 400_000,
+    },
+];
 
-const WASM: &str = "keygate_bg.wasm";
+impl Worker {
+    fn place(&self, workspace: &Workspace) -> PathBuf {
+        workspace.bundles().join(self.folder)
+    }
+
+    fn wasm(&self) -> String {
+        format!("{}_bg.wasm", self.krate)
+    }
+}
 
 /// The JavaScript as wrangler makes one module of it; behind a dot, so that it is not taken for a part of the bundle.
 const UPLOAD: &str = ".upload.js";
@@ -41,8 +77,15 @@ const BINDING: &str = "web, reset-state";
 const ESBUILD_FLAGS: [&str; 4] = ["--minify", "--format=esm", "--target=es2024", "--log-level=error"];
 
 /// What wrangler does with `minify` and without `keep_names`, as wrangler.toml has it.
-const UPLOAD_FLAGS: [&str; 6] =
-    ["--bundle", "--external:*.wasm", "--minify", "--format=esm", "--target=es2024", "--log-level=error"];
+const UPLOAD_FLAGS: [&str; 7] = [
+    "--bundle",
+    "--external:*.wasm",
+    "--external:cloudflare:*",
+    "--minify",
+    "--format=esm",
+    "--target=es2024",
+    "--log-level=error",
+];
 
 const WASM_OPT_FLAGS: [&str; 8] = [
     "-O3",
@@ -59,122 +102,143 @@ const WASM_OPT_FLAGS: [&str; 8] = [
 
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     setup::for_building(workspace)?;
-    timed("the gate, compiled to wasm", || {
+    timed("the Workers, compiled to wasm", || {
+        let packages = WORKERS.iter().map(|worker| format!("--package={}", worker.package));
         program::run(
-            workspace.command("cargo").args([
-                "build",
-                "--release",
-                "--package=keygate",
-                "--target",
-                WASM_TARGET,
-            ]),
+            workspace.command("cargo").args(["build", "--release", "--target", WASM_TARGET]).args(packages),
             "see the compiler's errors above",
         )
     })?;
-    let wasm = workspace.target().join(WASM_TARGET).join("release/keygate.wasm");
-    let stamp = stamp(workspace, &wasm)?;
-    let stamp_file = workspace.bundle().join(".stamp");
-    if fs::read_to_string(&stamp_file).ok().as_ref() != Some(&stamp) {
-        timed("the gate, bundled into build/", || {
-            bundle(workspace, &wasm)?;
-            make_upload(workspace)?;
-            fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))
-        })?;
-    }
-    check_size(workspace)
+    WORKERS.iter().try_for_each(|worker| worker.build(workspace))
 }
 
-/// Everything that the bundle is made from, as one number.
-fn stamp(workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
-    let mut hasher = DefaultHasher::new();
-    read(wasm)?.hash(&mut hasher);
-    for module in MODULES {
-        workspace.read(module)?.hash(&mut hasher);
+impl Worker {
+    fn build(&self, workspace: &Workspace) -> Result<(), Failure> {
+        let wasm = workspace.target().join(WASM_TARGET).join("release").join(format!("{}.wasm", self.krate));
+        let stamp = self.stamp(workspace, &wasm)?;
+        let stamp_file = self.place(workspace).join(".stamp");
+        if fs::read_to_string(&stamp_file).ok().as_ref() != Some(&stamp) {
+            timed(&format!("{}, bundled into build/{}/", self.name, self.folder), || {
+                self.bundle(workspace, &wasm)?;
+                self.make_upload(workspace)?;
+                fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))
+            })?;
+        }
+        self.check_size(workspace)
     }
-    // The versions of wasm-bindgen, and of wasm-opt and esbuild.
-    workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
-    workspace.read("package-lock.json")?.hash(&mut hasher);
-    (BINDING, WASM_OPT_FLAGS, ESBUILD_FLAGS, UPLOAD_FLAGS).hash(&mut hasher);
-    Ok(format!("{:016x}", hasher.finish()))
-}
 
-fn bundle(workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
-    let place = workspace.bundle();
-    // A running `wrangler dev` watches the files: each is replaced in one step, when all are done. Two builds may run at
-    // once, as each wrangler starts its own.
-    let staging = place.join(format!(".staging-{}", process::id()));
-    // Behind a dot, so that it is not taken for a part of the bundle.
-    let modules = staging.join(".modules");
-    fs::create_dir_all(&modules).map_err(|error| not_written(&modules, &error))?;
-    bind(wasm, &modules)?;
-    program::run(
-        workspace
-            .command("wasm-opt")
-            .args(WASM_OPT_FLAGS)
-            .arg(modules.join(WASM))
-            .arg("-o")
-            .arg(staging.join(WASM)),
-        SETUP_AND_BUILD,
-    )?;
-    for module in MODULES.map(Path::new) {
-        let copy = modules.join(module.file_name().unwrap_or_default());
-        fs::copy(workspace.root().join(module), &copy).map_err(|error| not_written(&copy, &error))?;
+    /// Everything that the bundle is made from, as one number.
+    fn stamp(&self, workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
+        let mut hasher = DefaultHasher::new();
+        read(wasm)?.hash(&mut hasher);
+        workspace.read(self.entry)?.hash(&mut hasher);
+        // The versions of wasm-bindgen, and of wasm-opt and esbuild.
+        workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
+        workspace.read("package-lock.json")?.hash(&mut hasher);
+        (BINDING, WASM_OPT_FLAGS, ESBUILD_FLAGS, UPLOAD_FLAGS).hash(&mut hasher);
+        Ok(format!("{:016x}", hasher.finish()))
     }
-    program::run(
-        workspace
-            .command("esbuild")
-            .args(ESBUILD_FLAGS)
-            .args(
-                files(&modules)?
-                    .iter()
-                    .filter(|file| file.extension().is_some_and(|end| end == "js"))
-                    .map(|file| modules.join(file)),
-            )
-            .arg(format!("--outdir={}", staging.display())),
-        SETUP_AND_BUILD,
-    )?;
 
-    let old = files(&place)?;
-    let new = files(&staging)?;
-    for file in &new {
-        let target = place.join(file);
-        fs::create_dir_all(target.parent().unwrap_or(&place))
-            .and_then(|()| fs::rename(staging.join(file), &target))
-            .map_err(|error| not_written(&target, &error))?;
+    fn bundle(&self, workspace: &Workspace, wasm: &Path) -> Result<(), Failure> {
+        let place = self.place(workspace);
+        // A running `wrangler dev` watches the files: each is replaced in one step, when all are done. Two builds may run at
+        // once, as each wrangler starts its own.
+        let staging = place.join(format!(".staging-{}", process::id()));
+        // Behind a dot, so that it is not taken for a part of the bundle.
+        let modules = staging.join(".modules");
+        fs::create_dir_all(&modules).map_err(|error| not_written(&modules, &error))?;
+        self.bind(wasm, &modules)?;
+        program::run(
+            workspace
+                .command("wasm-opt")
+                .args(WASM_OPT_FLAGS)
+                .arg(modules.join(self.wasm()))
+                .arg("-o")
+                .arg(staging.join(self.wasm())),
+            SETUP_AND_BUILD,
+        )?;
+        let copy = modules.join("entry.js");
+        fs::copy(workspace.root().join(self.entry), &copy).map_err(|error| not_written(&copy, &error))?;
+        program::run(
+            workspace
+                .command("esbuild")
+                .args(ESBUILD_FLAGS)
+                .args(
+                    files(&modules)?
+                        .iter()
+                        .filter(|file| file.extension().is_some_and(|end| end == "js"))
+                        .map(|file| modules.join(file)),
+                )
+                .arg(format!("--outdir={}", staging.display())),
+            SETUP_AND_BUILD,
+        )?;
+
+        let old = files(&place)?;
+        let new = files(&staging)?;
+        for file in &new {
+            let target = place.join(file);
+            fs::create_dir_all(target.parent().unwrap_or(&place))
+                .and_then(|()| fs::rename(staging.join(file), &target))
+                .map_err(|error| not_written(&target, &error))?;
+        }
+        for file in old.difference(&new) {
+            let target = place.join(file);
+            fs::remove_file(&target).map_err(|error| not_written(&target, &error))?;
+        }
+        fs::remove_dir_all(&staging).map_err(|error| not_written(&staging, &error))
     }
-    for file in old.difference(&new) {
-        let target = place.join(file);
-        fs::remove_file(&target).map_err(|error| not_written(&target, &error))?;
+
+    /// Writes the JavaScript that joins the wasm to the runtime. The library does it, so its version is the lock file's.
+    fn bind(&self, wasm: &Path, modules: &Path) -> Result<(), Failure> {
+        let mut bindgen = Bindgen::new();
+        bindgen
+            .input_path(wasm)
+            .out_name(self.krate)
+            .typescript(false)
+            .remove_producers_section(true)
+            // A fresh instance takes the place of one that has trapped.
+            .reset_state_function(true);
+        // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
+        let bound = bindgen.web(true).and_then(|bindgen| bindgen.generate(modules));
+        bound.map_err(|error| Failure::new(format!("wasm-bindgen: {error:#}"), SETUP_AND_BUILD))
     }
-    fs::remove_dir_all(&staging).map_err(|error| not_written(&staging, &error))
-}
 
-/// Writes the JavaScript that joins the wasm to the runtime. The library does it, so its version is the lock file's.
-fn bind(wasm: &Path, modules: &Path) -> Result<(), Failure> {
-    let mut bindgen = Bindgen::new();
-    bindgen
-        .input_path(wasm)
-        .out_name("keygate")
-        .typescript(false)
-        .remove_producers_section(true)
-        // A fresh instance takes the place of one that has trapped.
-        .reset_state_function(true);
-    // `web` exports a function that takes a compiled module, which is what `import` of a .wasm file gives on Workers.
-    let bound = bindgen.web(true).and_then(|bindgen| bindgen.generate(modules));
-    bound.map_err(|error| Failure::new(format!("wasm-bindgen: {error:#}"), SETUP_AND_BUILD))
-}
+    /// Joins the modules as wrangler will, for their size.
+    fn make_upload(&self, workspace: &Workspace) -> Result<(), Failure> {
+        let place = self.place(workspace);
+        program::run(
+            workspace
+                .command("esbuild")
+                .args(UPLOAD_FLAGS)
+                .arg(place.join("entry.js"))
+                .arg(format!("--outfile={}", place.join(UPLOAD).display())),
+            SETUP_AND_BUILD,
+        )
+    }
 
-/// Joins the modules as wrangler will, for their size.
-fn make_upload(workspace: &Workspace) -> Result<(), Failure> {
-    let place = workspace.bundle();
-    program::run(
-        workspace
-            .command("esbuild")
-            .args(UPLOAD_FLAGS)
-            .arg(place.join("entry.js"))
-            .arg(format!("--outfile={}", place.join(UPLOAD).display())),
-        SETUP_AND_BUILD,
-    )
+    /// Prints the size of what wrangler uploads and fails when it is over the limit.
+    ///
+    /// The upload is two modules: wrangler joins the JavaScript. It puts a hash into the wasm's name, and so some 60 bytes more.
+    fn check_size(&self, workspace: &Workspace) -> Result<(), Failure> {
+        let mut total = Size { raw: 0, gzip: 0 };
+        for (file, what) in [(UPLOAD.to_owned(), "JavaScript, joined"), (self.wasm(), "wasm")] {
+            let size = Size::of(&self.place(workspace).join(file))?;
+            println!("{size}  {}: {what}", self.name);
+            total.raw += size.raw;
+            total.gzip += size.gzip;
+        }
+        println!("{total}  {}: in all, of at most {} KB after gzip", self.name, self.max_gzip_bytes / 1000);
+        if total.gzip > self.max_gzip_bytes {
+            return Err(Failure::new(
+                format!(
+                    "{} has {} bytes after gzip; {} are allowed",
+                    self.name, total.gzip, self.max_gzip_bytes
+                ),
+                "take out what made it grow: look for a new dependency, or for formatting of floats and Debug output",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The files below a folder, by their path in it; those whose name begins with a dot are not part of the bundle.
@@ -196,27 +260,6 @@ fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
         }
     }
     Ok(found)
-}
-
-/// Prints the size of what wrangler uploads and fails when it is over the limit.
-///
-/// The upload is two modules: wrangler joins the JavaScript. It puts a hash into the wasm's name, and so some 60 bytes more.
-fn check_size(workspace: &Workspace) -> Result<(), Failure> {
-    let mut total = Size { raw: 0, gzip: 0 };
-    for (file, what) in [(UPLOAD, "build/*.js, joined"), (WASM, "build/keygate_bg.wasm")] {
-        let size = Size::of(&workspace.bundle().join(file))?;
-        println!("{size}  {what}");
-        total.raw += size.raw;
-        total.gzip += size.gzip;
-    }
-    println!("{total}  in all, of at most {} KB after gzip", MAX_BUNDLE_GZIP_BYTES / 1000);
-    if total.gzip > MAX_BUNDLE_GZIP_BYTES {
-        return Err(Failure::new(
-            format!("the bundle has {} bytes after gzip; {MAX_BUNDLE_GZIP_BYTES} are allowed", total.gzip),
-            "take out what made it grow: look for a new dependency, or for formatting of floats and Debug output",
-        ));
-    }
-    Ok(())
 }
 
 struct Size {

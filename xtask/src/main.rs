@@ -42,7 +42,7 @@ struct Cli {
 enum Task {
     /// Installs what the other commands need: the wasm target, the npm packages with Node 22
     Setup,
-    /// Builds the gate into build/, prints its size, and fails when it is too big
+    /// Builds the Workers into build/, prints their sizes, and fails when one is too big
     Build,
     /// Runs the gate on this machine, in front of a demo API, with a key to try
     Dev(dev::Options),

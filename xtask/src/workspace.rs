@@ -49,8 +49,8 @@ impl Workspace {
         &self.target
     }
 
-    /// What wrangler bundles and uploads: the gate's wasm, its glue and its entry module.
-    pub(crate) fn bundle(&self) -> PathBuf {
+    /// What wrangler bundles and uploads, a folder for each Worker: its wasm, its glue and its entry module.
+    pub(crate) fn bundles(&self) -> PathBuf {
         self.root.join("build")
     }
 

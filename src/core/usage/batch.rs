@@ -4,8 +4,9 @@ use alloc::string::String;
 use core::mem;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::counts::{Event, Usage};
+use super::counts::{Event, Hour, Usage};
 use crate::time::UnixSeconds;
 
 /// So many keys are sent at once, without waiting for the interval.
@@ -18,14 +19,11 @@ const KEYS_MAX: usize = 5000;
 #[serde(deny_unknown_fields)]
 pub struct Batch {
     /// Random, chosen by the isolate.
-    pub id: String,
+    pub id: Uuid,
     /// When it was made. An old one is not taken: the store has forgotten which it knows.
     pub made: UnixSeconds,
     /// What was counted.
     pub usage: Usage,
-    /// Requests that were not counted, because there were too many keys.
-    #[serde(default)]
-    pub lost: u64,
 }
 
 impl Batch {
@@ -40,7 +38,6 @@ impl Batch {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     counted: Usage,
-    lost: u64,
     /// A batch that may have arrived: it is sent again as it was.
     sent: Option<Batch>,
 }
@@ -50,25 +47,24 @@ impl Tally {
     pub fn count(&mut self, event: &Event) -> bool {
         let is_new = event.key.is_some_and(|key| !self.counted.keys.contains_key(&key));
         if is_new && self.counted.keys.len() >= KEYS_MAX {
-            self.lost += 1;
+            *self.counted.lost.entry(Hour::of(event.at).day()).or_default() += 1;
             return false;
         }
         self.counted.count(event);
         is_new && self.counted.keys.len() == KEYS_AT_ONCE
     }
 
-    /// The batch to send: the one that got no answer, else what was counted since, under a new id. `None`: there is nothing.
-    pub fn batch(&mut self, now: UnixSeconds, id: impl FnOnce() -> String) -> Option<&Batch> {
+    /// The batch to send: the one that got no answer, else what was counted since, by the name `id`. `None`: there is nothing.
+    pub fn batch(&mut self, now: UnixSeconds, id: Uuid) -> Option<&Batch> {
         if self.sent.is_none() && !self.counted.is_empty() {
-            let (usage, lost) = (mem::take(&mut self.counted), mem::take(&mut self.lost));
-            self.sent = Some(Batch { id: id(), made: now, usage, lost });
+            self.sent = Some(Batch { id, made: now, usage: mem::take(&mut self.counted) });
         }
         self.sent.as_ref()
     }
 
     /// The store has this batch, or will never take it.
-    pub fn settled(&mut self, id: &str) {
-        if self.sent.as_ref().is_some_and(|sent| sent.id == id) {
+    pub fn settled(&mut self, id: &Uuid) {
+        if self.sent.as_ref().is_some_and(|sent| sent.id == *id) {
             self.sent = None;
         }
     }

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::networks::{ClientNetwork, NetworkSketch};
+use super::networks::{ClientNetwork, FirstSeen, NetworkSketch};
 use crate::key::KeyId;
 use crate::response::Code;
 use crate::time::UnixSeconds;
@@ -53,25 +53,37 @@ pub struct Event {
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// The accepted ones.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub accepted: u64,
     /// The refused ones.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub refused: BTreeMap<Cow<'static, str>, u64>,
+}
+
+/// When a key was last used, and from which networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastUse {
+    /// When it was last accepted.
+    #[serde(default)]
+    pub accepted: Option<UnixSeconds>,
+    /// When it was last refused.
+    #[serde(default)]
+    pub refused: Option<UnixSeconds>,
+    /// Whence accepted requests came.
+    #[serde(default)]
+    pub networks: FirstSeen,
 }
 
 /// What was counted of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyUsage {
-    /// When it was last accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_accepted: Option<UnixSeconds>,
-    /// When it was last refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_refused: Option<UnixSeconds>,
+    /// When it was last used.
+    #[serde(default)]
+    pub last: LastUse,
     /// The requests, by hour.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub hours: BTreeMap<Hour, Counts>,
 }
 
@@ -80,14 +92,17 @@ pub struct KeyUsage {
 #[serde(deny_unknown_fields)]
 pub struct Usage {
     /// By key.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub keys: BTreeMap<KeyId, KeyUsage>,
     /// Requests without a known key: on public routes, and refused ones.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub without_key: BTreeMap<Hour, Counts>,
     /// Whence the refused ones among them came.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub networks: BTreeMap<Day, NetworkSketch>,
+    /// Requests that were not counted, because there were too many keys.
+    #[serde(default)]
+    pub lost: BTreeMap<Day, u64>,
 }
 
 impl Counts {
@@ -114,11 +129,36 @@ impl Counts {
     }
 }
 
+impl LastUse {
+    fn note(&mut self, event: &Event) {
+        if event.refused.is_some() {
+            self.refused = self.refused.max(Some(event.at));
+            return;
+        }
+        self.accepted = self.accepted.max(Some(event.at));
+        if let Some(client) = event.client {
+            self.networks.note(ClientNetwork::of(client), event.at);
+        }
+    }
+
+    /// Adds what was noted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.accepted = self.accepted.max(other.accepted);
+        self.refused = self.refused.max(other.refused);
+        self.networks.merge(&other.networks);
+    }
+
+    /// The last use of either kind.
+    #[must_use]
+    pub fn latest(&self) -> Option<UnixSeconds> {
+        self.accepted.max(self.refused)
+    }
+}
+
 impl KeyUsage {
     /// Adds what was counted elsewhere.
     pub fn merge(&mut self, other: &Self) {
-        self.last_accepted = self.last_accepted.max(other.last_accepted);
-        self.last_refused = self.last_refused.max(other.last_refused);
+        self.last.merge(&other.last);
         merge_hours(&mut self.hours, &other.hours);
     }
 }
@@ -129,9 +169,7 @@ impl Usage {
         let hour = Hour::of(event.at);
         if let Some(key) = event.key {
             let usage = self.keys.entry(key).or_default();
-            let last =
-                if event.refused.is_none() { &mut usage.last_accepted } else { &mut usage.last_refused };
-            *last = (*last).max(Some(event.at));
+            usage.last.note(event);
             usage.hours.entry(hour).or_default().count(event.refused);
             return;
         }
@@ -150,6 +188,9 @@ impl Usage {
         for (day, networks) in &other.networks {
             self.networks.entry(*day).or_default().merge(networks);
         }
+        for (day, lost) in &other.lost {
+            *self.lost.entry(*day).or_default() += lost;
+        }
     }
 
     /// Whether nothing was counted.
@@ -163,12 +204,4 @@ pub(super) fn merge_hours(hours: &mut BTreeMap<Hour, Counts>, others: &BTreeMap<
     for (hour, counts) in others {
         hours.entry(*hour).or_default().merge(counts);
     }
-}
-
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")
-)]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }

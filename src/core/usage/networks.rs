@@ -12,13 +12,19 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::UnixSeconds;
+
 /// How many networks can be told apart, at best. With 50 counters each, a sketch has at most 3,200 numbers.
 const CELLS: u64 = 64;
 /// 48 bits of a network and one for the kind of address.
 const BITS: usize = 49;
 
+/// So many networks of a key are remembered.
+const FIRST_SEEN_MAX: usize = 16;
+
 /// The /24 of an IPv4 address or the /48 of an IPv6 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ClientNetwork(u64); // INVARIANT: bit 48: IPv6; bits 0 to 47: the network, in the lowest bits
 
 impl ClientNetwork {
@@ -32,11 +38,15 @@ impl ClientNetwork {
         }
     }
 
-    /// The cell of the network, by the finalizer of `SplitMix64`.
-    fn cell(self) -> u64 {
+    /// A number that looks random, of each network another: the finalizer of `SplitMix64`.
+    fn mixed(self) -> u64 {
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % CELLS
+        z ^ (z >> 31)
+    }
+
+    fn cell(self) -> u64 {
+        self.mixed() % CELLS
     }
 }
 
@@ -48,6 +58,38 @@ impl fmt::Display for ClientNetwork {
         } else {
             write!(f, "{}/48", Ipv6Addr::from_bits(u128::from(self.0 & !(1 << 48)) << 80))
         }
+    }
+}
+
+/// When each network of a key was seen first.
+///
+/// Of more than 16 networks it remembers those with the smallest mixed numbers, which are the same ones whoever merges what
+/// first. A network that comes in was never seen before: only smaller numbers could have kept it out, and they stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FirstSeen(BTreeMap<ClientNetwork, UnixSeconds>);
+
+impl FirstSeen {
+    /// Notes a request.
+    pub fn note(&mut self, network: ClientNetwork, at: UnixSeconds) {
+        self.0.entry(network).and_modify(|first| *first = (*first).min(at)).or_insert(at);
+        if self.0.len() > FIRST_SEEN_MAX
+            && let Some(last) = self.0.keys().copied().max_by_key(|network| network.mixed())
+        {
+            self.0.remove(&last);
+        }
+    }
+
+    /// Adds what was noted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        for (network, at) in &other.0 {
+            self.note(*network, *at);
+        }
+    }
+
+    /// The networks, and when each was seen first.
+    pub fn iter(&self) -> impl Iterator<Item = (ClientNetwork, UnixSeconds)> {
+        self.0.iter().map(|(network, at)| (*network, *at))
     }
 }
 

@@ -1,134 +1,300 @@
 //! How usage is stored: in rows of many keys, so that the number of written rows does not grow with that of requests.
 
 use alloc::collections::BTreeMap;
-use core::mem;
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
-use super::counts::{Counts, Day, Hour, KeyUsage, Usage, merge_hours};
+use super::counts::{Counts, Day, Hour, LastUse, Usage, merge_hours};
 use super::networks::NetworkSketch;
 use crate::key::KeyId;
+use crate::time::UnixSeconds;
 
-/// Keys are spread over so many rows a day: 100,000 keys make rows of about 1,600 keys.
-const BUCKETS: u64 = 64;
-/// Hours are kept so many days, then their sum.
+/// Keys are spread over so many rows: 100,000 keys make rows of about 400 keys.
+const BUCKETS: u64 = 256;
+/// Hours are kept so many days.
 const HOURLY_DAYS: u64 = 90;
-/// Days are kept so long.
+/// The sums of days, and last uses, are kept so many days.
 const DAILY_DAYS: u64 = 400;
 
-/// Which keys and which time a row is of.
+/// The keys whose ids have the same hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket(u64); // INVARIANT: below BUCKETS
+
+impl Bucket {
+    /// The bucket of a key.
+    #[must_use]
+    pub fn of(id: KeyId) -> Self {
+        let bytes = id.as_str().bytes();
+        Self(bytes.fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % BUCKETS)
+    }
+}
+
+/// What a row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// [`LastUses`] of a bucket.
+    LastUses,
+    /// [`DaySums`] of a day and bucket.
+    DaySums,
+    /// [`HourCounts`] of a day and bucket.
+    HourCounts,
+    /// [`WithoutKey`] of a day.
+    WithoutKey,
+}
+
+/// Which row: a number, so that rows of consecutive days and buckets stand one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowName {
-    /// The day; `None`: the last uses of all days before today.
-    pub day: Option<Day>,
-    /// The keys whose ids have this hash.
-    pub bucket: u64,
-}
-
-/// A row: keys of a day, or their last uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Row {
-    /// By key.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub keys: BTreeMap<KeyId, KeyUsage>,
-    /// Requests without a known key; in bucket 0.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub without_key: BTreeMap<Hour, Counts>,
-    /// Whence the refused ones among them came; in bucket 0.
-    #[serde(default)]
-    pub networks: NetworkSketch,
-}
-
-/// What is to become of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
-    /// It stays.
-    Hourly,
-    /// Only the sums of its days stay.
-    Daily,
-    /// It is deleted.
-    Over,
+    kind: Kind,
+    day: Day,
+    bucket: Bucket,
 }
 
 impl RowName {
-    /// What is to become of the row on a day.
+    /// The last uses of a bucket.
     #[must_use]
-    pub fn age(self, today: Day) -> Age {
-        match self.day.map(|day| today.0.saturating_sub(day.0)) {
-            Some(days) if days >= DAILY_DAYS => Age::Over,
-            Some(days) if days >= HOURLY_DAYS => Age::Daily,
-            _ => Age::Hourly,
-        }
+    pub fn last_uses(bucket: Bucket) -> Self {
+        Self { kind: Kind::LastUses, day: Day(0), bucket }
     }
 
-    fn of_key(day: Day, id: KeyId) -> Self {
-        let hash =
-            id.as_str().bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        Self { day: Some(day), bucket: hash % BUCKETS }
+    /// The sums of a bucket's keys in a day.
+    #[must_use]
+    pub fn day_sums(day: Day, bucket: Bucket) -> Self {
+        Self { kind: Kind::DaySums, day, bucket }
+    }
+
+    /// The hours of a bucket's keys of a day.
+    #[must_use]
+    pub fn hour_counts(day: Day, bucket: Bucket) -> Self {
+        Self { kind: Kind::HourCounts, day, bucket }
+    }
+
+    /// The requests without a key of a day.
+    #[must_use]
+    pub fn without_key(day: Day) -> Self {
+        Self { kind: Kind::WithoutKey, day, bucket: Bucket(0) }
+    }
+
+    /// The sums of the same day and bucket.
+    #[must_use]
+    pub fn sums(self) -> Self {
+        Self { kind: Kind::DaySums, ..self }
+    }
+
+    /// What the row holds.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// The day.
+    #[must_use]
+    pub fn day(self) -> Day {
+        self.day
+    }
+
+    /// As the number that the row is stored under, below 2^53.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        let kind = match self.kind {
+            Kind::LastUses => 0,
+            Kind::DaySums => 1,
+            Kind::HourCounts => 2,
+            Kind::WithoutKey => 3,
+        };
+        (kind << 40) + (self.day.0.min(u64::from(u32::MAX)) << 8) + self.bucket.0
+    }
+
+    /// Of the number that the row is stored under.
+    #[must_use]
+    pub fn of_number(number: u64) -> Option<Self> {
+        let kind = match number >> 40 {
+            0 => Kind::LastUses,
+            1 => Kind::DaySums,
+            2 => Kind::HourCounts,
+            3 => Kind::WithoutKey,
+            _ => return None,
+        };
+        Some(Self { kind, day: Day(number >> 8 & u64::from(u32::MAX)), bucket: Bucket(number & 0xFF) })
+    }
+
+    /// The last uses of all buckets.
+    #[must_use]
+    pub fn all_last_uses() -> RangeInclusive<u64> {
+        Self::of_days(Kind::LastUses, Day(0)..=Day(0))
+    }
+
+    /// All rows of a kind and some days.
+    #[must_use]
+    pub fn of_days(kind: Kind, days: RangeInclusive<Day>) -> RangeInclusive<u64> {
+        let name = |day, bucket| Self { kind, day, bucket: Bucket(bucket) }.number();
+        name(*days.start(), 0)..=name(*days.end(), BUCKETS - 1)
+    }
+
+    /// The rows that are not kept any longer.
+    #[must_use]
+    pub fn expired(today: Day) -> [RangeInclusive<u64>; 3] {
+        [(Kind::DaySums, DAILY_DAYS), (Kind::HourCounts, HOURLY_DAYS), (Kind::WithoutKey, DAILY_DAYS)]
+            .map(|(kind, days)| Self::of_days(kind, Day(0)..=Day(today.0.saturating_sub(days))))
     }
 }
 
-impl Row {
+/// The first hour that is still kept by the hour.
+pub(super) fn first_hour(today: Day) -> Hour {
+    Hour((today.0.saturating_sub(HOURLY_DAYS) + 1) * 24)
+}
+
+/// What a row can be: it is packed into bytes, and adds up with others of its kind.
+pub trait Row: Default + Serialize + DeserializeOwned {
     /// Adds what was counted elsewhere.
-    pub fn merge(&mut self, other: &Self) {
-        for (id, usage) in &other.keys {
-            self.keys.entry(*id).or_default().merge(usage);
-        }
-        merge_hours(&mut self.without_key, &other.without_key);
-        self.networks.merge(&other.networks);
+    fn merge(&mut self, other: &Self);
+
+    /// As bytes.
+    ///
+    /// # Errors
+    /// None is known.
+    fn pack(&self) -> Result<Vec<u8>, RowError> {
+        pack(self)
     }
 
-    /// The last uses alone.
+    /// Of bytes.
+    ///
+    /// # Errors
+    /// They are not such a row.
+    fn unpack(bytes: &[u8]) -> Result<Self, RowError> {
+        unpack(bytes)
+    }
+}
+
+/// Stored bytes are not what they should be.
+#[derive(Debug, Error)]
+#[error("stored usage cannot be read or written: {0}")]
+pub struct RowError(#[from] postcard::Error);
+
+pub(super) fn pack(value: &impl Serialize) -> Result<Vec<u8>, RowError> {
+    Ok(postcard::to_allocvec(value)?)
+}
+
+pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
+    Ok(postcard::from_bytes(bytes)?)
+}
+
+/// When each key was last used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastUses(pub BTreeMap<KeyId, LastUse>);
+
+/// The requests of each key in a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaySums(pub BTreeMap<KeyId, Counts>);
+
+/// The requests of each key in the hours of a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourCounts(pub BTreeMap<KeyId, BTreeMap<Hour, Counts>>);
+
+/// The requests without a known key of a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithoutKey {
+    /// By hour.
+    pub hours: BTreeMap<Hour, Counts>,
+    /// Whence the refused ones came.
+    pub networks: NetworkSketch,
+    /// Requests that were not counted.
+    pub lost: u64,
+}
+
+impl Row for LastUses {
+    fn merge(&mut self, other: &Self) {
+        for (id, last) in &other.0 {
+            self.0.entry(*id).or_default().merge(last);
+        }
+    }
+}
+
+impl LastUses {
+    /// Forgets the keys that were not used for as long as days are kept.
+    pub fn forget_unused(&mut self, now: UnixSeconds) {
+        let is_kept = |last: &LastUse| {
+            last.latest().is_some_and(|at| now.seconds().saturating_sub(at.seconds()) < DAILY_DAYS * 86_400)
+        };
+        self.0.retain(|_, last| is_kept(last));
+    }
+}
+
+impl Row for DaySums {
+    fn merge(&mut self, other: &Self) {
+        for (id, counts) in &other.0 {
+            self.0.entry(*id).or_default().merge(counts);
+        }
+    }
+}
+
+impl Row for HourCounts {
+    fn merge(&mut self, other: &Self) {
+        for (id, hours) in &other.0 {
+            merge_hours(self.0.entry(*id).or_default(), hours);
+        }
+    }
+}
+
+impl HourCounts {
+    /// The sums over all hours.
     #[must_use]
-    pub fn last_uses(&self) -> Self {
-        let last = |usage: &KeyUsage| KeyUsage { hours: BTreeMap::new(), ..usage.clone() };
-        Self { keys: self.keys.iter().map(|(id, usage)| (*id, last(usage))).collect(), ..Self::default() }
+    pub fn sums(&self) -> DaySums {
+        let sum = |hours: &BTreeMap<Hour, Counts>| {
+            let mut all = Counts::default();
+            for counts in hours.values() {
+                all.merge(counts);
+            }
+            all
+        };
+        DaySums(self.0.iter().map(|(id, hours)| (*id, sum(hours))).collect())
     }
+}
 
-    /// Keeps the sum of each day, as its first hour.
-    pub fn to_daily(&mut self) {
-        for usage in self.keys.values_mut() {
-            add_up(&mut usage.hours);
-        }
-        add_up(&mut self.without_key);
+impl Row for WithoutKey {
+    fn merge(&mut self, other: &Self) {
+        merge_hours(&mut self.hours, &other.hours);
+        self.networks.merge(&other.networks);
+        self.lost += other.lost;
     }
 }
 
 /// The rows that a usage adds to.
-#[must_use]
-pub fn split(usage: &Usage) -> BTreeMap<RowName, Row> {
-    let mut rows: BTreeMap<RowName, Row> = BTreeMap::new();
-    for (id, usage) in &usage.keys {
-        for (hour, counts) in &usage.hours {
-            of_key(&mut rows, hour.day(), *id).hours.entry(*hour).or_default().merge(counts);
-        }
-        if let Some(last) = usage.last_accepted {
-            let row = of_key(&mut rows, Hour::of(last).day(), *id);
-            row.last_accepted = row.last_accepted.max(Some(last));
-        }
-        if let Some(last) = usage.last_refused {
-            let row = of_key(&mut rows, Hour::of(last).day(), *id);
-            row.last_refused = row.last_refused.max(Some(last));
-        }
-    }
-    let without_key = |day| RowName { day: Some(day), bucket: 0 };
-    for (hour, counts) in &usage.without_key {
-        let row = rows.entry(without_key(hour.day())).or_default();
-        row.without_key.entry(*hour).or_default().merge(counts);
-    }
-    for (day, networks) in &usage.networks {
-        rows.entry(without_key(*day)).or_default().networks.merge(networks);
-    }
-    rows
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// By bucket.
+    pub last_uses: BTreeMap<Bucket, LastUses>,
+    /// By day and bucket.
+    pub hour_counts: BTreeMap<(Day, Bucket), HourCounts>,
+    /// By day.
+    pub without_key: BTreeMap<Day, WithoutKey>,
 }
 
-fn of_key(rows: &mut BTreeMap<RowName, Row>, day: Day, id: KeyId) -> &mut KeyUsage {
-    rows.entry(RowName::of_key(day, id)).or_default().keys.entry(id).or_default()
-}
-
-fn add_up(hours: &mut BTreeMap<Hour, Counts>) {
-    for (hour, counts) in mem::take(hours) {
-        hours.entry(Hour(hour.day().0 * 24)).or_default().merge(&counts);
+impl From<&Usage> for Rows {
+    fn from(usage: &Usage) -> Self {
+        let mut rows = Self::default();
+        for (id, key) in &usage.keys {
+            let bucket = Bucket::of(*id);
+            rows.last_uses.entry(bucket).or_default().0.entry(*id).or_default().merge(&key.last);
+            for (hour, counts) in &key.hours {
+                let row = rows.hour_counts.entry((hour.day(), bucket)).or_default();
+                row.0.entry(*id).or_default().entry(*hour).or_default().merge(counts);
+            }
+        }
+        let days = &mut rows.without_key;
+        for (hour, counts) in &usage.without_key {
+            days.entry(hour.day()).or_default().hours.entry(*hour).or_default().merge(counts);
+        }
+        for (day, networks) in &usage.networks {
+            days.entry(*day).or_default().networks.merge(networks);
+        }
+        for (day, lost) in &usage.lost {
+            days.entry(*day).or_default().lost += lost;
+        }
+        rows
     }
 }

@@ -1,4 +1,4 @@
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use std::format;
 use std::string::ToString as _;
@@ -8,7 +8,13 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use super::{Age, Batch, ClientNetwork, Day, Event, Hour, NetworkSketch, Row, RowName, Tally, Usage, split};
+use uuid::Uuid;
+
+use super::{
+    Batch, Bucket, ClientNetwork, Collector, Commit, Counts, Day, Event, FirstSeen, Hour, HourCounts, Intake,
+    Kind, NetworkSketch, Query, Received, Report, Row, RowName, Rows, Step, Tally, Usage,
+};
+use crate::key::KeyId;
 use crate::response::Code;
 use crate::time::UnixSeconds;
 
@@ -38,7 +44,7 @@ fn usage_of(events: &[Event]) -> Usage {
 
 fn total(usage: &Usage) -> u64 {
     let of_keys = usage.keys.values().flat_map(|key| key.hours.values());
-    of_keys.chain(usage.without_key.values()).map(super::Counts::total).sum()
+    of_keys.chain(usage.without_key.values()).map(Counts::total).sum()
 }
 
 fn merged(parts: &[&Usage]) -> Usage {
@@ -47,15 +53,6 @@ fn merged(parts: &[&Usage]) -> Usage {
         all.merge(part);
     }
     all
-}
-
-/// A row may know of a last use that was not the last.
-fn without_last(rows: &BTreeMap<RowName, Row>) -> BTreeMap<RowName, Row> {
-    let mut rows = rows.clone();
-    for usage in rows.values_mut().flat_map(|row| row.keys.values_mut()) {
-        (usage.last_accepted, usage.last_refused) = (None, None);
-    }
-    rows
 }
 
 proptest! {
@@ -84,61 +81,83 @@ proptest! {
                 let own = events.iter().filter(|e| e.key == Some(id) && e.refused.is_some() == is_refused);
                 own.map(|e| e.at).max()
             };
-            prop_assert_eq!((usage.last_accepted, usage.last_refused), (latest(false), latest(true)));
+            prop_assert_eq!((usage.last.accepted, usage.last.refused), (latest(false), latest(true)));
         }
     }
 
     #[test]
-    fn batch_is_read_as_it_was_written(events in vec(event(), 0..40), lost in 0..9u64) {
+    fn batch_is_read_as_it_was_written(events in vec(event(), 0..40)) {
         let made = UnixSeconds::new(START).unwrap();
-        let batch = Batch { id: "b1".into(), made, usage: usage_of(&events), lost };
+        let batch = Batch { id: Uuid::from_u128(7), made, usage: usage_of(&events) };
         let text = serde_json::to_string(&batch).unwrap();
         prop_assert_eq!(serde_json::from_str::<Batch>(&text).unwrap(), batch);
     }
 
     #[test]
     fn rows_hold_all_that_was_counted_and_merge_like_it(a in vec(event(), 0..40), b in vec(event(), 0..40)) {
-        let mut rows = split(&usage_of(&a));
-        for (name, row) in split(&usage_of(&b)) {
-            rows.entry(name).or_default().merge(&row);
-        }
-        let all = usage_of(&[&a[..], &b].concat());
-        prop_assert_eq!(without_last(&rows), without_last(&split(&all)));
-        let counts = rows.values().flat_map(|row| row.keys.values().flat_map(|key| key.hours.values()).chain(row.without_key.values()));
-        prop_assert_eq!(counts.map(super::Counts::total).sum::<u64>(), total(&all));
-        for (name, row) in &rows {
-            let text = serde_json::to_string(row).unwrap();
-            prop_assert_eq!(&serde_json::from_str::<Row>(&text).unwrap(), row, "{:?}", name);
-        }
+        let mut store = Stored::default();
+        store.add(&usage_of(&a));
+        store.add(&usage_of(&b));
+        let mut at_once = Stored::default();
+        at_once.add(&usage_of(&[&a[..], &b].concat()));
+        prop_assert_eq!(&store.rows, &at_once.rows);
     }
 
     #[test]
-    fn last_uses_of_all_days_are_those_that_were_counted(events in vec(event(), 0..80)) {
-        let usage = usage_of(&events);
-        let mut last = Row::default();
-        for row in split(&usage).values() {
-            last.merge(&row.last_uses());
+    fn report_of_all_rows_is_what_was_counted(
+        stored in vec(event(), 0..60), recent in vec(event(), 0..20), summed in proptest::option::of(0..4u64), by_hour in any::<bool>(),
+    ) {
+        let mut store = Stored::default();
+        store.add(&usage_of(&stored));
+        let summed = summed.map(|days| Day(20_785 + days));
+        store.sum_up(summed);
+        let all = usage_of(&[&stored[..], &recent].concat());
+        let report = store.report(&all_of_three_days(by_hour), summed, &usage_of(&recent));
+        let counted: BTreeMap<_, _> = report.keys.iter().map(|key| (key.id, key.counts.clone())).collect();
+        prop_assert_eq!(counted, all.keys.iter().map(|(id, key)| (*id, sum(key.hours.values()))).collect());
+        for key in &report.keys {
+            let last = &all.keys[&key.id].last;
+            prop_assert_eq!((key.last_accepted, key.last_refused), (last.accepted, last.refused));
+            prop_assert_eq!(key.networks.len(), last.networks.iter().count());
         }
-        let times = |keys: &BTreeMap<_, super::KeyUsage>| {
-            keys.iter().map(|(id, key)| (*id, key.last_accepted, key.last_refused)).collect::<Vec<_>>()
+        let series = sum(report.series.iter().map(|point| &point.counts));
+        prop_assert_eq!(series, sum(all.keys.values().flat_map(|key| key.hours.values())));
+        let without_key = report.without_key.unwrap();
+        prop_assert_eq!(without_key.counts, sum(all.without_key.values()));
+    }
+
+    #[test]
+    fn report_of_one_key_reads_its_rows_alone(events in vec(event(), 0..80), by_hour in any::<bool>()) {
+        let mut store = Stored::default();
+        store.add(&usage_of(&events));
+        store.sum_up(Some(Day(20_785)));
+        let id: KeyId = "4fTz0Qw9Lr2K".parse().unwrap();
+        let query = Query { keys: Some([id].into()), ..all_of_three_days(by_hour) };
+        let report = store.report(&query, Some(Day(20_785)), &Usage::default());
+        let own = usage_of(&events).keys.remove(&id).unwrap_or_default();
+        prop_assert_eq!(report.keys.len(), 1);
+        prop_assert_eq!(&report.keys[0].counts, &sum(own.hours.values()));
+        prop_assert_eq!(report.without_key, None);
+    }
+
+    #[test]
+    fn first_seen_networks_are_the_same_whoever_merges_first(
+        seen in vec((any::<u8>(), 0..100u64), 0..80), cut in 0..80usize,
+    ) {
+        let network = |byte: u8| ClientNetwork::of(IpAddr::from([203, 0, byte, 1]));
+        let at = |secs| UnixSeconds::new(START + secs).unwrap();
+        let of = |seen: &[(u8, u64)]| {
+            let mut all = FirstSeen::default();
+            seen.iter().for_each(|(byte, secs)| all.note(network(*byte), at(*secs)));
+            all
         };
-        prop_assert_eq!(times(&last.keys), times(&usage.keys));
-    }
-
-    #[test]
-    fn days_are_the_sums_of_their_hours(events in vec(event(), 0..80)) {
-        for (_, row) in split(&usage_of(&events)) {
-            let mut daily = row.clone();
-            daily.to_daily();
-            for (id, usage) in &row.keys {
-                let mut sums: BTreeMap<Day, u64> = BTreeMap::new();
-                for (hour, counts) in &usage.hours {
-                    *sums.entry(hour.day()).or_default() += counts.total();
-                }
-                let found = daily.keys[id].hours.iter().map(|(hour, counts)| (hour.day(), counts.total()));
-                prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), sums);
-            }
-        }
+        let (a, b) = seen.split_at(cut.min(seen.len()));
+        let (mut left, mut right) = (of(a), of(b));
+        left.merge(&of(b));
+        right.merge(&of(a));
+        prop_assert_eq!(&left, &of(&seen));
+        prop_assert_eq!(&right, &left);
+        prop_assert!(left.iter().count() <= 16);
     }
 
     #[test]
@@ -158,31 +177,123 @@ proptest! {
     }
 
     #[test]
-    fn what_a_tally_sends_is_what_it_counted_whatever_is_repeated(
-        steps in vec((vec(event(), 0..20), any::<bool>(), any::<bool>()), 1..20),
+    fn what_is_stored_is_what_was_counted_whatever_is_repeated_lost_and_restarted(
+        steps in vec((vec(event(), 0..20), any::<bool>(), any::<bool>(), any::<bool>()), 1..20),
     ) {
-        let (mut tally, mut store, mut known) = (Tally::default(), Usage::default(), BTreeSet::new());
+        let (mut tally, mut intake, mut commits) = (Tally::default(), Intake::default(), Vec::<Vec<u8>>::new());
         let (mut made, mut events) = (0, Vec::new());
-        let mut send = |tally: &mut Tally, arrives: bool, answers: bool| {
+        let now = UnixSeconds::new(START).unwrap();
+        let mut send = |tally: &mut Tally, arrives: bool, answers: bool, restarts: bool| {
             made += 1;
-            let Some(batch) = tally.batch(UnixSeconds::new(START).unwrap(), || format!("b{made}")).cloned() else { return };
-            if arrives && known.insert(batch.id.clone()) {
-                store.merge(&batch.usage);
+            let Some(batch) = tally.batch(now, Uuid::from_u128(made)).cloned() else { return };
+            if arrives {
+                intake.receive(batch.clone(), now);
             }
+            if restarts {
+                // What was not stored is lost with its waiting callers.
+                intake = Intake::default();
+                for packed in &commits {
+                    intake.committed(&Commit::unpack(packed).unwrap());
+                }
+                return;
+            }
+            let commit = intake.commit();
+            commits.push(commit.pack().unwrap());
+            intake.committed(&commit);
             if arrives && answers {
+                assert!(intake.knows(&batch.id));
                 tally.settled(&batch.id);
             }
         };
-        for (counted, arrives, answers) in steps {
+        for (counted, arrives, answers, restarts) in steps {
             for event in &counted {
                 tally.count(event);
             }
             events.extend(counted);
-            send(&mut tally, arrives, answers);
+            send(&mut tally, arrives, answers, restarts);
         }
-        send(&mut tally, true, true);
-        send(&mut tally, true, true);
-        prop_assert_eq!(store, usage_of(&events));
+        send(&mut tally, true, true, false);
+        send(&mut tally, true, true, false);
+        prop_assert_eq!(intake.recent(), &usage_of(&events));
+    }
+}
+
+/// Rows by their number, as bytes.
+#[derive(Default)]
+struct Stored {
+    rows: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Stored {
+    fn merge<R: Row>(&mut self, name: RowName, more: &R) {
+        let packed = self.rows.entry(name.number()).or_insert_with(|| R::default().pack().unwrap());
+        let mut row = R::unpack(packed).unwrap();
+        row.merge(more);
+        *packed = row.pack().unwrap();
+    }
+
+    fn add(&mut self, usage: &Usage) {
+        let rows = Rows::from(usage);
+        rows.last_uses.iter().for_each(|(bucket, row)| self.merge(RowName::last_uses(*bucket), row));
+        rows.hour_counts
+            .iter()
+            .for_each(|((day, bucket), row)| self.merge(RowName::hour_counts(*day, *bucket), row));
+        rows.without_key.iter().for_each(|(day, row)| self.merge(RowName::without_key(*day), row));
+    }
+
+    fn sum_up(&mut self, until: Option<Day>) {
+        let Some(until) = until else { return };
+        let rows = self.rows.range(RowName::of_days(Kind::HourCounts, Day(0)..=until));
+        let rows: Vec<_> = rows.map(|(number, packed)| (*number, packed.clone())).collect();
+        for (number, packed) in rows {
+            let sums = HourCounts::unpack(&packed).unwrap().sums();
+            self.merge(RowName::of_number(number).unwrap().sums(), &sums);
+        }
+    }
+
+    fn report(&self, query: &Query, summed: Option<Day>, recent: &Usage) -> Report {
+        let mut collector = Collector::new(query.clone(), Day(20_787));
+        for rows in collector.rows(summed) {
+            for (number, packed) in self.rows.range(rows) {
+                collector.add(*number, packed).unwrap();
+            }
+        }
+        collector.add_recent(recent);
+        collector.report()
+    }
+}
+
+fn all_of_three_days(by_hour: bool) -> Query {
+    let by = if by_hour { Step::Hour } else { Step::Day };
+    Query { keys: None, hours: Hour(498_840)..=Hour(498_840 + 71), by, keys_max: 100 }
+}
+
+fn sum<'c>(counts: impl Iterator<Item = &'c Counts>) -> Counts {
+    let mut all = Counts::default();
+    counts.for_each(|more| all.merge(more));
+    all
+}
+
+#[test]
+fn batches_that_are_too_old_or_of_the_future_are_refused() {
+    for (made, received) in [
+        (START, Received::Waiting),
+        (START - 3599, Received::Waiting),
+        (START - 3600, Received::Refused),
+        (START + 600, Received::Waiting),
+        (START + 601, Received::Refused),
+    ] {
+        let batch =
+            Batch { id: Uuid::from_u128(1), made: UnixSeconds::new(made).unwrap(), usage: Usage::default() };
+        let mut intake = Intake::default();
+        assert_eq!(intake.receive(batch.clone(), UnixSeconds::new(START).unwrap()), received, "{made}");
+        let commit = intake.commit();
+        intake.committed(&commit);
+        let until = UnixSeconds::new(commit.known_until().max(1)).unwrap();
+        // As soon as it is forgotten, it is refused.
+        intake.forget(until);
+        assert!(!intake.knows(&batch.id));
+        assert_eq!(intake.receive(batch, until), Received::Refused, "{made}");
     }
 }
 
@@ -197,23 +308,27 @@ fn the_five_hundredth_key_is_to_be_sent_at_once_and_more_than_5000_are_not_count
         })
         .collect();
     assert_eq!(at_once, [499]);
-    let batch = tally.batch(at, || "b".to_string()).unwrap();
-    assert_eq!((batch.usage.keys.len(), batch.lost), (5000, 2));
+    let usage = &tally.batch(at, Uuid::from_u128(1)).unwrap().usage;
+    assert_eq!((usage.keys.len(), &usage.lost), (5000, &BTreeMap::from([(Day(20_785), 2)])));
 }
 
 #[test]
-fn rows_are_hourly_for_90_days_and_daily_for_400() {
-    let name = |day| RowName { day, bucket: 0 };
-    for (day, age) in [
-        (Some(Day(1000)), Age::Hourly),
-        (Some(Day(911)), Age::Hourly),
-        (Some(Day(910)), Age::Daily),
-        (Some(Day(601)), Age::Daily),
-        (Some(Day(600)), Age::Over),
-        (Some(Day(1001)), Age::Hourly),
-        (None, Age::Hourly),
+fn hours_are_kept_for_90_days_and_sums_for_400() {
+    let today = Day(1000);
+    let bucket = Bucket::of("4fTz0Qw9Lr2K".parse().unwrap());
+    for (name, is_kept) in [
+        (RowName::hour_counts(Day(911), bucket), true),
+        (RowName::hour_counts(Day(910), bucket), false),
+        (RowName::hour_counts(Day(0), bucket), false),
+        (RowName::day_sums(Day(601), bucket), true),
+        (RowName::day_sums(Day(600), bucket), false),
+        (RowName::without_key(Day(601)), true),
+        (RowName::without_key(Day(600)), false),
+        (RowName::last_uses(bucket), true),
     ] {
-        assert_eq!(name(day).age(Day(1000)), age, "{day:?}");
+        let is_expired = RowName::expired(today).iter().any(|rows| rows.contains(&name.number()));
+        assert_eq!(!is_expired, is_kept, "{name:?}");
+        assert_eq!(RowName::of_number(name.number()), Some(name));
     }
 }
 
@@ -240,10 +355,10 @@ fn hours_and_days_begin_at_midnight_utc() {
 #[test]
 fn unknown_fields_and_shapes_of_a_batch_are_refused() {
     for text in [
-        r#"{"id":"b","made":1,"usage":{},"more":1}"#,
-        r#"{"id":"b","made":1,"usage":{"keys":{"short":{}}}}"#,
-        r#"{"id":"b","made":-1,"usage":{}}"#,
-        r#"{"id":"b","made":1,"usage":{"keys":{"AAAAAAAAAAAA":{"hours":{"1":{"accepted":-1}}}}}}"#,
+        r#"{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","made":1,"usage":{},"more":1}"#,
+        r#"{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","made":1,"usage":{"keys":{"short":{}}}}"#,
+        r#"{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","made":-1,"usage":{}}"#,
+        r#"{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","made":1,"usage":{"keys":{"AAAAAAAAAAAA":{"hours":{"1":{"accepted":-1}}}}}}"#,
     ] {
         assert!(serde_json::from_str::<Batch>(text).is_err(), "{text}");
     }

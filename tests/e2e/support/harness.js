@@ -17,7 +17,7 @@ import { send } from "./http.js";
 import { importKey, issue, PEPPER } from "./keys.js";
 import { Logs } from "./logs.js";
 import { Origin } from "./origin.js";
-import { readProject } from "./project.js";
+import { CONTROL_TOML, readProject } from "./project.js";
 import { QUOTA_OBJECT } from "./quota_object.js";
 import { ScriptedStore } from "./scripted_store.js";
 
@@ -54,7 +54,9 @@ export const BASE_VARS = {
  * - `services`: service bindings by name; the value is a Worker's module text
  * - `versionMetadata`: the name of a `[version_metadata]` binding
  * - `stored`: secrets that come from a local Secrets Store, by binding name
- * - `keyUsage`: true binds KEY_USAGE to a Durable Object that keeps what it is sent
+ * - `keyUsage`: "control" binds KEY_USAGE to the control Worker; "scripted" to an object that keeps what it is sent, and fails when told
+ * - `controlEntry`: the same for the control Worker
+ * - `controlSecrets`: the control Worker's secrets
  * - `quota`: true binds QUOTA to Durable Objects that lend as an account does
  * - `entry`: an entry module around the gate's, of entry_modules.js
  * - `worker`: the module text of another Worker in the gate's stead; of the rest, it has `vars` alone
@@ -80,8 +82,9 @@ class Harness {
     /** `keygate --persist-to` works on the local KV of this folder. */
     this.folder = await mkdtemp(path.join(tmpdir(), "keygate-e2e-"));
     const project = await readProject();
+    const control = await readProject(CONTROL_TOML);
     const named = Object.entries(configurations(this));
-    const workers = named.flatMap(([name, overrides]) => [this.#worker(name, overrides, project), ...backends(name, overrides)]);
+    const workers = named.flatMap(([name, overrides]) => [this.#worker(name, overrides, project), ...backends(name, overrides, control)]);
     this.runtime = new Miniflare(
       convertV4MiniflareOptions({
         workers: [...workers, { ...SENTINEL, kvNamespaces: project.kvNamespaces }],
@@ -112,7 +115,7 @@ class Harness {
     return { compatibilityDate: project.compatibilityDate, modules, bindings: overrides.vars, ...socket };
   }
 
-  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage = false, quota = false }, project) {
+  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage, quota = false }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -148,7 +151,7 @@ class Harness {
 
   /** The object that is bound to a gate as KEY_USAGE. */
   async usage(name) {
-    const namespace = await this.runtime.getDurableObjectNamespace("USAGE", `${name}-usage`);
+    const namespace = await this.runtime.getDurableObjectNamespace("KEY_USAGE", `${name}-usage`);
     return namespace.get(namespace.idFromName("usage"));
   }
 
@@ -218,22 +221,35 @@ function withEntry({ module, wasm }, modules) {
 }
 
 /** The Workers behind a configuration's service bindings and its Durable Objects. */
-function backends(name, { services = {}, keyUsage = false, quota = false }) {
+function backends(name, { services = {}, keyUsage, controlEntry, controlSecrets = {}, quota = false }, control) {
   const workers = Object.entries(services).map(([binding, contents]) => ({
     name: `${name}-${binding}`,
     compatibilityDate: SENTINEL.compatibilityDate,
     modules: [{ type: "ESModule", path: "backend.js", contents }],
   }));
-  const objects = (suffix, binding, className, contents) => ({
-    name: `${name}-${suffix}`,
-    compatibilityDate: SENTINEL.compatibilityDate,
-    modules: [{ type: "ESModule", path: "object.js", contents }],
-    durableObjects: { [binding]: { className, useSQLite: true } },
-  });
-  if (keyUsage) workers.push(objects("usage", "USAGE", "Usage", USAGE_OBJECT));
-  if (quota) workers.push(objects("quota", "QUOTA", "Quota", QUOTA_OBJECT));
+  const own = {
+    control: {
+      ...control,
+      modules: controlEntry === undefined ? control.modules : withEntry(controlEntry, control.modules),
+      bindings: { ...control.bindings, ALLOW_HTTP: "true", ...controlSecrets },
+      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+    },
+    scripted: {
+      compatibilityDate: SENTINEL.compatibilityDate,
+      modules: [{ type: "ESModule", path: "usage.js", contents: USAGE_OBJECT }],
+      durableObjects: { KEY_USAGE: { className: "Usage", useSQLite: true } },
+    },
+  };
+  if (keyUsage) workers.push({ ...own[keyUsage], name: `${name}-usage` });
+  if (quota) workers.push({ name: `${name}-quota`, ...QUOTA_WORKER });
   return workers;
 }
+
+const QUOTA_WORKER = {
+  compatibilityDate: "2026-11-01",
+  modules: [{ type: "ESModule", path: "quota.js", contents: QUOTA_OBJECT }],
+  durableObjects: { QUOTA: { className: "Quota", useSQLite: true } },
+};
 
 /** Keeps the batches that it is sent; told by PUT, it does so and fails, or does so and hangs. */
 const USAGE_OBJECT = `

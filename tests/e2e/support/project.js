@@ -11,14 +11,15 @@ const { unstable_getMiniflareWorkerOptions } = require("wrangler");
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 export const WRANGLER_TOML = path.join(ROOT, "wrangler.toml");
+export const CONTROL_TOML = path.join(ROOT, "src/control/wrangler.toml");
 
-/** The bindings of wrangler.toml, and the Worker's modules. */
-export async function readProject() {
+/** The bindings of a Worker's wrangler.toml, and its modules. */
+export async function readProject(config = WRANGLER_TOML) {
   // Without an env file of ours the developer's .dev.vars would leak into the tests.
-  const { workerOptions, main } = quietly(() => unstable_getMiniflareWorkerOptions(WRANGLER_TOML, undefined, { envFiles: [devNull] }));
+  const { workerOptions, main } = quietly(() => unstable_getMiniflareWorkerOptions(config, undefined, { envFiles: [devNull] }));
   // modulesRules tell a bundler what is what; here that is settled.
   const { modulesRules: _, ...options } = workerOptions;
-  return { ...options, modules: await readModules(path.resolve(ROOT, main)) };
+  return { ...options, modules: await readModules(path.resolve(path.dirname(config), main)) };
 }
 
 /** Keeps wrangler from telling of secrets that it misses: they are the tests' own. */

@@ -1,0 +1,178 @@
+//! What operators ask, with an admin key: a key of the gate's own format whose record is in the secret `ADMIN_KEYS`.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/usage` | `keygate_core::usage::Report` |
+//! | `GET /v1/last-uses` | `keygate_core::usage::LastUsesReport` |
+//!
+//! The core admits and decides as it does for the gate. Without `PEPPER` and `ADMIN_KEYS` every request is answered 503.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use keygate_core::auth::admission::{Admission, Gate};
+use keygate_core::auth::decide::{Decision, Lookup, decide};
+use keygate_core::auth::secrets::{SecretValues, Secrets};
+use keygate_core::policy::Policy;
+use keygate_core::request::head::RequestHead;
+use keygate_core::response::{Cause, Denial};
+use keygate_core::time::UnixSeconds;
+use keygate_core::usage::{Hour, Query, Step};
+use serde_json::json;
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Result};
+
+use crate::runtime;
+
+/// A binding of the control Worker to its own objects.
+const KEY_USAGE: &str = "KEY_USAGE";
+/// The one object that all gates send to.
+const OBJECT: &str = "usage";
+/// At most so many keys in one answer.
+const KEYS_MAX: usize = 1000;
+
+thread_local! {
+    static GATE: OnceCell<core::result::Result<Rc<Gate>, String>> = const { OnceCell::new() };
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// The runtime's.
+pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response> {
+    let gate = GATE.with(|gate| gate.get_or_init(|| gate_of(env)).clone());
+    let gate = match gate {
+        Ok(gate) => gate,
+        Err(what) => return refuse(&Cause::Misconfigured(what).into()),
+    };
+    match is_admitted(&gate, request) {
+        Ok(()) => {}
+        Err(denial) => return refuse(&denial),
+    }
+    let object = env.durable_object(KEY_USAGE)?.get_by_name(OBJECT)?;
+    let url = request.url()?;
+    match url.path() {
+        "/v1/last-uses" => object.fetch_with_str("https://usage/last-uses").await,
+        "/v1/usage" => match query_of(&url, runtime::now().seconds()) {
+            Ok(query) => {
+                let mut init = RequestInit::new();
+                init.with_method(Method::Post).with_body(Some(serde_json::to_string(&query)?.into()));
+                object.fetch_with_request(Request::new_with_init("https://usage/reports", &init)?).await
+            }
+            Err(what) => problem(400, "query_invalid", &what),
+        },
+        _ => problem(404, "not_found", "GET /v1/usage and GET /v1/last-uses are here"),
+    }
+}
+
+fn gate_of(env: &Env) -> core::result::Result<Rc<Gate>, String> {
+    let text = |name: &str| env.secret(name).ok().map(|value| value.to_string());
+    let (pepper, admin_keys) = (text("PEPPER"), text("ADMIN_KEYS"));
+    let secrets = Secrets::parse(&SecretValues {
+        pepper: pepper.as_deref(),
+        static_keys: admin_keys.as_deref(),
+        ..SecretValues::default()
+    });
+    let policy = Policy::from_json(
+        &json!({
+            // Nothing is forwarded.
+            "ORIGIN": "https://control.invalid",
+            "KEY_PREFIX": text("KEY_PREFIX").unwrap_or_default(),
+            "ALLOW_HTTP": text("ALLOW_HTTP").as_deref() == Some("true"),
+            "ROUTES": [
+                { "path": "/v1/**", "methods": ["GET"], "scopes": ["admin:read"] },
+                { "path": "/**", "access": "deny" },
+            ],
+        })
+        .to_string(),
+    );
+    match (policy, secrets) {
+        (Ok(policy), Ok(secrets)) if admin_keys.is_some() => Ok(Rc::new(Gate { policy, secrets })),
+        (policy, secrets) => {
+            let mut errors: Vec<String> = Vec::new();
+            if let Err(list) = &policy {
+                errors.extend(list.iter().map(ToString::to_string));
+            }
+            if let Err(list) = &secrets {
+                errors.extend(list.iter().map(ToString::to_string));
+            }
+            if admin_keys.is_none() {
+                errors.push("secret ADMIN_KEYS is missing".to_owned());
+            }
+            Err(errors.join("; "))
+        }
+    }
+}
+
+/// Whether the request has an admin key.
+fn is_admitted(gate: &Gate, request: &Request) -> core::result::Result<(), Denial> {
+    let method = request.method();
+    let url = request.inner().url();
+    let headers: Vec<(String, String)> = request.headers().entries().collect();
+    let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("\n");
+    let read = headers.iter().filter(|(name, _)| gate.policy.reads_header(name));
+    let pairs: Vec<(&str, &str)> = read.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let head = RequestHead { method: method.as_ref(), url: &url, header_names: &names, headers: &pairs };
+    let admitted = match gate.admit(&head)? {
+        Admission::Proceed(admitted) => admitted,
+        Admission::AnswerPreflight => return Err(Cause::RouteDenied.into()),
+    };
+    let found = match admitted.key_id().map(|id| gate.secrets.static_key(&id)) {
+        None => Lookup::NotNeeded,
+        Some(None) => Lookup::Unknown,
+        Some(Some(record)) => Lookup::Found(record),
+    };
+    match decide(gate, &admitted, found, runtime::now().seconds())? {
+        Decision::Permit(_) => Ok(()),
+        Decision::Limited(_) => Err(Cause::RouteDenied.into()),
+    }
+}
+
+/// Of the parameters `keys` (ids with commas between), `from` and `to` (Unix seconds), `by` (`hour` or `day`) and `keys_max`.
+fn query_of(url: &worker::Url, now: UnixSeconds) -> core::result::Result<Query, String> {
+    let week = UnixSeconds::new(now.seconds().saturating_sub(7 * 86_400)).unwrap_or(now);
+    let (mut keys, mut from, mut to, mut by, mut keys_max) = (None, week, now, Step::default(), 100);
+    for (name, value) in url.query_pairs() {
+        let seconds = || {
+            let time = value.parse().ok().and_then(UnixSeconds::new);
+            time.ok_or_else(|| format!("{name} is Unix seconds"))
+        };
+        match &*name {
+            "keys" => {
+                let ids: core::result::Result<BTreeSet<_>, _> = value.split(',').map(str::parse).collect();
+                keys = Some(ids.map_err(|_| "keys is a list of key ids with commas between".to_owned())?);
+            }
+            "from" => from = seconds()?,
+            "to" => to = seconds()?,
+            "by" if value == "hour" => by = Step::Hour,
+            "by" if value == "day" => by = Step::Day,
+            "by" => return Err("by is `hour` or `day`".to_owned()),
+            "keys_max" => {
+                let number = value.parse().ok().filter(|number| *number <= KEYS_MAX);
+                keys_max = number.ok_or_else(|| format!("keys_max is a number up to {KEYS_MAX}"))?;
+            }
+            other => return Err(format!("there is no parameter `{other}`: keys, from, to, by, keys_max")),
+        }
+    }
+    if from > to {
+        return Err("from is after to".to_owned());
+    }
+    Ok(Query { keys, hours: Hour::of(from)..=Hour::of(to), by, keys_max })
+}
+
+fn refuse(denial: &Denial) -> Result<Response> {
+    let answer = denial.answer(&keygate_core::response::Wording::default());
+    let headers = Headers::new();
+    for (name, value) in &answer.headers {
+        headers.set(name, value)?;
+    }
+    let id = runtime::random_id();
+    Ok(Response::ok(answer.body(&id))?.with_status(answer.status).with_headers(headers))
+}
+
+fn problem(status: u16, code: &str, detail: &str) -> Result<Response> {
+    let body = json!({ "status": status, "code": code, "detail": detail }).to_string();
+    let headers = Headers::new();
+    headers.set("content-type", "application/problem+json")?;
+    Ok(Response::ok(body)?.with_status(status).with_headers(headers))
+}

@@ -1,0 +1,50 @@
+//! The Workers runtime: the clock, and transactions.
+
+use js_sys::Date;
+use keygate_core::time::UnixMillis;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::WorkerGlobalScope;
+use worker::worker_sys::DurableObjectStorage;
+
+#[wasm_bindgen]
+extern "C" {
+    type Transactional;
+
+    /// Undoes all writes of `work` if it throws, or if the instance traps in it. The `worker` crate has no binding of it.
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &Transactional,
+        work: &mut dyn FnMut() -> Result<(), JsValue>,
+    ) -> Result<JsValue, JsValue>;
+}
+
+/// The current time.
+pub(crate) fn now() -> UnixMillis {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a clock's milliseconds are a positive whole number far below 2^53"
+    )]
+    let now_ms = Date::now() as u64;
+    UnixMillis(now_ms)
+}
+
+/// A random id for an answer.
+pub(crate) fn random_id() -> String {
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    global.crypto().map_or_else(|_| String::new(), |crypto| crypto.random_uuid())
+}
+
+/// Does `work` in one transaction: all of its writes are made, or none.
+///
+/// # Errors
+/// That of `work`.
+pub(crate) fn in_transaction(
+    storage: &DurableObjectStorage,
+    mut work: impl FnMut() -> worker::Result<()>,
+) -> worker::Result<()> {
+    let storage: &Transactional = storage.unchecked_ref();
+    storage.transaction_sync(&mut || work().map_err(JsValue::from))?;
+    Ok(())
+}

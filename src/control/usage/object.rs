@@ -1,0 +1,139 @@
+//! The object: it takes batches, stores those of a second together, and moves them into rows every ten minutes.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use gloo_timers::future::TimeoutFuture;
+use keygate_core::time::UnixSeconds;
+use keygate_core::usage::{
+    Batch, Collector, Hour, Intake, LastUses, LastUsesReport, Query, Received, Row as _, RowName,
+};
+use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, durable_object};
+
+use super::store::Store;
+use crate::{not_found, runtime};
+
+/// Batches of so long are stored as one row.
+const TOGETHER_MS: u32 = 1000;
+/// How often what was taken is moved into rows. Until then it is in memory, and in the table `commits`.
+const MOVE_EVERY: Duration = Duration::from_mins(10);
+
+/// Stores what the gates count.
+#[durable_object(alarm)]
+pub struct UsageObject {
+    state: State,
+    /// Opened by the first call.
+    opened: RefCell<Option<(Store, Intake)>>,
+    has_alarm: Cell<bool>,
+}
+
+impl DurableObject for UsageObject {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state, opened: RefCell::default(), has_alarm: Cell::default() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        match (request.method(), request.path().as_str()) {
+            (Method::Post, "/batches") => self.take(&request.text().await?).await,
+            (Method::Post, "/reports") => self.report(&request.text().await?),
+            (Method::Get, "/last-uses") => self.last_uses(),
+            _ => not_found(),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.has_alarm.set(false);
+        self.with(move_into_rows)?;
+        Response::empty()
+    }
+}
+
+impl UsageObject {
+    /// Takes a batch, and answers once it is stored.
+    async fn take(&self, json: &str) -> Result<Response> {
+        let Ok(batch) = serde_json::from_str::<Batch>(json) else {
+            return Response::error("this is not a batch", 400);
+        };
+        let id = batch.id;
+        let now = runtime::now().seconds();
+        match self.with(|_, intake| Ok(intake.receive(batch, now)))? {
+            Received::Refused => return Response::error("this batch was made too long ago", 400),
+            Received::Known => return Ok(Response::empty()?.with_status(204)),
+            Received::Waiting => {}
+        }
+        if !self.with(|_, intake| Ok(intake.is_full()))? {
+            TimeoutFuture::new(TOGETHER_MS).await;
+        }
+        // Unless it was stored with a batch that came before.
+        if !self.with(|_, intake| Ok(intake.knows(&id)))? {
+            self.with(commit)?;
+            self.set_alarm().await?;
+        }
+        Ok(Response::empty()?.with_status(204))
+    }
+
+    fn report(&self, json: &str) -> Result<Response> {
+        let Ok(query) = serde_json::from_str::<Query>(json) else {
+            return Response::error("this is not a query", 400);
+        };
+        let today = Hour::of(runtime::now().seconds()).day();
+        self.with(|store, intake| {
+            let mut collector = Collector::new(query, today);
+            for numbers in collector.rows(store.moved()?.summed()) {
+                store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
+            }
+            collector.add_recent(intake.recent());
+            Response::from_json(&collector.report())
+        })
+    }
+
+    fn last_uses(&self) -> Result<Response> {
+        self.with(|store, intake| {
+            let mut report = LastUsesReport::default();
+            store.each_row(&RowName::all_last_uses(), |_, packed| {
+                report.add(LastUses::unpack(packed)?.0.iter());
+                Ok(())
+            })?;
+            report.add(intake.recent().keys.iter().map(|(id, key)| (id, &key.last)));
+            Response::from_json(&report)
+        })
+    }
+
+    async fn set_alarm(&self) -> Result<()> {
+        if !self.has_alarm.replace(true) {
+            let storage = self.state.storage();
+            if storage.get_alarm().await?.is_none() {
+                storage.set_alarm(MOVE_EVERY).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Store, &mut Intake) -> Result<T>) -> Result<T> {
+        let mut opened = self.opened.try_borrow_mut().map_err(|error| Error::RustError(error.to_string()))?;
+        let (store, intake) = if let Some(opened) = opened.take() {
+            opened
+        } else {
+            let store = Store::open(&self.state)?;
+            let intake = store.intake()?;
+            (store, intake)
+        };
+        let (store, intake) = opened.insert((store, intake));
+        work(store, intake)
+    }
+}
+
+fn commit(store: &Store, intake: &mut Intake) -> Result<()> {
+    let commit = intake.commit();
+    store.commit(&commit)?;
+    intake.committed(&commit);
+    if intake.is_heavy() { move_into_rows(store, intake) } else { Ok(()) }
+}
+
+fn move_into_rows(store: &Store, intake: &mut Intake) -> Result<()> {
+    let now: UnixSeconds = runtime::now().seconds();
+    store.move_into_rows(intake.recent(), now)?;
+    intake.moved();
+    intake.forget(now);
+    Ok(())
+}

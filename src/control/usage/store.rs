@@ -1,0 +1,193 @@
+//! The rows of usage, in SQLite.
+//!
+//! | table | a row is | written |
+//! |---|---|---|
+//! | `commits` | batches that were stored together, with their ids | at most once a second |
+//! | `rows` | keys of a day, or their last uses: `keygate_core::usage::RowName` | every ten minutes |
+//! | `moved` | up to where commits are in `rows`, and days have sums | every ten minutes |
+
+use keygate_core::time::UnixSeconds;
+use keygate_core::usage::{
+    Commit, Day, Hour, HourCounts, Intake, Kind, LastUses, Row, RowError, RowName, Rows, Usage,
+};
+use serde::Deserialize;
+use serde_bytes::ByteBuf;
+use worker::{Error, Result, SqlStorage, SqlStorageValue, State, Storage};
+
+use crate::runtime::in_transaction;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS commits (number INTEGER PRIMARY KEY, known_until INTEGER NOT NULL, packed BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS rows (name INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS moved (only INTEGER PRIMARY KEY CHECK (only = 0), commits INTEGER NOT NULL, summed_day INTEGER NOT NULL);
+    INSERT OR IGNORE INTO moved VALUES (0, 0, 0);
+";
+
+/// The tables of an object.
+pub(super) struct Store {
+    storage: Storage,
+    sql: SqlStorage,
+}
+
+/// Up to where commits are in rows, and days have sums.
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Moved {
+    commits: u64,
+    summed_day: u64,
+}
+
+impl Moved {
+    /// The last day that has sums.
+    pub(super) fn summed(self) -> Option<Day> {
+        (self.summed_day > 0).then_some(Day(self.summed_day))
+    }
+}
+
+#[derive(Deserialize)]
+struct StoredCommit {
+    number: u64,
+    packed: ByteBuf,
+}
+
+#[derive(Deserialize)]
+struct StoredRow {
+    name: u64,
+    packed: ByteBuf,
+}
+
+impl Store {
+    /// Opens the tables, and makes them if there are none.
+    pub(super) fn open(state: &State) -> Result<Self> {
+        let storage = state.storage();
+        let sql = storage.sql();
+        sql.exec(SCHEMA, None)?;
+        Ok(Self { storage, sql })
+    }
+
+    /// What was taken before, as far as it is to be remembered.
+    pub(super) fn intake(&self) -> Result<Intake> {
+        let moved = self.moved()?.commits;
+        let mut intake = Intake::default();
+        let commits = self.sql.exec("SELECT number, packed FROM commits", None)?;
+        for stored in commits.next::<StoredCommit>() {
+            let stored = stored?;
+            let commit = Commit::unpack(&stored.packed).map_err(unreadable)?;
+            if stored.number > moved {
+                intake.committed(&commit);
+            } else {
+                intake.know(&commit);
+            }
+        }
+        Ok(intake)
+    }
+
+    /// Stores batches.
+    pub(super) fn commit(&self, commit: &Commit) -> Result<()> {
+        let packed = commit.pack().map_err(unreadable)?;
+        let values = vec![number(commit.known_until()), packed.into()];
+        self.sql.exec("INSERT INTO commits (known_until, packed) VALUES (?, ?)", values)?;
+        Ok(())
+    }
+
+    /// Moves what was taken into rows, sums up the days before yesterday, and deletes what is not kept.
+    pub(super) fn move_into_rows(&self, recent: &Usage, now: UnixSeconds) -> Result<()> {
+        in_transaction(self.storage.as_raw(), || {
+            let moved = self.moved()?;
+            let rows = Rows::from(recent);
+            for (bucket, row) in &rows.last_uses {
+                self.merge(RowName::last_uses(*bucket), row, |row: &mut LastUses| row.forget_unused(now))?;
+            }
+            for ((day, bucket), row) in &rows.hour_counts {
+                self.merge(RowName::hour_counts(*day, *bucket), row, |_| ())?;
+                if day.0 <= moved.summed_day {
+                    self.merge(RowName::day_sums(*day, *bucket), &row.sums(), |_| ())?;
+                }
+            }
+            for (day, row) in &rows.without_key {
+                self.merge(RowName::without_key(*day), row, |_| ())?;
+            }
+            let today = Hour::of(now).day();
+            let summed = Day(today.0.saturating_sub(2)).max(Day(moved.summed_day));
+            self.sum_up(Day(moved.summed_day + 1), summed)?;
+            for expired in RowName::expired(today) {
+                let values = vec![number(*expired.start()), number(*expired.end())];
+                self.sql.exec("DELETE FROM rows WHERE name BETWEEN ? AND ?", values)?;
+            }
+            self.sql.exec(
+                "UPDATE moved SET commits = (SELECT coalesce(max(number), 0) FROM commits), summed_day = ?",
+                vec![number(summed.0)],
+            )?;
+            // The last one stays, so that its number is not given again.
+            self.sql.exec(
+                "DELETE FROM commits WHERE known_until <= ? AND number < (SELECT max(number) FROM commits)",
+                vec![number(now.seconds())],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Up to where commits are in rows, and days have sums.
+    pub(super) fn moved(&self) -> Result<Moved> {
+        let rows: Vec<Moved> = self.sql.exec("SELECT commits, summed_day FROM moved", None)?.to_array()?;
+        rows.first().copied().ok_or_else(|| Error::RustError("the table `moved` is empty".into()))
+    }
+
+    /// Calls `with` with the rows of these numbers.
+    pub(super) fn each_row(
+        &self,
+        numbers: &core::ops::RangeInclusive<u64>,
+        mut with: impl FnMut(u64, &[u8]) -> core::result::Result<(), RowError>,
+    ) -> Result<()> {
+        let values = vec![number(*numbers.start()), number(*numbers.end())];
+        let rows = self.sql.exec("SELECT name, packed FROM rows WHERE name BETWEEN ? AND ?", values)?;
+        for row in rows.next::<StoredRow>() {
+            let row = row?;
+            with(row.name, &row.packed).map_err(unreadable)?;
+        }
+        Ok(())
+    }
+
+    fn sum_up(&self, from: Day, to: Day) -> Result<()> {
+        if from > to {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        self.each_row(&RowName::of_days(Kind::HourCounts, from..=to), |name, _| {
+            names.extend(RowName::of_number(name));
+            Ok(())
+        })?;
+        for name in names {
+            let hours: HourCounts = self.read(name)?;
+            self.merge(name.sums(), &hours.sums(), |_| ())?;
+        }
+        Ok(())
+    }
+
+    fn read<R: Row>(&self, name: RowName) -> Result<R> {
+        let mut read = R::default();
+        self.each_row(&(name.number()..=name.number()), |_, packed| {
+            read = R::unpack(packed)?;
+            Ok(())
+        })?;
+        Ok(read)
+    }
+
+    fn merge<R: Row>(&self, name: RowName, more: &R, tidy: impl Fn(&mut R)) -> Result<()> {
+        let mut row: R = self.read(name)?;
+        row.merge(more);
+        tidy(&mut row);
+        let values = vec![number(name.number()), row.pack().map_err(unreadable)?.into()];
+        self.sql.exec("INSERT OR REPLACE INTO rows VALUES (?, ?)", values)?;
+        Ok(())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` calls it so")]
+fn unreadable(error: RowError) -> Error {
+    Error::RustError(error.to_string())
+}
+
+/// SQLite's integers are signed; all of ours are below 2^53.
+fn number(value: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
