@@ -124,7 +124,7 @@ fn is_admitted(gate: &Gate, request: &Request) -> core::result::Result<(), Denia
     };
     match decide(gate, &admitted, found, runtime::now().seconds())? {
         Decision::Permit(_) => Ok(()),
-        Decision::Limited(_) => Err(Cause::RouteDenied.into()),
+        Decision::Limited(_) | Decision::Charged(_) => Err(Cause::RouteDenied.into()),
     }
 }
 
