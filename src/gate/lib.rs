@@ -12,6 +12,7 @@ mod incoming;
 mod limits;
 mod log_limit;
 mod origin;
+mod quota;
 mod records;
 mod respond;
 mod runtime;
@@ -104,15 +105,24 @@ async fn pass(
             Err(error) => error.into(),
         },
     };
-    let permit = match decide(&isolate.gate, &admitted, found, runtime::now().seconds())? {
-        Decision::Permit(permit) => permit,
-        Decision::Limited(limited) => {
-            let answer = limits::count(env, limited.limiter(), limited.counted()).await;
-            limited.settle(answer)?
-        }
+    let mut decision = decide(&isolate.gate, &admitted, found, runtime::now().seconds())?;
+    let permit = loop {
+        decision = match decision {
+            Decision::Permit(permit) => break permit,
+            Decision::Limited(limited) => {
+                let answer = limits::count(env, limited.limiter(), limited.counted()).await;
+                limited.settle(answer)?
+            }
+            Decision::Charged(charged) => {
+                let answer = quota::charge(isolate, incoming, &charged).await;
+                Decision::Permit(charged.settle(answer)?)
+            }
+        };
     };
-    match permit.whoami() {
-        Some(whoami) => respond::whoami(isolate, incoming, head, env, &permit, &whoami),
-        None => origin::forward(isolate, incoming, head, env, &permit).await,
+    if permit.is_whoami() {
+        let remaining = quota::look(isolate, &permit).await;
+        respond::whoami(isolate, incoming, head, env, &permit, remaining)
+    } else {
+        origin::forward(isolate, incoming, head, env, &permit).await
     }
 }

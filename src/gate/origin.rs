@@ -82,10 +82,7 @@ pub(crate) async fn forward(
         None => Ok(response),
         Some(secs) => connection::ended_after(secs, response),
     };
-    let expires = permit.expires_soon(runtime::now().seconds());
-    answer
-        .and_then(|answer| respond::with_headers(answer, permit.cors(head.origin()), expires))
-        .map_err(failed)
+    answer.and_then(|answer| respond::with_headers(answer, head, permit)).map_err(failed)
 }
 
 /// The client's headers without the stripped ones, and with those that the gate sets.

@@ -60,7 +60,7 @@ const VALUES = {
   MAX_CONNECTION_SECONDS: [0, 1e6],
   ACCESS_LOG_SAMPLE: [0.5, 1, "0.25", 1.5, 1e-7],
   REJECTION_LOGS_PER_MINUTE: [1, 0],
-  PLANS: [{}, { free: { limiter: "FREE", period: 60 } }, { free: { limiter: "NOWHERE", period: 10 } }, { free: { limiter: "FREE", period: 30 } }, { free: { limiter: "FREE" } }, [], { "a b": { limiter: "FREE", period: 60 } }],
+  PLANS: [{}, { free: { rate: { limiter: "FREE", period: 60 } } }, { free: { rate: { limiter: "NOWHERE", period: 10 } } }, { free: { rate: { limiter: "FREE", period: 30 } } }, { free: { rate: { limiter: "FREE" } } }, [], { "a b": { rate: { limiter: "FREE", period: 60 } } }, { free: { limiter: "FREE", period: 60 } }, { free: {} }, { paid: { quota: { limit: 10, period: "day" } } }, { paid: { quota: { limit: 0, period: "day" } } }, { paid: { quota: { limit: 10, period: "week" } } }],
 };
 const PATHS = [
   "/a", "/a/*", "/a/*/b", "/", "/*", "/caf\u00e9", "/x:cancel", "/a b", "/a+b", "/%7Bid%7D", "/%3Aid",
@@ -69,12 +69,12 @@ const PATHS = [
 ];
 const ROUTE_FIELDS = [
   {}, { access: "public" }, { access: "deny" }, { scopes: ["a"] }, { subjects: ["acme"] }, { methods: ["GET"] }, { origin: "service:API" }, { cache: true },
-  { access: "open" }, { access: "public", scopes: ["a"] }, { scopes: [] }, { scope: ["a"] }, { methods: ["TRACE"] }, { origin: "service:NOWHERE" }, { origin: "ftp://a.example" }, { access: null },
+  { access: "open" }, { cost: 0 }, { cost: 7 }, { cost: -1 }, { access: "public", cost: 2 }, { access: "public", scopes: ["a"] }, { scopes: [] }, { scope: ["a"] }, { methods: ["TRACE"] }, { origin: "service:NOWHERE" }, { origin: "ftp://a.example" }, { access: null },
 ];
 /** Names that bindings, variables and secrets get: other people's, the gate's own, and such that are nearly the gate's. */
 const NAMES = [
   "DB", "SENTRY_DSN", "DENY_IDS", "CACHE_SECS", "ALLOWED_METHODS", "ORIGIN_AUTH", "CF_VERSION_METADATA", "environment",
-  "USAGE", "KEY_USAGE", "METHODS", "REALM", "PLANS", "PEPPER_PREVIOUS", "DENIED_IDS",
+  "USAGE", "KEY_USAGE", "QUOTA", "METHODS", "REALM", "PLANS", "PEPPER_PREVIOUS", "DENIED_IDS",
   "ORIGINS", "origin", "KEY-PREFIX", "ROUTE", "METHDOS", "PEPER", "DENIED_ID", "STATIC_KEY", "USAGES",
 ];
 const WORKER = "export default { fetch() { return new Response(); } }; export class Objects {}";

@@ -50,6 +50,20 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(changed, "--ip", "203.0.113.7"), "key_invalid");
   });
 
+  test("a quota is issued, shown, inherited by a rotation, charged in name, changed and taken away", async () => {
+    const old = await gate.issue("--subject", "counted", "--quota", "1000/day", "--scope", "reports:read");
+    const { id, key } = keyIn((await gate.keygate(["rotate", old.id])).stdout);
+    const quota = async () => (await gate.json(["show", id])).record.quota;
+    assert.deepEqual(await quota(), { limit: 1000, period: "day" });
+    assert.match((await gate.keygate(["show", id])).stdout, /^quota +1000\/day$/m);
+    assert.match((await gate.keygate(["verify", "--path", "/reports/7"], { input: `${key}\n` })).stdout, /^if the quota has it: 1 of 1000\/day$/m);
+    await gate.keygate(["update", id, "--quota", "5/total"]);
+    assert.deepEqual(await quota(), { limit: 5, period: "total" });
+    await gate.keygate(["update", id, "--clear", "quota"]);
+    assert.equal(await quota(), undefined);
+    assert.match((await gate.keygate(["update", id, "--quota", "5/week"], { status: 2 })).stderr, /`hour`, `day`, `month` or `total`/);
+  });
+
   test("the new key of a rotation inherits every field, and the old one expires after the grace and cannot be rotated again", async () => {
     const old = await gate.issue("--subject", "rotated", "--name", "R", "--scope", "reports:read", "--expires", "90d");
     const fresh = keyIn((await gate.keygate(["rotate", old.id, "--grace", "7d"])).stdout);

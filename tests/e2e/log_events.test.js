@@ -26,7 +26,7 @@ const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 
 const closed = await closedPort();
 const harness = await startGates(() => ({
-  gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
+  gate: { vars: { PLANS: { free: { rate: { limiter: "FREE", period: 60 } }, counted: { quota: { limit: 1, period: "total" } } } }, limiters: { FREE: { limit: 1, period: 60 } }, quota: true },
   scripted: { kv: "scripted" },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },
   orphan: { vars: { ORIGIN: closed } },
@@ -76,7 +76,7 @@ async function hangUp(gate, key) {
 
 test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
   const { gate } = gates;
-  const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
+  const use = async (fields, request, to = gate) => to.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
   await gate.get("/public/x", { headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } });
@@ -101,6 +101,9 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   const free = await harness.issue({ plan: "free" });
   // The limiter's window may turn in between.
   for (let n = 0, status; n < 10 && status !== 429; n++) ({ status } = await gate.get("/v1/x", { key: free.key }));
+  const counted = await harness.issue({ subject: "counted", plan: "counted" });
+  for (let n = 0; n < 2; n++) await gate.get("/v1/x", { key: counted.key });
+  await use({ subject: "unbound", quota: { limit: 1, period: "day" } }, {}, gates.scripted);
   const broken = await harness.issue();
   harness.store.entries.set(`key/${broken.id}`, "{");
   await gates.scripted.get("/v1/x", { key: broken.key });

@@ -33,7 +33,7 @@ pub(crate) struct ChangeArgs {
 /// Change what a key may do, how long, or what it is called
 #[derive(Args, Debug)]
 #[command(
-    group = ArgGroup::new("changes").args(["name", "scopes", "ips", "expires", "plan", "meta", "clear"]).multiple(true).required(true),
+    group = ArgGroup::new("changes").args(["name", "scopes", "ips", "expires", "plan", "quota", "meta", "clear"]).multiple(true).required(true),
     override_usage = "keygate update [OPTIONS] <ID>",
     after_help = "At least one change is needed. A list that is given replaces the whole list; notes that are not named stay.\n\nTwo operators: the entry is read right before it is written, and --if-rev refuses when somebody wrote it since you looked. KV has no compare-and-set: of two writes within the same moment, or within the minute or more in which KV shows an earlier entry elsewhere, the later one wins. KEYGATE_OPERATOR, where set, is stored as who wrote the entry.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
 )]
@@ -56,6 +56,8 @@ enum Clearable {
     Ips,
     /// No plan
     Plan,
+    /// No quota but the plan's
+    Quota,
     /// No notes
     Meta,
     /// Valid from its issue on
@@ -111,6 +113,7 @@ pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
                 Clearable::Scopes => record.scopes = Bounded::default(),
                 Clearable::Ips => record.ips = None,
                 Clearable::Plan => record.plan = None,
+                Clearable::Quota => record.quota = None,
                 Clearable::Meta => record.meta = Meta::default(),
                 Clearable::NotBefore => record.not_before = None,
             }

@@ -79,6 +79,9 @@ fn lines(record: &Record, status: KeyStatus, now: UnixSeconds, option: &str) -> 
     let ips = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
     line("ips", &list(ips, "from anywhere"));
     line("plan", &record.plan.as_ref().map_or("-", |plan| plan.as_str()));
+    if let Some(quota) = &record.quota {
+        line("quota", quota);
+    }
     line(
         "digest",
         &match &record.digest {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::code::Code;
 use crate::key::{KeyError, PepperId};
+use crate::quota::Remaining;
 use crate::record::RecordError;
 use crate::record::token::{Plan, Scope, joined};
 use crate::request::credential::CredentialError;
@@ -86,6 +87,15 @@ pub enum Cause {
     RateLimited {
         /// The limiter's period.
         retry_after_secs: u32,
+        /// The value of `RateLimit-Policy`, if there is something to say.
+        policies: Option<String>,
+    },
+    /// The quota of the key does not suffice.
+    QuotaExceeded {
+        /// The value of `RateLimit-Policy`.
+        policies: String,
+        /// What is left.
+        remaining: Remaining,
     },
     /// `PLANS` does not list the plan of the record.
     PlanUnknown(Plan),
@@ -95,6 +105,8 @@ pub enum Cause {
     StoreTimeout,
     /// The limiter's binding failed, or did not answer in time.
     LimiterFailed(String),
+    /// The binding that counts the quota is missing, failed, or did not answer in time.
+    QuotaFailed(String),
     /// The record is invalid.
     Record(RecordError),
     /// The record's digest was made with a pepper that this gate does not have.
@@ -141,6 +153,8 @@ impl Cause {
             Self::SubjectNotAllowed => Code::SubjectNotAllowed,
             Self::ScopeMissing { .. } => Code::ScopeMissing,
             Self::RateLimited { .. } => Code::RateLimited,
+            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
+            Self::QuotaFailed(_) => Code::QuotaUnavailable,
             Self::StoreFailed(_) | Self::StoreTimeout => Code::KeyStoreUnavailable,
             Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
             Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
@@ -190,10 +204,14 @@ impl Cause {
             Self::SubjectNotAllowed => "the route does not list this subject".into(),
             Self::ScopeMissing { required } => format!("the route requires `{}`", joined(required)).into(),
             Self::RateLimited { .. } => "the rate limit of the plan is exceeded".into(),
+            Self::QuotaExceeded { remaining, .. } => {
+                format!("the quota is exceeded; {} units are left", remaining.units).into()
+            }
             Self::PlanUnknown(plan) => format!("PLANS has no plan `{plan}`").into(),
             Self::StoreFailed(error) => format!("KV failed: {error}").into(),
             Self::StoreTimeout => "KV did not answer within KV_TIMEOUT_MS".into(),
             Self::LimiterFailed(error) => format!("the plan's limiter failed: {error}").into(),
+            Self::QuotaFailed(error) => format!("the quota could not be counted: {error}").into(),
             Self::Record(error) => format!("the record is invalid: {error}").into(),
             Self::PepperUnknown(id) => {
                 format!("the record's digest was made with pepper {id}, which this gate does not have").into()

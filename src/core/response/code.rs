@@ -22,10 +22,12 @@ pub enum Code {
     DestinationNotAllowed,
     MethodNotAllowed,
     RateLimited,
+    QuotaExceeded,
     LoopDetected,
     TooManyHops,
     KeyStoreUnavailable,
     KeyRecordInvalid,
+    QuotaUnavailable,
     GateMisconfigured,
     GateFailed,
     OriginUnreachable,
@@ -48,7 +50,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -67,10 +69,12 @@ impl Code {
         Self::DestinationNotAllowed,
         Self::MethodNotAllowed,
         Self::RateLimited,
+        Self::QuotaExceeded,
         Self::LoopDetected,
         Self::TooManyHops,
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
+        Self::QuotaUnavailable,
         Self::GateMisconfigured,
         Self::GateFailed,
         Self::OriginUnreachable,
@@ -176,6 +180,12 @@ impl Code {
                 "Too many requests",
                 "The rate limit of the plan is exceeded. Wait for the time in Retry-After.",
             ),
+            Self::QuotaExceeded => (
+                "quota_exceeded",
+                429,
+                "Quota exceeded",
+                "The quota of the API key does not suffice for this request. The RateLimit header says how much of it is left.",
+            ),
             Self::LoopDetected => (
                 "loop_detected",
                 508,
@@ -199,6 +209,12 @@ impl Code {
                 503,
                 "Key record invalid",
                 "The API key could not be checked. Contact its issuer.",
+            ),
+            Self::QuotaUnavailable => (
+                "quota_unavailable",
+                503,
+                "Quota unavailable",
+                "The quota of the API key could not be checked. Try again after the time in Retry-After.",
             ),
             Self::GateMisconfigured => (
                 "gate_misconfigured",

@@ -50,10 +50,11 @@ impl EventKind {
             | Code::MethodAmbiguous
             | Code::MethodNotAllowed
             | Code::TooManyHops => Self::InputFail,
-            Code::RateLimited => Self::RateExceeded,
+            Code::RateLimited | Code::QuotaExceeded => Self::RateExceeded,
             Code::LoopDetected
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
+            | Code::QuotaUnavailable
             | Code::GateMisconfigured
             | Code::GateFailed => Self::SystemFail,
             Code::OriginUnreachable | Code::OriginTimeout => Self::OriginFail,

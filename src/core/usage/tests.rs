@@ -148,7 +148,9 @@ proptest! {
         let at = |secs| UnixSeconds::new(START + secs).unwrap();
         let of = |seen: &[(u8, u64)]| {
             let mut all = FirstSeen::default();
-            seen.iter().for_each(|(byte, secs)| all.note(network(*byte), at(*secs)));
+            for (byte, secs) in seen {
+                all.note(network(*byte), at(*secs));
+            }
             all
         };
         let (a, b) = seen.split_at(cut.min(seen.len()));
