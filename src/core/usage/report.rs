@@ -12,6 +12,7 @@ use super::counts::{Counts, Day, Hour, LastUse, Usage};
 use super::networks::NetworkSketch;
 use super::row::{
     Bucket, DaySums, HourCounts, Kind, LastUses, Row as _, RowError, RowName, Rows, WithoutKey, first_hour,
+    hours_kept,
 };
 use crate::key::KeyId;
 use crate::time::UnixSeconds;
@@ -150,7 +151,8 @@ impl Collector {
     #[must_use]
     pub fn new(query: Query, today: Day) -> Self {
         let mut query = query;
-        let (from, to) = (*query.hours.start(), *query.hours.end());
+        let kept = hours_kept(today);
+        let (from, to) = (*query.hours.start().max(kept.start()), *query.hours.end().min(kept.end()));
         query.hours = match query.by {
             Step::Hour => from.max(first_hour(today))..=to,
             Step::Day => Hour(from.day().0 * 24)..=Hour(to.day().0 * 24 + 23),

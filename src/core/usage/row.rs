@@ -148,6 +148,11 @@ pub(super) fn first_hour(today: Day) -> Hour {
     Hour((today.0.saturating_sub(HOURLY_DAYS) + 1) * 24)
 }
 
+/// All hours of which anything is kept, and those of tomorrow, because clocks differ.
+pub(super) fn hours_kept(today: Day) -> RangeInclusive<Hour> {
+    Hour((today.0.saturating_sub(DAILY_DAYS) + 1) * 24)..=Hour(today.0 * 24 + 47)
+}
+
 /// What a row can be: it is packed into bytes, and adds up with others of its kind.
 pub trait Row: Default + Serialize + DeserializeOwned {
     /// Adds what was counted elsewhere.

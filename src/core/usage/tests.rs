@@ -335,6 +335,18 @@ fn hours_are_kept_for_90_days_and_sums_for_400() {
 }
 
 #[test]
+fn no_more_rows_are_read_than_are_kept_whatever_is_asked() {
+    let id: KeyId = "4fTz0Qw9Lr2K".parse().unwrap();
+    for (by, days) in [(Step::Day, 401), (Step::Hour, 91)] {
+        let query =
+            Query { keys: Some([id].into()), hours: Hour(0)..=Hour(u64::MAX / 3600), by, keys_max: 1 };
+        let rows = Collector::new(query, Day(20_785)).rows(None);
+        // One for each day, and the last uses.
+        assert_eq!(rows.len(), days + 1, "{by:?}");
+    }
+}
+
+#[test]
 fn only_the_network_of_a_client_is_kept() {
     for (address, network) in [
         ("203.0.113.7", "203.0.113.0/24"),
