@@ -235,7 +235,7 @@ impl Stored {
     }
 
     fn add(&mut self, usage: &Usage) {
-        let rows = Rows::from(usage);
+        let rows = Rows::from(usage.clone());
         rows.last_uses.iter().for_each(|(bucket, row)| self.merge(RowName::last_uses(*bucket), row));
         rows.hour_counts
             .iter()
