@@ -18,6 +18,7 @@ use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::pepper::PepperGroup;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::usage::UsageCommand;
 use crate::commands::verify::VerifyArgs;
 
 /// Issues, rotates and revokes the keys of a Keygate gate.
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Issue(IssueArgs),
     List(ListArgs),
     Show(ShowArgs),
+    Usage(UsageCommand),
     Rotate(RotateArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]

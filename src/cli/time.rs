@@ -148,9 +148,21 @@ pub(crate) fn in_words(seconds: u64) -> String {
     words.join(" ")
 }
 
+/// How long ago a time was, in its largest unit.
+pub(crate) fn ago(time: UnixSeconds, now: UnixSeconds) -> String {
+    let seconds = now.seconds().saturating_sub(time.seconds());
+    let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")];
+    let unit = units.iter().find(|(unit, _)| seconds >= *unit);
+    match unit.map(|(unit, name)| (seconds / unit, name)) {
+        None => "now".to_owned(),
+        Some((1, name)) => format!("1 {name} ago"),
+        Some((count, name)) => format!("{count} {name}s ago"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Span, When, in_words, utc};
+    use super::{Span, When, ago, in_words, utc};
     use keygate_core::time::UnixSeconds;
     use proptest::prelude::{prop_assert_eq, proptest};
 
@@ -221,6 +233,21 @@ mod tests {
             (86_460, "1 d"),
         ] {
             assert_eq!(in_words(seconds), words);
+        }
+    }
+
+    #[test]
+    fn how_long_ago_is_said_in_the_largest_unit() {
+        let at = |seconds| UnixSeconds::new(seconds).unwrap();
+        for (seconds, words) in [
+            (1_000_001, "now"),
+            (1_000_000, "now"),
+            (999_999, "1 second ago"),
+            (1_000_000 - 180, "3 minutes ago"),
+            (1_000_000 - 7_199, "1 hour ago"),
+            (1_000_000 - 5 * 86_400, "5 days ago"),
+        ] {
+            assert_eq!(ago(at(seconds), at(1_000_000)), words);
         }
     }
 

@@ -11,4 +11,5 @@ pub(crate) mod manual;
 pub(crate) mod pepper;
 pub(crate) mod rotate;
 pub(crate) mod show;
+pub(crate) mod usage;
 pub(crate) mod verify;

@@ -1,0 +1,87 @@
+//! Where usage is read: from the control Worker of `wrangler dev`, or from the deployed one.
+
+mod control;
+mod local;
+
+use clap::Args;
+use keygate_core::usage::{LastUsesReport, Query, Report};
+
+use crate::args::StoreArgs;
+use crate::error::{Error, Outcome};
+use crate::wrangler_config::{USAGE_BINDING, WranglerConfig};
+use control::ControlWorker;
+use local::LocalUsage;
+
+/// Where the control Worker is.
+#[derive(Args, Debug, Default)]
+pub(crate) struct UsageArgs {
+    /// The address of the deployed control Worker, which stores usage; the admin key is in `KEYGATE_ADMIN_KEY` [default: the variable `KEYGATE_CONTROL_URL`]
+    #[arg(long, value_name = "URL", requires = "remote")]
+    control_url: Option<String>,
+}
+
+/// What reads usage.
+pub(crate) trait UsageSource {
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// Usage cannot be read; this is never the same as no usage.
+    fn report(&self, query: &Query) -> Outcome<Report>;
+
+    /// When each key was last used.
+    ///
+    /// # Errors
+    /// As [`UsageSource::report`].
+    fn last_uses(&self) -> Outcome<LastUsesReport>;
+
+    /// What it is, for messages.
+    fn place(&self) -> &str;
+}
+
+/// Opens the usage of the gate that the options name; `None` where none is counted, or it is not said where it is.
+///
+/// # Errors
+/// What was said of it cannot be used.
+pub(crate) fn find(
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    args: &UsageArgs,
+) -> Outcome<Option<Box<dyn UsageSource>>> {
+    if store.remote {
+        let worker = ControlWorker::find(args.control_url.as_deref())?;
+        return Ok(worker.map(|worker| Box::new(worker) as Box<dyn UsageSource>));
+    }
+    let Some((script, class)) = config.usage_class() else {
+        return Ok(None);
+    };
+    let local = LocalUsage::new(config, store.persist_to.as_deref(), &script, class)?;
+    Ok(Some(Box::new(local)))
+}
+
+/// As [`find`], for a command that cannot do without.
+///
+/// # Errors
+/// As [`find`], or there is none.
+pub(crate) fn needed(
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    args: &UsageArgs,
+) -> Outcome<Box<dyn UsageSource>> {
+    find(config, store, args)?.ok_or_else(|| {
+        let missing = if store.remote {
+            "no control Worker is named: KEYGATE_CONTROL_URL is not set".to_owned()
+        } else {
+            format!(
+                "no control Worker is bound: {} has no `{USAGE_BINDING}` in `{}`",
+                config.name(),
+                config.place("durable_objects.bindings"),
+            )
+        };
+        Error::failed(
+            format!("{missing}, so it is not known when keys were used"),
+            format!(
+                "deploy the control Worker (`wrangler deploy -c src/control/wrangler.toml`) and bind its class Usage to the gate as {USAGE_BINDING}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step"
+            ),
+        )
+    })
+}
