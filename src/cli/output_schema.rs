@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{change, import, issue, list, manual, pepper, rotate, show, verify};
+use crate::commands::{change, import, issue, list, manual, pepper, rotate, show, usage, verify};
 use crate::error::Error;
 use crate::findings;
 
@@ -44,6 +44,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
         ("issue", vec![issued, of::<issue::Deliverable<'_>>(generator)]),
         ("list", vec![of::<list::ListedKey>(generator)]),
         ("show", vec![of::<show::Shown<'_>>(generator)]),
+        ("usage", vec![of::<usage::UsageOfKeys>(generator)]),
         ("revoke", vec![changed.clone()]),
         ("disable", vec![changed.clone()]),
         ("enable", vec![changed.clone()]),

@@ -34,6 +34,10 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 impl Span {
+    pub(crate) fn of_days(days: u64) -> Self {
+        Self(days * DAY)
+    }
+
     pub(crate) fn seconds(self) -> u64 {
         self.0
     }

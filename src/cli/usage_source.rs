@@ -4,10 +4,13 @@ mod control;
 mod local;
 
 use clap::Args;
+use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{LastUsesReport, Query, Report};
 
 use crate::args::StoreArgs;
 use crate::error::{Error, Outcome};
+use crate::output::Output;
+use crate::time::ago;
 use crate::wrangler_config::{USAGE_BINDING, WranglerConfig};
 use control::ControlWorker;
 use local::LocalUsage;
@@ -84,4 +87,28 @@ pub(crate) fn needed(
             ),
         )
     })
+}
+
+/// What `read` says, where there is usage. That it cannot be read is said, and is no reason to fail.
+pub(crate) fn if_any<T>(
+    out: Output,
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    args: &UsageArgs,
+    read: impl FnOnce(&dyn UsageSource) -> Outcome<T>,
+) -> Option<T> {
+    let answer = find(config, store, args).and_then(|source| source.map(|source| read(&*source)).transpose());
+    answer.unwrap_or_else(|error| {
+        out.note(format_args!("not looked at: when keys were used: {}", error.problem()));
+        None
+    })
+}
+
+/// A use within this time says that a key is still used.
+const STILL_SECS: u64 = 86_400;
+
+/// When a key was last used that another one replaces.
+pub(crate) fn still_used(last: UnixSeconds, now: UnixSeconds) -> String {
+    let still = if last.plus(STILL_SECS) > now { "still used, " } else { "" };
+    format!("{still}{}", ago(last, now))
 }

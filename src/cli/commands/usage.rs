@@ -2,6 +2,8 @@
 
 mod text;
 
+pub(crate) use text::refused;
+
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
