@@ -37,6 +37,11 @@ pub(crate) trait UsageSource {
     /// As [`UsageSource::report`].
     fn last_uses(&self) -> Outcome<LastUsesReport>;
 
+    /// Whether there can be any, as far as that can be told without reading.
+    fn may_have_any(&self) -> bool {
+        true
+    }
+
     /// What it is, for messages.
     fn place(&self) -> &str;
 }
@@ -89,7 +94,7 @@ pub(crate) fn needed(
     })
 }
 
-/// What `read` says, where there is usage. That it cannot be read is said, and is no reason to fail.
+/// What `read` says, where there is usage; nothing is said where none was counted yet. That it cannot be read is said, and is no reason to fail.
 pub(crate) fn if_any<T>(
     out: Output,
     config: &WranglerConfig,
@@ -97,7 +102,8 @@ pub(crate) fn if_any<T>(
     args: &UsageArgs,
     read: impl FnOnce(&dyn UsageSource) -> Outcome<T>,
 ) -> Option<T> {
-    let answer = find(config, store, args).and_then(|source| source.map(|source| read(&*source)).transpose());
+    let found = find(config, store, args).map(|source| source.filter(|source| source.may_have_any()));
+    let answer = found.and_then(|source| source.map(|source| read(&*source)).transpose());
     answer.unwrap_or_else(|error| {
         out.note(format_args!("not looked at: when keys were used: {}", error.problem()));
         None

@@ -30,7 +30,7 @@ const toml = path.join(operated.folder, "wrangler.toml");
 const project = await readProject();
 await writeFile(
   toml,
-  `${(await readFile(toml, "utf8")).replace(`id = "${LIVE}"`, `id = "${LIVE}"\npreview_id = "${project.kvNamespaces.KEYS}"`)}
+  `${(await readFile(toml, "utf8")).replace(`id = "${LIVE}"`, `id = "${LIVE}"\npreview_id = "${project.kvNamespaces.KEYS.id ?? project.kvNamespaces.KEYS}"`)}
 [[durable_objects.bindings]]
 name = "KEY_USAGE"
 class_name = "Usage"
@@ -170,7 +170,7 @@ for (const source of Object.keys(SOURCES)) {
 
 test("what the gate counts is seen within seconds while it runs", async () => {
   const key = await issued({ subject: "live" });
-  await harness.gates.gate.get("/v1/things", { key: key.key });
+  await harness.gates.gate.get("/v1/things", { key: key.key, headers: { "CF-Connecting-IP": "203.0.113.5" } });
   for (const source of Object.keys(SOURCES)) {
     const end = Date.now() + 60_000;
     let keys;
@@ -179,6 +179,6 @@ test("what the gate counts is seen within seconds while it runs", async () => {
       [{ keys }] = await jsonOf(source, "usage", ["usage", key.id]);
     } while (keys[0].accepted === 0 && Date.now() < end);
     assert.equal(keys[0].accepted, 1);
-    assert.match((await SOURCES[source](["usage", key.id])).stdout, /^first used from 127\.0\.0\.0\/24 on /m);
+    assert.match((await SOURCES[source](["usage", key.id])).stdout, /^first used from 203\.0\.113\.0\/24 on /m);
   }
 });

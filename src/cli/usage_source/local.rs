@@ -57,6 +57,9 @@ impl LocalUsage {
     }
 
     /// Gives the rows that are asked for to `row`, and returns what is in no row yet. `rows` is told up to which day there are sums.
+    ///
+    /// # Errors
+    /// Usage cannot be read, or nothing was ever counted.
     fn read(
         &self,
         rows: impl FnOnce(Option<Day>) -> Vec<RangeInclusive<u64>>,
@@ -66,8 +69,7 @@ impl LocalUsage {
         let mut process = self.start()?;
         let first = process.piece().map_err(|error| self.broken(&error))?;
         match first.letter {
-            // Nothing was ever counted.
-            b'n' => return Ok(recent),
+            b'n' => return Err(self.nothing_yet()),
             b'm' => {}
             _ => return Err(self.said(&first)),
         }
@@ -94,6 +96,13 @@ impl LocalUsage {
         let mut child = started.map_err(|error| node::not_started(&error))?;
         let output = child.stdout.take().map(BufReader::new);
         Ok(Process { child, output })
+    }
+
+    fn nothing_yet(&self) -> Error {
+        Error::failed(
+            format!("nothing has been counted yet by {} in {}", self.place, self.folder.display()),
+            "run both Workers (`wrangler dev -c wrangler.toml -c src/control/wrangler.toml`) and send a request; if they keep their state in another folder, name it with `--persist-to`",
+        )
     }
 
     fn said(&self, piece: &Piece) -> Error {
@@ -140,6 +149,10 @@ impl UsageSource for LocalUsage {
         )?;
         report.add(recent.keys.iter().map(|(id, key)| (id, &key.last)));
         Ok(report)
+    }
+
+    fn may_have_any(&self) -> bool {
+        self.folder.is_dir()
     }
 
     fn place(&self) -> &str {
