@@ -16,6 +16,7 @@ use crate::commands::issue::IssueArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::pepper::PepperGroup;
+use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::usage::UsageCommand;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Show(ShowArgs),
     Usage(UsageCommand),
     Rotate(RotateArgs),
+    Retire(RetireArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
     Revoke(ChangeArgs),

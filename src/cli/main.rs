@@ -100,6 +100,7 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::Show(args) => commands::show::run(&context, args),
         Command::Usage(args) => commands::usage::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
+        Command::Retire(args) => commands::retire::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

@@ -34,6 +34,17 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 impl Span {
+    pub(crate) fn a_day() -> Self {
+        Self(DAY)
+    }
+
+    /// As it is written on the command line.
+    pub(crate) fn as_option(self) -> String {
+        let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")];
+        let exact = units.iter().find(|(unit, _)| self.0.is_multiple_of(*unit));
+        exact.map_or_else(String::new, |(unit, name)| format!("{}{name}", self.0 / unit))
+    }
+
     pub(crate) fn of_days(days: u64) -> Self {
         Self(days * DAY)
     }
@@ -260,6 +271,11 @@ mod tests {
         fn a_time_that_was_printed_reads_as_itself(seconds in 0..=253_402_207_200_u64) {
             let time = UnixSeconds::new(seconds).unwrap();
             prop_assert_eq!(utc(time).parse(), Ok(When::At(time)));
+        }
+
+        #[test]
+        fn a_span_that_was_written_reads_as_itself(seconds in 0..=super::SPAN_MAX) {
+            prop_assert_eq!(Span(seconds).as_option().parse(), Ok(Span(seconds)));
         }
 
         #[test]

@@ -39,6 +39,7 @@ script_name = "gate-usage"
 );
 const urlOf = async (name) => (await harness.runtime.unsafeGetDirectURL(`${name}-usage`)).origin;
 const CONTROL = { KEYGATE_CONTROL_URL: await urlOf("gate"), KEYGATE_ADMIN_KEY: admin.key };
+const UNREADY = await urlOf("bare");
 harness.watch(admin.key);
 
 /** The two places that usage is read from. */
@@ -181,4 +182,171 @@ test("what the gate counts is seen within seconds while it runs", async () => {
     assert.equal(keys[0].accepted, 1);
     assert.match((await SOURCES[source](["usage", key.id])).stdout, /^first used from 203\.0\.113\.0\/24 on /m);
   }
+});
+
+const recordOf = async (source, id) => (source === "remote" ? api.record(id) : JSON.parse(await (await harness.kv()).get(`key/${id}`)));
+
+describe("a rotation by use", () => {
+  // Something is counted in every hour: the gate was never silent.
+  const steady = issue();
+  const hourly = Array.from({ length: 60 }, (_, hours) => [steady, hours * HOUR]);
+
+  /** An old key, the one that took its place, and what was counted of both. */
+  async function pair(old, successor, fields = {}) {
+    const fresh = await issued({ subject: "pair", created: now() - 40 * DAY, ...fields });
+    const gone = await issued({ subject: "pair", replaced_by: fresh.id });
+    await count([...old.map((use) => [gone, ...use]), ...successor.map((use) => [fresh, ...use])]);
+    return gone;
+  }
+
+  /** What becomes of a key: its row, after which the record is looked at. */
+  async function fate(source, { id }, ...args) {
+    const [row] = await jsonOf(source, "retire", ["retire", id, ...args]);
+    const { state } = await recordOf(source, id);
+    assert.equal(state, row.fate === "retired" && !args.includes("--dry-run") ? "revoked" : "active");
+    return row.reason ?? row.fate;
+  }
+
+  for (const source of Object.keys(SOURCES)) {
+    describe(source, () => {
+      for (const [title, old, successor, expected, fields] of [
+        ["one that was used within the time stays", [[3 * DAY], [20 * HOUR]], [[HOUR]], /^still used, \d+ hours ago$/],
+        ["one that was used a moment ago stays", [[0]], [[HOUR]], /^still used, (now|\d+ seconds? ago)$/],
+        ["one that was refused within the time stays", [[3 * DAY], [HOUR, 0, { rate_limited: 1 }]], [[HOUR]], /^still presented and refused, \d+ hours? ago$/],
+        ["one that was never counted stays", [], [[HOUR]], /^no use of it was ever counted/],
+        ["one whose successor was never used stays", [[3 * DAY]], [], /^no key in its place was used in the last 1 d$/],
+        ["one whose successor was not used within the time stays", [[3 * DAY]], [[2 * DAY]], /^no key in its place was used in the last 1 d$/],
+        ["one whose successor is revoked stays", [[3 * DAY]], [[HOUR]], /^no key in its place was used in the last 1 d$/, { state: "revoked" }],
+      ]) {
+        test(title, async () => {
+          assert.match(await fate(source, await pair(old, successor, fields), "--unused", "24h", "--allow-gaps"), expected);
+        });
+      }
+
+      test("one that was not used within the time ends, unless this is a dry run", async () => {
+        await count(hourly);
+        const old = await pair([[3 * DAY]], [[HOUR]]);
+        assert.equal(await fate(source, old, "--dry-run"), "retired");
+        assert.equal(await fate(source, old), "retired");
+        const { stderr } = await SOURCES[source](["retire", old.id], { status: 1 });
+        assert.match(stderr, /is revoked; only a key that is in use is retired/);
+      });
+
+      test("hours in which nothing was counted keep a key, unless they are allowed", async () => {
+        const old = await pair([[30 * DAY]], [[HOUR]]);
+        assert.match(await fate(source, old, "--unused", "20d"), /^nothing was counted in \d+ hours of the last 20 d; /);
+        assert.equal(await fate(source, old, "--unused", "20d", "--allow-gaps"), "retired");
+      });
+
+      test("requests that were not counted keep a key", async () => {
+        const old = await pair([[75 * DAY]], [[HOUR]]);
+        await count([], { lost: { [Math.floor((now() - 65 * DAY) / DAY)]: 3 } });
+        assert.match(await fate(source, old, "--unused", "70d", "--allow-gaps"), /^[36] requests of that time were not counted$/);
+      });
+
+      test("all keys that were replaced are looked at, and no other", async () => {
+        const [ends, stays] = [await pair([[3 * DAY]], [[HOUR]]), await pair([[2 * HOUR]], [[HOUR]])];
+        const rows = await jsonOf(source, "retire", ["retire", "--allow-gaps"]);
+        const fates = Object.fromEntries(rows.map(({ id, fate }) => [id, fate]));
+        assert.equal(fates[ends.id], "retired");
+        assert.equal(fates[stays.id], "kept");
+        assert.ok(!(busy.id in fates));
+        assert.equal((await recordOf(source, stays.id)).state, "active");
+      });
+
+      test("rotate keeps the old key, and says that it is still used", async () => {
+        const old = await issued({ subject: "turn" });
+        await count([[old, 180]]);
+        const { stdout, stderr } = await SOURCES[source](["rotate", old.id, "--when-unused", "24h"]);
+        const [, id] = /^acme_live_([0-9A-Za-z]{12})/.exec(stdout);
+        const { state, not_after: end = null, replaced_by: by } = await recordOf(source, old.id);
+        assert.deepEqual([state, end, by], ["active", null, id]);
+        const option = source === "remote" ? " --remote" : "";
+        assert.ok(stderr.includes(`old key ${old.id} works until \`keygate retire ${old.id} --unused 1d${option}\` finds that nobody used it for 1 d`), stderr);
+        assert.match(stderr, /^old key \w+: still used, \d minutes ago$/m);
+        assert.match((await SOURCES[source](["list"])).stdout, new RegExp(`^${old.id} .* still used, \\d minutes ago `, "m"));
+        assert.match((await SOURCES[source](["show", old.id])).stdout, /^last used +\S+, still used, \d minutes ago$/m);
+        assert.match(await fate(source, old), /^still used/);
+      });
+
+      test("a rotation by the clock says it too", async () => {
+        const old = await issued({ subject: "turn" });
+        await count([[old, 180]]);
+        const [{ replaces }] = await jsonOf(source, "rotate", ["rotate", old.id]);
+        assert.ok(Math.abs(replaces.last_used - (now() - 180)) < 120);
+      });
+
+      test("a key that was not replaced is not retired", async () => {
+        const { stderr } = await SOURCES[source](["retire", other.id], { status: 1 });
+        assert.match(stderr, /has not been replaced, so its holder has no other\n help: make another one first: `keygate rotate/);
+      });
+    });
+  }
+
+  test("with delivery the old key stays as well", async () => {
+    const old = await issued({ subject: "delivered" });
+    await count([[old, 180]]);
+    const file = path.join(operated.folder, "delivered");
+    await writeFile(file, `${old.key}\n`, { mode: 0o600 });
+    const [{ replaces }] = await jsonOf("remote", "rotate", ["rotate", old.id, "--when-unused", "7d", "--to", `file:${file}`, "--journal", path.join(operated.folder, "journal")]);
+    assert.deepEqual([replaces.state, replaces.not_after], ["active", null]);
+    assert.equal(api.record(old.id).state, "active");
+    assert.match(await fate("remote", old), /^still used/);
+  });
+
+  test("a time that is shorter than counts may be late is refused", async () => {
+    assert.match((await SOURCES.remote(["retire", "--unused", "59m"], { status: 2 })).stderr, /--unused 59m is too short/);
+  });
+});
+
+describe("what is said where usage cannot be read", () => {
+  const NEEDING = [["usage"], ["list", "--unused", "30d"], ["list", "--sort", "last-used"], ["retire"], ["rotate", busy.id, "--when-unused", "24h"]];
+  for (const args of NEEDING) {
+    test(`${args.join(" ").replace(busy.id, "ID")}: nothing is bound`, async () => {
+      const local = await operated.keygate([...args, "--env", "test"], { status: 1, env: { KEYGATE_PEPPER: PEPPER } });
+      assert.match(local.stderr, /wrangler\.toml has no `KEY_USAGE` in `env\.test\.durable_objects\.bindings`, so it is not known when keys were used\n help: deploy the control Worker/);
+      const remote = await SOURCES.remote(args, { status: 1, env: { KEYGATE_CONTROL_URL: "" } });
+      assert.match(remote.stderr, /KEYGATE_CONTROL_URL is not set, so it is not known when keys were used\n help: deploy the control Worker/);
+    });
+
+    for (const [title, env, said] of [
+      ["no admin key", { KEYGATE_ADMIN_KEY: "" }, /KEYGATE_ADMIN_KEY is not set\n help: make an admin key/],
+      ["an admin key with a blank", { KEYGATE_ADMIN_KEY: "a b" }, /the admin key from KEYGATE_ADMIN_KEY holds a blank/],
+      ["a key of the gate", { KEYGATE_ADMIN_KEY: busy.key }, /refused the question \(401 key_invalid\).*\n help: make an admin key/],
+      ["an admin key without the scope", { KEYGATE_ADMIN_KEY: idle.key }, /refused the question \(403 scope_missing\).*\n help: make an admin key/],
+      ["a control Worker without secrets", { KEYGATE_CONTROL_URL: UNREADY }, /refused the question \(503 gate_misconfigured\).*\n help: give the control Worker the secrets/],
+      ["the gate's address", { KEYGATE_CONTROL_URL: harness.gates.gate.url }, /refused the question \(401 /],
+      ["nobody there", { KEYGATE_CONTROL_URL: "http://127.0.0.1:1" }, /cannot read usage: http:\/\/127\.0\.0\.1:1\/ cannot be reached/],
+      ["an address in the clear", { KEYGATE_CONTROL_URL: "http://control.example" }, /the address of the control Worker is not an https:\/\/ URL/],
+    ]) {
+      test(`${args.join(" ").replace(busy.id, "ID")}: ${title}`, async () => {
+        const before = JSON.stringify([...api.entries]);
+        const { status, stderr } = await SOURCES.remote(args, { status: null, env });
+        assert.notEqual(status, 0);
+        assert.match(stderr, said);
+        assert.ok(!stderr.includes(busy.key) && !stderr.includes(idle.key), "a key on standard error");
+        assert.equal(JSON.stringify([...api.entries]), before);
+      });
+    }
+  }
+
+  test("list and show leave it out where nothing is bound, and say so where it fails", async () => {
+    const silent = await SOURCES.remote(["list"], { env: { KEYGATE_CONTROL_URL: "" } });
+    assert.doesNotMatch(silent.stdout + silent.stderr, /LAST USED|not looked at/);
+    const failing = { env: { KEYGATE_CONTROL_URL: "http://127.0.0.1:1" } };
+    assert.match((await SOURCES.remote(["show", busy.id], failing)).stderr, /^not looked at: when keys were used: cannot read usage: /m);
+    assert.doesNotMatch((await SOURCES.remote(["list"], failing)).stdout, /LAST USED/);
+  });
+
+  test("a folder in which nothing was counted", async () => {
+    const elsewhere = await operated.keygate(["usage", "--persist-to", path.join(operated.folder, "empty")], { status: 1 });
+    assert.match(elsewhere.stderr, /nothing has been counted yet by the control Worker gate-usage of `wrangler dev` in /);
+  });
+
+  test("the admin key is taken from a secret store", async () => {
+    const file = path.join(operated.folder, "admin-key");
+    await writeFile(file, `${admin.key}\n`, { mode: 0o600 });
+    const [report] = await jsonOf("remote", "usage", ["usage", second.id], { env: { KEYGATE_ADMIN_KEY: "", KEYGATE_ADMIN_KEY_FROM: `file:${file}` } });
+    assert.equal(report.keys[0].accepted, 5);
+  });
 });

@@ -89,7 +89,12 @@ pub(crate) struct Issued<'i> {
 pub(crate) struct Replaced {
     pub(crate) id: String,
     pub(crate) state: KeyStatus,
+    /// Null as well for a key that ends when it is unused.
     pub(crate) not_after: Option<u64>,
+    /// When it was last accepted, null for never; absent where no usage can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
+    pub(crate) last_used: Option<Option<u64>>,
     pub(crate) staleness_seconds: Option<u64>,
 }
 

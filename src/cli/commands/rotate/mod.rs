@@ -9,16 +9,20 @@ mod plain;
 pub(crate) mod resume;
 mod unfinished;
 
+use keygate_core::key::KeyId;
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::{self, Expiry};
 
+use crate::args::StoreArgs;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::fields;
 use crate::output::Output;
 use crate::staleness::Staleness;
-use crate::time::{When, in_words, utc, utc_or_never};
+use crate::time::{Span, When, in_words, utc, utc_or_never};
+use crate::usage_source::{self, UsageArgs, still_used};
+use crate::wrangler_config::WranglerConfig;
 
 pub(crate) use args::RotateArgs;
 
@@ -30,6 +34,10 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     }
     if args.resume {
         return resume::resume(context, args);
+    }
+    if args.when_unused.is_some() {
+        // Nothing is rotated that could not be retired.
+        usage_source::needed(&context.config()?, &args.store, &args.usage)?.last_uses()?;
     }
     if let Some(when) = args.expires {
         fields::end(when, context.now)?;
@@ -70,8 +78,48 @@ impl From<When> for Expiry {
     }
 }
 
+/// What becomes of the old key, and when it was last used.
+struct OldKey<'o> {
+    /// `--when-unused`; also where a rotation with it is resumed.
+    unused: Option<Span>,
+    /// Where usage can be read: when it was last accepted.
+    last_used: Option<Option<UnixSeconds>>,
+    option: &'o str,
+}
+
+/// When a key was last accepted, where usage can be read.
+fn last_used(
+    out: Output,
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    usage: &UsageArgs,
+    id: KeyId,
+) -> Option<Option<UnixSeconds>> {
+    usage_source::if_any(out, config, store, usage, |source| {
+        Ok(source.last_uses()?.keys.get(&id).and_then(|times| times.accepted))
+    })
+}
+
+/// Says which command ends what stays valid until it is unused.
+fn until_retired(what: &str, id: Option<KeyId>, unused: Span, option: &str) -> String {
+    let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+    let span = unused.as_option();
+    format!(
+        "{what} until `keygate retire{id} --unused {span}{option}` finds that nobody used it for {}",
+        in_words(unused.seconds())
+    )
+}
+
 /// Says what works from now on, and until when.
-fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness: Staleness, dry_run: bool) {
+fn announce(
+    out: Output,
+    new: &Record,
+    old: &Record,
+    now: UnixSeconds,
+    staleness: Staleness,
+    dry_run: bool,
+    end: &OldKey<'_>,
+) {
     let (made, stops) = if dry_run { ("would make", "would stop") } else { ("made", "stops") };
     // Not by this machine's clock, which may be fast.
     let ends = old.not_after.filter(|_| old.state != State::Revoked);
@@ -82,12 +130,25 @@ fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness
         utc_or_never(new.not_after),
     ));
     let left = ends.map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()));
-    let when = match ends {
-        Some(ends) => format!("at {}, in {}", utc(ends), in_words(left)),
-        None => "now: it is revoked".to_owned(),
-    };
-    out.note(format_args!("old key {} {stops} working {when}", old.id));
-    if staleness.worst_secs().is_none_or(|worst| left < worst) {
+    let unused = end.unused.or((ends.is_none() && old.state != State::Revoked).then(Span::a_day));
+    if let Some(unused) = unused {
+        let works = if dry_run { "would work" } else { "works" };
+        let until = ends.map(|ends| format!(", and at most until {}", utc(ends))).unwrap_or_default();
+        let what = format!("old key {} {works}", old.id);
+        out.note(format_args!("{}{until}", until_retired(&what, Some(old.id), unused, end.option)));
+    } else {
+        let when = match ends {
+            Some(ends) => format!("at {}, in {}", utc(ends), in_words(left)),
+            None => "now: it is revoked".to_owned(),
+        };
+        out.note(format_args!("old key {} {stops} working {when}", old.id));
+    }
+    match end.last_used {
+        Some(Some(last)) => out.note(format_args!("old key {}: {}", old.id, still_used(last, now))),
+        Some(None) => out.note(format_args!("old key {}: no use was counted", old.id)),
+        None => {}
+    }
+    if unused.is_none() && staleness.worst_secs().is_none_or(|worst| left < worst) {
         // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.
         out.note(format_args!("staleness: {}", staleness.sentence()));
         if staleness.is_remote() {
