@@ -1,7 +1,7 @@
 // `keygate usage`, and what other commands say of a key's use: by the control Worker of `wrangler dev` and by the deployed one.
 
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -349,4 +349,40 @@ describe("what is said where usage cannot be read", () => {
     const [report] = await jsonOf("remote", "usage", ["usage", second.id], { env: { KEYGATE_ADMIN_KEY: "", KEYGATE_ADMIN_KEY_FROM: `file:${file}` } });
     assert.equal(report.keys[0].accepted, 5);
   });
+});
+
+describe("keys for secrets", () => {
+  const file = (name) => path.join(operated.folder, name);
+  const control = path.join(operated.folder, "control.toml");
+
+  test("a key whose record goes into a file for ADMIN_KEYS may ask the control Worker", async () => {
+    await writeFile(control, `name = "keygate-control"\n[vars]\nKEY_PREFIX = "acme_admin"\n`);
+    const issueOne = (...args) => operated.keygate(["issue", "--subject", "ops", "--static", file("admin-keys.json"), "--config", control, ...args]);
+    const first = await issueOne("--scope", "admin:read");
+    assert.match(first.stdout, /^acme_admin_[0-9A-Za-z]{50}\n$/);
+    assert.match(first.stderr, /`wrangler secret put ADMIN_KEYS -c src\/control\/wrangler\.toml < FILE`/);
+    await issueOne("--key-out", file("second"));
+    const text = await readFile(file("admin-keys.json"), "utf8");
+    assert.deepEqual(JSON.parse(text).map(({ subject, scopes }) => [subject, scopes ?? []]), [["ops", ["admin:read"]], ["ops", []]]);
+    assert.equal((await stat(file("admin-keys.json"))).mode & 0o777, 0o600);
+    const { gates, runtime } = await startGates(() => ({ later: { keyUsage: "control", controlSecrets: { PEPPER, ADMIN_KEYS: text } } }));
+    assert.ok(gates.later);
+    const KEYGATE_CONTROL_URL = (await runtime.unsafeGetDirectURL("later-usage")).origin;
+    const ask = (key, status) => SOURCES.remote(["usage"], { status, env: { KEYGATE_CONTROL_URL, KEYGATE_ADMIN_KEY: key.trim() } });
+    assert.match((await ask(first.stdout, 0)).stdout, /no key was used/);
+    assert.match((await ask(await readFile(file("second"), "utf8"), 1)).stderr, /403 scope_missing/);
+  });
+
+  for (const [title, text, said] of [
+    ["no array", "{}", /cannot read the records of .*: does not begin with `\[`/],
+    ["a record that is none", `[{"v":1}]`, /cannot read the records of /],
+  ]) {
+    test(`a file with ${title} stays as it is`, async () => {
+      await writeFile(file("bad.json"), text);
+      const { stdout, stderr } = await operated.keygate(["issue", "--subject", "ops", "--static", file("bad.json")], { status: 1 });
+      assert.match(stderr, said);
+      assert.equal(stdout, "");
+      assert.equal(await readFile(file("bad.json"), "utf8"), text);
+    });
+  }
 });
