@@ -4,8 +4,10 @@ mod control;
 mod local;
 
 use clap::Args;
+use keygate_core::key::KeyId;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{LastUsesReport, Query, Report};
+use serde::Serialize;
 
 use crate::args::StoreArgs;
 use crate::error::{Error, Outcome};
@@ -21,6 +23,35 @@ pub(crate) struct UsageArgs {
     /// The address of the deployed control Worker, which stores usage; the admin key is in `KEYGATE_ADMIN_KEY` [default: the variable `KEYGATE_CONTROL_URL`]
     #[arg(long, value_name = "URL", requires = "remote")]
     control_url: Option<String>,
+}
+
+/// When a key was last accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub(crate) enum LastUsed {
+    /// No usage can be read.
+    #[default]
+    Unknown,
+    Never,
+    At(UnixSeconds),
+}
+
+impl LastUsed {
+    /// What the report says of a key.
+    pub(crate) fn of(uses: &LastUsesReport, id: KeyId) -> Self {
+        uses.keys.get(&id).and_then(|times| times.accepted).map_or(Self::Never, Self::At)
+    }
+
+    pub(crate) fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
+
+    pub(crate) fn time(self) -> Option<UnixSeconds> {
+        match self {
+            Self::At(time) => Some(time),
+            Self::Never | Self::Unknown => None,
+        }
+    }
 }
 
 /// What reads usage.

@@ -160,8 +160,8 @@ for (const source of Object.keys(SOURCES)) {
 
     test("show says when and how often a key was used", async () => {
       const [{ usage }] = await jsonOf(source, "show", ["show", busy.id]);
-      assert.deepEqual(usage.last_7_days, { accepted: 47, refused: { key_expired: 3, rate_limited: 3 } });
-      assert.equal(usage.last_30_days.accepted, 147);
+      assert.deepEqual(usage.in_7_days, { accepted: 47, refused: { key_expired: 3, rate_limited: 3 } });
+      assert.equal(usage.in_30_days.accepted, 147);
       const { stdout } = await SOURCES[source](["show", never.id]);
       assert.match(stdout, /^last used +never$/m);
       assert.match(stdout, /^30 days +0 accepted, 0 refused$/m);

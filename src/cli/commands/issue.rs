@@ -28,6 +28,7 @@ use crate::secrets;
 use crate::static_keys;
 use crate::store::{self, Store};
 use crate::time::{When, utc, utc_or_never};
+use crate::usage_source::LastUsed;
 use crate::wrangler_config::WranglerConfig;
 
 /// Make a key, write its record, print the key once
@@ -51,7 +52,7 @@ pub(crate) struct IssueArgs {
     import_stdin: bool,
     /// Add the record to the JSON array in this file instead of writing it to KV; the file is made if it is not there
     ///
-    /// For the gate's secret STATIC_KEYS, and for ADMIN_KEYS of the control Worker.
+    /// For the gate's secret `STATIC_KEYS`, and for `ADMIN_KEYS` of the control Worker.
     #[arg(long = "static", value_name = "FILE", conflicts_with_all = ["to", "import_stdin", "dry_run"])]
     static_file: Option<PathBuf>,
     /// Over whatever the secret stores of --to hold already
@@ -98,9 +99,9 @@ pub(crate) struct Replaced {
     /// Null as well for a key that ends when it is unused.
     pub(crate) not_after: Option<u64>,
     /// When it was last accepted, null for never; absent where no usage can be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "LastUsed::is_unknown")]
     #[cfg_attr(test, schemars(with = "Option<u64>"))]
-    pub(crate) last_used: Option<Option<u64>>,
+    pub(crate) last_used: LastUsed,
     pub(crate) staleness_seconds: Option<u64>,
 }
 

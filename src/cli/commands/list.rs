@@ -19,7 +19,7 @@ use crate::output::{not_written, printable};
 use crate::progress::Progress;
 use crate::store::Listed;
 use crate::time::{Span, ago, in_words, utc_or_never};
-use crate::usage_source::{self, UsageArgs, still_used};
+use crate::usage_source::{self, LastUsed, UsageArgs, still_used};
 use crate::wrangler_config::WranglerConfig;
 
 /// List keys
@@ -86,9 +86,9 @@ pub(crate) struct ListedKey {
     rev: Option<u64>,
     by: Option<String>,
     /// When it was last accepted, null for never; absent where no usage can be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "LastUsed::is_unknown")]
     #[cfg_attr(test, schemars(with = "Option<u64>"))]
-    last_used: Option<Option<u64>>,
+    last_used: LastUsed,
 }
 
 /// Lists keys.
@@ -105,7 +105,7 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         all += page.len();
         progress.add(page.len());
         for mut row in page.into_iter().map(|entry| row(entry, context.now)) {
-            row.last_used = last_uses.as_ref().map(|uses| last_used(uses, &row.id));
+            row.last_used = last_uses.as_ref().map_or(LastUsed::Unknown, |uses| last_used(uses, &row.id));
             if !is_wanted(&row, args, context.now) {
                 continue;
             }
@@ -124,7 +124,7 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         Ok(())
     })?;
     if args.sort.is_some() {
-        rows.sort_by_key(|row| Reverse(row.last_used.flatten()));
+        rows.sort_by_key(|row| Reverse(row.last_used));
     }
     if context.out.is_json() {
         rows.iter().try_for_each(|row| lines.add(row))?;
@@ -156,9 +156,8 @@ fn last_uses(context: &Context, args: &ListArgs, config: &WranglerConfig) -> Out
     Ok(usage_source::if_any(context.out, config, &args.store, &args.usage, |source| source.last_uses()))
 }
 
-fn last_used(uses: &LastUsesReport, id: &str) -> Option<u64> {
-    let times = id.parse::<KeyId>().ok().and_then(|id| uses.keys.get(&id))?;
-    times.accepted.map(UnixSeconds::seconds)
+fn last_used(uses: &LastUsesReport, id: &str) -> LastUsed {
+    id.parse::<KeyId>().map_or(LastUsed::Never, |id| LastUsed::of(uses, id))
 }
 
 fn before(now: UnixSeconds, span: Span) -> u64 {
@@ -180,7 +179,7 @@ fn row(entry: Listed, now: UnixSeconds) -> ListedKey {
         scopes: metadata.scopes,
         pepper: metadata.pepper,
         replaced_by: metadata.replaced_by,
-        last_used: None,
+        last_used: LastUsed::Unknown,
         rev: metadata.rev,
         by: metadata.by,
     }
@@ -202,7 +201,7 @@ fn is_wanted(row: &ListedKey, args: &ListArgs, now: UnixSeconds) -> bool {
         status == KeyStatus::Active && row.not_after.is_some_and(|end| end <= by)
     });
     let unused = args.unused.is_none_or(|span| {
-        let is_used = row.last_used.flatten().is_some_and(|last| last > before(now, span));
+        let is_used = row.last_used.time().is_some_and(|last| last.seconds() > before(now, span));
         status == KeyStatus::Active && !is_used
     });
     subject && state && scope && expiring && unused
@@ -211,7 +210,7 @@ fn is_wanted(row: &ListedKey, args: &ListArgs, now: UnixSeconds) -> bool {
 fn table(rows: &[ListedKey], now: UnixSeconds) -> io::Result<String> {
     let text = |cell: &Option<String>| printable(cell.as_deref().unwrap_or("?"));
     // With usage all of them have it.
-    let has_usage = rows.iter().any(|row| row.last_used.is_some());
+    let has_usage = rows.iter().any(|row| !row.last_used.is_unknown());
     let mut table = TabWriter::new(Vec::new());
     let last_used = if has_usage { "LAST USED\t" } else { "" };
     writeln!(table, "ID\tSTATE\tSUBJECT\tNOT AFTER\t{last_used}NAME")?;
@@ -229,7 +228,7 @@ fn table(rows: &[ListedKey], now: UnixSeconds) -> io::Result<String> {
 /// When the key was last used; of one that another one replaces it says that it still is.
 fn use_of(row: &ListedKey, now: UnixSeconds) -> String {
     let is_replaced = row.replaced_by.is_some() && row.state == Some(KeyStatus::Active);
-    match row.last_used.flatten().and_then(UnixSeconds::new) {
+    match row.last_used.time() {
         None => "never".to_owned(),
         Some(last) if is_replaced => still_used(last, now),
         Some(last) => ago(last, now),
@@ -241,6 +240,7 @@ mod tests {
     use super::{ListArgs, ListedKey, is_wanted, row, table};
     use crate::entry::Metadata;
     use crate::store::Listed;
+    use crate::usage_source::LastUsed;
     use clap::{Args as _, Command, FromArgMatches as _};
     use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
@@ -288,18 +288,16 @@ mod tests {
         let shown = |state, replaced_by: Option<&str>, last_used| {
             let metadata =
                 Metadata { replaced_by: replaced_by.map(str::to_owned), ..metadata(state, 200_000) };
-            super::use_of(
-                &ListedKey { last_used: Some(last_used), ..row(listed("4fTz0Qw9Lr2K", Some(metadata)), now) },
-                now,
-            )
+            super::use_of(&ListedKey { last_used, ..row(listed("4fTz0Qw9Lr2K", Some(metadata)), now) }, now)
         };
+        let at = |seconds| LastUsed::At(UnixSeconds::new(seconds).unwrap());
         for (state, replaced_by, last_used, text) in [
-            (State::Active, None, None, "never"),
-            (State::Active, None, Some(99_820), "3 minutes ago"),
-            (State::Active, Some("7hVbT1mWcZk3"), Some(99_820), "still used, 3 minutes ago"),
-            (State::Active, Some("7hVbT1mWcZk3"), None, "never"),
-            (State::Active, Some("7hVbT1mWcZk3"), Some(100_000 - 86_400), "1 day ago"),
-            (State::Revoked, Some("7hVbT1mWcZk3"), Some(99_820), "3 minutes ago"),
+            (State::Active, None, LastUsed::Never, "never"),
+            (State::Active, None, at(99_820), "3 minutes ago"),
+            (State::Active, Some("7hVbT1mWcZk3"), at(99_820), "still used, 3 minutes ago"),
+            (State::Active, Some("7hVbT1mWcZk3"), LastUsed::Never, "never"),
+            (State::Active, Some("7hVbT1mWcZk3"), at(100_000 - 86_400), "1 day ago"),
+            (State::Revoked, Some("7hVbT1mWcZk3"), at(99_820), "3 minutes ago"),
         ] {
             assert_eq!(shown(state, replaced_by, last_used), text);
         }

@@ -112,22 +112,18 @@ pub(crate) fn run(context: &Context, args: &RetireArgs) -> Outcome<()> {
 
     let mut lines = context.out.lines();
     let mut ended = Vec::new();
-    let mut kept = 0;
     for candidate in &candidates {
         let mut verdict = reading.judge(candidate, args);
         if verdict.is_ok() && !args.dry_run && reading.is_old() {
             reading = Reading::read(&*source, args)?;
             verdict = reading.judge(candidate, args);
         }
-        match verdict {
-            Err(_) => kept += 1,
-            Ok(()) => {
-                let record = retired(&candidate.record);
-                if !args.dry_run {
-                    end(context, &*store, candidate, &record)?;
-                }
-                ended.push(record);
+        if verdict.is_ok() {
+            let record = retired(&candidate.record);
+            if !args.dry_run {
+                end(context, &*store, candidate, &record)?;
             }
+            ended.push(record);
         }
         say(context, &mut lines, candidate, &reading, verdict, args)?;
     }
@@ -135,6 +131,7 @@ pub(crate) fn run(context: &Context, args: &RetireArgs) -> Outcome<()> {
     static_keys.warn(context.out, &ended.iter().collect::<Vec<_>>());
     let (done, untouched) =
         if args.dry_run { ("would be retired", "; nothing was written") } else { ("retired", "") };
+    let kept = candidates.len() - ended.len();
     context.out.note(format_args!("{} {done} in {}, {kept} kept{untouched}", ended.len(), store.place()));
     if !args.dry_run && !ended.is_empty() {
         context.out.note(format_args!("staleness: {}", staleness.sentence()));

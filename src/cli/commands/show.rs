@@ -56,8 +56,8 @@ pub(crate) struct KeyUse {
     last_accepted: Option<u64>,
     last_refused: Option<u64>,
     /// Of the last 7 days, today among them, in UTC.
-    last_7_days: Counts,
-    last_30_days: Counts,
+    in_7_days: Counts,
+    in_30_days: Counts,
 }
 
 /// Shows a key's record.
@@ -108,8 +108,8 @@ fn key_use(source: &dyn UsageSource, id: KeyId, now: UnixSeconds) -> Outcome<Key
     Ok(KeyUse {
         last_accepted: key.and_then(|key| key.last_accepted).map(UnixSeconds::seconds),
         last_refused: key.and_then(|key| key.last_refused).map(UnixSeconds::seconds),
-        last_7_days: sum(week),
-        last_30_days: sum(0),
+        in_7_days: sum(week),
+        in_30_days: sum(0),
     })
 }
 
@@ -123,10 +123,15 @@ fn use_lines(usage: &KeyUse, is_replaced: bool, now: UnixSeconds) -> String {
     let rows = [
         ("last used", when(usage.last_accepted, &used)),
         ("refused", when(usage.last_refused, &|last| ago(last, now))),
-        ("7 days", counted(&usage.last_7_days)),
-        ("30 days", counted(&usage.last_30_days)),
+        ("7 days", counted(&usage.in_7_days)),
+        ("30 days", counted(&usage.in_30_days)),
     ];
-    rows.iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
+    let mut text = String::new();
+    for (name, value) in rows {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{name:<12}{value}");
+    }
+    text
 }
 
 fn lines(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {

@@ -110,9 +110,8 @@ impl UsageCommand {
     fn step(&self) -> Step {
         match self.by {
             Some(By::Hour) => Step::Hour,
-            Some(By::Day) => Step::Day,
             None if self.last.seconds() <= BY_HOUR_SECS => Step::Hour,
-            None => Step::Day,
+            Some(By::Day) | None => Step::Day,
         }
     }
 }

@@ -126,7 +126,7 @@ pub(super) fn report(
             id: old.id.to_string(),
             state: KeyStatus::of_record(old, time::now()?),
             not_after: old.not_after.map(Into::into),
-            last_used: last_used.map(|last| last.map(Into::into)),
+            last_used,
             staleness_seconds: gate.staleness.worst_secs(),
         }),
         places: Some(places),

@@ -3,7 +3,6 @@
 use keygate_core::key::pepper::{Pepper, Peppers};
 use keygate_core::key::{KeyId, KeyPrefix, PepperId};
 use keygate_core::record::Record;
-use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, RecordsRef, Rotation, Targets};
 use keygate_delivery::{CommandEnvironment, Holder, StoreUri};
 
@@ -20,7 +19,7 @@ use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
 use crate::store::Store;
 use crate::time;
-use crate::usage_source::UsageArgs;
+use crate::usage_source::{LastUsed, UsageArgs};
 use crate::wrangler_config::WranglerConfig;
 
 /// Everything about one gate that a rotation needs.
@@ -125,7 +124,7 @@ impl Gate {
     }
 
     /// When a key was last accepted, where usage can be read.
-    pub(super) fn last_used(&self, out: Output, usage: &UsageArgs, id: KeyId) -> Option<Option<UnixSeconds>> {
+    pub(super) fn last_used(&self, out: Output, usage: &UsageArgs, id: KeyId) -> LastUsed {
         super::last_used(out, &self.config, &self.args, usage, id)
     }
 

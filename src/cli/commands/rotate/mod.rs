@@ -21,7 +21,7 @@ use crate::fields;
 use crate::output::Output;
 use crate::staleness::Staleness;
 use crate::time::{Span, When, in_words, utc, utc_or_never};
-use crate::usage_source::{self, UsageArgs, still_used};
+use crate::usage_source::{self, LastUsed, UsageArgs, still_used};
 use crate::wrangler_config::WranglerConfig;
 
 pub(crate) use args::RotateArgs;
@@ -82,8 +82,7 @@ impl From<When> for Expiry {
 struct OldKey<'o> {
     /// `--when-unused`; also where a rotation with it is resumed.
     unused: Option<Span>,
-    /// Where usage can be read: when it was last accepted.
-    last_used: Option<Option<UnixSeconds>>,
+    last_used: LastUsed,
     option: &'o str,
 }
 
@@ -94,10 +93,9 @@ fn last_used(
     store: &StoreArgs,
     usage: &UsageArgs,
     id: KeyId,
-) -> Option<Option<UnixSeconds>> {
-    usage_source::if_any(out, config, store, usage, |source| {
-        Ok(source.last_uses()?.keys.get(&id).and_then(|times| times.accepted))
-    })
+) -> LastUsed {
+    let uses = usage_source::if_any(out, config, store, usage, |source| source.last_uses());
+    uses.map_or(LastUsed::Unknown, |uses| LastUsed::of(&uses, id))
 }
 
 /// Says which command ends what stays valid until it is unused.
@@ -144,9 +142,9 @@ fn announce(
         out.note(format_args!("old key {} {stops} working {when}", old.id));
     }
     match end.last_used {
-        Some(Some(last)) => out.note(format_args!("old key {}: {}", old.id, still_used(last, now))),
-        Some(None) => out.note(format_args!("old key {}: no use was counted", old.id)),
-        None => {}
+        LastUsed::At(last) => out.note(format_args!("old key {}: {}", old.id, still_used(last, now))),
+        LastUsed::Never => out.note(format_args!("old key {}: no use was counted", old.id)),
+        LastUsed::Unknown => {}
     }
     if unused.is_none() && staleness.worst_secs().is_none_or(|worst| left < worst) {
         // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.

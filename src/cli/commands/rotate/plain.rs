@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
                 id: old_id.to_string(),
                 state: KeyStatus::of_record(&succession.old, context.now),
                 not_after: succession.old.not_after.map(Into::into),
-                last_used: last_used.map(|last| last.map(Into::into)),
+                last_used,
                 staleness_seconds: staleness.worst_secs(),
             }),
             entries: dry_run.then_some(&entries),
