@@ -276,7 +276,7 @@ fn held(uri: &str, named_by: &'static str) -> Outcome<(Zeroizing<String>, Source
         NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
     }
     let text = keygate_delivery::open(&uri, &command_environment())?.read()?.text.ok_or_else(|| {
-        Error::failed(format!("{uri} holds nothing"), "put the secret's text there, whole and unchanged")
+        Error::failed(format!("{uri} holds nothing"), "put the text there, whole and unchanged")
     })?;
     Ok((text, Source::Store { uri, named_by }))
 }
