@@ -3,6 +3,7 @@
 //! The server is the end-to-end tests' stand-in for Cloudflare's API, with the real one's limits: 1,000 names a page, with an empty
 //! page before each further one, 10,000 entries a write, 100 values a read.
 
+mod local;
 mod source;
 mod stand_in;
 
@@ -60,6 +61,8 @@ struct Limits {
 const IMPORT: Limits = Limits { seconds: Some(10.0), megabytes: Some(300.0), reads: None, writes: None };
 /// From metadata alone.
 const LIST: Limits = Limits { seconds: Some(2.0), megabytes: Some(300.0), reads: Some(0), writes: None };
+/// Of a year, locally.
+const USAGE: Limits = Limits { seconds: Some(2.0), ..NONE };
 const NONE: Limits = Limits { seconds: None, megabytes: None, reads: None, writes: None };
 
 /// What a command took.
@@ -87,7 +90,19 @@ pub(crate) fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     println!("  {:<44} {:>7}  {:>5}  calls", "", "seconds", "MB");
     let mut bars = Vec::new();
     for step in steps(&source) {
-        let taken = carry_out(&step, &keygate, &place.0, &mut server)?;
+        let taken = carry_out(&step, &keygate, checkout, &place.0, &mut server)?;
+        println!("  {:<44} {:>7.2}  {:>5.0}  {}", step.title, taken.seconds, taken.megabytes, taken.calls);
+        bars.extend(step.bars(&taken));
+    }
+    fs::write(&config, server.wrangler_toml() + local::BINDING)?;
+    let seed = step("a key in the local KV", "issue --subject seed", None, Expected::Lines(1), NONE);
+    carry_out(&seed, &keygate, checkout, &place.0, &mut server)?;
+    local::fill(checkout, &place.0, options.keys)?;
+    println!("  a year of use, in what wrangler dev keeps");
+    for step in local_steps(options.keys) {
+        // Once before: Node.js caches Miniflare's code.
+        carry_out(&step, &keygate, checkout, &place.0, &mut server)?;
+        let taken = carry_out(&step, &keygate, checkout, &place.0, &mut server)?;
         println!("  {:<44} {:>7.2}  {:>5.0}  {}", step.title, taken.seconds, taken.megabytes, taken.calls);
         bars.extend(step.bars(&taken));
     }
@@ -102,9 +117,8 @@ pub(crate) fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn steps(source: &Source) -> Vec<Step> {
-    let all = source.keys;
-    let step = |title, line: &str, file: Option<&Path>, expected, limits| Step {
+fn step(title: &'static str, line: &str, file: Option<&Path>, expected: Expected, limits: Limits) -> Step {
+    Step {
         title,
         arguments: line
             .split(' ')
@@ -113,7 +127,22 @@ fn steps(source: &Source) -> Vec<Step> {
             .collect(),
         expected,
         limits,
-    };
+    }
+}
+
+fn local_steps(keys: usize) -> Vec<Step> {
+    let unused = (0..keys).filter(|number| local::is_unused(*number)).count();
+    let local = |title, line, expected| step(title, line, None, expected, USAGE);
+    vec![
+        local("usage of all keys", "usage --json", Expected::Lines(1)),
+        local("usage of one key", "usage 000000000007 --last 30d --json", Expected::Lines(1)),
+        local("list --unused", "list --unused 30d --json", Expected::Lines(unused)),
+        step("usage of all keys, a year", "usage --last 365d --json", None, Expected::Lines(1), NONE),
+    ]
+}
+
+fn steps(source: &Source) -> Vec<Step> {
+    let all = source.keys;
     let import =
         |title, line, file: &Path, limits| step(title, line, Some(file), Expected::Written(all), limits);
     let list = |title, line, matching| step(title, line, None, Expected::Lines(matching), LIST);
@@ -176,13 +205,22 @@ impl Step {
 }
 
 /// Runs the command in `place`, and holds it to what is expected.
-fn carry_out(step: &Step, keygate: &PathBuf, place: &Path, server: &mut StandIn) -> Result<Taken> {
+fn carry_out(
+    step: &Step,
+    keygate: &PathBuf,
+    checkout: &Checkout,
+    place: &Path,
+    server: &mut StandIn,
+) -> Result<Taken> {
     const POLL: Duration = Duration::from_millis(1);
     let [printed, said] = ["printed", "said"].map(|name| place.join(name));
     let mut command = Command::new(keygate);
     command.args(&step.arguments).current_dir(place).stdin(Stdio::null());
     // Nothing of the person's own gate.
-    command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path))).envs(server.environment());
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    let programs = checkout.path("node_modules/.bin");
+    let path = env::join_paths([programs].into_iter().chain(env::split_paths(&inherited)))?;
+    command.env_clear().env("PATH", path).envs(server.environment());
     command.env("KEYGATE_PEPPER", PEPPER);
     command.stdout(File::create(&printed)?.into_file()).stderr(File::create(&said)?.into_file());
 

@@ -32,7 +32,8 @@ pub(crate) struct KeyArgs {
     pub(crate) id: KeyId,
 }
 
-fn key_id(text: &str) -> Result<KeyId, String> {
+/// An id on the command line.
+pub(crate) fn key_id(text: &str) -> Result<KeyId, String> {
     if text.is_empty() {
         return Err("it is empty: is the variable set that holds it?".to_owned());
     }

@@ -68,6 +68,12 @@ pub(crate) fn take_difference() -> Option<String> {
     STORE.lock().unwrap_or_else(PoisonError::into_inner).take()?.difference("Cloudflare's API")
 }
 
+/// `now`, or what the store's clock says where that is earlier.
+pub(crate) fn earlier_now(now: UnixSeconds) -> UnixSeconds {
+    let store = *STORE.lock().unwrap_or_else(PoisonError::into_inner);
+    store.map_or(now, |store| store.by_theirs(now).min(now))
+}
+
 /// Makes sure that an expiry to come is one by the store's clock too.
 ///
 /// # Errors

@@ -16,8 +16,10 @@ use crate::commands::issue::IssueArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::pepper::PepperGroup;
+use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::usage::UsageCommand;
 use crate::commands::verify::VerifyArgs;
 
 /// Issues, rotates and revokes the keys of a Keygate gate.
@@ -40,7 +42,9 @@ pub(crate) enum Command {
     Issue(IssueArgs),
     List(ListArgs),
     Show(ShowArgs),
+    Usage(UsageCommand),
     Rotate(RotateArgs),
+    Retire(RetireArgs),
     /// Refuse a key for good
     #[command(after_help = "Example:\n  keygate revoke 4fTz0Qw9Lr2K --remote")]
     Revoke(ChangeArgs),

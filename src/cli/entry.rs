@@ -21,7 +21,7 @@ pub(crate) struct Entry {
 
 /// What a listing shows without reading the record, and who wrote it last.
 ///
-/// KV allows 1024 bytes. All but the scopes are under 900 at their longest (a subject of 128 bytes, a name of 128
+/// KV allows 1024 bytes. All but the scopes are under 930 at their longest (a subject of 128 bytes, a name of 128
 /// characters of 4 bytes each); the scopes, which may be 64 of 64 bytes, are there when they fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +44,9 @@ pub(crate) struct Metadata {
     /// `None` when they did not fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scopes: Option<Vec<String>>,
+    /// The key that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaced_by: Option<String>,
     /// How often the entry has been written; none in what other programs wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rev: Option<u64>,
@@ -89,6 +92,7 @@ impl Metadata {
             not_after: record.not_after,
             pepper: record.digest.pepper().map(|pepper| pepper.to_string()),
             scopes: Some(scopes.collect()),
+            replaced_by: record.replaced_by.map(|id| id.to_string()),
             rev: None,
             by: None,
         };
@@ -107,6 +111,7 @@ impl Metadata {
             && agrees(self.created.is_some(), self.created == record.created)
             && agrees(self.pepper.is_some(), self.pepper == record.pepper)
             && agrees(self.scopes.is_some(), self.scopes == record.scopes)
+            && agrees(self.replaced_by.is_some(), self.replaced_by == record.replaced_by)
     }
 
     fn bytes(&self) -> usize {
@@ -167,6 +172,7 @@ mod tests {
             r.subject = "s".repeat(128).parse::<Subject>().unwrap();
             r.name = name.parse().unwrap();
             (r.state, r.created, r.not_after) = (State::Disabled, UnixSeconds::MAX, Some(UnixSeconds::MAX));
+            r.replaced_by = Some("000000000000".parse().unwrap());
         })
     }
 

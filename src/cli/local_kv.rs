@@ -2,19 +2,17 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cloudflare::TOKEN_VARIABLE;
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::secrets;
+use crate::node;
 use crate::store::{Listed, Store, Stored};
 use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
@@ -22,8 +20,6 @@ use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 const SCRIPT: &str = include_str!("local_kv.cjs");
 /// Entries that are read or written at once: Miniflare takes up to 13 ms for each, and a request to it may last five minutes.
 const AT_ONCE: usize = 500;
-const INSTALL: &str =
-    "install the gate's npm packages: `npm ci` in the gate's folder (or `cargo xtask setup`)";
 
 /// The namespace bound as `KEYS`.
 #[derive(Debug)]
@@ -61,19 +57,12 @@ impl LocalKv {
     /// The configuration does not bind `KEYS`, or the folder cannot be named.
     pub(crate) fn new(config: &WranglerConfig, persist_to: Option<&Path>) -> Outcome<Self> {
         let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
-        let own = config.folder().join(".wrangler").join("state");
-        let folder = std::path::absolute(persist_to.unwrap_or(&own)).map_err(|e| {
-            Error::usage(
-                format!("cannot use the folder of the local KV: {e}"),
-                "name the folder that `wrangler dev --persist-to` was given",
-            )
-        })?;
         // As `wrangler dev` does.
         let id = ["preview_id", "id"].iter().find_map(|name| namespace.get(name)?.as_str());
         let place = "the local KV of `wrangler dev`";
         Ok(Self {
             project: config.folder().to_owned(),
-            folder: folder.join("v3"),
+            folder: state_folder(config, persist_to)?,
             namespace: id.unwrap_or(KEYS_BINDING).to_owned(),
             place: match config.environment() {
                 Some(name) => format!("{place} (environment {name})"),
@@ -102,29 +91,21 @@ impl LocalKv {
     }
 
     fn start(&self) -> Outcome<Process> {
-        let path = search_path(&self.project)?;
+        let path = node::search_path(&self.project)?;
         let find =
             |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|it| it.is_file());
         // Its own place, not that of a link to it: Miniflare lies beside it.
         let wrangler = find("wrangler").and_then(|program| program.canonicalize().ok()).ok_or_else(|| {
             let problem = "wrangler was found neither in node_modules in the gate's folder nor on PATH";
-            Error::failed(problem, INSTALL)
+            Error::failed(problem, node::INSTALL)
         })?;
-        let started = secrets::scrub(&mut Command::new("node"))
-            .args(["--no-warnings", "--eval", SCRIPT])
+        let started = node::script(&self.project, SCRIPT)?
             .args([&wrangler, &self.folder])
             .arg(&self.namespace)
-            .current_dir(&self.project)
-            .env("PATH", &path)
-            .env_remove(TOKEN_VARIABLE)
             // Reading Miniflare's code takes half of a command's time. Not in a folder that others can write to.
             .env("NODE_COMPILE_CACHE", self.project.join(".wrangler").join("cache").join("node"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn();
-        let mut child =
-            started.map_err(|e| Error::failed(format!("Node.js cannot be started: {e}"), INSTALL))?;
+        let mut child = started.map_err(|error| node::not_started(&error))?;
         let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
         Ok(Process { child, input, output })
     }
@@ -170,6 +151,21 @@ impl Store for LocalKv {
     }
 }
 
+/// Where Miniflare keeps what `wrangler dev` stores: in the gate's folder, or in that of `wrangler dev --persist-to`.
+///
+/// # Errors
+/// The folder cannot be named.
+pub(crate) fn state_folder(config: &WranglerConfig, persist_to: Option<&Path>) -> Outcome<PathBuf> {
+    let own = config.folder().join(".wrangler").join("state");
+    let folder = std::path::absolute(persist_to.unwrap_or(&own)).map_err(|e| {
+        Error::usage(
+            format!("cannot use the folder of the local KV: {e}"),
+            "name the folder that `wrangler dev --persist-to` was given",
+        )
+    })?;
+    Ok(folder.join("v3"))
+}
+
 #[derive(Debug)]
 struct Process {
     child: Child,
@@ -205,16 +201,4 @@ impl Drop for Process {
         self.input = None;
         let _ = self.child.wait();
     }
-}
-
-/// The search path with the gate's own npm packages first: wrangler, and the Node.js that it needs.
-fn search_path(project: &Path) -> Outcome<OsString> {
-    let own = project.join("node_modules").join(".bin");
-    let inherited = env::var_os("PATH").unwrap_or_default();
-    env::join_paths([own].into_iter().chain(env::split_paths(&inherited))).map_err(|_| {
-        Error::failed(
-            format!("the folder {} cannot stand in PATH", project.display()),
-            "use a folder whose name holds no separator of PATH",
-        )
-    })
 }

@@ -22,6 +22,7 @@ mod key_out;
 mod key_records;
 mod known_peppers;
 mod local_kv;
+mod node;
 mod output;
 #[cfg(test)]
 mod output_schema;
@@ -33,6 +34,7 @@ mod staleness;
 mod static_keys;
 mod store;
 mod time;
+mod usage_source;
 mod wrangler_config;
 mod wrangler_file;
 
@@ -96,7 +98,9 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::Issue(args) => commands::issue::run(&context, args),
         Command::List(args) => commands::list::run(&context, args),
         Command::Show(args) => commands::show::run(&context, args),
+        Command::Usage(args) => commands::usage::run(&context, args),
         Command::Rotate(args) => commands::rotate::run(&context, args),
+        Command::Retire(args) => commands::retire::run(&context, args),
         Command::Revoke(args) => commands::change::revoke(&context, args),
         Command::Disable(args) => commands::change::disable(&context, args),
         Command::Enable(args) => commands::change::enable(&context, args),

@@ -7,13 +7,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{change, import, issue, list, manual, pepper, rotate, show, verify};
+use crate::commands::{change, import, issue, list, manual, pepper, retire, rotate, show, usage, verify};
 use crate::error::Error;
 use crate::findings;
 
 const FILE: &str = "../../docs/cli-output.schema.json";
 const DESCRIPTION: &str = "With --json, standard output holds one JSON object: the result, of the form of `$defs` that has the command's name. \
-    `list`, `import` and `rotate --all-older-than` print such an object for each key, a line each. A command that fails prints the form \
+    `list`, `import`, `retire` and `rotate --all-older-than` print such an object for each key, a line each. A command that fails prints the form \
     `error` on standard error instead. `export` prints records (record.schema.json), with or without --json. Fields may be added.";
 
 /// The forms of each command's result, by its name.
@@ -41,9 +41,11 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
                 of::<rotate::many::Row<'_>>(generator),
             ],
         ),
+        ("retire", vec![of::<retire::Retired<'_>>(generator)]),
         ("issue", vec![issued, of::<issue::Deliverable<'_>>(generator)]),
         ("list", vec![of::<list::ListedKey>(generator)]),
         ("show", vec![of::<show::Shown<'_>>(generator)]),
+        ("usage", vec![of::<usage::UsageOfKeys>(generator)]),
         ("revoke", vec![changed.clone()]),
         ("disable", vec![changed.clone()]),
         ("enable", vec![changed.clone()]),

@@ -25,25 +25,29 @@ pub(crate) const FROM_VARIABLE: &str = "KEYGATE_PEPPER_FROM";
 /// As [`FROM_VARIABLE`], for the pepper before.
 pub(crate) const PREVIOUS_FROM_VARIABLE: &str = "KEYGATE_PEPPER_PREVIOUS_FROM";
 
-/// The variables that `env:` named as the secret store of a pepper.
+/// The variable of the control Worker's admin key, and the one that names its secret store.
+const ADMIN_KEY_VARIABLES: (&str, &str) = ("KEYGATE_ADMIN_KEY", "KEYGATE_ADMIN_KEY_FROM");
+
+/// The variables that `env:` named as the secret store of a pepper or an admin key.
 static NAMED_VARIABLES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Keeps the peppers out of the environment of another program.
+/// Keeps the peppers and the admin key out of the environment of another program.
 pub(crate) fn scrub(command: &mut Command) -> &mut Command {
-    for name in pepper_variables() {
+    for name in secret_variables() {
         command.env_remove(name);
     }
     command
 }
 
-/// The environment of the commands that secret stores run: without the peppers.
+/// The environment of the commands that secret stores run: without the peppers and the admin key.
 pub(crate) fn command_environment() -> CommandEnvironment {
-    CommandEnvironment::without(pepper_variables())
+    CommandEnvironment::without(secret_variables())
 }
 
-fn pepper_variables() -> Vec<String> {
+fn secret_variables() -> Vec<String> {
     let named = NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
-    named.iter().map(String::as_str).chain([PEPPER_VARIABLE, PREVIOUS_VARIABLE]).map(str::to_owned).collect()
+    let own = [PEPPER_VARIABLE, PREVIOUS_VARIABLE, ADMIN_KEY_VARIABLES.0];
+    named.iter().map(String::as_str).chain(own).map(str::to_owned).collect()
 }
 
 /// The texts of the gate's peppers, and where they were found.
@@ -54,6 +58,24 @@ pub(crate) struct PepperTexts {
     pub(crate) source: Source,
     /// Of the previous one.
     pub(crate) previous_source: Option<Source>,
+}
+
+/// The admin key of the control Worker; `None` where none is named.
+///
+/// # Errors
+/// It cannot be read, or is no key.
+pub(crate) fn admin_key() -> Outcome<Option<Zeroizing<String>>> {
+    let Some((text, source)) = named(ADMIN_KEY_VARIABLES)? else {
+        return Ok(None);
+    };
+    let key = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Error::usage(
+            format!("the admin key from {source} holds a blank or another character that no key has"),
+            "use the key as it was printed, without quotes, blanks or `Bearer`",
+        ));
+    }
+    Ok(Some(key))
 }
 
 /// Where a pepper was found.
@@ -231,7 +253,7 @@ fn beside_pepper(text: &str) -> Option<&'static str> {
     (text.trim() != text).then_some("white space around the pepper")
 }
 
-/// What two variables say about one pepper: the one holds its text, the other names its secret store.
+/// What two variables say about one secret: the one holds its text, the other names its secret store.
 ///
 /// # Errors
 /// Both are set: the wrong one of two peppers makes keys that no gate takes.
@@ -254,10 +276,7 @@ fn held(uri: &str, named_by: &'static str) -> Outcome<(Zeroizing<String>, Source
         NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
     }
     let text = keygate_delivery::open(&uri, &command_environment())?.read()?.text.ok_or_else(|| {
-        Error::failed(
-            format!("{uri} holds nothing"),
-            "put the text there that the gate has as its secret, whole and unchanged",
-        )
+        Error::failed(format!("{uri} holds nothing"), "put the text there, whole and unchanged")
     })?;
     Ok((text, Source::Store { uri, named_by }))
 }
@@ -270,7 +289,7 @@ fn variable(name: &str) -> Outcome<Option<Zeroizing<String>>> {
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => Err(Error::usage(
             format!("{name} is not UTF-8 text"),
-            "use the text that the gate has as its secret, whole and unchanged",
+            "use the secret's text, whole and unchanged",
         )),
     }
 }

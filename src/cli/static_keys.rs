@@ -2,10 +2,15 @@
 //!
 //! What is written to KV does not change them: a key that is revoked there is still served by its static record.
 
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
 use keygate_core::key::KeyId;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
-use keygate_delivery::KeyStatus;
+use keygate_delivery::{KeyStatus, sibling_file};
 
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
@@ -114,6 +119,36 @@ pub(crate) fn local(config: &WranglerConfig) -> Outcome<Vec<Record>> {
             "correct it; `keygate check FILE` checks one",
         )
     })
+}
+
+/// Adds a record to a file with an array of records, which only its owner can read; where there is none, makes it.
+///
+/// # Errors
+/// The file holds something else, or cannot be written; it is then as before.
+pub(crate) fn add(file: &Path, record: &Record) -> Outcome<()> {
+    let failed = |what: &str, error: &dyn Display| {
+        Error::failed(
+            format!("cannot {what} {}: {error}", file.display()),
+            "name a file for an array of records, in a folder that you can write to",
+        )
+    };
+    let mut records = match fs::read_to_string(file) {
+        Ok(text) => Record::parse_list(&text).map_err(|error| failed("read the records of", &error))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(failed("read", &error)),
+    };
+    records.push(record.clone());
+    let json = serde_json::to_string(&records).map_err(|error| failed("write", &error))?;
+    // What the gate would refuse as a whole is not written.
+    Record::parse_list(&json).map_err(|error| failed("add the record to", &error))?;
+    let write = || {
+        let mut fresh = sibling_file(file)?;
+        writeln!(fresh, "{json}")?;
+        fresh.as_file().sync_all()?;
+        fresh.persist(file)?;
+        Ok::<_, io::Error>(())
+    };
+    write().map_err(|error| failed("write", &error))
 }
 
 #[cfg(test)]

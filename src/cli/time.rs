@@ -34,6 +34,21 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 impl Span {
+    pub(crate) fn a_day() -> Self {
+        Self(DAY)
+    }
+
+    /// As it is written on the command line.
+    pub(crate) fn as_option(self) -> String {
+        let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")];
+        let exact = units.iter().find(|(unit, _)| self.0.is_multiple_of(*unit));
+        exact.map_or_else(String::new, |(unit, name)| format!("{}{name}", self.0 / unit))
+    }
+
+    pub(crate) fn of_days(days: u64) -> Self {
+        Self(days * DAY)
+    }
+
     pub(crate) fn seconds(self) -> u64 {
         self.0
     }
@@ -148,9 +163,21 @@ pub(crate) fn in_words(seconds: u64) -> String {
     words.join(" ")
 }
 
+/// How long ago a time was, in its largest unit.
+pub(crate) fn ago(time: UnixSeconds, now: UnixSeconds) -> String {
+    let seconds = now.seconds().saturating_sub(time.seconds());
+    let units = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")];
+    let unit = units.iter().find(|(unit, _)| seconds >= *unit);
+    match unit.map(|(unit, name)| (seconds / unit, name)) {
+        None => "now".to_owned(),
+        Some((1, name)) => format!("1 {name} ago"),
+        Some((count, name)) => format!("{count} {name}s ago"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Span, When, in_words, utc};
+    use super::{Span, When, ago, in_words, utc};
     use keygate_core::time::UnixSeconds;
     use proptest::prelude::{prop_assert_eq, proptest};
 
@@ -224,11 +251,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn how_long_ago_is_said_in_the_largest_unit() {
+        let at = |seconds| UnixSeconds::new(seconds).unwrap();
+        for (seconds, words) in [
+            (1_000_001, "now"),
+            (1_000_000, "now"),
+            (999_999, "1 second ago"),
+            (1_000_000 - 180, "3 minutes ago"),
+            (1_000_000 - 7_199, "1 hour ago"),
+            (1_000_000 - 5 * 86_400, "5 days ago"),
+        ] {
+            assert_eq!(ago(at(seconds), at(1_000_000)), words);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_time_that_was_printed_reads_as_itself(seconds in 0..=253_402_207_200_u64) {
             let time = UnixSeconds::new(seconds).unwrap();
             prop_assert_eq!(utc(time).parse(), Ok(When::At(time)));
+        }
+
+        #[test]
+        fn a_span_that_was_written_reads_as_itself(seconds in 0..=super::SPAN_MAX) {
+            prop_assert_eq!(Span(seconds).as_option().parse(), Ok(Span(seconds)));
         }
 
         #[test]

@@ -13,6 +13,9 @@ use crate::wrangler_file::{Found, found, parse};
 /// The KV namespace that holds the records, by the name under which the gate knows it.
 pub(crate) const KEYS_BINDING: &str = "KEYS";
 
+/// The Durable Object that usage is sent to.
+pub(crate) const USAGE_BINDING: &str = "KEY_USAGE";
+
 /// One gate's configuration: wrangler's file, seen through the chosen environment.
 #[derive(Debug)]
 pub(crate) struct WranglerConfig {
@@ -279,6 +282,14 @@ impl WranglerConfig {
     /// The entry that binds `KEYS`.
     pub(crate) fn keys_namespace(&self) -> Option<&Value> {
         bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
+    }
+
+    /// The Worker and the class of the Durable Object that is bound as `KEY_USAGE`.
+    pub(crate) fn usage_class(&self) -> Option<(String, &str)> {
+        let bindings = self.setting("durable_objects").and_then(|objects| objects.get("bindings"));
+        let binding = bound(bindings, "name", USAGE_BINDING)?;
+        let script = binding.get("script_name").and_then(Value::as_str).map(str::to_owned);
+        Some((script.or_else(|| self.worker_name())?, binding.get("class_name")?.as_str()?))
     }
 
     /// The error that [`WranglerConfig::keys_namespace`] is `None`.

@@ -40,7 +40,7 @@ describe("what the commands do", () => {
     });
     assert.deepEqual(await gate.json(["list", "--subject", "shown"]), {
       ...{ id, subject: "shown", name: "Büro \"1\"", state: "active", created, not_after, scopes: ["reports:read"] },
-      ...{ pepper: digest.split(".")[1], rev: 1, by: null },
+      ...{ pepper: digest.split(".")[1], replaced_by: null, rev: 1, by: null },
     });
     assert.equal(await gate.verify(key, "--path", "/reports/7"), "ip_not_allowed");
     const unknown = await gate.keygate(["verify", "--path", "/reports/7"], { input: `${key}\n`, status: 1 });
@@ -180,7 +180,7 @@ describe("the local KV", () => {
     const { created, not_after, pepper, ...listed } = await gate.json(["list", "--subject", "local"]);
     assert.equal(pepper, pepperId(PEPPER));
     assert.ok(not_after - created >= 3600);
-    assert.deepEqual(listed, { id, subject: "local", name: "M", state: "active", scopes: ["reports:read"], rev: null, by: null });
+    assert.deepEqual(listed, { id, subject: "local", name: "M", state: "active", scopes: ["reports:read"], replaced_by: null, rev: null, by: null });
     const fresh = keyIn((await gate.keygate(["rotate", id])).stdout);
     const { staleness_seconds } = await gate.json(["revoke", id]);
     assert.equal(staleness_seconds, 30);

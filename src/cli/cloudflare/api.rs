@@ -111,7 +111,7 @@ impl Api {
         }
         let base = env::var(BASE_URL_VARIABLE).ok().filter(|url| !url.is_empty());
         let base = base_url(base.as_deref().unwrap_or(BASE_URL))?;
-        Ok(Self { client: client(timeout()?)?, base, token })
+        Ok(Self { client: http_client()?, base, token })
     }
 
     /// Asks, as often as it makes sense, and returns the answer of a success.
@@ -174,35 +174,49 @@ impl Api {
 
     /// What a request without an answer amounts to.
     fn unreachable(&self, call: &Call<'_>, error: &Cause) -> Failed {
+        let failed = unreachable(call.doing, &self.base, BASE_URL_VARIABLE, error);
         let is_untrusted = causes(error).any(is_tls);
-        let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
-        let (problem, remedy) = if causes(error).any(is_timeout) {
-            (
-                "did not answer in time",
-                "check the network, then run the command again; a change that was sent may have been made",
-            )
-        } else if is_untrusted {
-            (
-                "does not prove who it is",
-                "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there",
-            )
-        } else if last.contains("failed to lookup address") {
-            (
-                "has no address that this machine can find",
-                "check CLOUDFLARE_API_BASE_URL, the network and its name service",
-            )
-        } else if causes(error).any(<Cause>::is::<io::Error>) {
-            ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again")
-        } else {
-            ("did not answer as HTTP wants it", "check CLOUDFLARE_API_BASE_URL and HTTPS_PROXY")
-        };
-        let failed = Error::failed(format!("{}: {} {problem} ({last})", call.doing, self.base), remedy);
         Failed {
             error: if is_untrusted { failed } else { failed.unanswered() },
             is_passing: !is_untrusted,
             retry_after: None,
         }
     }
+}
+
+/// The error of a request without an answer, to an address that `variable` names.
+pub(crate) fn unreachable(doing: &str, address: &Url, variable: &str, error: &Cause) -> Error {
+    let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let (problem, remedy) = if causes(error).any(is_timeout) {
+        (
+            "did not answer in time",
+            "check the network, then run the command again; a change that was sent may have been made"
+                .to_owned(),
+        )
+    } else if causes(error).any(is_tls) {
+        (
+            "does not prove who it is",
+            "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there".to_owned(),
+        )
+    } else if last.contains("failed to lookup address") {
+        (
+            "has no address that this machine can find",
+            format!("check {variable}, the network and its name service"),
+        )
+    } else if causes(error).any(<Cause>::is::<io::Error>) {
+        ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again".to_owned())
+    } else {
+        ("did not answer as HTTP wants it", format!("check {variable} and HTTPS_PROXY"))
+    };
+    Error::failed(format!("{doing}: {address} {problem} ({last})"), remedy)
+}
+
+/// A client of HTTP, with the time that `KEYGATE_API_TIMEOUT` gives an attempt.
+///
+/// # Errors
+/// The variable cannot be used, or this machine's certificates cannot be read.
+pub(crate) fn http_client() -> Outcome<Client> {
+    client(timeout()?)
 }
 
 fn client(timeout: Duration) -> Outcome<Client> {
@@ -218,7 +232,7 @@ fn client(timeout: Duration) -> Outcome<Client> {
         .build()
         .map_err(|e| {
             Error::failed(
-                format!("cannot prepare a connection to Cloudflare: {e}"),
+                format!("cannot prepare a connection: {e}"),
                 "check this machine's trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE)",
             )
         })

@@ -4,7 +4,7 @@ mod api;
 mod kv;
 mod refusal;
 
-pub(crate) use api::{Api, Call, TOKEN_VARIABLE};
+pub(crate) use api::{Api, Call, TOKEN_VARIABLE, http_client, unreachable};
 pub(crate) use kv::{RemoteKv, WRITE_MAX, bulks};
 pub(crate) use refusal::Permission;
 

@@ -12,8 +12,9 @@ use super::Cli;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// What wrangler has, as far as the documents use it.
-const WRANGLER: [&[&str]; 6] = [
+const WRANGLER: [&[&str]; 7] = [
     &["deploy"],
+    &["dev"],
     &["kv", "namespace", "create"],
     &["kv", "namespace", "list"],
     &["secret", "delete"],

@@ -1,7 +1,7 @@
 //! `keygate issue`: a new key, or the record of a foreign one.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use keygate_core::key::digest::Digest;
@@ -25,14 +25,16 @@ use crate::known_peppers::all_others;
 use crate::output::printable;
 use crate::revision;
 use crate::secrets;
+use crate::static_keys;
 use crate::store::{self, Store};
 use crate::time::{When, utc, utc_or_never};
+use crate::usage_source::LastUsed;
 use crate::wrangler_config::WranglerConfig;
 
 /// Make a key, write its record, print the key once
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The record is written before the key is printed: a printed key works. Without --expires it never expires, without --ip it may be used from anywhere.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject old-client --import-stdin < imported-key"
+    after_help = "The record is written before the key is printed: a printed key works. Without --expires it never expires, without --ip it may be used from anywhere.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject ops --scope admin:read --static admin-keys.json --config src/control/wrangler.toml\n  keygate issue --subject old-client --import-stdin < imported-key"
 )]
 pub(crate) struct IssueArgs {
     /// Who holds the key; stays the same when the key is rotated
@@ -48,6 +50,11 @@ pub(crate) struct IssueArgs {
     /// It is digested, never stored or printed; its clients keep it. The gate needs `IMPORTED_KEYS = true`.
     #[arg(long, conflicts_with_all = ["key_out", "pepper_file", "pepper_from", "to"])]
     import_stdin: bool,
+    /// Add the record to the JSON array in this file instead of writing it to KV; the file is made if it is not there
+    ///
+    /// For the gate's secret `STATIC_KEYS`, and for `ADMIN_KEYS` of the control Worker.
+    #[arg(long = "static", value_name = "FILE", conflicts_with_all = ["to", "import_stdin", "dry_run"])]
+    static_file: Option<PathBuf>,
     /// Over whatever the secret stores of --to hold already
     #[arg(long, requires = "to")]
     overwrite: bool,
@@ -89,7 +96,12 @@ pub(crate) struct Issued<'i> {
 pub(crate) struct Replaced {
     pub(crate) id: String,
     pub(crate) state: KeyStatus,
+    /// Null as well for a key that ends when it is unused.
     pub(crate) not_after: Option<u64>,
+    /// When it was last accepted, null for never; absent where no usage can be read.
+    #[serde(skip_serializing_if = "LastUsed::is_unknown")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
+    pub(crate) last_used: LastUsed,
     pub(crate) staleness_seconds: Option<u64>,
 }
 
@@ -97,6 +109,9 @@ pub(crate) struct Replaced {
 pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     args.to.check(!args.to.to.is_empty())?;
     let config = context.config()?;
+    if let Some(file) = &args.static_file {
+        return issue_static(context, args, &config, file);
+    }
     let store = context::store(&config, &args.store)?;
     if args.import_stdin {
         return import(context, args, &config, &*store);
@@ -144,6 +159,31 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     if found.not_a_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
+    Ok(())
+}
+
+/// Issues a key whose record goes into a file, for a secret.
+fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, file: &Path) -> Outcome<()> {
+    let prefix = config.key_prefix()?;
+    let found = secrets::pepper(&args.pepper, config, args.store.remote)?;
+    let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), false, context.out.is_json())?;
+    let key = new_key(&prefix, &found.pepper)?;
+    let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    static_keys::add(file, &record)?;
+    show(context, &mut key_out, &record, key.reveal(), None).map_err(|error| {
+        error.and(
+            format!("the record of key {} was added to {}, but the key is lost", record.id, file.display()),
+            "take the record out of the file, then issue another key",
+        )
+    })?;
+    context.out.note(format_args!(
+        "issued {} for {}: expires {}, its record is in {}; it is valid once the Worker has the file as its secret: `wrangler secret put STATIC_KEYS < FILE`, or `wrangler secret put ADMIN_KEYS -c src/control/wrangler.toml < FILE` for the control Worker",
+        record.id,
+        record.subject,
+        utc_or_never(record.not_after),
+        printable(&file.display().to_string()),
+    ));
+    context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
     Ok(())
 }
 

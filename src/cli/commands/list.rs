@@ -1,11 +1,13 @@
 //! `keygate list`: all keys, from the metadata of their entries alone.
 
+use std::cmp::Reverse;
 use std::io::{self, Write as _};
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use keygate_core::key::KV_NAME_PREFIX;
+use clap::{Args, ValueEnum};
+use keygate_core::key::{KV_NAME_PREFIX, KeyId};
 use keygate_core::time::UnixSeconds;
+use keygate_core::usage::LastUsesReport;
 use keygate_delivery::KeyStatus;
 use serde::Serialize;
 use tabwriter::TabWriter;
@@ -16,12 +18,14 @@ use crate::error::Outcome;
 use crate::output::{not_written, printable};
 use crate::progress::Progress;
 use crate::store::Listed;
-use crate::time::{Span, utc_or_never};
+use crate::time::{Span, ago, in_words, utc_or_never};
+use crate::usage_source::{self, LastUsed, UsageArgs, still_used};
+use crate::wrangler_config::WranglerConfig;
 
 /// List keys
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Reads the entries' metadata alone, not the records. With --json: one object a line. An entry whose metadata does not say what a filter asks for is listed.\n\nExamples:\n  keygate list --subject acme --state active\n  keygate list --remote --expiring 14d --json"
+    after_help = "Reads the entries' metadata alone, not the records. With --json: one object a line. An entry whose metadata does not say what a filter asks for is listed.\n\nExamples:\n  keygate list --subject acme --state active\n  keygate list --remote --expiring 14d --json\n  keygate list --unused 30d --sort last-used"
 )]
 pub(crate) struct ListArgs {
     /// Only this holder's keys
@@ -36,8 +40,24 @@ pub(crate) struct ListArgs {
     /// Only keys in use that expire within this time: 14d, 12h
     #[arg(long, value_name = "SPAN")]
     expiring: Option<Span>,
+    /// Only keys in use that were not accepted for this time, or never: 30d; keys that were issued since are left out
+    ///
+    /// A key that was accepted only before usage was counted is among them.
+    #[arg(long, value_name = "SPAN")]
+    unused: Option<Span>,
+    /// Sort by last use, the latest first
+    #[arg(long, value_enum, value_name = "BY")]
+    sort: Option<Sort>,
+    #[command(flatten)]
+    usage: UsageArgs,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sort {
+    /// When the key was last accepted
+    LastUsed,
 }
 
 /// The states that an entry's metadata tells.
@@ -61,28 +81,41 @@ pub(crate) struct ListedKey {
     scopes: Option<Vec<String>>,
     /// The pepper that the key depends on; null for an imported one.
     pepper: Option<String>,
+    /// The key that took its place, since entries say it.
+    replaced_by: Option<String>,
     rev: Option<u64>,
     by: Option<String>,
+    /// When it was last accepted, null for never; absent where no usage can be read.
+    #[serde(skip_serializing_if = "LastUsed::is_unknown")]
+    #[cfg_attr(test, schemars(with = "Option<u64>"))]
+    last_used: LastUsed,
 }
 
 /// Lists keys.
 pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
-    let store = context::store(&context.config()?, &args.store)?;
+    let config = context.config()?;
+    let last_uses = last_uses(context, args, &config)?;
+    let store = context::store(&config, &args.store)?;
     let progress = Progress::counting("listed", None);
     let mut lines = context.out.lines();
-    // A table is as wide as its widest cell, so its rows wait for the last page.
+    // A table is as wide as its widest cell, so its rows wait for the last page; as they do where they are sorted.
     let mut rows: Vec<ListedKey> = Vec::new();
-    let (mut all, mut wanted, mut bare) = (0, 0, 0);
+    let (mut all, mut wanted, mut bare, mut since) = (0, 0, 0, 0);
     store.list(KV_NAME_PREFIX, &mut |page| {
         all += page.len();
         progress.add(page.len());
-        for row in page.into_iter().map(|entry| row(entry, context.now)) {
+        for mut row in page.into_iter().map(|entry| row(entry, context.now)) {
+            row.last_used = last_uses.as_ref().map_or(LastUsed::Unknown, |uses| last_used(uses, &row.id));
             if !is_wanted(&row, args, context.now) {
+                continue;
+            }
+            if args.unused.is_some_and(|span| row.created > Some(before(context.now, span))) {
+                since += 1;
                 continue;
             }
             wanted += 1;
             bare += usize::from(row.state.is_none());
-            if context.out.is_json() {
+            if context.out.is_json() && args.sort.is_none() {
                 lines.add(&row)?;
             } else {
                 rows.push(row);
@@ -90,12 +123,23 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         }
         Ok(())
     })?;
-    if !rows.is_empty() {
-        lines.add_text(table(&rows).map_err(|e| not_written(&e))?.trim_end())?;
+    if args.sort.is_some() {
+        rows.sort_by_key(|row| Reverse(row.last_used));
+    }
+    if context.out.is_json() {
+        rows.iter().try_for_each(|row| lines.add(row))?;
+    } else if !rows.is_empty() {
+        lines.add_text(table(&rows, context.now).map_err(|e| not_written(&e))?.trim_end())?;
     }
     lines.finish()?;
     progress.finish();
     context.out.note(format_args!("{wanted} of {all} keys in {}", store.place()));
+    if let Some(span) = args.unused.filter(|_| since > 0) {
+        context.out.note(format_args!(
+            "{since} more were not accepted since, and are left out: they were issued in the last {}",
+            in_words(span.seconds())
+        ));
+    }
     if bare > 0 {
         let option = store.option();
         context.out.note(format_args!(
@@ -103,6 +147,22 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         ));
     }
     Ok(())
+}
+
+/// When keys were last used, where that is known or must be.
+fn last_uses(context: &Context, args: &ListArgs, config: &WranglerConfig) -> Outcome<Option<LastUsesReport>> {
+    if args.unused.is_some() || args.sort.is_some() {
+        return usage_source::needed(config, &args.store, &args.usage)?.last_uses().map(Some);
+    }
+    Ok(usage_source::if_any(context.out, config, &args.store, &args.usage, |source| source.last_uses()))
+}
+
+fn last_used(uses: &LastUsesReport, id: &str) -> LastUsed {
+    id.parse::<KeyId>().map_or(LastUsed::Never, |id| LastUsed::of(uses, id))
+}
+
+fn before(now: UnixSeconds, span: Span) -> u64 {
+    now.seconds().saturating_sub(span.seconds())
 }
 
 fn row(entry: Listed, now: UnixSeconds) -> ListedKey {
@@ -119,6 +179,8 @@ fn row(entry: Listed, now: UnixSeconds) -> ListedKey {
         not_after: metadata.not_after.map(Into::into),
         scopes: metadata.scopes,
         pepper: metadata.pepper,
+        replaced_by: metadata.replaced_by,
+        last_used: LastUsed::Unknown,
         rev: metadata.rev,
         by: metadata.by,
     }
@@ -139,28 +201,47 @@ fn is_wanted(row: &ListedKey, args: &ListArgs, now: UnixSeconds) -> bool {
         let by = now.plus(span.seconds()).seconds();
         status == KeyStatus::Active && row.not_after.is_some_and(|end| end <= by)
     });
-    subject && state && scope && expiring
+    let unused = args.unused.is_none_or(|span| {
+        let is_used = row.last_used.time().is_some_and(|last| last.seconds() > before(now, span));
+        status == KeyStatus::Active && !is_used
+    });
+    subject && state && scope && expiring && unused
 }
 
-fn table(rows: &[ListedKey]) -> io::Result<String> {
+fn table(rows: &[ListedKey], now: UnixSeconds) -> io::Result<String> {
     let text = |cell: &Option<String>| printable(cell.as_deref().unwrap_or("?"));
+    // With usage all of them have it.
+    let has_usage = rows.iter().any(|row| !row.last_used.is_unknown());
     let mut table = TabWriter::new(Vec::new());
-    writeln!(table, "ID\tSTATE\tSUBJECT\tNOT AFTER\tNAME")?;
+    let last_used = if has_usage { "LAST USED\t" } else { "" };
+    writeln!(table, "ID\tSTATE\tSUBJECT\tNOT AFTER\t{last_used}NAME")?;
     for row in rows {
         let state = row.state.map_or("?", KeyStatus::as_str);
         let end = utc_or_never(row.not_after.and_then(UnixSeconds::new));
         let (id, subject, name) = (printable(&row.id), text(&row.subject), text(&row.name));
-        writeln!(table, "{id}\t{state}\t{subject}\t{end}\t{name}")?;
+        let used = if has_usage { format!("{}\t", use_of(row, now)) } else { String::new() };
+        writeln!(table, "{id}\t{state}\t{subject}\t{end}\t{used}{name}")?;
     }
     let table = table.into_inner().map_err(|e| io::Error::other(e.to_string()))?;
     String::from_utf8(table).map_err(io::Error::other)
 }
 
+/// When the key was last used; of one that another one replaces it says that it still is.
+fn use_of(row: &ListedKey, now: UnixSeconds) -> String {
+    let is_replaced = row.replaced_by.is_some() && row.state == Some(KeyStatus::Active);
+    match row.last_used.time() {
+        None => "never".to_owned(),
+        Some(last) if is_replaced => still_used(last, now),
+        Some(last) => ago(last, now),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ListArgs, is_wanted, row, table};
+    use super::{ListArgs, ListedKey, is_wanted, row, table};
     use crate::entry::Metadata;
     use crate::store::Listed;
+    use crate::usage_source::LastUsed;
     use clap::{Args as _, Command, FromArgMatches as _};
     use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
@@ -178,6 +259,7 @@ mod tests {
             not_after: UnixSeconds::new(not_after),
             pepper: None,
             scopes: Some(vec!["read".into()]),
+            replaced_by: None,
             rev: None,
             by: None,
         }
@@ -193,12 +275,33 @@ mod tests {
         let now = UnixSeconds::new(100).unwrap();
         let rows: Vec<_> = entries.into_iter().map(|entry| row(entry, now)).collect();
         assert_eq!(
-            table(&rows).unwrap(),
+            table(&rows, now).unwrap(),
             "ID            STATE    SUBJECT  NOT AFTER             NAME\n\
              4fTz0Qw9Lr2K  expired  acme     1970-01-01T00:01:40Z  Acme\u{fffd}[2J\n\
              7hVbT1mWcZk3  revoked  acme     never                 Acme\u{fffd}[2J\n\
              000000000000  ?        ?        never                 ?\n"
         );
+    }
+
+    #[test]
+    fn last_use_is_shown_where_it_is_known() {
+        let now = UnixSeconds::new(100_000).unwrap();
+        let shown = |state, replaced_by: Option<&str>, last_used| {
+            let metadata =
+                Metadata { replaced_by: replaced_by.map(str::to_owned), ..metadata(state, 200_000) };
+            super::use_of(&ListedKey { last_used, ..row(listed("4fTz0Qw9Lr2K", Some(metadata)), now) }, now)
+        };
+        let at = |seconds| LastUsed::At(UnixSeconds::new(seconds).unwrap());
+        for (state, replaced_by, last_used, text) in [
+            (State::Active, None, LastUsed::Never, "never"),
+            (State::Active, None, at(99_820), "3 minutes ago"),
+            (State::Active, Some("7hVbT1mWcZk3"), at(99_820), "still used, 3 minutes ago"),
+            (State::Active, Some("7hVbT1mWcZk3"), LastUsed::Never, "never"),
+            (State::Active, Some("7hVbT1mWcZk3"), at(100_000 - 86_400), "1 day ago"),
+            (State::Revoked, Some("7hVbT1mWcZk3"), at(99_820), "3 minutes ago"),
+        ] {
+            assert_eq!(shown(state, replaced_by, last_used), text);
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(crate) mod issue;
 pub(crate) mod list;
 pub(crate) mod manual;
 pub(crate) mod pepper;
+pub(crate) mod retire;
 pub(crate) mod rotate;
 pub(crate) mod show;
+pub(crate) mod usage;
 pub(crate) mod verify;

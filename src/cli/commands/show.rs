@@ -3,18 +3,22 @@
 use std::fmt::{Display, Write as _};
 
 use clap::Args;
+use keygate_core::key::KeyId;
 use keygate_core::key::digest::Digest;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
+use keygate_core::usage::{Counts, Step};
 use keygate_delivery::KeyStatus;
 use serde::Serialize;
 
 use crate::args::{KeyArgs, StoreArgs};
+use crate::commands::usage::{query, refused};
 use crate::context::{self, Context};
 use crate::error::Outcome;
 use crate::output::printable;
 use crate::store;
-use crate::time::{in_words, utc, utc_or_never};
+use crate::time::{Span, ago, in_words, utc, utc_or_never};
+use crate::usage_source::{self, UsageArgs, UsageSource, still_used};
 
 /// Show a key's record, and what it amounts to now
 #[derive(Args, Debug)]
@@ -22,6 +26,8 @@ use crate::time::{in_words, utc, utc_or_never};
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     key: KeyArgs,
+    #[command(flatten)]
+    usage: UsageArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -38,28 +44,94 @@ pub(crate) struct Shown<'s> {
     /// Which writing of the entry this is; null in the local KV.
     rev: Option<u64>,
     by: Option<&'s str>,
+    /// Absent where none can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<KeyUse>,
+}
+
+/// When and how often a key was used.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct KeyUse {
+    last_accepted: Option<u64>,
+    last_refused: Option<u64>,
+    /// Of the last 7 days, today among them, in UTC.
+    in_7_days: Counts,
+    in_30_days: Counts,
 }
 
 /// Shows a key's record.
 pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
-    let store = context::store(&context.config()?, &args.store)?;
+    let config = context.config()?;
+    let store = context::store(&config, &args.store)?;
     let (record, stored) = store::record(&*store, args.key.id)?;
     let (rev, by) = stored.metadata.map_or((None, None), |metadata| (metadata.rev, metadata.by));
     let status = KeyStatus::of_record(&record, context.now);
+    let usage = usage_source::if_any(context.out, &config, &args.store, &args.usage, |source| {
+        key_use(source, record.id, context.now)
+    });
+    let mut text = lines(&record, status, context.now, store.option());
     let shown = Shown {
         record: &record,
         state: status,
         good_now: status == KeyStatus::Active,
         rev,
         by: by.as_deref(),
+        usage,
     };
-    let mut text = lines(&record, status, context.now, store.option());
     if let Some(rev) = rev {
         let by = by.as_deref().map(|by| format!(" by {}", printable(by))).unwrap_or_default();
         // Writing to a String does not fail.
         let _ = writeln!(text, "{:<12}{rev}{by}", "revision");
     }
+    if let Some(usage) = &shown.usage {
+        let is_replaced = record.replaced_by.is_some() && status == KeyStatus::Active;
+        text.push_str(&use_lines(usage, is_replaced, context.now));
+    }
     context.out.result(&shown, text.trim_end())
+}
+
+/// The longest time that is shown.
+const DAYS: u64 = 30;
+
+fn key_use(source: &dyn UsageSource, id: KeyId, now: UnixSeconds) -> Outcome<KeyUse> {
+    let query = query(Some([id].into()), Span::of_days(DAYS), Step::Day, now, 1);
+    let week = query.hours.start().0 + (DAYS - 7) * 24;
+    let report = source.report(&query)?;
+    let sum = |from: u64| {
+        let mut sum = Counts::default();
+        let points = report.series.iter().filter(|point| point.start.seconds() >= from * 3600);
+        points.for_each(|point| sum.merge(&point.counts));
+        sum
+    };
+    let key = report.keys.first();
+    Ok(KeyUse {
+        last_accepted: key.and_then(|key| key.last_accepted).map(UnixSeconds::seconds),
+        last_refused: key.and_then(|key| key.last_refused).map(UnixSeconds::seconds),
+        in_7_days: sum(week),
+        in_30_days: sum(0),
+    })
+}
+
+fn use_lines(usage: &KeyUse, is_replaced: bool, now: UnixSeconds) -> String {
+    let when = |time: Option<u64>, words: &dyn Fn(UnixSeconds) -> String| {
+        let time = time.and_then(UnixSeconds::new);
+        time.map_or_else(|| "never".to_owned(), |time| format!("{}, {}", utc(time), words(time)))
+    };
+    let counted = |counts: &Counts| format!("{} accepted, {}", counts.accepted, refused(counts));
+    let used = |last| if is_replaced { still_used(last, now) } else { ago(last, now) };
+    let rows = [
+        ("last used", when(usage.last_accepted, &used)),
+        ("refused", when(usage.last_refused, &|last| ago(last, now))),
+        ("7 days", counted(&usage.in_7_days)),
+        ("30 days", counted(&usage.in_30_days)),
+    ];
+    let mut text = String::new();
+    for (name, value) in rows {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{name:<12}{value}");
+    }
+    text
 }
 
 fn lines(record: &Record, status: KeyStatus, now: UnixSeconds, option: &str) -> String {

@@ -51,6 +51,7 @@ pub struct Event {
 /// How many requests were accepted, and how many refused, by the code of the refusal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// The accepted ones.
     #[serde(default)]

@@ -20,6 +20,7 @@ use crate::time::UnixSeconds;
 /// The length of the steps that requests are counted in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Step {
     /// An hour; for the last 90 days.
     Hour,
@@ -44,8 +45,10 @@ pub struct Query {
 
 /// The requests of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Point {
     /// When the step begins.
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub start: UnixSeconds,
     /// Its requests.
     #[serde(flatten)]
@@ -54,15 +57,19 @@ pub struct Point {
 
 /// The requests of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyTotal {
     /// The key.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub id: KeyId,
     /// Its requests.
     #[serde(flatten)]
     pub counts: Counts,
     /// When it was last accepted, whenever that was.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub last_accepted: Option<UnixSeconds>,
     /// When it was last refused.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub last_refused: Option<UnixSeconds>,
     /// Networks that it was used from, and when first.
     pub networks: Vec<SeenNetwork>,
@@ -70,15 +77,18 @@ pub struct KeyTotal {
 
 /// A network, and when a key was first used from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SeenNetwork {
     /// The /24 or /48.
     pub network: String,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub first_seen: UnixSeconds,
 }
 
 /// A network, and how many requests without a known key were refused from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefusedNetwork {
     /// The /24 or /48.
     pub network: String,
@@ -88,6 +98,7 @@ pub struct RefusedNetwork {
 
 /// Requests without a known key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WithoutKeyTotal {
     /// All of them.
     #[serde(flatten)]

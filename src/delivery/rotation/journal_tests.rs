@@ -15,7 +15,7 @@ fn notes() -> Notes {
         store: RecordsRef::Local { persist_to: None },
     };
     let pepper = "01234567".parse::<PepperId>().unwrap();
-    Notes::new(OLD.parse::<KeyId>().unwrap(), gate, pepper, 60, Expiry::In(90), &["file:/k".into()])
+    Notes::new(OLD.parse::<KeyId>().unwrap(), gate, pepper, Some(60), Expiry::In(90), &["file:/k".into()])
 }
 
 fn new() -> NewKeyNote {

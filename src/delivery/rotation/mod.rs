@@ -25,7 +25,7 @@
 //! | E extend | extending → extended | the new record's real expiry |
 //! | P put | delivering (begun) → delivering (holds), for each store | the new key into the store, and read back |
 //! | C confirm | → confirmed | every store is read once more |
-//! | O old | ending → ended | `replaced_by`, and the expiry of the old record: now + grace; without a grace it is revoked |
+//! | O old | ending → ended | `replaced_by`, and the expiry of the old record: now + grace; with a grace of 0 it is revoked, and one that ends when it is unused gets no expiry |
 //! | X clear | → (none) | what killed processes left beside the stores is removed, and the journal |
 //!
 //! What `--resume` does goes by what *is*, not by the step that was noted: the records say whether R and O were done, the
@@ -67,6 +67,7 @@ mod journal;
 mod lock;
 mod notes;
 mod ownership;
+mod retirement;
 mod run;
 mod succession;
 mod targets;
@@ -76,6 +77,7 @@ pub use first_key::deliver_first_key;
 pub use gate::{Gate, KeyRecords};
 pub use journal::{Journal, folder, gate_of, option, tidy, unfinished};
 pub use notes::{Expiry, GateRef, Notes, RecordsRef};
+pub use retirement::{Evidence, Kept, UNUSED_MIN_SECS, judge, retired};
 pub use run::{Finished, Rotation};
 pub use succession::{Succession, check_in_use, lifetime};
 pub use targets::Targets;

@@ -142,7 +142,8 @@ pub struct Notes {
     pub(super) v: u8,
     pub(super) old: String,
     pub(super) gate: GateRef,
-    pub(super) grace_secs: u64,
+    /// `None`: the old key is not given an expiry.
+    pub(super) grace_secs: Option<u64>,
     #[serde(rename = "end")]
     pub(super) expiry: Expiry,
     /// The id of the pepper that new keys are made with.
@@ -164,7 +165,7 @@ impl Notes {
         old: KeyId,
         gate: GateRef,
         pepper: PepperId,
-        grace_secs: u64,
+        grace_secs: Option<u64>,
         expiry: Expiry,
         stores: &[String],
     ) -> Self {

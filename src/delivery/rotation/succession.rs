@@ -19,7 +19,7 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// What both become when nothing comes between the two.
+    /// What both become when nothing comes between the two. Without `grace_secs` the old key stays as it is until it is unused.
     ///
     /// # Errors
     /// As [`check_in_use`].
@@ -28,7 +28,7 @@ impl Succession {
         id: KeyId,
         digest: Digest,
         expiry: Option<Expiry>,
-        grace_secs: u64,
+        grace_secs: Option<u64>,
         now: UnixSeconds,
         option: &str,
     ) -> Result<Self> {
@@ -118,11 +118,15 @@ pub(super) fn is_successor(new: &Record, old: &Record) -> bool {
     expected.to_json().ok() == new.to_json().ok()
 }
 
-/// The record of the old key, with its expiry. Without a grace it is revoked: an expiry of now would be one to come where this
-/// machine's clock is fast, and the key would go on working.
-pub(super) fn ended(old: &Record, new: KeyId, grace_secs: u64, now: UnixSeconds) -> Record {
+/// The record of the old key, with its expiry. With a grace of 0 it is revoked: an expiry of now would be one to come where this
+/// machine's clock is fast, and the key would go on working. With `None` it stays valid: [`judge`](super::retirement::judge) says when
+/// it may end.
+pub(super) fn ended(old: &Record, new: KeyId, grace_secs: Option<u64>, now: UnixSeconds) -> Record {
     let mut old = old.clone();
     old.replaced_by = Some(new);
+    let Some(grace_secs) = grace_secs else {
+        return old;
+    };
     if grace_secs == 0 {
         old.state = State::Revoked;
         return old;
@@ -165,8 +169,12 @@ mod tests {
         record
     }
 
-    fn rotated(old: &Record, expiry: Option<Expiry>, grace_secs: u64) -> Result<Succession> {
-        Succession::of(old, id("7hVbT1mWcZk3"), digest(), expiry, grace_secs, at(NOW), " --remote")
+    fn rotated(
+        old: &Record,
+        expiry: Option<Expiry>,
+        grace_secs: impl Into<Option<u64>>,
+    ) -> Result<Succession> {
+        Succession::of(old, id("7hVbT1mWcZk3"), digest(), expiry, grace_secs.into(), at(NOW), " --remote")
     }
 
     #[test]
@@ -179,6 +187,16 @@ mod tests {
             assert_eq!(made.old.not_after, Some(at(expires)), "{not_after:?} {grace_secs}");
             assert_eq!(made.old.replaced_by, Some(made.new.id));
             assert_eq!(made.new.replaces, Some(old.id));
+        }
+    }
+
+    #[test]
+    fn old_key_that_is_to_end_when_unused_stays_as_it_is() {
+        for not_after in [None, Some(NOW + 60)] {
+            let old = old(|old| old.not_after = not_after.map(at));
+            let made = rotated(&old, None, None).unwrap();
+            assert_eq!((made.old.state, made.old.not_after), (State::Active, not_after.map(at)));
+            assert_eq!(made.old.replaced_by, Some(made.new.id));
         }
     }
 

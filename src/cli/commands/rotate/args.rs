@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
 use crate::time::{Span, When};
+use crate::usage_source::UsageArgs;
 
 /// The text below the options in the help.
 const HELP: &str = "\
@@ -21,6 +22,7 @@ Examples:
   keygate rotate 4fTz0Qw9Lr2K
   keygate rotate 4fTz0Qw9Lr2K --remote --to vault:secret/reports#api_key --to 'exec:gh secret set API_KEY -R acme/reports'
   keygate rotate 4fTz0Qw9Lr2K --remote --now
+  keygate rotate 4fTz0Qw9Lr2K --when-unused 24h
   keygate rotate --resume
   keygate rotate 4fTz0Qw9Lr2K --resume --to 'exec:gh secret set API_KEY -R acme/reports'
   keygate rotate --all-older-than 90d --remote --to 'file:/run/keys/{subject}'";
@@ -43,6 +45,13 @@ pub(crate) struct RotateArgs {
     /// The old key has leaked: it is revoked as soon as the new one is handed over
     #[arg(long, conflicts_with = "grace")]
     pub(crate) now: bool,
+    /// The old key stays valid until it has not been used for this time: 24h, 7d; `keygate retire` ends it then
+    ///
+    /// Needs usage, which a control Worker counts: docs/usage.md.
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["grace", "now"])]
+    pub(crate) when_unused: Option<Span>,
+    #[command(flatten)]
+    pub(crate) usage: UsageArgs,
     /// When the new key expires: 90d, 12h, 2027-01-31 (its first second, UTC), an RFC 3339 time, or never
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<When>,
@@ -54,10 +63,10 @@ pub(crate) struct RotateArgs {
     /// Finish the rotation of this key, or all of this gate that are unfinished; the store is the one that the journal names
     ///
     /// With --to, and the key's id, these secret stores take the place of those that do not hold the new key yet.
-    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "expires", "dry_run", "all_older_than", "new_pepper"])]
+    #[arg(long, help_heading = AFTERWARDS, conflicts_with_all = ["grace", "now", "when_unused", "expires", "dry_run", "all_older_than", "new_pepper"])]
     pub(crate) resume: bool,
     /// Take the unfinished rotation of this key back: the old key into its secret stores again, the new one revoked
-    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "expires", "to", "dry_run", "key_out", "print", "new_pepper"])]
+    #[arg(long, help_heading = AFTERWARDS, requires = "id", conflicts_with_all = ["resume", "grace", "now", "when_unused", "expires", "to", "dry_run", "key_out", "print", "new_pepper"])]
     pub(crate) undo: bool,
     /// Rotate each key in use that was issued longer ago than this: 90d, 0
     #[arg(long, help_heading = MANY, value_name = "SPAN", requires = "to", conflicts_with_all = ["key_out", "print"])]
@@ -92,8 +101,12 @@ pub(crate) struct PepperOverride {
 }
 
 impl RotateArgs {
-    /// How long the old key still works.
-    pub(crate) fn grace_secs(&self) -> u64 {
-        if self.now { 0 } else { self.grace.seconds() }
+    /// How long the old key still works; `None`: until it is unused.
+    pub(crate) fn grace_secs(&self) -> Option<u64> {
+        match self.when_unused {
+            Some(_) => None,
+            None if self.now => Some(0),
+            None => Some(self.grace.seconds()),
+        }
     }
 }

@@ -11,9 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued};
-use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::gate::{Gate, targets};
-use crate::commands::rotate::{Made, announce};
+use crate::commands::rotate::{Made, OldKey, RotateArgs, announce};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
@@ -59,7 +58,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<(
         Ok(())
     })?;
     told.key_file = key_out.path().map(ToOwned::to_owned);
-    report(context, &gate, &finished, &names(&uris), &told)
+    report(context, args, &gate, &finished, &names(&uris), &told)
 }
 
 /// The secret stores of one key, checked; then the whole rotation.
@@ -111,12 +110,14 @@ impl Told {
 /// The new key's id as the result, or the key where it is asked for.
 pub(super) fn report(
     context: &Context,
+    args: &RotateArgs,
     gate: &Gate,
     finished: &Finished,
     places: &[String],
     told: &Told,
 ) -> Outcome<()> {
     let Finished { new, old, diverged } = finished;
+    let last_used = gate.last_used(context.out, &args.usage, old.id);
     let key = told.key.as_ref().map(|key| key.as_str());
     let result = Issued {
         key,
@@ -125,6 +126,7 @@ pub(super) fn report(
             id: old.id.to_string(),
             state: KeyStatus::of_record(old, time::now()?),
             not_after: old.not_after.map(Into::into),
+            last_used,
             staleness_seconds: gate.staleness.worst_secs(),
         }),
         places: Some(places),
@@ -134,7 +136,8 @@ pub(super) fn report(
     for place in places {
         context.out.note(format_args!("delivered to {}", printable(place)));
     }
-    announce(context.out, new, old, time::now()?, gate.staleness, Made::Written);
+    let end = OldKey { unused: args.when_unused, last_used, option: gate.store.option() };
+    announce(context.out, new, old, time::now()?, gate.staleness, Made::Written, &end);
     gate.static_keys.warn(context.out, &[old]);
     if *diverged {
         context.out.note(format_args!(

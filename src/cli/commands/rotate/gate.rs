@@ -1,7 +1,7 @@
 //! The gate of a rotation with delivery: from the options, or from the journal of an earlier run.
 
 use keygate_core::key::pepper::{Pepper, Peppers};
-use keygate_core::key::{KeyPrefix, PepperId};
+use keygate_core::key::{KeyId, KeyPrefix, PepperId};
 use keygate_core::record::Record;
 use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, RecordsRef, Rotation, Targets};
 use keygate_delivery::{CommandEnvironment, Holder, StoreUri};
@@ -13,11 +13,13 @@ use crate::commands::rotate::pepper::{self, AtHand, Deployed};
 use crate::context::{self, Context};
 use crate::error::{Error, Outcome};
 use crate::key_records::StoreRecords;
+use crate::output::Output;
 use crate::secrets;
 use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
 use crate::store::Store;
 use crate::time;
+use crate::usage_source::{LastUsed, UsageArgs};
 use crate::wrangler_config::WranglerConfig;
 
 /// Everything about one gate that a rotation needs.
@@ -119,6 +121,11 @@ impl Gate {
         }
         let deployed = Deployed { config: &self.config, store: &*self.store, args: &self.args };
         pepper::check(records, &self.at_hand, &deployed)
+    }
+
+    /// When a key was last accepted, where usage can be read.
+    pub(super) fn last_used(&self, out: Output, usage: &UsageArgs, id: KeyId) -> LastUsed {
+        super::last_used(out, &self.config, &self.args, usage, id)
     }
 
     /// The id of the pepper that new keys are made with.

@@ -9,9 +9,9 @@ use keygate_delivery::rotation::check_in_use;
 use keygate_delivery::{KeyStatus, StoreUri, Template};
 use serde::Serialize;
 
-use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::delivered::{names, one, templates, uris};
 use crate::commands::rotate::gate::Gate;
+use crate::commands::rotate::{RotateArgs, until_retired};
 use crate::context::Context;
 use crate::entry::{self, Metadata};
 use crate::error::{Error, Outcome};
@@ -104,7 +104,9 @@ pub(super) fn run(context: &Context, args: &RotateArgs, age: Span) -> Outcome<()
     match failed {
         None => {
             context.out.note(format_args!("{done} rotated in {}", gate.store.place()));
-            if args.grace_secs() < gate.staleness.worst_secs().unwrap_or(u64::MAX) {
+            if let Some(span) = args.when_unused {
+                context.out.note(until_retired("the old keys work", None, span, gate.store.option()));
+            } else if args.grace_secs() < Some(gate.staleness.worst_secs().unwrap_or(u64::MAX)) {
                 context.out.note(format_args!("staleness: {}", gate.staleness.sentence()));
             }
             context.out.note(&gate.made_with);

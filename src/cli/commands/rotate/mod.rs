@@ -9,16 +9,20 @@ mod plain;
 pub(crate) mod resume;
 mod unfinished;
 
+use keygate_core::key::KeyId;
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::{self, Expiry};
 
+use crate::args::StoreArgs;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::fields;
 use crate::output::Output;
 use crate::staleness::Staleness;
-use crate::time::{When, in_words, utc, utc_or_never};
+use crate::time::{Span, When, in_words, utc, utc_or_never};
+use crate::usage_source::{self, LastUsed, UsageArgs, still_used};
+use crate::wrangler_config::WranglerConfig;
 
 pub(crate) use args::RotateArgs;
 
@@ -30,6 +34,10 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
     }
     if args.resume {
         return resume::resume(context, args);
+    }
+    if args.when_unused.is_some() {
+        // Nothing is rotated that could not be retired.
+        usage_source::needed(&context.config()?, &args.store, &args.usage)?.last_uses()?;
     }
     if let Some(when) = args.expires {
         fields::end(when, context.now)?;
@@ -80,8 +88,46 @@ enum Made {
     Unseen,
 }
 
+/// What becomes of the old key, and when it was last used.
+struct OldKey<'o> {
+    /// `--when-unused`; also where a rotation with it is resumed.
+    unused: Option<Span>,
+    last_used: LastUsed,
+    option: &'o str,
+}
+
+/// When a key was last accepted, where usage can be read.
+fn last_used(
+    out: Output,
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    usage: &UsageArgs,
+    id: KeyId,
+) -> LastUsed {
+    let uses = usage_source::if_any(out, config, store, usage, |source| source.last_uses());
+    uses.map_or(LastUsed::Unknown, |uses| LastUsed::of(&uses, id))
+}
+
+/// Says which command ends what stays valid until it is unused.
+fn until_retired(what: &str, id: Option<KeyId>, unused: Span, option: &str) -> String {
+    let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+    let span = unused.as_option();
+    format!(
+        "{what} until `keygate retire{id} --unused {span}{option}` finds that nobody used it for {}",
+        in_words(unused.seconds())
+    )
+}
+
 /// Says what works from now on, and until when.
-fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness: Staleness, how: Made) {
+fn announce(
+    out: Output,
+    new: &Record,
+    old: &Record,
+    now: UnixSeconds,
+    staleness: Staleness,
+    how: Made,
+    end: &OldKey<'_>,
+) {
     let stops = if how == Made::Written { "stops" } else { "would stop" };
     let made = match how {
         Made::Written => format!("made {}", new.id),
@@ -96,12 +142,25 @@ fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness
         utc_or_never(new.not_after),
     ));
     let left = ends.map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()));
-    let when = match ends {
-        Some(ends) => format!("at {}, in {}", utc(ends), in_words(left)),
-        None => "now: it is revoked".to_owned(),
-    };
-    out.note(format_args!("old key {} {stops} working {when}", old.id));
-    if staleness.worst_secs().is_none_or(|worst| left < worst) {
+    let unused = end.unused.or((ends.is_none() && old.state != State::Revoked).then(Span::a_day));
+    if let Some(unused) = unused {
+        let works = if how == Made::Written { "works" } else { "would work" };
+        let until = ends.map(|ends| format!(", and at most until {}", utc(ends))).unwrap_or_default();
+        let what = format!("old key {} {works}", old.id);
+        out.note(format_args!("{}{until}", until_retired(&what, Some(old.id), unused, end.option)));
+    } else {
+        let when = match ends {
+            Some(ends) => format!("at {}, in {}", utc(ends), in_words(left)),
+            None => "now: it is revoked".to_owned(),
+        };
+        out.note(format_args!("old key {} {stops} working {when}", old.id));
+    }
+    match end.last_used {
+        LastUsed::At(last) => out.note(format_args!("old key {}: {}", old.id, still_used(last, now))),
+        LastUsed::Never => out.note(format_args!("old key {}: no use was counted", old.id)),
+        LastUsed::Unknown => {}
+    }
+    if unused.is_none() && staleness.worst_secs().is_none_or(|worst| left < worst) {
         // With a longer grace every gate has read the end before it comes, and keeps to it by its own clock.
         out.note(format_args!("staleness: {}", staleness.sentence()));
         if staleness.is_remote() {

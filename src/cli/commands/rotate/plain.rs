@@ -7,9 +7,8 @@ use keygate_delivery::{KeyStatus, new_key};
 
 use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
-use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::pepper::{self, AtHand, Deployed};
-use crate::commands::rotate::{Made, announce};
+use crate::commands::rotate::{Made, OldKey, RotateArgs, announce, last_used};
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::Outcome;
@@ -66,6 +65,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
         Entry::of(&succession.new, revision::next(&*store, None, operator))?,
         Entry::of(&succession.old, revision::next(&*store, Some(&seen), operator))?,
     ];
+    let last_used = last_used(context.out, &config, &args.store, &args.usage, old_id);
     let mut show = || {
         key_out.fill(key.reveal())?;
         let in_file = key_out.path().is_some();
@@ -76,6 +76,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
                 id: old_id.to_string(),
                 state: KeyStatus::of_record(&succession.old, context.now),
                 not_after: succession.old.not_after.map(Into::into),
+                last_used,
                 staleness_seconds: staleness.worst_secs(),
             }),
             entries: dry_run.then_some(&entries),
@@ -99,7 +100,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
         }
     }
     let Succession { new, old } = &succession;
-    announce(context.out, new, old, context.now, staleness, how);
+    let end = OldKey { unused: args.when_unused, last_used, option: store.option() };
+    announce(context.out, new, old, context.now, staleness, how, &end);
     static_keys.warn(context.out, &[old]);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_a_local_one {
@@ -132,13 +134,16 @@ fn hand_over(
     end().map_err(|error| {
         let option = store.option();
         let command = match succession.old.not_after {
-            Some(end) if succession.old.state != State::Revoked => {
-                format!(
-                    "`keygate update {old_id} --expires {}{option}` gives it the expiry that was meant",
-                    utc(end)
-                )
+            _ if succession.old.state == State::Revoked => {
+                format!("`keygate revoke {old_id}{option}` revokes it, as was meant")
             }
-            _ => format!("`keygate revoke {old_id}{option}` revokes it, as was meant"),
+            Some(end) => format!(
+                "`keygate update {old_id} --expires {}{option}` gives it the expiry that was meant",
+                utc(end)
+            ),
+            None => format!(
+                "`keygate revoke {old_id}{option}` revokes it once nobody uses it: `keygate retire` does not know that it was replaced"
+            ),
         };
         error.and(
             format!("the new key {new_id} works, and the old key {old_id} still works as before"),
@@ -208,7 +213,7 @@ mod tests {
         store.written.borrow_mut().clear();
         store.fails_after.set(fails_after);
         let seen = store.entry(&entry.key).unwrap().unwrap();
-        let succession = Succession::of(&old(), id(NEW), digest(), None, 86_400, at(NOW), "").unwrap();
+        let succession = Succession::of(&old(), id(NEW), digest(), None, Some(86_400), at(NOW), "").unwrap();
         let entries = [&succession.new, &succession.old].map(|record| Entry::of(record, None).unwrap());
         let outcome = hand_over(&succession, &store, &entries, &seen, || {
             store.written.borrow_mut().push("shown".to_owned());

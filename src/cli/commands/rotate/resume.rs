@@ -101,7 +101,7 @@ fn resume_one(
         return Err(not_shown(&finished, gate.store.option()));
     }
     told.key_file = key_out.path().map(ToOwned::to_owned);
-    report(context, &gate, &finished, &places, &told)?;
+    report(context, args, &gate, &finished, &places, &told)?;
     for place in left_out {
         context.out.note(format_args!(
             "left out: {} may hold the new key {}, which works, or still key {}, which ends; see that nobody depends on it",
