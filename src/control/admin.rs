@@ -14,13 +14,16 @@ use std::rc::Rc;
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::decide::{Decision, Lookup, decide};
 use keygate_core::auth::secrets::{SecretValues, Secrets};
+use keygate_core::key::KeyId;
 use keygate_core::policy::Policy;
 use keygate_core::request::head::RequestHead;
-use keygate_core::response::{Cause, Denial};
+use keygate_core::request::url::UrlParts;
+use keygate_core::response::{Cause, Denial, Wording};
+use keygate_core::telemetry::event::{AcceptedResponse, Event, RequestContext};
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{Hour, Query, Step};
 use serde_json::json;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, Result};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Result, console_log};
 
 use crate::runtime;
 
@@ -41,14 +44,24 @@ thread_local! {
 /// The runtime's.
 pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let gate = GATE.with(|gate| gate.get_or_init(|| gate_of(env)).clone());
+    let asking = Asking::read(request);
     let gate = match gate {
         Ok(gate) => gate,
-        Err(what) => return refuse(&Cause::Misconfigured(what).into()),
+        Err(what) => return refuse(&asking, &Cause::Misconfigured(what).into(), None),
     };
-    match is_admitted(&gate, request) {
-        Ok(()) => {}
-        Err(denial) => return refuse(&denial),
-    }
+    let (id, subject) = match asking.with_head(&gate.policy, |head| authorize(&gate, head)) {
+        Ok(holder) => holder,
+        Err(denial) => return refuse(&asking, &denial, Some(&gate.policy)),
+    };
+    let answer = tell(request, env).await?;
+    let response = AcceptedResponse { status: Some(answer.status_code()), origin_ms: None };
+    let time = runtime::rfc3339(runtime::now());
+    let event = Event::access(&time, Some((id, &subject)), response, &asking.context(), Some(&gate.policy));
+    console_log!("{}", event.to_line());
+    Ok(answer)
+}
+
+async fn tell(request: &Request, env: &Env) -> Result<Response> {
     let object = env.durable_object(KEY_USAGE)?.get_by_name(OBJECT)?;
     let url = request.url()?;
     match url.path() {
@@ -62,6 +75,45 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response> {
             Err(what) => problem(400, "query_invalid", &what),
         },
         _ => problem(404, "not_found", "GET /v1/usage and GET /v1/last-uses are here"),
+    }
+}
+
+/// What is read of a request. Any of it may contain a key.
+struct Asking {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    id: String,
+}
+
+impl Asking {
+    fn read(request: &Request) -> Self {
+        Self {
+            method: request.method().to_string(),
+            url: request.inner().url(),
+            headers: request.headers().entries().collect(),
+            id: runtime::random_id(),
+        }
+    }
+
+    fn with_head<T>(&self, policy: &Policy, with: impl FnOnce(&RequestHead<'_>) -> T) -> T {
+        let names = self.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("\n");
+        let read = self.headers.iter().filter(|(name, _)| policy.reads_header(name));
+        let pairs: Vec<(&str, &str)> = read.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        with(&RequestHead { method: &self.method, url: &self.url, header_names: &names, headers: &pairs })
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        let header = |wanted: &str| {
+            self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+        };
+        RequestContext {
+            request_id: &self.id,
+            method: &self.method,
+            path: UrlParts::of(&self.url).path,
+            client_ip: header("cf-connecting-ip"),
+            user_agent: header("user-agent"),
+        }
     }
 }
 
@@ -80,8 +132,8 @@ fn gate_of(env: &Env) -> core::result::Result<Rc<Gate>, String> {
             "KEY_PREFIX": text("KEY_PREFIX").unwrap_or_default(),
             "ALLOW_HTTP": text("ALLOW_HTTP").as_deref() == Some("true"),
             "ROUTES": [
-                { "path": "/v1/**", "methods": ["GET"], "scopes": ["admin:read"] },
-                { "path": "/**", "access": "deny" },
+                { "path": "/v1/*", "methods": ["GET"], "scopes": ["admin:read"] },
+                { "path": "/*", "access": "deny" },
             ],
         })
         .to_string(),
@@ -104,16 +156,9 @@ fn gate_of(env: &Env) -> core::result::Result<Rc<Gate>, String> {
     }
 }
 
-/// Whether the request has an admin key.
-fn is_admitted(gate: &Gate, request: &Request) -> core::result::Result<(), Denial> {
-    let method = request.method();
-    let url = request.inner().url();
-    let headers: Vec<(String, String)> = request.headers().entries().collect();
-    let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("\n");
-    let read = headers.iter().filter(|(name, _)| gate.policy.reads_header(name));
-    let pairs: Vec<(&str, &str)> = read.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let head = RequestHead { method: method.as_ref(), url: &url, header_names: &names, headers: &pairs };
-    let admitted = match gate.admit(&head)? {
+/// The admin key of the request, and its holder.
+fn authorize(gate: &Gate, head: &RequestHead<'_>) -> core::result::Result<(KeyId, String), Denial> {
+    let admitted = match gate.admit(head)? {
         Admission::Proceed(admitted) => admitted,
         Admission::AnswerPreflight => return Err(Cause::RouteDenied.into()),
     };
@@ -122,10 +167,12 @@ fn is_admitted(gate: &Gate, request: &Request) -> core::result::Result<(), Denia
         Some(None) => Lookup::Unknown,
         Some(Some(record)) => Lookup::Found(record),
     };
-    match decide(gate, &admitted, found, runtime::now().seconds())? {
-        Decision::Permit(_) => Ok(()),
-        Decision::Limited(_) => Err(Cause::RouteDenied.into()),
-    }
+    // There are no plans, and no public routes.
+    let Decision::Permit(permit) = decide(gate, &admitted, found, runtime::now().seconds())? else {
+        return Err(Cause::RouteDenied.into());
+    };
+    let holder = permit.holder().ok_or(Cause::RouteDenied)?;
+    Ok((holder.id, holder.subject.to_owned()))
 }
 
 /// Of the parameters `keys` (ids with commas between), `from` and `to` (Unix seconds), `by` (`hour` or `day`) and `keys_max`.
@@ -160,14 +207,15 @@ fn query_of(url: &worker::Url, now: UnixSeconds) -> core::result::Result<Query, 
     Ok(Query { keys, hours: Hour::of(from)..=Hour::of(to), by, keys_max })
 }
 
-fn refuse(denial: &Denial) -> Result<Response> {
-    let answer = denial.answer(&keygate_core::response::Wording::default());
+fn refuse(asking: &Asking, denial: &Denial, policy: Option<&Policy>) -> Result<Response> {
+    let time = runtime::rfc3339(runtime::now());
+    console_log!("{}", Event::denied(&time, denial, &asking.context(), policy).to_line());
+    let answer = denial.answer(&Wording::default());
     let headers = Headers::new();
     for (name, value) in &answer.headers {
         headers.set(name, value)?;
     }
-    let id = runtime::random_id();
-    Ok(Response::ok(answer.body(&id))?.with_status(answer.status).with_headers(headers))
+    Ok(Response::ok(answer.body(&asking.id))?.with_status(answer.status).with_headers(headers))
 }
 
 fn problem(status: u16, code: &str, detail: &str) -> Result<Response> {

@@ -4,7 +4,7 @@
 import { DurableObject } from "cloudflare:workers";
 
 import wasm from "./keygate_control_bg.wasm";
-import { __wbg_reset_state, fetch as handle, initSync, UsageObject } from "./keygate_control.js";
+import { __wbg_reset_state, fetch as handle, initSync, instanceEnded, UsageObject } from "./keygate_control.js";
 
 initSync({ module: wasm });
 let generation = 0;
@@ -14,7 +14,7 @@ function replace(failed, error) {
   if (failed !== generation) return;
   generation += 1;
   __wbg_reset_state();
-  console.error(JSON.stringify({ event: "control_failed", error: error?.name ?? "an exception" }));
+  instanceEnded(error?.name ?? "an exception");
   for (const end of inFlight) end(error);
   inFlight.clear();
 }

@@ -6,9 +6,10 @@ mod admin;
 mod runtime;
 mod usage;
 
+use keygate_core::telemetry::event::Event;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Env, Request, Response, Result};
+use worker::{Env, Request, Response, Result, console_log};
 
 pub use usage::UsageObject;
 
@@ -18,7 +19,15 @@ pub use usage::UsageObject;
 /// The runtime's.
 #[wasm_bindgen]
 pub async fn fetch(request: web_sys::Request, env: Env) -> core::result::Result<web_sys::Response, JsValue> {
+    runtime::log_panics();
     Ok(admin::answer(&Request::from(request), &env).await?.into())
+}
+
+/// Logs that an instance has ended, by the name of the exception. This instance is a fresh one.
+#[wasm_bindgen(js_name = instanceEnded)]
+pub fn instance_ended(error: &str) {
+    let time = runtime::rfc3339(runtime::now());
+    console_log!("{}", Event::panicked(&time, error).to_line());
 }
 
 fn not_found() -> Result<Response> {

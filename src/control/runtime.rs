@@ -1,10 +1,15 @@
 //! The Workers runtime: the clock, and transactions.
 
+use std::cell::Cell;
+use std::panic;
+
 use js_sys::Date;
+use keygate_core::telemetry::event::Event;
 use keygate_core::time::UnixMillis;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::WorkerGlobalScope;
+use worker::console_log;
 use worker::worker_sys::DurableObjectStorage;
 
 #[wasm_bindgen]
@@ -28,6 +33,27 @@ pub(crate) fn now() -> UnixMillis {
     )]
     let now_ms = Date::now() as u64;
     UnixMillis(now_ms)
+}
+
+/// A time in the format of RFC 3339.
+pub(crate) fn rfc3339(time: UnixMillis) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "as above")]
+    let date = Date::new(&JsValue::from_f64(time.0 as f64));
+    date.to_iso_string().into()
+}
+
+thread_local! {
+    static HAS_PANIC_HOOK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Installs a panic hook that logs the location in the code.
+pub(crate) fn log_panics() {
+    if !HAS_PANIC_HOOK.replace(true) {
+        panic::set_hook(Box::new(|panic| {
+            let location = panic.location().map(ToString::to_string).unwrap_or_default();
+            console_log!("{}", Event::panicked(&rfc3339(now()), &location).to_line());
+        }));
+    }
 }
 
 /// A random id for an answer.

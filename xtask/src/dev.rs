@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: the gate on this machine, in front of a demo API, with a key to try.
+//! `cargo xtask dev`: the gate on this machine, with the control Worker, in front of a demo API, with a key to try.
 //!
 //! Everything listens on loopback. Each run issues a key of its own, because a key is printed once and kept nowhere;
 //! it expires after a day.
@@ -159,7 +159,8 @@ fn wrangler_dev(workspace: &Workspace, options: &Options) -> Command {
     let origin = origin.clone().unwrap_or_else(|| format!("http://127.0.0.1:{origin_port}"));
     let mut command = workspace.command("wrangler");
     command
-        .args(["dev", "--ip=127.0.0.1", "--show-interactive-dev-session=false"])
+        .args(["dev", "--config=wrangler.toml", "--config=src/control/wrangler.toml"])
+        .args(["--ip=127.0.0.1", "--show-interactive-dev-session=false"])
         .arg(format!("--port={port}"))
         // With a route in wrangler.toml the gate would else see requests to the route's host, over plain HTTP.
         .arg(format!("--local-upstream=127.0.0.1:{port}"))

@@ -29,6 +29,7 @@ pub struct UsageObject {
 
 impl DurableObject for UsageObject {
     fn new(state: State, _env: Env) -> Self {
+        runtime::log_panics();
         Self { state, opened: RefCell::default(), has_alarm: Cell::default() }
     }
 

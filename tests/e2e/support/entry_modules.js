@@ -59,3 +59,28 @@ export default {
   },
 };`,
 };
+
+/** The same for the control Worker: a request with `X-Test-End` traps in the next call of the clock, whoever makes it. */
+export const CONTROL_ENDING = {
+  wasm: TRAP,
+  module: `
+import wasm from "./test.wasm";
+import control from "./entry.js";
+export * from "./entry.js";
+const { trap } = new WebAssembly.Instance(wasm).exports;
+const real = Date.now;
+let isArmed = false;
+Date.now = () => {
+  if (!isArmed) return real();
+  isArmed = false;
+  trap();
+};
+export default {
+  ...control,
+  fetch(request, env, ctx) {
+    if (request.headers.get("x-test-end") === null) return control.fetch(request, env, ctx);
+    isArmed = true;
+    return new Response();
+  },
+};`,
+};

@@ -135,7 +135,7 @@ class Harness {
         Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
       ...(versionMetadata ? { versionMetadata } : {}),
-      ...(keyUsage ? { durableObjects: { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } } : {}),
+      durableObjects: keyUsage ? { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } : {},
     };
   }
 
@@ -148,6 +148,15 @@ class Harness {
   async usage(name) {
     const namespace = await this.runtime.getDurableObjectNamespace("KEY_USAGE", `${name}-usage`);
     return namespace.get(namespace.idFromName("usage"));
+  }
+
+  /** Sends a request to the control Worker of a gate. */
+  async control(name, target, { key, headers = {} } = {}) {
+    const url = await this.runtime.unsafeGetDirectURL(`${name}-usage`);
+    const all = key === undefined ? headers : { ...headers, Authorization: `Bearer ${key}` };
+    const answer = await send(url.origin, { target, headers: Object.entries(all) });
+    this.remember(`${JSON.stringify(answer.headers)} ${answer.text.slice(0, 10_000)}`);
+    return answer;
   }
 
   /** Issues a key, stores its record in both stores and returns `{ key, id, record }`. */

@@ -1,0 +1,107 @@
+// The control Worker: what operators are told, and what happens to counts when its instance ends.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { CONTROL_ENDING } from "./support/entry_modules.js";
+import { startGates } from "./support/harness.js";
+import { issue, PEPPER } from "./support/keys.js";
+
+const WITHIN_MS = 120_000;
+
+const admin = (fields, options) => issue(fields, { prefix: "acme_admin", ...options });
+const reader = admin({ subject: "ops", scopes: ["admin:read"] });
+const others = {
+  "another scope": [admin({ subject: "ops", scopes: ["admin:write"] }), 403, "scope_missing"],
+  "an expired key": [admin({ scopes: ["admin:read"], not_after: 1_700_000_000, created: 1_600_000_000 }), 401, "key_expired"],
+  "a revoked key": [admin({ scopes: ["admin:read"], state: "revoked" }), 401, "key_revoked"],
+};
+const stranger = admin({ scopes: ["admin:read"] });
+const ADMIN_KEYS = JSON.stringify([reader, ...Object.values(others).map(([key]) => key)].map(({ record }) => record));
+
+const harness = await startGates(() => ({
+  asked: { keyUsage: "control", controlSecrets: { PEPPER, ADMIN_KEYS } },
+  unready: { keyUsage: "control", controlSecrets: { PEPPER } },
+  ending: { keyUsage: "control", controlSecrets: { PEPPER, ADMIN_KEYS }, controlEntry: CONTROL_ENDING },
+}));
+for (const { key } of [reader, stranger]) harness.watch(key);
+const { gates } = harness;
+const acme = await harness.issue({ subject: "acme" });
+
+const ask = (target, options, gate = "asked") => harness.control(gate, target, options);
+const json = (answer) => JSON.parse(answer.text);
+
+/** Waits until the control Worker of a gate has this many accepted requests of a key, and returns its report. */
+async function reportOf(gate, id, accepted) {
+  const end = Date.now() + WITHIN_MS;
+  for (;;) {
+    const report = json(await ask(`/v1/usage?keys=${id}&by=hour`, { key: reader.key }, gate));
+    if (report.keys?.[0]?.accepted === accepted) return report;
+    if (Date.now() > end) assert.deepEqual(report, `${accepted} accepted`);
+    await sleep(200);
+  }
+}
+
+describe("what operators are told", () => {
+  const cases = [
+    ["no key", "/v1/usage", undefined, 401, "credential_missing"],
+    ["a key of nobody", "/v1/usage", stranger.key, 401, "key_invalid"],
+    ["a key of the gate", "/v1/usage", acme.key, 401, "key_invalid"],
+    ...Object.entries(others).map(([name, [{ key }, status, code]]) => [name, "/v1/usage", key, status, code]),
+    ["another path", "/v2", reader.key, 403, "route_denied"],
+    ["a path of nothing", "/v1/nothing", reader.key, 404, "not_found"],
+    ["an unknown parameter", "/v1/usage?key=1", reader.key, 400, "query_invalid"],
+    ["a key that is none", "/v1/usage?keys=1", reader.key, 400, "query_invalid"],
+    ["a step that is none", "/v1/usage?by=week", reader.key, 400, "query_invalid"],
+    ["times in the wrong order", "/v1/usage?from=2&to=1", reader.key, 400, "query_invalid"],
+    ["too many keys", "/v1/usage?keys_max=1001", reader.key, 400, "query_invalid"],
+  ];
+  for (const [name, target, key, status, code] of cases) {
+    test(`${name}: ${status} ${code}`, async () => {
+      const answer = await ask(target, { key });
+      assert.deepEqual([answer.status, json(answer).code], [status, code]);
+    });
+  }
+
+  test("without ADMIN_KEYS nobody is told anything", async () => {
+    const answer = await ask("/v1/usage", { key: reader.key }, "unready");
+    assert.deepEqual([answer.status, json(answer).code], [503, "gate_misconfigured"]);
+  });
+
+  test("requests of each key by hour, its last use and its networks", async () => {
+    const start = Math.floor(Date.now() / 1000);
+    for (let count = 0; count < 3; count += 1) {
+      await gates.asked.send({ key: acme.key, headers: { "CF-Connecting-IP": "203.0.113.9" } });
+    }
+    const { keys, series, without_key } = await reportOf("asked", acme.id, 3);
+    const [{ last_accepted, last_refused, networks, refused }] = keys;
+    assert.ok(last_accepted >= start && last_accepted <= Date.now() / 1000);
+    assert.deepEqual([last_refused, refused, without_key], [null, {}, undefined]);
+    assert.deepEqual(networks.map(({ network }) => network), ["203.0.113.0/24"]);
+    assert.equal(series.reduce((sum, { accepted }) => sum + accepted, 0), 3);
+    const all = json(await ask("/v1/usage", { key: reader.key }));
+    assert.deepEqual([all.keys.map(({ id }) => id), all.by], [[acme.id], "day"]);
+    const last = json(await ask("/v1/last-uses", { key: reader.key }));
+    assert.deepEqual(last.keys, { [acme.id]: { accepted: last_accepted, refused: null } });
+  });
+});
+
+test("the instance ends while batches wait: no request of the gate fails, and the totals are exact", async () => {
+  let sent = 0;
+  for (let round = 0; round < 4; round += 1) {
+    await ask("/", { headers: { "X-Test-End": "now" } }, "ending");
+    const end = Date.now() + 3_000;
+    while (Date.now() < end) {
+      assert.equal((await gates.ending.send({ key: acme.key })).status, 200);
+      sent += 1;
+      await sleep(50);
+    }
+  }
+  const failed = () => harness.logs.entries.filter(({ message }) => message.includes("sys_crash")).length;
+  assert.ok(failed() > 0, "the instance never ended");
+  // Whatever was on its way is sent again with a later request.
+  await sleep(6_000);
+  await gates.ending.send({ key: acme.key });
+  await reportOf("ending", acme.id, sent + 1);
+});
