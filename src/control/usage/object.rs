@@ -6,7 +6,8 @@ use std::time::Duration;
 use gloo_timers::future::TimeoutFuture;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{
-    Batch, Collector, Hour, Intake, LastUses, LastUsesReport, Query, Received, Row as _, RowName,
+    AnomalyCollector, Batch, Collector, Hour, Intake, LastUses, LastUsesReport, Query, Received, Row as _,
+    RowName,
 };
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, durable_object};
 
@@ -38,6 +39,7 @@ impl DurableObject for UsageObject {
             (Method::Post, "/batches") => self.take(&request.text().await?).await,
             (Method::Post, "/reports") => self.report(&request.text().await?),
             (Method::Get, "/last-uses") => self.last_uses(),
+            (Method::Post, "/anomalies") => self.anomalies(),
             _ => not_found(),
         }
     }
@@ -97,6 +99,17 @@ impl UsageObject {
             })?;
             report.add(intake.recent().keys.iter().map(|(id, key)| (id, &key.last)));
             Response::from_json(&report)
+        })
+    }
+
+    fn anomalies(&self) -> Result<Response> {
+        self.with(|store, intake| {
+            let mut collector = AnomalyCollector::new(runtime::now().seconds());
+            for numbers in collector.rows(store.moved()?.summed()) {
+                store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
+            }
+            collector.add_recent(intake.recent());
+            Response::from_json(&collector.report())
         })
     }
 
