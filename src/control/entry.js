@@ -4,7 +4,7 @@
 import { DurableObject } from "cloudflare:workers";
 
 import wasm from "./keygate_control_bg.wasm";
-import { __wbg_reset_state, fetch as handle, initSync, instanceEnded, UsageObject } from "./keygate_control.js";
+import { __wbg_reset_state, fetch as handle, initSync, instanceEnded, scheduled, UsageObject, WarningsObject } from "./keygate_control.js";
 
 initSync({ module: wasm });
 let generation = 0;
@@ -63,7 +63,9 @@ const backedBy = (Backend) =>
   };
 
 export const Usage = backedBy(UsageObject);
+export const Warnings = backedBy(WarningsObject);
 
 export default {
   fetch: (request, env) => answered(() => handle(request, env)),
+  scheduled: (_, env) => guarded(() => scheduled(env)),
 };

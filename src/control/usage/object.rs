@@ -92,7 +92,10 @@ impl UsageObject {
 
     fn last_uses(&self) -> Result<Response> {
         self.with(|store, intake| {
-            let mut report = LastUsesReport::default();
+            let recent = intake.recent().first_hour().map(Hour::day);
+            let first = store.first_day()?.into_iter().chain(recent).min();
+            let since = first.and_then(|day| UnixSeconds::new(day.0 * 86_400));
+            let mut report = LastUsesReport { since, ..LastUsesReport::default() };
             store.each_row(&RowName::all_last_uses(), |_, packed| {
                 report.add(LastUses::unpack(packed)?.0.iter());
                 Ok(())

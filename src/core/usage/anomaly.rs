@@ -173,9 +173,16 @@ impl AnomalyCollector {
         rows.hour_counts.values().for_each(|row| self.add_hours(row));
     }
 
-    /// What is unusual.
+    /// What is unusual, as far as a report goes.
     #[must_use]
     pub fn report(self) -> AnomalyReport {
+        let mut signals = self.signals();
+        let more = signals.len().saturating_sub(SIGNALS_MAX);
+        signals.truncate(SIGNALS_MAX);
+        AnomalyReport { signals, more }
+    }
+
+    fn signals(self) -> Vec<Signal> {
         let mut signals = Vec::new();
         for (id, history) in &self.keys {
             let found = history.unusual(self.first_day, self.since);
@@ -186,9 +193,7 @@ impl AnomalyCollector {
             signals.extend(new_networks(networks, since).map(|anomaly| Signal { id: *id, anomaly }));
         }
         signals.sort_by_key(|signal| (signal.anomaly.rank(), signal.id));
-        let more = signals.len().saturating_sub(SIGNALS_MAX);
-        signals.truncate(SIGNALS_MAX);
-        AnomalyReport { signals, more }
+        signals
     }
 
     fn add_last_uses(&mut self, row: &LastUses) {

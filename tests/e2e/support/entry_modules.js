@@ -84,3 +84,22 @@ export default {
   },
 };`,
 };
+
+/** The clock of the control Worker, as SETTABLE_CLOCK does it for the gate. */
+export const CONTROL_CLOCK = {
+  module: `
+import control from "./entry.js";
+export * from "./entry.js";
+const real = Date.now;
+let frozen;
+Date.now = () => frozen ?? real();
+export default {
+  ...control,
+  fetch(request, env, ctx) {
+    const time = request.headers.get("x-test-clock");
+    if (time === null) return control.fetch(request, env, ctx);
+    frozen = Number(time) * 1000;
+    return new Response();
+  },
+};`,
+};
