@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::decide::{
-    Authorization, Decision, Destination, LimiterAnswer, Lookup, Permit, decide,
+    Authorization, Decision, Destination, LimiterAnswer, Lookup, Permit, QuotaAnswer, decide,
 };
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::key::pepper::Pepper;
@@ -84,10 +84,15 @@ fn request(gate: &Gate, record: &Record, input: &str) {
         Some(_) => panic!("a forged tag"),
     };
     let now = UnixSeconds::new(NOW).expect("it is before the year 10000");
-    let Ok(verdict) = decide(gate, &admitted, found, now) else { return };
-    let permit = match verdict {
-        Decision::Permit(permit) => permit,
-        Decision::Limited(limited) => limited.settle(LimiterAnswer::Within).expect("it is within the limit"),
+    let Ok(mut decision) = decide(gate, &admitted, found, now) else { return };
+    let permit = loop {
+        decision = match decision {
+            Decision::Permit(permit) => break permit,
+            Decision::Limited(limited) => limited.settle(LimiterAnswer::Within).expect("it is within the limit"),
+            Decision::Charged(charged) => {
+                Decision::Permit(charged.settle(QuotaAnswer::Paid(None)).expect("it is paid"))
+            }
+        };
     };
     permitted(&permit, &head);
 }

@@ -84,8 +84,8 @@ pub(crate) struct WriteArgs {
 pub(crate) struct KeyOutArgs {
     /// Write the key to a new file that only you can read, instead of to standard output
     ///
-    /// With --dry-run standard output holds the entries, so either --key-out or --json (an object with the key
-    /// and the entries) is needed: a key that nobody sees is of no use.
+    /// With --dry-run standard output holds the entries only with --key-out or --json (an object with the key
+    /// and the entries): a key that nobody sees is of no use. `issue` refuses to do without.
     #[arg(long, value_name = "FILE")]
     pub(crate) key_out: Option<PathBuf>,
 }

@@ -218,7 +218,7 @@ fn values_of<'t>(texts: impl Iterator<Item = &'t str>, environment: Option<&Vari
     }
 }
 
-/// `text` without its assignments to the names in `changes`, and with new ones at its end. `None` when the result would not be read
+/// `text` without its assignments to the names in `changes`, and with new ones at its end, which keep their comments. `None` when the result would not be read
 /// as `text` with these changes.
 fn changed(
     text: &str,
@@ -240,11 +240,15 @@ fn changed(
     let written_at = |at: usize| at + dropped.iter().filter(|before| **before < at).count();
     let mut rest = Zeroizing::new(String::with_capacity(2 * text.len() + 4096));
     let mut kept_until = 0;
+    let mut comments: BTreeMap<&str, &str> = BTreeMap::new();
     for assignment in dotenv::assignments(&normalized) {
         if changes.iter().any(|(name, _)| *name == assignment.name) {
             rest.push_str(text.get(kept_until..written_at(assignment.range.start))?);
             let tail = normalized.get(assignment.range.end..)?;
-            let below = tail.split_once('\n').map_or("", |(_, below)| below);
+            let (behind, below) = tail.split_once('\n').unwrap_or((tail, ""));
+            if let Some(at) = behind.find('#') {
+                comments.insert(assignment.name, behind.get(at..)?.trim_end());
+            }
             kept_until = written_at(normalized.len() - below.len());
         }
     }
@@ -252,7 +256,7 @@ fn changed(
     if !rest.is_empty() && !rest.ends_with(['\n', '\r']) {
         rest.push_str(line_end);
     }
-    let with = |quote: &str| {
+    let with = |(quote, comments): (&str, &BTreeMap<&str, &str>)| {
         let mut new = rest.clone();
         for (name, value) in changes {
             let Some(value) = value else { continue };
@@ -260,13 +264,16 @@ fn changed(
                 Some(_) => Zeroizing::new(value.replace('$', "\\$")),
                 None => Zeroizing::new((*value).to_owned()),
             };
-            for part in [name, "=", quote, &value, quote, line_end] {
+            let comment = comments.get(name).map(|comment| format!(" {comment}")).unwrap_or_default();
+            for part in [name, "=", quote, &value, quote, &comment, line_end] {
                 new.push_str(part);
             }
         }
         (values_of([new.as_str()].into_iter(), environment) == expected).then_some(new)
     };
-    ["\"", "'", "`"].into_iter().find_map(with)
+    // A comment with quotes may change how the line is read.
+    let comments = [comments, BTreeMap::new()];
+    comments.iter().flat_map(|comments| ["\"", "'", "`"].map(|quote| (quote, comments))).find_map(with)
 }
 
 /// Gives the new file the owner, the group and the mode of the one that it replaces.
@@ -323,7 +330,7 @@ mod tests {
             ("", ""),
             ("PEPPER=old", ""),
             (
-                "# mine\nexport PEPPER='old' # here\nOTHER=`x\nPEPPER=1`\n\nPEPPER=\"a\nb\"\n",
+                "# mine\nexport PEPPER='old'\nOTHER=`x\nPEPPER=1`\n\nPEPPER=\"a\nb\"\n",
                 "# mine\nOTHER=`x\nPEPPER=1`\n\n",
             ),
             ("PEPPER=old\n# the next comment\nexport\nPEPPER=\n'old'\nA=1\n", "# the next comment\nA=1\n"),
@@ -331,6 +338,15 @@ mod tests {
         ] {
             let text = changed(text, &changes, None).unwrap();
             assert_eq!(text.as_str(), format!("{rest}PEPPER=\"new\"\nPEPPER_PREVIOUS=\"old\"\n"));
+        }
+        for (text, comment) in [
+            ("A=1\nPEPPER='old' # of 2026\n", " # of 2026"),
+            ("A=1\nPEPPER=old#x \n", " #x"),
+            ("PEPPER=a # first\nA=1\nPEPPER=\"a\nb\" # it's \"mine\"", " # it's \"mine\""),
+            ("A=1\nexport PEPPER= # none\n", " # none"),
+        ] {
+            let text = changed(text, &changes, None).unwrap();
+            assert_eq!(text.as_str(), format!("A=1\nPEPPER=\"new\"{comment}\nPEPPER_PREVIOUS=\"old\"\n"));
         }
         assert_eq!(changed("A=1\nPEPPER=x\n", &[("PEPPER", None)], None).unwrap().as_str(), "A=1\n");
         let windows = changed("A=1\r\nPEPPER=x\r\n", &[("PEPPER", Some("y"))], None).unwrap();

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use clap::Args;
 use keygate_core::address::Network;
 use keygate_core::key::KeyId;
+use keygate_core::quota::Quota;
 use keygate_core::record::token::{Plan, Scope};
 use keygate_core::record::{Bounded, Meta, Name, Record};
 use keygate_core::time::UnixSeconds;
@@ -30,6 +31,9 @@ pub(crate) struct FieldArgs {
     /// Which limits hold for the key: a plan of the policy's PLANS
     #[arg(long)]
     plan: Option<Plan>,
+    /// How many units the subject may spend in a period, in place of the plan's quota: 1000/day; also /hour, /month, /total
+    #[arg(long, value_name = "LIMIT/PERIOD")]
+    quota: Option<Quota>,
     /// A note for operators; may be repeated
     #[arg(long = "meta", value_name = "NAME=VALUE", value_parser = note)]
     meta: Vec<(String, String)>,
@@ -56,6 +60,7 @@ impl FieldArgs {
         if let Some(plan) = &self.plan {
             record.plan = Some(plan.clone());
         }
+        record.quota = self.quota.or(record.quota);
         let mut notes: BTreeMap<String, String> = record.meta.as_map().clone();
         notes.extend(self.meta.iter().cloned());
         record.meta = Meta::try_from(notes).map_err(|e| wrong("--meta", e))?;

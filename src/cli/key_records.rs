@@ -82,7 +82,7 @@ impl KeyRecords for StoreRecords<'_> {
             // Its metadata may not be read back, and the entry itself may not be seen yet.
             Some(Seen::Wrote(wrote)) => match self.store.entry(&name)? {
                 Some(now) if now.value != wrote.value => {
-                    return Err(revision::changed(&name, wrote, &now));
+                    return Err(revision::changed(self.store, &name, wrote, &now));
                 }
                 _ => {}
             },

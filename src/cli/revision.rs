@@ -6,6 +6,7 @@
 
 use std::env;
 
+use keygate_core::key::KV_NAME_PREFIX;
 use serde_json::Value;
 
 use crate::entry::{Metadata, OPERATOR_MAX_BYTES, Revision};
@@ -59,7 +60,7 @@ pub(crate) fn next(store: &dyn Store, seen: Option<&Stored>, operator: Option<&s
 pub(crate) fn unchanged(store: &dyn Store, name: &str, seen: &Stored) -> Outcome<()> {
     match store.entry(name)? {
         Some(now) if now == *seen => Ok(()),
-        Some(now) => Err(changed(name, seen, &now)),
+        Some(now) => Err(changed(store, name, seen, &now)),
         None => Err(Error::failed(
             format!("{name} was deleted in between"),
             "a key is revoked by overwriting, not by deleting its entry; find out who did",
@@ -68,10 +69,10 @@ pub(crate) fn unchanged(store: &dyn Store, name: &str, seen: &Stored) -> Outcome
 }
 
 /// The error that an entry amounts to which is not as it was `seen`.
-pub(crate) fn changed(name: &str, seen: &Stored, now: &Stored) -> Error {
+pub(crate) fn changed(store: &dyn Store, name: &str, seen: &Stored, now: &Stored) -> Error {
     Error::failed(
         format!("{name} was changed in between: {}", difference(seen, now)),
-        "look at it with `keygate show`, then decide again",
+        format!("look at it with {}, then decide again", show(store, name)),
     )
 }
 
@@ -95,8 +96,13 @@ pub(crate) fn expected(store: &dyn Store, name: &str, seen: &Stored, wanted: Opt
     }
     Err(Error::failed(
         format!("{name} is at {}, not at revision {wanted}", position(seen.metadata.as_ref())),
-        "somebody changed it since: look at it with `keygate show`, then decide again",
+        format!("somebody changed it since: look at it with {}, then decide again", show(store, name)),
     ))
+}
+
+/// The command that shows the entry.
+fn show(store: &dyn Store, name: &str) -> String {
+    format!("`keygate show {}{}`", name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name), store.option())
 }
 
 /// What changed from one reading of an entry to the next: fields of the record with their values, and whose doing it was.

@@ -61,6 +61,10 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, Strin
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             format!("is not TOML: line {}: {}", before.matches('\n').count() + 1, e.message())
         })
+        .and_then(|whole: Map<String, Value>| match whole.iter().find_map(|(name, value)| inexact(name, value)) {
+            None => Ok(whole),
+            Some(field) => Err(format!("is refused by wrangler: `{field}` is a whole number that JavaScript has not exactly; write it in quotes")),
+        })
     } else if is_of("json") || is_of("jsonc") {
         match jsonc_parser::parse_to_serde_value(text, &JSONC) {
             Ok(Value::Object(whole)) => Ok(whole),
@@ -87,6 +91,22 @@ const JSONC: ParseOptions = ParseOptions {
     allow_non_finite_numbers: false,
     allow_extended_string_escapes: false,
 };
+
+/// The first whole number from 2^53 on, by its name.
+fn inexact(name: &str, value: &Value) -> Option<String> {
+    const EXACT_MAX: u64 = 9_007_199_254_740_991;
+    match value {
+        Value::Array(list) => list.iter().find_map(|element| inexact(name, element)),
+        Value::Object(table) => {
+            table.iter().find_map(|(inner, value)| inexact(&format!("{name}.{inner}"), value))
+        }
+        Value::Number(number) => {
+            let is_inexact = number.as_i64().is_some_and(|whole| whole.unsigned_abs() > EXACT_MAX);
+            is_inexact.then(|| name.to_owned())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => None,
+    }
+}
 
 /// Numbers and dates as JavaScript writes them into JSON, which is how the gate gets them.
 fn as_javascript(value: &mut Value) {
@@ -142,6 +162,9 @@ mod tests {
             ("wrangler.json", "[]"),
             ("wrangler.json", ""),
             ("wrangler.toml", "a = 1\na = 2"),
+            ("wrangler.toml", "a = 9007199254740992"),
+            ("wrangler.toml", "[[vars.a]]\nb = [1, -9007199254740992]"),
+            ("wrangler.toml", "[vars]\na = 0x20000000000001"),
             ("wrangler.yaml", "a: 1"),
         ] {
             assert!(parse(Path::new(name), text).is_err(), "{text}");

@@ -1,8 +1,10 @@
-//! The control Worker: what the gates count is stored here, in a Durable Object, and shown to operators.
+//! The control Worker: what the gates count and spend is stored here, in Durable Objects, and shown to operators.
 //!
 //! All decisions are made in `keygate-core`; this crate does the I/O: SQLite, alarms, HTTP.
 
 mod admin;
+#[expect(missing_docs, reason = "`durable_object` writes methods without")]
+mod quota;
 mod runtime;
 mod usage;
 mod warning;
@@ -12,6 +14,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, Request, Response, Result, console_log};
 
+pub use quota::QuotaObject;
 pub use usage::UsageObject;
 pub use warning::WarningsObject;
 

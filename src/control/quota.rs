@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use keygate_core::quota::{Account, LeaseMessage, ReturnMessage};
 use keygate_core::time::UnixMillis;
 use serde::Deserialize;
-use worker::{DurableObject, Env, Error, Method, Request, Response, Result, SqlStorage, State, durable_object};
+use worker::{
+    DurableObject, Env, Error, Method, Request, Response, Result, SqlStorage, State, durable_object,
+};
 
 use crate::{not_found, runtime};
 
@@ -56,7 +58,8 @@ impl DurableObject for QuotaObject {
 impl QuotaObject {
     /// Changes the account, and stores it if it is another one then. If that fails, the account is as before.
     fn change<T>(&self, work: impl FnOnce(&mut Account, UnixMillis) -> T) -> Result<T> {
-        let mut opened = self.account.try_borrow_mut().map_err(|error| Error::RustError(error.to_string()))?;
+        let mut opened =
+            self.account.try_borrow_mut().map_err(|error| Error::RustError(error.to_string()))?;
         let before = match opened.take() {
             Some(account) => account,
             None => self.read()?,

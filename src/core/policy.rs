@@ -7,6 +7,7 @@ pub mod cors;
 mod error;
 pub mod origin;
 pub(crate) mod pattern;
+mod plans;
 mod read;
 pub mod route;
 mod routes;
@@ -29,6 +30,7 @@ use crate::request::via::VIA_HEADER;
 use crate::response::Wording;
 
 pub use error::{PolicyError, PolicyErrors};
+pub use plans::{Limits, PlanLimits, Rate};
 pub use vars::{VARIABLES, Variable};
 
 /// The headers whose values the gate reads, besides [`METHOD_HEADERS`] and the credential headers. `Content-Digest` is signed,
@@ -79,29 +81,7 @@ pub struct Policy {
     rejection_logs_per_minute: u32,
     expiry_warning_days: u32,
     whoami_path: Option<Box<str>>,
-    plans: BTreeMap<String, Limiter>,
-}
-
-#[derive(Clone, Debug)]
-struct Limiter {
-    binding: Box<str>,
-    period_secs: u32,
-}
-
-/// The rate limit of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlanLimit<'p> {
-    /// `PLANS` is empty: no plan has a limit.
-    Unlimited,
-    /// A rate limiter counts the requests.
-    Limiter {
-        /// The limiter's binding.
-        binding: &'p str,
-        /// Its period: 10 or 60.
-        period_secs: u32,
-    },
-    /// `PLANS` does not list this plan.
-    Unknown,
+    plans: BTreeMap<String, Limits>,
 }
 
 impl Policy {
@@ -271,18 +251,22 @@ impl Policy {
 
     /// The names of the rate limiter bindings of all plans.
     pub fn limiters(&self) -> impl Iterator<Item = &str> {
-        self.plans.values().map(|limiter| &*limiter.binding)
+        self.plans.values().filter_map(Limits::rate).map(Rate::binding)
     }
 
-    /// The rate limit of the keys of a plan.
+    /// Whether a plan has a quota.
     #[must_use]
-    pub fn plan(&self, plan: &Plan) -> PlanLimit<'_> {
+    pub fn has_quotas(&self) -> bool {
+        self.plans.values().any(|limits| limits.quota().is_some())
+    }
+
+    /// The limits of the keys of a plan.
+    #[must_use]
+    pub fn plan(&self, plan: &Plan) -> PlanLimits<'_> {
         match self.plans.get(plan.as_str()) {
-            Some(limiter) => {
-                PlanLimit::Limiter { binding: &limiter.binding, period_secs: limiter.period_secs }
-            }
-            None if self.plans.is_empty() => PlanLimit::Unlimited,
-            None => PlanLimit::Unknown,
+            Some(limits) => PlanLimits::Limits(limits),
+            None if self.plans.is_empty() => PlanLimits::Unlimited,
+            None => PlanLimits::Unknown,
         }
     }
 }

@@ -9,17 +9,22 @@
 //! | [`Allowance::spend`] | takes units from the leases it holds, or asks for a new lease | |
 //! | [`Account::lend`] | lends units, and takes back unused ones | yes |
 //! | [`Allowance::add`] | holds the lease until it ends by the isolate's own clock, counted from before it asked | |
+//! | [`Allowance::fail`] | keeps in mind what an answer that did not come may have lent | |
 //! | [`Allowance::give_back`] | gives up what an idle isolate holds | |
 
 mod account;
 mod allowance;
+mod allowances;
 mod lease;
 mod period;
+mod remaining;
 
 pub use account::Account;
 pub use allowance::{Allowance, Asked, Spending};
-pub use lease::{Lease, LeaseId, LeaseRequest, Unused};
-pub use period::{Period, Quota};
+pub use allowances::{Allowances, Payer};
+pub use lease::{Lease, LeaseId, LeaseMessage, LeaseRequest, ReturnMessage, Unused};
+pub use period::{Period, PeriodError, Quota, QuotaError};
+pub use remaining::{POLICY, Remaining};
 
 #[cfg(test)]
 mod simulation;

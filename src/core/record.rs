@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::address::Network;
 use crate::key::KeyId;
 use crate::key::digest::Digest;
+use crate::quota::Quota;
 use crate::time::UnixSeconds;
 use token::{Plan, Scope, Subject};
 
@@ -50,8 +51,11 @@ pub struct Record {
     pub scopes: Bounded<Scope>,
     /// The networks from which it may be used; `None` or empty: any.
     pub ips: Option<Bounded<Network>>,
-    /// The plan, which determines its rate limit.
+    /// The plan, which determines its limits.
     pub plan: Option<Plan>,
+    /// The quota, in place of the plan's. Absent from the JSON if there is none, because an older gate does not know the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
     /// The id of the key that this one replaces.
     pub replaces: Option<KeyId>,
     /// The id of the key that replaces this one.
@@ -77,6 +81,7 @@ impl Record {
             scopes: Bounded::default(),
             ips: None,
             plan: None,
+            quota: None,
             replaces: None,
             replaced_by: None,
             meta: Meta::default(),

@@ -9,5 +9,5 @@ mod wording;
 
 pub use cause::Cause;
 pub use code::{Code, Row};
-pub use denial::{Answer, Denial};
+pub use denial::{Answer, Denial, RATE_LIMIT, RATE_LIMIT_POLICY};
 pub use wording::{ErrorFormat, Wording};

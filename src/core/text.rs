@@ -1,5 +1,6 @@
 //! Parsing and escaping of strings, used in all of the core.
 
+pub(crate) mod fnv;
 pub(crate) mod from_str;
 pub(crate) mod json_error;
 pub(crate) mod message;

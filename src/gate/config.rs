@@ -8,7 +8,9 @@ use keygate_core::auth::admission::Gate;
 use keygate_core::auth::cache::RecordCache;
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::Policy;
-use keygate_core::policy::bindings::{Binding, KEY_USAGE, KEYS, USAGE, check_bindings, is_read_as_variable};
+use keygate_core::policy::bindings::{
+    Binding, KEY_USAGE, KEYS, QUOTA, USAGE, check_bindings, is_read_as_variable,
+};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::kv::KvStore;
 use worker::{Env, SecretStore};
@@ -16,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::answers::Answers;
 use crate::log_limit;
+use crate::quota::Quotas;
 use crate::runtime::{has_method, intern_all, is_nullish, message, property};
 use crate::usage::Counters;
 
@@ -34,6 +37,8 @@ pub(crate) struct Isolate {
     pub(crate) has_dataset: bool,
     /// Where requests are counted, if that is bound.
     pub(crate) counters: Option<Rc<Counters>>,
+    /// Where quotas are counted, if that is bound.
+    pub(crate) quotas: Option<Rc<Quotas>>,
     pub(crate) cache: RefCell<RecordCache>,
     pub(crate) answers: Answers,
 }
@@ -84,6 +89,7 @@ fn read(
     let keys = env.kv(KEYS).ok();
     let has_dataset = binding(&property(env, USAGE)) == Binding::Dataset;
     let counters = env.durable_object(KEY_USAGE).ok().map(|object| Rc::new(Counters::new(object)));
+    let quotas = env.durable_object(QUOTA).ok().map(|objects| Rc::new(Quotas::new(objects)));
     let string = |name: &str| property(env, name).as_string().map(Zeroizing::new);
     let [static_keys, denied_ids, origin_authorization, origin_signing_key] =
         [STATIC_KEYS, DENIED_IDS, ORIGIN_AUTHORIZATION, ORIGIN_SIGNING_KEY].map(string);
@@ -107,6 +113,7 @@ fn read(
                 keys,
                 has_dataset,
                 counters,
+                quotas,
                 cache: RefCell::new(cache),
                 answers: Answers::default(),
                 gate: Gate { policy, secrets },

@@ -61,6 +61,11 @@ impl Incoming {
         RequestHead { method: &self.method, url: &self.url, header_names: &self.names, headers: pairs }
     }
 
+    /// Whether the client has disconnected; false where the runtime does not tell.
+    pub(crate) fn has_disconnected(&self) -> bool {
+        runtime::property(&runtime::property(&self.request, "signal"), "aborted").is_truthy()
+    }
+
     /// Calls `with` with the head.
     pub(crate) fn with_head<T>(&self, with: impl FnOnce(&RequestHead<'_>) -> T) -> T {
         with(&self.head(&self.pairs()))

@@ -12,6 +12,7 @@ mod incoming;
 mod limits;
 mod log_limit;
 mod origin;
+mod quota;
 mod records;
 mod respond;
 mod runtime;
@@ -64,7 +65,7 @@ pub fn gate_failed(request: Request, error: &JsValue) -> Response {
 /// 2. to 7. `Gate::admit`: transport, method, path, route, credential, shape and tag of the key
 /// 8. the record: the isolate's cache, KV, `STATIC_KEYS`; 503 `key_store_unavailable`, `key_record_invalid`
 /// 9. `decide`: digest, state, time, address, subject, scopes, limits
-/// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`
+/// 10. forward: 502 `origin_unreachable`, 504 `origin_timeout`, 499 `client_disconnected`
 /// 11. log
 async fn handle(request: Request, env: Env, context: WorkerContext) -> Response {
     let isolate = config::load(&env, &origin::INTERNED).await;
@@ -104,15 +105,24 @@ async fn pass(
             Err(error) => error.into(),
         },
     };
-    let permit = match decide(&isolate.gate, &admitted, found, runtime::now().seconds())? {
-        Decision::Permit(permit) => permit,
-        Decision::Limited(limited) => {
-            let answer = limits::count(env, limited.limiter(), limited.counted()).await;
-            limited.settle(answer)?
-        }
+    let mut decision = decide(&isolate.gate, &admitted, found, runtime::now().seconds())?;
+    let permit = loop {
+        decision = match decision {
+            Decision::Permit(permit) => break permit,
+            Decision::Limited(limited) => {
+                let answer = limits::count(env, limited.limiter(), limited.counted()).await;
+                limited.settle(answer)?
+            }
+            Decision::Charged(charged) => {
+                let answer = quota::charge(isolate, incoming, &charged).await;
+                Decision::Permit(charged.settle(answer)?)
+            }
+        };
     };
-    match permit.whoami() {
-        Some(whoami) => respond::whoami(isolate, incoming, head, env, &permit, &whoami),
-        None => origin::forward(isolate, incoming, head, env, &permit).await,
+    if permit.is_whoami() {
+        let remaining = quota::look(isolate, &permit).await;
+        respond::whoami(isolate, incoming, head, env, &permit, remaining)
+    } else {
+        origin::forward(isolate, incoming, head, env, &permit).await
     }
 }

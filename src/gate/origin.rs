@@ -37,7 +37,8 @@ pub(crate) const INTERNED: [&str; 14] = [
 /// Forwards the request, and returns the origin's response.
 ///
 /// # Errors
-/// The origin fails or does not respond in time; or there is a signing key, and the request cannot be signed.
+/// The origin fails or does not respond in time; the client disconnects while it sends the body; or there is a signing key, and the
+/// request cannot be signed.
 pub(crate) async fn forward(
     isolate: &Isolate,
     incoming: &Incoming,
@@ -54,7 +55,11 @@ pub(crate) async fn forward(
         Some(key) => Some(sign(key, &url, head, permit)?),
     };
     let url = signing.as_ref().map_or(url.as_str(), |signing| &signing.url);
-    let failed = |error: JsValue| permit.withdraw(Cause::OriginUnreachable(runtime::message(&error)));
+    let has_body = || permit.forwards_body() && incoming.request.body().is_some();
+    let failed = |error: JsValue| {
+        let error = runtime::message(&error);
+        permit.withdraw(Cause::OriginUnreachable { error, has_body: has_body() })
+    };
     telemetry::counted(isolate, incoming, head, env, permit);
     let headers = headers(incoming, head, permit, signing.as_ref()).map_err(failed)?;
     let start = runtime::now();
@@ -67,6 +72,9 @@ pub(crate) async fn forward(
     telemetry::accepted(isolate, incoming, head, permit, AcceptedResponse { status, origin_ms });
     let response = match response {
         Some(Ok(response)) => response,
+        Some(Err(_)) if has_body() && incoming.has_disconnected() => {
+            return Err(permit.withdraw(Cause::ClientDisconnected));
+        }
         Some(Err(error)) => return Err(failed(error)),
         None => return Err(permit.withdraw(Cause::OriginTimeout)),
     };
@@ -74,10 +82,7 @@ pub(crate) async fn forward(
         None => Ok(response),
         Some(secs) => connection::ended_after(secs, response),
     };
-    let expires = permit.expires_soon(runtime::now().seconds());
-    answer
-        .and_then(|answer| respond::with_headers(answer, permit.cors(head.origin()), expires))
-        .map_err(failed)
+    answer.and_then(|answer| respond::with_headers(answer, head, permit)).map_err(failed)
 }
 
 /// The client's headers without the stripped ones, and with those that the gate sets.

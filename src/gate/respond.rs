@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use keygate_core::auth::decide::{Permit, WhoAmI};
+use keygate_core::auth::decide::Permit;
 use keygate_core::policy::cors::{AnswerCors, Header};
+use keygate_core::quota::Remaining;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::{Cause, Denial, Wording};
 use keygate_core::telemetry::event::AcceptedResponse;
-use keygate_core::time::UnixSeconds;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Headers, Response, ResponseInit};
 use worker::Env;
@@ -69,12 +69,12 @@ pub(crate) fn whoami(
     head: &RequestHead<'_>,
     env: &Env,
     permit: &Permit<'_>,
-    whoami: &WhoAmI<'_>,
+    remaining: Option<Remaining>,
 ) -> Result<Response, Denial> {
-    let body = (head.method != "HEAD").then(|| whoami.to_json());
+    let whoami = permit.whoami(remaining, runtime::now().seconds());
+    let body = whoami.filter(|_| head.method != "HEAD").map(|whoami| whoami.to_json());
     let answer = respond(body.as_deref(), &init(200, WHOAMI_HEADERS.iter()));
-    let expires = permit.expires_soon(runtime::now().seconds());
-    let answer = with_headers(answer, permit.cors(head.origin()), expires)
+    let answer = with_headers(answer, head, permit)
         .map_err(|error| permit.withdraw(Cause::GateFailed(runtime::message(&error))))?;
     telemetry::counted(isolate, incoming, head, env, permit);
     let response = AcceptedResponse { status: Some(200), origin_ms: None };
@@ -82,15 +82,19 @@ pub(crate) fn whoami(
     Ok(answer)
 }
 
-/// Adds the CORS headers, unless the origin has set its own, and the warning of the key's expiry; not to a response that cannot be
-/// rebuilt.
+/// Adds the CORS headers, unless the origin has set its own, the warning of the key's expiry and its limits; not to a response that cannot
+/// be rebuilt.
 pub(crate) fn with_headers(
     response: Response,
-    cors: AnswerCors<'_>,
-    expires: Option<UnixSeconds>,
+    head: &RequestHead<'_>,
+    permit: &Permit<'_>,
 ) -> Result<Response, JsValue> {
+    let cors = permit.cors(head.origin());
     let adds_cors = !cors.is_empty() && !response.headers().has("access-control-allow-origin")?;
-    if !(adds_cors || expires.is_some()) || !connection::is_rebuildable(&response) {
+    let expiry = permit.expires_soon(runtime::now().seconds());
+    let mut own = permit.limit_headers();
+    own.extend(expiry.map(|expiry| (EXPIRES, runtime::http_date(expiry).into())));
+    if !adds_cors && own.is_empty() || !connection::is_rebuildable(&response) {
         return Ok(response);
     }
     let answer = Response::new_with_opt_readable_stream_and_init(
@@ -101,11 +105,12 @@ pub(crate) fn with_headers(
     if adds_cors {
         add_cors(&headers, cors)?;
     }
-    if let Some(expiry) = expires {
-        headers.set(EXPIRES, &runtime::http_date(expiry))?;
-        if adds_cors && cors.allow_origin.is_some() {
-            headers.append("access-control-expose-headers", EXPIRES)?;
-        }
+    for (name, value) in &own {
+        headers.set(name, value)?;
+    }
+    if !own.is_empty() && adds_cors && cors.allow_origin.is_some() {
+        let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
+        headers.append("access-control-expose-headers", &names.join(", "))?;
     }
     Ok(answer)
 }

@@ -57,10 +57,10 @@ pub(crate) fn accepted(isolate: &Isolate, incoming: &Incoming, head: &RequestHea
     count(isolate, incoming, head, permit.holder().map(|holder| holder.id), None);
 }
 
-/// Counts a refused request; one whose origin failed was accepted.
+/// Counts a refused request; one that was forwarded was accepted.
 pub(crate) fn refused(isolate: &Isolate, incoming: &Incoming, head: &RequestHead<'_>, denial: &Denial) {
     let code = denial.cause.code();
-    if !code.is_of_origin() {
+    if !code.is_of_forwarding() {
         count(isolate, incoming, head, denial.key_id, Some(code));
     }
 }

@@ -16,7 +16,7 @@ const harness = await startGates(() => ({
   gate: { vars: { CREDENTIALS: ["bearer", "basic", "header:x-api-key", "query:api_key"] } },
   cached: { kv: "scripted", vars: { CACHE_SECONDS: 30 }, entry: SETTABLE_CLOCK },
   crowded: { kv: "scripted", vars: { CACHE_SECONDS: 3600, CACHE_ENTRIES: 1 } },
-  limited: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 5, period: 60 } } },
+  limited: { vars: { PLANS: { free: { rate: { limiter: "FREE", period: 60 } } } }, limiters: { FREE: { limit: 5, period: 60 } } },
   provider: { secrets: { ORIGIN_AUTHORIZATION: "Bearer provider-token" } },
 }));
 const { gates } = harness;

@@ -37,7 +37,7 @@ const harness = await startGates(({ origin }) => ({
   zone: { vars: { ORIGIN: "zone" } },
   // At runtime, another secret looks like a variable, and metadata like an object of [vars].
   unrelated: { versionMetadata: "CF_VERSION_METADATA", secrets: { SENTRY_DSN: "https://canary@sentry.example/1" }, vars: { LABELS: ["a"] } },
-  limited: { vars: { PLANS: { free: { limiter: "LIMITER", period: 60 } } }, services: { LIMITER } },
+  limited: { vars: { PLANS: { free: { rate: { limiter: "LIMITER", period: 60 } } } }, services: { LIMITER } },
 }));
 const holder = await harness.issue({ subject: "acme" });
 

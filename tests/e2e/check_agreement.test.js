@@ -15,7 +15,7 @@ import { run } from "./support/program.js";
 import { quietly, readProject } from "./support/project.js";
 
 const require = createRequire(import.meta.url);
-const { unstable_getMiniflareWorkerOptions } = require("wrangler");
+const { experimental_readRawConfig, unstable_getMiniflareWorkerOptions } = require("wrangler");
 const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(require.resolve("wrangler"))("miniflare");
 
 const SEED = Number(process.env.KEYGATE_AGREEMENT_SEED ?? 20261128);
@@ -60,7 +60,7 @@ const VALUES = {
   MAX_CONNECTION_SECONDS: [0, 1e6],
   ACCESS_LOG_SAMPLE: [0.5, 1, "0.25", 1.5, 1e-7],
   REJECTION_LOGS_PER_MINUTE: [1, 0],
-  PLANS: [{}, { free: { limiter: "FREE", period: 60 } }, { free: { limiter: "NOWHERE", period: 10 } }, { free: { limiter: "FREE", period: 30 } }, { free: { limiter: "FREE" } }, [], { "a b": { limiter: "FREE", period: 60 } }],
+  PLANS: [{}, { free: { rate: { limiter: "FREE", period: 60 } } }, { free: { rate: { limiter: "NOWHERE", period: 10 } } }, { free: { rate: { limiter: "FREE", period: 30 } } }, { free: { rate: { limiter: "FREE" } } }, [], { "a b": { rate: { limiter: "FREE", period: 60 } } }, { free: { limiter: "FREE", period: 60 } }, { free: {} }, { paid: { quota: { limit: 10, period: "day" } } }, { paid: { quota: { limit: 0, period: "day" } } }, { paid: { quota: { limit: 10, period: "week" } } }],
 };
 const PATHS = [
   "/a", "/a/*", "/a/*/b", "/", "/*", "/caf\u00e9", "/x:cancel", "/a b", "/a+b", "/%7Bid%7D", "/%3Aid",
@@ -69,12 +69,12 @@ const PATHS = [
 ];
 const ROUTE_FIELDS = [
   {}, { access: "public" }, { access: "deny" }, { scopes: ["a"] }, { subjects: ["acme"] }, { methods: ["GET"] }, { origin: "service:API" }, { cache: true },
-  { access: "open" }, { access: "public", scopes: ["a"] }, { scopes: [] }, { scope: ["a"] }, { methods: ["TRACE"] }, { origin: "service:NOWHERE" }, { origin: "ftp://a.example" }, { access: null },
+  { access: "open" }, { cost: 0 }, { cost: 7 }, { cost: -1 }, { access: "public", cost: 2 }, { access: "public", scopes: ["a"] }, { scopes: [] }, { scope: ["a"] }, { methods: ["TRACE"] }, { origin: "service:NOWHERE" }, { origin: "ftp://a.example" }, { access: null },
 ];
 /** Names that bindings, variables and secrets get: other people's, the gate's own, and such that are nearly the gate's. */
 const NAMES = [
   "DB", "SENTRY_DSN", "DENY_IDS", "CACHE_SECS", "ALLOWED_METHODS", "ORIGIN_AUTH", "CF_VERSION_METADATA", "environment",
-  "USAGE", "KEY_USAGE", "METHODS", "REALM", "PLANS", "PEPPER_PREVIOUS", "DENIED_IDS",
+  "USAGE", "KEY_USAGE", "QUOTA", "METHODS", "REALM", "PLANS", "PEPPER_PREVIOUS", "DENIED_IDS",
   "ORIGINS", "origin", "KEY-PREFIX", "ROUTE", "METHDOS", "PEPER", "DENIED_ID", "STATIC_KEY", "USAGES",
 ];
 const WORKER = "export default { fetch() { return new Response(); } }; export class Objects {}";
@@ -237,4 +237,20 @@ test(`check and the gate agree on ${CONFIGURATIONS} configurations`, async (t) =
   const number = Object.values(refused).filter(Boolean).length;
   t.diagnostic(`${number} refused by both, ${all.length - number} by neither`);
   assert.ok(number >= CONFIGURATIONS / 4 && number <= (CONFIGURATIONS * 3) / 4, "the generator makes both kinds");
+});
+
+test("check refuses the values of a wrangler.toml that wrangler refuses", async () => {
+  const rows = [
+    ["9007199254740991", true], ["9007199254740992", false], ["-9007199254740991", true], ["-9007199254740992", false], ["0x20000000000001", false],
+    ["[1, { b = 9007199254740993 }]", false], ["1e300", true], ['"9007199254740993"', true], ['"a\tb"', true], ["'a\tb'", true], ['"""a\tb"""', true], ['"a\u0001b"', false],
+  ];
+  const file = path.join(folder, "numbers.toml");
+  for (const [value, isTaken] of rows) {
+    await writeFile(file, `name = "gate"\n[vars]\nA = ${value}\n`);
+    const read = () => quietly(() => experimental_readRawConfig({ config: file }));
+    if (isTaken) await read();
+    else await assert.rejects(async () => read(), value);
+    const { stdout, stderr } = await run(KEYGATE, ["check", "--config", file], { cwd: folder, env: { ...cleanEnv(), PATH } });
+    assert.equal(/numbers\.toml (is refused by wrangler: `vars\.A(\.b)?` is a whole number|is not TOML)/.test(stdout + stderr), !isTaken, `${value}: ${stdout}${stderr}`);
+  }
 });

@@ -50,6 +50,20 @@ describe("what the commands do", () => {
     assert.equal(await gate.verify(changed, "--ip", "203.0.113.7"), "key_invalid");
   });
 
+  test("a quota is issued, shown, inherited by a rotation, charged in name, changed and taken away", async () => {
+    const old = await gate.issue("--subject", "counted", "--quota", "1000/day", "--scope", "reports:read");
+    const { id, key } = keyIn((await gate.keygate(["rotate", old.id])).stdout);
+    const quota = async () => (await gate.json(["show", id])).record.quota;
+    assert.deepEqual(await quota(), { limit: 1000, period: "day" });
+    assert.match((await gate.keygate(["show", id])).stdout, /^quota +1000\/day$/m);
+    assert.match((await gate.keygate(["verify", "--path", "/reports/7"], { input: `${key}\n` })).stdout, /^if the quota has it: 1 of 1000\/day$/m);
+    await gate.keygate(["update", id, "--quota", "5/total"]);
+    assert.deepEqual(await quota(), { limit: 5, period: "total" });
+    await gate.keygate(["update", id, "--clear", "quota"]);
+    assert.equal(await quota(), undefined);
+    assert.match((await gate.keygate(["update", id, "--quota", "5/week"], { status: 2 })).stderr, /`hour`, `day`, `month` or `total`/);
+  });
+
   test("the new key of a rotation inherits every field, and the old one expires after the grace and cannot be rotated again", async () => {
     const old = await gate.issue("--subject", "rotated", "--name", "R", "--scope", "reports:read", "--expires", "90d");
     const fresh = keyIn((await gate.keygate(["rotate", old.id, "--grace", "7d"])).stdout);
@@ -118,6 +132,28 @@ describe("what the commands do", () => {
     const [revoked] = JSON.parse((await gate.keygate(["revoke", id, "--dry-run"])).stdout);
     assert.equal(JSON.parse(revoked.value).state, "revoked");
     assert.equal(await gate.verify(key), "permitted");
+  });
+
+  test("doctor warns of a key that was issued for a day and expires soon, unless it is a local one", async () => {
+    for (const [name, where, isSaid] of [["local", folder, false], ["deployed", gate, true]]) {
+      const { id } = await where.issue("--subject", "demo", "--expires", "1d");
+      const { findings } = JSON.parse((await where.keygate(["doctor", "--json"], { status: null })).stdout);
+      const ofKey = findings.filter(({ field }) => field === `key/${id}`).map(({ problem }) => problem);
+      assert.equal(ofKey.some((problem) => problem.startsWith("expires soon")), isSaid, name);
+      assert.equal(ofKey.length, isSaid ? 1 : 0, name);
+    }
+  });
+
+  test("a dry run of a rotation without --key-out says what would be done, and prints no entries of a key that nobody has", async () => {
+    const { key, id } = await gate.issue("--subject", "planned");
+    const { stdout, stderr } = await gate.keygate(["rotate", id, "--dry-run", "--grace", "24h"]);
+    assert.equal(stdout, "");
+    assert.match(stderr, new RegExp(`add .--key-out FILE.[^]*would make a key for planned: good at once[^]*old key ${id} would stop working at .*, in [^]*nothing was written`));
+    assert.equal((await gate.json(["show", id])).record.not_after, null);
+    assert.equal(await gate.verify(key), "permitted");
+    const out = path.join(gate.folder, "planned");
+    const entries = JSON.parse((await gate.keygate(["rotate", id, "--dry-run", "--key-out", out])).stdout);
+    assert.deepEqual(entries.map((entry) => entry.key), [`key/${keyIn(await readFile(out, "utf8")).id}`, `key/${id}`]);
   });
 
   test("an invalid entry is listed, and its fault is named", async () => {

@@ -137,8 +137,8 @@ rows("Kong", {
   },
   "consumers with one name do not become one subject": {
     ...kong,
-    source: `consumers:\n- {username: x, keyauth_credentials: [{key: ${a}}]}\n- {custom_id: x, keyauth_credentials: [{key: ${b}}]}\n- {username: y, keyauth_credentials: [{key: ${c}}]}\n`,
-    keys: { [c]: { subject: "y" } },
+    source: `consumers:\n- {username: x, keyauth_credentials: [{key: ${a}}]}\n- {custom_id: x, keyauth_credentials: [{key: ${b}}]}\n- {username: z, keyauth_credentials: [{key: ${c}}]}\n`,
+    keys: { [c]: { subject: "z" } },
     said: [/line 2: belongs to a consumer whose name.* another consumer of this file has too/, /line 3: belongs to a consumer whose name/],
   },
   "an entity below a consumer that names another one": {
@@ -151,6 +151,23 @@ rows("Kong", {
   "a ttl of 0 is refused": { ...kong, source: `consumers:\n- {username: acme, keyauth_credentials: [{key: ${a}, created_at: ${NOW}, ttl: 0}]}\n`, said: [/line 2: has the `ttl` 0: .*`--exported-at`/] },
   "a ttl of 0 ends with the export": { ...kong, args: ["--exported-at", "2027-01-31T00:00:00Z"], source: `${exported}keyauth_credentials:\n- {consumer: ${ACME}, key: ${a}, ttl: 0}\n`, keys: { [a]: { not_after: Date.UTC(2027, 0, 31) / 1000 } } },
   "a field of a key that Kong does not document": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: ${a}, enabled: false}\n`, said: [/a key has the field `enabled`, which Kong does not document \(line 4\)/] },
+  "a name that is no string: username: yes": { ...kong, source: `consumers:\n- {username: acme}\n- {username: yes, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name that is no string: username: No": { ...kong, source: `consumers:\n- {username: acme}\n- {username: No, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name that is no string: custom_id: on": { ...kong, source: `consumers:\n- {username: acme}\n- {custom_id: on, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name that is no string: username: OFF": { ...kong, source: `consumers:\n- {username: acme}\n- {username: OFF, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name that is no string: username: 42": { ...kong, source: `consumers:\n- {username: acme}\n- {username: 42, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name that is no string: username: 1e3": { ...kong, source: `consumers:\n- {username: acme}\n- {username: 1e3, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name that is no string: username: true": { ...kong, source: `consumers:\n- {username: acme}\n- {username: true, keyauth_credentials: [{key: ${a}}]}\n`, said: [/a value that has to be a string is none without quotes.*\(line 3\)\n help: write it in quotes/] },
+  "a name in quotes is a string": { ...kong, source: `consumers:\n- {username: "yes", keyauth_credentials: [{key: ${a}, tags: [no]}]}\n- {username: 'off', custom_id: "42", acls: [{group: "no"}], keyauth_credentials: [{key: ${b}}]}\n`, keys: { [a]: { subject: "yes" }, [b]: { subject: "off", scopes: ["no"] } } },
+  "a group or a key that is no string": { ...kong, source: `consumers:\n- username: acme\n  acls:\n  - group: no\n  keyauth_credentials: [{key: ${a}}]\n`, said: [/none without quotes.*\(line 4\)/] },
+  "a misspelt list of keys at a consumer": {
+    ...kong,
+    source: `consumers:\n- username: acme\n  keyauth_credential:\n  - {key: ${a}}\n- {username: other, keyauth_credentails: [{key: ${b}}], tags: [x], jwt_secrets: []}\n- {username: third, keyauth_credentials: [{key: ${c}}]}\nconsumer_groups:\n- {name: gold, consumers: [{username: fourth, key-auth: []}]}\n`,
+    keys: { [c]: {} },
+    said: [/line 2: the consumer has `keyauth_credential`, which Kong does not document; its list of keys is `keyauth_credentials`/, /line 5: the consumer has `keyauth_credentails`/, /line 8: the consumer has `key-auth`/, /^1 written .* 3 not taken$/m],
+  },
+  "a field of a consumer that is ignored": { ...kong, args: ["--ignore", "x_entities"], source: `consumers:\n- {username: acme, x_entities: [], keyauth_credentials: [{key: ${a}}]}\n`, keys: { [a]: {} } },
+  "a misspelt list of keys that stands apart": { ...kong, source: `${consumers}upstreams: []\nkeyauth_credential:\n- {consumer: acme, key: ${a}}\nkeyauth_credentials:\n- {consumer: acme, key: ${b}}\n`, said: [/the source has a list `keyauth_credential`, which Kong does not document\n help: name it `keyauth_credentials`/] },
   "a key that is not there": { ...kong, source: "consumers:\n- username: acme\n  keyauth_credentials:\n  - {id: x}\n", said: [/an entry has no `key` \(line 4\)/] },
   "two YAML documents": { ...kong, source: `${consumers}---\nconsumers: []\n`, said: [/more than one YAML document/] },
   "a reference that makes the file no YAML": { ...kong, source: `consumers:\n- username: acme\n  keyauth_credentials:\n  - {key: \${{ env "K" }}}\n`, said: [/\(line 4\)\n help: resolve the references `\$\{\{ … \}\}` first/] },
@@ -196,7 +213,7 @@ rows("APISIX", {
   "credentials without their consumer": {
     ...apisix,
     source: JSON.stringify({ total: 1, list: [{ key: "/apisix/consumers/jack/credentials/one", value: { id: "one", plugins: { "key-auth": { key: a } } } }] }),
-    said: [/line 1: belongs to a consumer that is not in the source and may have plugins; .*`--ignore consumers`/],
+    said: [/line 1, column 117: belongs to a consumer that is not in the source and may have plugins; .*`--ignore consumers`/],
   },
   "credentials without their consumer, which is ignored": { ...apisix, args: ["--ignore", "consumers"], source: `consumers:\n- {id: jack/credentials/one, plugins: {key-auth: {key: ${a}}}}\n`, keys: { [a]: { subject: "jack" } } },
   "a consumer group of ADC restricts its consumers": {
@@ -212,6 +229,7 @@ rows("APISIX", {
     keys: { [b]: { subject: "jack" } },
     said: [/line 4: has `ip-restriction`, which restricts the key/],
   },
+  "a name that is no string": { ...apisix, source: `consumers:\n- {username: yes, plugins: {key-auth: {key: ${a}}}}\n`, said: [/none without quotes.*\(line 2\)/] },
   "a Secret of Kubernetes": { ...apisix, source: "apiVersion: v1\nkind: Secret\ndata: {key: x}\n", said: [/a list or an object of Kubernetes/] },
   "references to secrets": { ...apisix, source: `consumers:\n- {username: jack, plugins: {key-auth: {key: $ENV://KEY}}}\n- {username: jill, plugins: {key-auth: {key: $secret://vault/1/jill/key}}}\n`, said: [/line 2: .*`\$ENV:\/\/…` of APISIX/, /line 3: .*`\$secret:\/\/…` of APISIX/] },
   "a file of Kong": { ...apisix, source: exported, said: [/a declarative file of Kong.*\n help: use `--format kong`/] },
@@ -284,6 +302,24 @@ rows("CSV", {
   "JSON": { format: "csv", source: object(a), said: [/the source is JSON\n help: use `--format jsonl`/] },
   "CSV, where JSON is expected": { format: "better-auth", source: `id,key\n1,${a}\n`, said: [/the source is CSV\n help: use `--format csv`/] },
   "no column of keys": { format: "csv", source: "name,subject\nx,y\n", said: [/neither `key` nor `sha256`/] },
+});
+
+const oneLine = (format, value, expected) => {
+  const source = JSON.stringify(value);
+  return { format, source, said: expected.map(([text, problem]) => new RegExp(`line 1, column ${source.indexOf(text) + 1}(: |\\))?.*${problem}`)) };
+};
+rows("a place in a source of one line has its column", {
+  "an array of objects": { ...oneLine("jsonl", [{ key: a, subject: "s" }, { subject: "s", key: a }, { key: b, owner: "s" }], [['{"subject', "is the same key as line 1, column 2"], [`{"key":"${b}`, "has the field `owner`"]]), keys: { [a]: {} } },
+  "an array that is broken": { format: "jsonl", source: `[${object(a)} ${object(b)}]`, said: [/the source is not JSON from line 1, column 2 on/] },
+  "Kong": { ...oneLine("kong", { consumers: [{ username: "acme", keyauth_credentials: [{ key: a, ttl: 5 }, { key: b }] }] }, [[`"${a}`, "has a `ttl`"]]), keys: { [b]: {} } },
+  "Kong, a field that is not documented": oneLine("kong", { consumers: [{ username: "acme", keyauth_credentials: [{ key: a, enabled: false }] }] }, [['"enabled"', ""]]),
+  "APISIX": oneLine("apisix", { consumers: [{ username: "jack", plugins: { "key-auth": { key: a }, "limit-count": {} } }] }, [[`"${a}`, "has `limit-count`"]]),
+  "pages of Unkey, one a line": {
+    format: "unkey",
+    source: [a, b].map((key) => JSON.stringify({ data: [{ plaintext: key, externalId: "s" }, { plaintext: key, roles: ["x"] }] })).join("\n"),
+    keys: { [a]: {}, [b]: {} },
+    said: [/line 1, column 76: has `roles`/, /line 2, column 76: has `roles`/],
+  },
 });
 
 const map = async (name, text) => {

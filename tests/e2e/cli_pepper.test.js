@@ -169,7 +169,7 @@ describe("the local gate", () => {
     await writeFile(devVars(), `# mine\nSTATIC_KEYS='${JSON.stringify([record])}'\nPEPPER="${PEPPER}" # old\n`);
     assert.match((await local(["rotate"])).stdout, new RegExp(`has the new pepper \\w{8}, and ${pepperId(PEPPER)} as PEPPER_PREVIOUS`));
     const text = await readFile(devVars(), "utf8");
-    assert.match(text, /^# mine\nSTATIC_KEYS='.*'\nPEPPER="[\w-]{43}"\nPEPPER_PREVIOUS="e2e-pepper/);
+    assert.match(text, /^# mine\nSTATIC_KEYS='.*'\nPEPPER="[\w-]{43}" # old\nPEPPER_PREVIOUS="e2e-pepper/);
     assert.match((await local(["rotate"], { status: 1 })).stdout, /they have to be rotated/);
     assert.equal(await readFile(devVars(), "utf8"), text);
     await writeFile(devVars(), text.replace(/^STATIC_KEYS.*\n/m, ""));

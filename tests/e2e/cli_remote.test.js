@@ -36,6 +36,29 @@ describe("a deployed namespace", () => {
     assert.deepEqual((await listed("--scope", "b")), []);
   });
 
+  test("a command that a message names has --remote", async () => {
+    const { id } = await issue("--subject", "acme");
+    await remote(["revoke", id]);
+    const bare = await issue("--subject", "acme");
+    api.entries.get(`key/${bare.id}`).metadata = null;
+    await writeFile(path.join(gate.folder, "taken"), "something", { mode: 0o600 });
+    const imported = ["issue", "--subject", "acme", "--import-stdin"];
+    const input = "Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc";
+    const importedId = (await remote(imported, { input })).stdout.trim();
+    for (const [args, status, named] of [
+      [["revoke", id], 1, [`show ${id}`]],
+      [["update", id, "--name", "x", "--if-rev", "1"], 1, [`show ${id}`]],
+      [["issue", "--subject", "acme", "--to", `file:${path.join(gate.folder, "taken")}`], 1, ["rotate ID --to URI"]],
+      [imported, 1, [`show ${importedId}`, `update ${importedId}`]],
+      [["list"], 0, ["show ID", "update ID"]],
+      [["doctor"], 0, ["update ID --name …"]],
+    ]) {
+      const { stderr, stdout } = await remote(args, { status, ...(args === imported ? { input } : {}) });
+      for (const command of named) assert.ok(`${stdout}${stderr}`.includes(`\`keygate ${command} --remote\``), `${args}: ${stdout}${stderr}`);
+    }
+    for (const name of [id, bare.id, importedId]) api.entries.delete(`key/${name}`);
+  });
+
   test("wrangler reads what keygate wrote, and keygate what wrangler wrote", async () => {
     const wrangler = (...args) => run("wrangler", ["kv", ...args, "--binding=KEYS", "--remote", "--preview=false"], {
       ...{ cwd: gate.folder, env: { ...process.env, PATH, WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", ...api.env } },

@@ -194,6 +194,27 @@ describe("a rotation whose command fails", () => {
       });
     }
 
+    test("and whose old record was deleted is undone once the new key is revoked", async () => {
+      const { old } = await taken();
+      const subject = api.record(old.id).subject;
+      api.entries.delete(`key/${old.id}`);
+      for (const [args, said] of [
+        [["rotate", "--resume", old.id], /1 of 2 secret stores hold the new key/],
+        [["rotate", old.id, "--resume", "--to", `exec:cat > ${at("s2")}`], /there is no key/],
+        [["rotate", "--undo", old.id], /has no record any more/],
+      ]) {
+        assert.match((await keygate(args, { status: 1 })).stderr, said);
+      }
+      const listed = (await remote(["list", "--json", "--state", "active", "--subject", subject])).stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line).id);
+      const { id } = keyIn(`${await read("s1")}\n`);
+      assert.ok(listed.includes(id));
+      await remote(["revoke", id]);
+      await keygate(["rotate", "--undo", old.id]);
+      assert.deepEqual([api.record(id).state, await readdir(at("journal"))], ["revoked", []]);
+      await remote(["issue", "--subject", subject, "--to", `exec:cat > ${at("s1")}`]);
+      assert.equal(await verify(await read("s1")), "permitted");
+    });
+
     test("is finished when the old key is revoked meanwhile, and is not undone", async () => {
       const { old } = await taken();
       await remote(["revoke", old.id]);

@@ -23,8 +23,9 @@ const ORIGIN = await startServer("example");
 const harness = await startGates(() => ({
   gate: { vars: { ORIGIN, ROUTES } },
   limited: {
-    vars: { ORIGIN, ROUTES, PLANS: { tiny: { limiter: "TINY", period: 60 } } },
+    vars: { ORIGIN, ROUTES, PLANS: { tiny: { rate: { limiter: "TINY", period: 60 } }, daily: { quota: { limit: 1, period: "day" } } } },
     limiters: { TINY: { limit: 1, period: 60 } },
+    quota: true,
   },
   broken: { vars: { ORIGIN, ROUTES }, secrets: { PEPPER: "" } },
 }));
@@ -128,5 +129,15 @@ describe("the client:", () => {
     // The limiter's window may turn between two requests, so not exactly the second one.
     for (let n = 0; n < 5 && result?.status !== 1; n++) result = await client([], options);
     assert.match(result.stderr, /429 rate_limited: .*Try again in \d+ s\./);
+  });
+
+  test("explains an exceeded quota, and requests has the headers of it", async () => {
+    const { key } = await harness.issue({ subject: "daily", scopes: ["reports:read"], plan: "daily" });
+    const { url } = harness.gates.limited;
+    const script = "import os, requests; print(*(requests.get(os.environ['API_URL'] + '/v1/reports', headers={'X-API-Key': os.environ['API_KEY']}, timeout=30).headers[n] for n in ('RateLimit-Policy', 'RateLimit')))";
+    const { stdout } = await run(python, ["-c", script], { env: { ...process.env, API_URL: url, API_KEY: key } });
+    assert.match(stdout, /^"plan";q=1;w=86400 "plan";r=0;t=\d+\n$/);
+    const result = await client([], { key, url });
+    assert.match(result.stderr, /429 quota_exceeded: .*Try again in \d+ s\./);
   });
 });

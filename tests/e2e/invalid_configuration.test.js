@@ -68,7 +68,7 @@ const FAULTS = [
   ["KV_CACHE_TTL_SECONDS is below the platform's minimum", vars({ KV_CACHE_TTL_SECONDS: 10 }), "KV_CACHE_TTL_SECONDS"],
   ["a boolean is neither true nor false", vars({ IMPORTED_KEYS: "yes" }), "IMPORTED_KEYS"],
   ["CORS_ORIGINS has a path", vars({ CORS_ORIGINS: ["https://app.example.com/"] }), "CORS_ORIGINS"],
-  ["a plan's limiter is not bound", vars({ PLANS: { free: { limiter: "NOWHERE", period: 60 } } }), "NOWHERE"],
+  ["a plan's limiter is not bound", vars({ PLANS: { free: { rate: { limiter: "NOWHERE", period: 60 } } } }), "NOWHERE"],
   ["STATIC_KEYS is not JSON", secrets({ STATIC_KEYS: "{" }), "STATIC_KEYS"],
   ["STATIC_KEYS is not an array", secrets({ STATIC_KEYS: JSON.stringify(breakGlass.record) }), "STATIC_KEYS"],
   ["STATIC_KEYS has an unknown field", secrets({ STATIC_KEYS: JSON.stringify([{ ...breakGlass.record, role: "root" }]) }), "role"],

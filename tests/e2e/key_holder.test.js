@@ -33,7 +33,7 @@ describe("at WHOAMI_PATH the gate says what a key is, without the origin:", () =
       assert.equal(answer.status, 200, answer.text);
       assert.deepEqual(JSON.parse(answer.text), {
         ...{ id: lasting.id, subject: "acme", name: "Büro \"1\"", scopes: ["reports:read", "admin"] },
-        ...{ plan: null, not_before: null, not_after: null },
+        ...{ plan: null, not_before: null, not_after: null, quota: null },
       });
       assert.equal(answer.header("content-type"), "application/json");
       assert.equal(answer.header("cache-control"), "no-store");

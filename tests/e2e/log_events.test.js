@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import net from "node:net";
 import path from "node:path";
 import { describe, test } from "node:test";
 
@@ -26,7 +27,7 @@ const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 const closed = await closedPort();
 const webhookTo = (WEBHOOK_URL) => ({ WEBHOOK_URL, WEBHOOK_SECRET: `whsec_${"k".repeat(44)}` });
 const harness = await startGates(({ origin }) => ({
-  gate: { vars: { PLANS: { free: { limiter: "FREE", period: 60 } } }, limiters: { FREE: { limit: 1, period: 60 } } },
+  gate: { vars: { PLANS: { free: { rate: { limiter: "FREE", period: 60 } }, counted: { quota: { limit: 1, period: "total" } } } }, limiters: { FREE: { limit: 1, period: 60 } }, quota: true },
   scripted: { kv: "scripted" },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },
   orphan: { vars: { ORIGIN: closed } },
@@ -66,11 +67,22 @@ describe("a line is refused by the schema when it", () => {
   for (const [name, message] of rows) test(name, () => assert.ok(!isDocumented(message)));
 });
 
+/** Resets the connection in the middle of an upload. */
+async function hangUp(gate, key) {
+  const arrived = new Promise((resolve) => harness.origin.clear((incoming) => resolve(incoming.on("error", () => {}))));
+  const socket = net.connect({ host: "127.0.0.1", port: Number(new URL(gate.url).port) });
+  socket.write(`POST /v1/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Length: 9\r\n\r\nhalf`);
+  await arrived;
+  socket.resetAndDestroy();
+  await harness.logs.until(() => harness.logs.events.some(({ code }) => code === "client_disconnected"));
+}
+
 test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
   const { gate } = gates;
-  const use = async (fields, request) => gate.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
+  const use = async (fields, request, to = gate) => to.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
+  await gate.get("/public/x", { headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } });
   await gate.get("/v1/x");
   await gate.get("/v1/x", { headers: { Authorization: `Token ${makeKey().key}` } });
   await gate.get("/v1/x", { key: makeKey().key });
@@ -92,6 +104,9 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   const free = await harness.issue({ plan: "free" });
   // The limiter's window may turn in between.
   for (let n = 0, status; n < 10 && status !== 429; n++) ({ status } = await gate.get("/v1/x", { key: free.key }));
+  const counted = await harness.issue({ subject: "counted", plan: "counted" });
+  for (let n = 0; n < 2; n++) await gate.get("/v1/x", { key: counted.key });
+  await use({ subject: "unbound", quota: { limit: 1, period: "day" } }, {}, gates.scripted);
   const broken = await harness.issue();
   harness.store.entries.set(`key/${broken.id}`, "{");
   await gates.scripted.get("/v1/x", { key: broken.key });
@@ -102,6 +117,7 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   await gates.orphan.get("/v1/x", { key: good.key });
   harness.origin.clear(() => new Promise(() => {}));
   await gates.impatient.get("/v1/x", { key: good.key });
+  await hangUp(gate, good.key);
   harness.origin.clear();
   await gates.panics.get("/v1/x", { key: good.key, headers: { "X-Test-End": "panic" } });
   const minute = Math.ceil(now() / 60) * 60;

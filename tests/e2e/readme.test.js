@@ -33,11 +33,12 @@ const COMMANDS = [
   ['cargo run -q -p keygate-cli -- update "$KEY_ID" --ip 127.0.0.0/8 --ip ::1', succeeds],
   ['cargo run -q -p keygate-cli -- rotate "$KEY_ID" --grace 24h', rotate],
   ['cargo run -q -p keygate-cli -- revoke "$KEY_ID"', succeeds],
-  ["npm exec wrangler -- kv namespace create KEYS", createsTheNamespace],
+  ['export PATH="$PWD/node_modules/.bin:$PATH"', setsThePath],
+  ["wrangler kv namespace create KEYS", createsTheNamespace],
   ["cargo run -q -p keygate-cli -- check", succeeds],
   ["(umask 077; cargo run -q -p keygate-cli -- pepper > pepper.txt)", succeeds],
-  ["npm exec wrangler -- secret put PEPPER < pepper.txt", setsThePepper],
-  ["npm exec wrangler -- deploy", deploys],
+  ["wrangler secret put PEPPER < pepper.txt", setsThePepper],
+  ["wrangler deploy", deploys],
   ["cargo run -q -p keygate-cli -- issue --remote --pepper-file pepper.txt --subject acme --scope reports:read --expires 90d", issuesRemotely],
 ];
 
@@ -216,6 +217,12 @@ async function clientIsServed(command) {
   const { stdout } = await succeeds(command);
   assert.match(stdout, /acme/);
   assert.ok(!stdout.includes(key));
+}
+
+async function setsThePath(command) {
+  const { stdout } = await succeeds(`${command}; printf %s "$PATH"`);
+  assert.ok(stdout.startsWith(path.join(COPY, "node_modules", ".bin")), stdout);
+  env.PATH = stdout;
 }
 
 async function createsTheNamespace(command) {

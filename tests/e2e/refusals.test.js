@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { assertRefused, CONTRACT } from "./support/contract.js";
+import { assertAccepted, assertRefused, CONTRACT } from "./support/contract.js";
 import { startGates } from "./support/harness.js";
 import { digestOf, makeKey, now, PEPPER, randomBase62, tagOf } from "./support/keys.js";
 import { eventually } from "./support/logs.js";
@@ -24,8 +24,9 @@ const harness = await startGates(() => ({
   gate: { secrets: { DENIED_IDS: ` ${DENIED}, ${randomBase62(12)}\n` } },
   hasty: { kv: "scripted", vars: { KV_TIMEOUT_MS: 100 } },
   limited: {
-    vars: { PLANS: { free: { limiter: "FREE_LIMIT", period: 60 } } },
+    vars: { PLANS: { free: { rate: { limiter: "FREE_LIMIT", period: 60 } }, once: { quota: { limit: 1, period: "total" } } } },
     limiters: { FREE_LIMIT: { limit: 2, period: 60 } },
+    quota: true,
   },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },
   orphan: { vars: { ORIGIN: closed } },
@@ -51,6 +52,8 @@ const issued = {
   elsewhere: { ips: ["198.51.100.0/24"] },
   free: { plan: "free" },
   oddPlan: { plan: "unheard-of" },
+  once: { plan: "once" },
+  ownQuota: { quota: { limit: 1, period: "day" } },
 };
 for (const [name, fields] of Object.entries(issued)) keys[name] = await harness.issue(fields);
 const denied = makeKey({ id: DENIED });
@@ -219,6 +222,10 @@ refuses("loop_detected", [
   ["on a public route", () => ({ target: "/public/page", headers: { "Keygate-Via": mark } })],
   ["with a key", () => ({ key: keys.good.key, headers: { "Keygate-Via": mark } })],
 ]);
+refuses("too_many_hops", [
+  ["the marks of 16 other gates", () => ({ headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } })],
+  ["on a public route, with a key", () => ({ target: "/public/page", key: keys.good.key, headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } })],
+]);
 refuses("https_required", [
   ["plain HTTP, with a key", withKey("good"), { gate: "httpsOnly" }],
   ["plain HTTP, without a key", () => ({}), { gate: "httpsOnly" }],
@@ -260,6 +267,16 @@ describe("rate_limited:", () => {
     const unlimited = await gates.limited.get("/v1/things", { key: keys.good.key });
     assert.equal(unlimited.status, 200, "a key without a plan is not limited");
   });
+});
+
+test("quota_exceeded: the request past the limit of the plan's quota is refused, and the holder is named", async () => {
+  await assertAccepted(gates.limited, { target: "/v1/things", key: keys.once.key }, keys.once);
+  const log = { key_id: keys.once.id, subject: "acme" };
+  await assertRefused(gates.limited, { target: "/v1/things", key: keys.once.key }, "quota_exceeded", { log });
+});
+
+test("quota_unavailable: a record has a quota, and nothing is bound that counts it", async () => {
+  await assertRefused(gates.gate, { target: "/v1/things", key: keys.ownQuota.key }, "quota_unavailable");
 });
 
 describe("case 58: key_store_unavailable:", () => {

@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import { test } from "node:test";
+import net from "node:net";
+import { describe, test } from "node:test";
 
 import { assertRefusal } from "./support/contract.js";
 import { startGates } from "./support/harness.js";
@@ -125,6 +126,42 @@ test("case 53: the runtime's memory stays far below the size of the body", async
   if (peak === undefined) return t.skip("this system does not tell the memory of a process");
   // The idle runtime has about 150 MB; three bodies of 64 MB have passed.
   assert.ok(peak < 300 * 1024 * 1024, `workerd has used ${Math.round(peak / 1024 / 1024)} MB`);
+});
+
+/** Begins an upload, and ends the connection with `end` once the origin has the first bytes; returns the line of the refusal. */
+async function logOfInterruptedUpload(headers, body, end) {
+  const arrived = new Promise((resolve) => harness.origin.clear((incoming) => incoming.once("data", () => resolve(incoming))));
+  const socket = net.connect({ host: "127.0.0.1", port: Number(new URL(gate.url).port) });
+  socket.on("error", () => {});
+  const { length } = harness.logs.events;
+  socket.write(`POST /v1/upload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${issued.key}\r\n${headers}\r\n\r\n${body}`);
+  const incoming = await arrived;
+  incoming.on("error", () => {});
+  end(socket, incoming);
+  await harness.logs.until(() => harness.logs.events.slice(length).some(({ code }) => code !== undefined));
+  await harness.settle();
+  socket.destroy();
+  const lines = harness.logs.events.slice(length).filter(({ code }) => code !== undefined);
+  assert.equal(lines.length, 1);
+  return lines[0];
+}
+
+describe("an upload that ends early is logged as", () => {
+  const framings = [["Content-Length: 1000000", "a".repeat(5000)], ["Transfer-Encoding: chunked", "5\r\nhello\r\n"]];
+  const rows = [
+    ["the client's if it resets the connection", (client) => client.resetAndDestroy(), "client_disconnected", 499, "info", /^the client disconnected/],
+    ["of client or origin if the client closes the connection", (client) => client.destroy(), "origin_unreachable", 502, "error", /^the origin failed, or the client/],
+    ["of client or origin if the origin resets the connection", (_, { socket }) => socket.resetAndDestroy(), "origin_unreachable", 502, "error", /^the origin failed, or the client/],
+  ];
+  for (const [name, end, code, status, level, reason] of rows) {
+    for (const [headers, body] of framings) {
+      test(`${name}, with ${headers}`, async () => {
+        const line = await logOfInterruptedUpload(headers, body, end);
+        assert.deepEqual([line.code, line.level, line.status, line.key_id], [code, level, status, issued.id]);
+        assert.match(line.reason, reason);
+      });
+    }
+  }
 });
 
 test("case 53: a refused upload is answered before it is sent, and no byte of it reaches the origin", async () => {

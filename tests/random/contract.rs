@@ -7,7 +7,7 @@ use crate::expected::Expected;
 use crate::request::Request;
 
 /// Code, status, what follows `Bearer realm="api"` in the challenge, and whether there is a `Retry-After`.
-const CONTRACT: [(&str, u16, Option<&str>, bool); 24] = {
+const CONTRACT: [(&str, u16, Option<&str>, bool); 27] = {
     const INVALID: Option<&str> = Some(", error=\"invalid_token\"");
     [
         ("credential_missing", 401, Some(""), false),
@@ -28,9 +28,12 @@ const CONTRACT: [(&str, u16, Option<&str>, bool); 24] = {
         ("destination_not_allowed", 403, None, false),
         ("method_not_allowed", 405, None, false),
         ("rate_limited", 429, None, true),
+        ("quota_exceeded", 429, None, true),
         ("loop_detected", 508, None, false),
+        ("too_many_hops", 400, None, false),
         ("key_store_unavailable", 503, None, true),
         ("key_record_invalid", 503, None, true),
+        ("quota_unavailable", 503, None, true),
         ("gate_misconfigured", 503, None, true),
         ("origin_unreachable", 502, None, false),
         ("origin_timeout", 504, None, false),

@@ -55,6 +55,7 @@ unbase64 = lambda digits: base64.urlsafe_b64decode(digits + "=")
 text = lambda pattern: lambda value: isinstance(value, str) and re.fullmatch(pattern, value)
 whole = lambda least, most: lambda value: type(value) is int and least <= value <= most
 array = lambda rule: lambda value: isinstance(value, list) and len(value) <= 64 and all(map(rule, value))
+quota = lambda q: type(q) is dict and len(q) == 2 and whole(1, 10**15 - 1)(q.get("limit")) and text("hour|day|month|total")(q.get("period"))
 notes = lambda value: isinstance(value, dict) and len(value) <= 16 and all(
     text(PLAIN + "{0,64}")(name) and text(PLAIN + "{0,256}")(note) for name, note in value.items())
 maybe = lambda rule: lambda value: value is None or rule(value)
@@ -62,7 +63,7 @@ TIME = whole(0, 253402300799)
 FIELDS = {"v": whole(1, 1), "id": text(ID), "subject": text(TOKEN + "{1,128}"), "name": maybe(text(PLAIN + "{0,128}")),
           "digest": text(DIGEST), "state": text("active|disabled|revoked"), "created": TIME, "not_before": maybe(TIME),
           "not_after": maybe(TIME), "scopes": maybe(array(text(TOKEN + "{1,64}"))), "ips": maybe(array(network)), "meta": maybe(notes),
-          "plan": maybe(text("[0-9A-Za-z_.-]{1,64}")), "replaces": maybe(text(ID)), "replaced_by": maybe(text(ID))}
+          "plan": maybe(text("[0-9A-Za-z_.-]{1,64}")), "replaces": maybe(text(ID)), "replaced_by": maybe(text(ID)), "quota": maybe(quota)}
 
 def read_record(json_text):
     """Returns the record as a dict. Raises ValueError with the fields that are wrong, `.` for the whole."""

@@ -51,7 +51,7 @@ const WORKERS: [Worker; 2] = [
         krate: "keygate_control",
         entry: "src/control/entry.js",
         folder: "control",
-        max_gzip_bytes: 400_000,
+        max_gzip_bytes: 600_000,
     },
 ];
 

@@ -79,7 +79,9 @@ fn misspelt_commands_are_found() {
         "cargo run -q -p keygate-cli -- list --subjct acme",
         "cargo xtask tset",
         "wrangler secrets put PEPPER",
-        "npm exec wrangler -- kv namespace make KEYS",
+        "wrangler kv namespace make KEYS",
+        "npm exec wrangler -- deploy",
+        "npx wrangler deploy",
         "keygate pepper | wrangler secret set PEPPER",
         "echo \"$(keygate peper)\"",
         "true",
@@ -209,7 +211,8 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
         ["cargo", "install" | "test", ..] | [] => Ok(()),
-        ["wrangler", arguments @ ..] | ["npm", "exec", "wrangler", "--", arguments @ ..] => {
+        ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
+        ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }

@@ -33,7 +33,7 @@ pub(crate) struct ChangeArgs {
 /// Change what a key may do, how long, or what it is called
 #[derive(Args, Debug)]
 #[command(
-    group = ArgGroup::new("changes").args(["name", "scopes", "ips", "expires", "plan", "meta", "clear"]).multiple(true).required(true),
+    group = ArgGroup::new("changes").args(["name", "scopes", "ips", "expires", "plan", "quota", "meta", "clear"]).multiple(true).required(true),
     override_usage = "keygate update [OPTIONS] <ID>",
     after_help = "At least one change is needed. A list that is given replaces the whole list; notes that are not named stay.\n\nTwo operators: the entry is read right before it is written, and --if-rev refuses when somebody wrote it since you looked. KV has no compare-and-set: of two writes within the same moment, or within the minute or more in which KV shows an earlier entry elsewhere, the later one wins. KEYGATE_OPERATOR, where set, is stored as who wrote the entry.\n\nExamples:\n  keygate update 4fTz0Qw9Lr2K --scope reports:read --scope reports:write\n  keygate update 4fTz0Qw9Lr2K --clear ips --expires 30d"
 )]
@@ -56,6 +56,8 @@ enum Clearable {
     Ips,
     /// No plan
     Plan,
+    /// No quota but the plan's
+    Quota,
     /// No notes
     Meta,
     /// Valid from its issue on
@@ -78,7 +80,7 @@ pub(crate) struct Changed<'c> {
 pub(crate) fn revoke(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     change(context, args, |old| match old.state {
         State::Active | State::Disabled => Ok(in_state(old, State::Revoked)),
-        State::Revoked => Err(already(&old)),
+        State::Revoked => Err(already(&old, args)),
     })
 }
 
@@ -86,7 +88,7 @@ pub(crate) fn revoke(context: &Context, args: &ChangeArgs) -> Outcome<()> {
 pub(crate) fn disable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     change(context, args, |old| match old.state {
         State::Active => Ok(in_state(old, State::Disabled)),
-        State::Disabled => Err(already(&old)),
+        State::Disabled => Err(already(&old, args)),
         State::Revoked => Err(final_state(&old)),
     })
 }
@@ -95,7 +97,7 @@ pub(crate) fn disable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
 pub(crate) fn enable(context: &Context, args: &ChangeArgs) -> Outcome<()> {
     change(context, args, |old| match old.state {
         State::Disabled => Ok(in_state(old, State::Active)),
-        State::Active => Err(already(&old)),
+        State::Active => Err(already(&old, args)),
         State::Revoked => Err(final_state(&old)),
     })
 }
@@ -111,6 +113,7 @@ pub(crate) fn update(context: &Context, args: &UpdateArgs) -> Outcome<()> {
                 Clearable::Scopes => record.scopes = Bounded::default(),
                 Clearable::Ips => record.ips = None,
                 Clearable::Plan => record.plan = None,
+                Clearable::Quota => record.quota = None,
                 Clearable::Meta => record.meta = Meta::default(),
                 Clearable::NotBefore => record.not_before = None,
             }
@@ -140,10 +143,11 @@ fn in_state(mut record: Record, state: State) -> Record {
     record
 }
 
-fn already(record: &Record) -> Error {
+fn already(record: &Record, args: &ChangeArgs) -> Error {
+    let option = if args.store.remote { " --remote" } else { "" };
     Error::failed(
         format!("key {} is {} already", record.id, record.state.as_str()),
-        format!("see `keygate show {}`", record.id),
+        format!("see `keygate show {}{option}`", record.id),
     )
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
         let uris =
             args.to.to.iter().map(|text| Template::parse(text)?.of(&holder)).collect::<Outcome<Vec<_>>>()?;
         let targets = Targets::open(&uris, &secrets::command_environment().of_holder(&holder))?;
-        targets.check_free(args.overwrite)?;
+        targets.check_free(args.overwrite, store.option())?;
         let places: Vec<String> = uris.iter().map(ToString::to_string).collect();
         if dry_run {
             return say_deliverable(context, &record, &places);
@@ -236,7 +236,11 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
     if !args.write.dry_run && store.entry(&key.id().kv_name())?.is_some() {
         return Err(Error::failed(
             format!("this key has a record already: {}", key.id()),
-            format!("see `keygate show {0}`; change it with `keygate update {0}`", key.id()),
+            format!(
+                "see `keygate show {0}{1}`; change it with `keygate update {0}{1}`",
+                key.id(),
+                store.option()
+            ),
         ));
     }
     context::write(store, &entries, args.write.dry_run)?;

@@ -97,8 +97,9 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     progress.finish();
     context.out.note(format_args!("{wanted} of {all} keys in {}", store.place()));
     if bare > 0 {
+        let option = store.option();
         context.out.note(format_args!(
-            "{bare} without metadata of keygate's: see `keygate show ID`; any `keygate update ID` writes it"
+            "{bare} without metadata of keygate's: see `keygate show ID{option}`; any `keygate update ID{option}` writes it"
         ));
     }
     Ok(())

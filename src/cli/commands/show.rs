@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
         rev,
         by: by.as_deref(),
     };
-    let mut text = lines(&record, status, context.now);
+    let mut text = lines(&record, status, context.now, store.option());
     if let Some(rev) = rev {
         let by = by.as_deref().map(|by| format!(" by {}", printable(by))).unwrap_or_default();
         // Writing to a String does not fail.
@@ -62,7 +62,7 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     context.out.result(&shown, text.trim_end())
 }
 
-fn lines(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {
+fn lines(record: &Record, status: KeyStatus, now: UnixSeconds, option: &str) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn Display| {
         // Writing to a String does not fail.
@@ -79,12 +79,17 @@ fn lines(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {
     let ips = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
     line("ips", &list(ips, "from anywhere"));
     line("plan", &record.plan.as_ref().map_or("-", |plan| plan.as_str()));
+    if let Some(quota) = &record.quota {
+        line("quota", quota);
+    }
     line(
         "digest",
         &match &record.digest {
             Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
             Digest::Imported { pepper, .. } => format!("imported, made with pepper {pepper}"),
-            Digest::ImportedBare(_) => "imported: SHA-256, no pepper; `keygate pepper apply`".to_owned(),
+            Digest::ImportedBare(_) => {
+                format!("imported: SHA-256, no pepper; `keygate pepper apply{option}`")
+            }
         },
     );
     for (name, id) in [("replaces", record.replaces), ("replaced_by", record.replaced_by)] {

@@ -8,7 +8,7 @@ use base64ct::{Base64, Encoding as _};
 use clap::Args;
 use keygate_core::auth::admission::{Admission, Gate};
 use keygate_core::auth::cache::RecordCache;
-use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, decide};
+use keygate_core::auth::decide::{Decision, Destination, LimiterAnswer, Lookup, Permit, QuotaAnswer, decide};
 use keygate_core::auth::lookup::{StoreReply, after_store};
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::request::credential::CredentialSources;
@@ -69,6 +69,8 @@ pub(crate) struct Judgement {
     destination: Option<String>,
     /// The rate limiter that has a say; the command does not ask it.
     limiter: Option<String>,
+    /// What the request costs of which quota; the command does not charge it.
+    quota: Option<String>,
 }
 
 /// Says what the gate would answer.
@@ -136,7 +138,7 @@ fn evaluate(
     let admitted = match gate.admit(&head) {
         Ok(Admission::Proceed(admitted)) => admitted,
         // Without an Origin header there is no preflight.
-        Ok(Admission::AnswerPreflight) => return Ok(permitted(None, None)),
+        Ok(Admission::AnswerPreflight) => return Ok(permitted(None, None, None)),
         Err(denial) => return Ok(refused(&denial)),
     };
     let id = admitted.key_id();
@@ -157,18 +159,23 @@ fn evaluate(
             }
         }
     };
-    Ok(match decide(gate, &admitted, found, context.now) {
-        Ok(Decision::Permit(permit)) => permitted(Some(&permit), None),
-        Ok(Decision::Limited(pending)) => {
-            let limiter = pending.limiter().to_owned();
-            // The limiter is not asked: a question would count against the holder.
-            match pending.settle(LimiterAnswer::Within) {
-                Ok(permit) => permitted(Some(&permit), Some(limiter)),
-                Err(denial) => refused(&denial),
+    let mut decision = decide(gate, &admitted, found, context.now);
+    let (mut limiter, mut quota) = (None, None);
+    // Neither is asked: a question would count against the holder.
+    loop {
+        decision = match decision {
+            Ok(Decision::Permit(permit)) => return Ok(permitted(Some(&permit), limiter, quota)),
+            Ok(Decision::Limited(pending)) => {
+                limiter = Some(pending.limiter().to_owned());
+                pending.settle(LimiterAnswer::Within)
             }
+            Ok(Decision::Charged(charged)) => {
+                quota = Some(format!("{} of {}", charged.cost(), charged.payer().quota));
+                charged.settle(QuotaAnswer::Paid(None)).map(Decision::Permit)
+            }
+            Err(denial) => return Ok(refused(&denial)),
         }
-        Err(denial) => refused(&denial),
-    })
+    }
 }
 
 /// A request that carries the key in the first place that the policy allows.
@@ -231,13 +238,14 @@ fn refused(denial: &Denial) -> Judgement {
         subject: denial.subject.as_ref().map(ToString::to_string),
         destination: None,
         limiter: None,
+        quota: None,
     }
 }
 
-fn permitted(permit: Option<&Permit<'_>>, limiter: Option<String>) -> Judgement {
+fn permitted(permit: Option<&Permit<'_>>, limiter: Option<String>, quota: Option<String>) -> Judgement {
     let holder = permit.and_then(Permit::holder);
     let destination = permit.map(|permit| match permit.destination() {
-        _ if permit.whoami().is_some() => "the gate itself answers (WHOAMI_PATH)".to_owned(),
+        _ if permit.is_whoami() => "the gate itself answers (WHOAMI_PATH)".to_owned(),
         Destination::Url(url) => url.replacen(GATE, "the zone's own origin: ", 1),
         Destination::Service { binding, url } => {
             format!("service binding {binding}: {}", url.replacen(GATE, "", 1))
@@ -252,11 +260,12 @@ fn permitted(permit: Option<&Permit<'_>>, limiter: Option<String>) -> Judgement 
         subject: holder.map(|holder| holder.subject.to_owned()),
         destination,
         limiter,
+        quota,
     }
 }
 
 fn text(judgement: &Judgement) -> String {
-    let Judgement { status, code, cause, key_id, subject, destination, limiter, .. } = judgement;
+    let Judgement { status, code, cause, key_id, subject, destination, limiter, quota, .. } = judgement;
     let mut lines = Vec::new();
     match (status, code) {
         (Some(status), Some(code)) => lines.push(format!("refused: {status} {code}")),
@@ -268,6 +277,7 @@ fn text(judgement: &Judgement) -> String {
         ("subject", subject),
         ("to", destination),
         ("if the limiter agrees", limiter),
+        ("if the quota has it", quota),
     ] {
         if let Some(value) = value {
             lines.push(format!("{name}: {}", printable(value)));

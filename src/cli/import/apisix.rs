@@ -9,6 +9,7 @@ use serde_saphyr::Spanned;
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, restriction};
+use crate::import::place::Layout;
 use crate::import::shape::System;
 use crate::import::{Draft, Each, Options, Read, yaml};
 
@@ -133,6 +134,7 @@ struct Key<'f> {
 /// Reads keys: the consumer is the subject.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
     let file: Apisix = yaml::parse(text, System::Apisix)?;
+    let layout = Layout::of(text);
     let found = |consumer, path, is_in_group| Found { consumer, path, is_in_group };
     let consumers = file.consumers.iter().flatten().map(|c| found(c, c.id.as_deref(), false));
     let listed = file.list.iter().flatten().map(|listed| found(&listed.value, listed.key.as_deref(), false));
@@ -160,14 +162,14 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
             } else {
                 draft(key.text, subject, restricting.or_else(|| key.restriction(options)))
             };
-            each(key.text.referenced.line(), read)?;
+            each(layout.at(key.text.referenced), read)?;
         }
     }
     if let Some(total) = file.total.filter(|total| *total > file.list.iter().flatten().count()) {
         count += 1;
         let problem =
             format!("is one page of a list of {total}, and the other pages are not in it; import each page");
-        each(1, Err(problem))?;
+        each(1.into(), Err(problem))?;
     }
     if count == 0 { Err(yaml::without_keys(text, System::Apisix)) } else { Ok(()) }
 }

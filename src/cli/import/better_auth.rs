@@ -27,10 +27,10 @@ const OTHERS: [&str; 9] = [
 const RESTRICTIONS: [&str; 4] = ["ratelimitmax", "refillamount", "refillinterval", "remaining"];
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    json::of_each(text, Format::BetterAuth, options, &mut |number, object| match object {
+    json::of_each(text, Format::BetterAuth, options, &mut |place, object| match object {
         Ok("") => Ok(()),
-        Ok(object) => each(number, draft(object, options)),
-        Err(problem) => each(number, Err(problem)),
+        Ok(object) => each(place, draft(object, options)),
+        Err(problem) => each(place, Err(problem)),
     })
 }
 

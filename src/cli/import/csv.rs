@@ -29,7 +29,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
         counted = from;
         // Excel ends a table with them.
         if row.iter().any(|field| !field.trim_ascii().is_empty()) {
-            each(line, draft(&row, &heading))?;
+            each(line.into(), draft(&row, &heading))?;
         }
     }
     Ok(())
@@ -172,7 +172,8 @@ mod tests {
     /// `line: problem` of each bad row, and the line of each good one.
     fn found(text: &[u8]) -> Outcome<Vec<String>> {
         let mut found = Vec::new();
-        read(text, &Options::default(), &mut |line, read| {
+        read(text, &Options::default(), &mut |place, read| {
+            let line = place.line;
             found.push(read.err().map_or_else(|| line.to_string(), |problem| format!("{line}: {problem}")));
             Ok(())
         })?;

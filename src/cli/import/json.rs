@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Outcome};
 use crate::import::lines::{self, EachLine};
+use crate::import::place::Layout;
 use crate::import::shape::{self, Text};
-use crate::import::{Format, Options};
+use crate::import::{Format, Options, Place};
 
 /// Fields that make an object a row, whatever else it has.
 const OF_ROWS: [&str; 5] = ["key", "sha256", "plaintext", "hash", "v"];
 
-/// Gives each object to `each`: the line that it begins on, and its text or why there is none.
+/// Gives each object to `each`: the place where it begins, and its text or why there is none.
 pub(super) fn of_each(
     text: &[u8],
     format: Format,
@@ -72,38 +73,45 @@ fn line_breaks(text: &str) -> u64 {
 /// The values from the start of the text on, or the elements of the array whose first one may stand at `array`. Returns where they
 /// end, and on which line.
 fn values(text: &str, array: Option<usize>, mut line: u64, each: &mut EachLine<'_>) -> Outcome<(usize, u64)> {
+    let layout = Layout::of(text.as_bytes());
     let mut at = array.unwrap_or_default();
-    let mut counted = 0;
+    let (mut counted, mut column) = (0, 1);
     loop {
         let rest = text.get(at..).unwrap_or_default();
         at += rest.len() - rest.trim_ascii_start().len();
-        line += line_breaks(text.get(counted..at).unwrap_or_default());
+        let passed = text.get(counted..at).unwrap_or_default();
+        line += line_breaks(passed);
+        column = match passed.rsplit_once('\n') {
+            Some((_, since)) => 1 + since.chars().count() as u64,
+            None => column + passed.chars().count() as u64,
+        };
         counted = at;
+        let place = layout.place(line, column);
         let rest = text.get(at..).unwrap_or_default();
         let ended = if array.is_some() { rest.starts_with(']') } else { rest.is_empty() };
         if ended {
             return Ok((at + usize::from(array.is_some()), line));
         }
         let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
-        let Some(Ok(value)) = stream.next() else { return Err(broken(line)) };
+        let Some(Ok(value)) = stream.next() else { return Err(broken(place)) };
         at += stream.byte_offset();
-        each(line, Ok(value.get()))?;
+        each(place, Ok(value.get()))?;
         if array.is_some() {
             let rest = text.get(at..).unwrap_or_default();
             let next = rest.trim_ascii_start();
             match next.strip_prefix(',') {
                 Some(next) => at += rest.len() - next.len(),
                 None if next.starts_with(']') => {}
-                None => return Err(broken(line)),
+                None => return Err(broken(place)),
             }
         }
     }
 }
 
-fn broken(line: u64) -> Error {
+fn broken(place: Place) -> Error {
     Error::failed(
-        format!("the source is not JSON from line {line} on"),
-        "export it again, as an array of objects or one object a line; keys before this line may have been taken",
+        format!("the source is not JSON from {place} on"),
+        "export it again, as an array of objects or one object a line; keys before this place may have been taken",
     )
 }
 

@@ -11,10 +11,10 @@ use crate::import::values::check_hash;
 use crate::import::{Draft, Each, Format, Options, Read};
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    json::of_each(text, Format::Jsonl, options, &mut |number, object| match object {
+    json::of_each(text, Format::Jsonl, options, &mut |place, object| match object {
         Ok("") => Ok(()),
-        Ok(object) => each(number, draft(object, options)),
-        Err(problem) => each(number, Err(problem)),
+        Ok(object) => each(place, draft(object, options)),
+        Err(problem) => each(place, Err(problem)),
     })
 }
 
@@ -146,15 +146,16 @@ mod tests {
     #[test]
     fn objects_are_read_from_lines_arrays_and_over_several_lines() {
         for (text, lines) in [
-            ("{\"key\":\"a\"}\n\n{\"key\":\"b\"}\n", &[1, 3][..]),
-            ("[{\"key\":\"a\"},{\"key\":\"b\"}]", &[1, 1]),
-            ("\n[\n  {\n  \"key\": \"a\"\n},\n\n  {\"key\":\"]\"}\n]\n", &[3, 7]),
-            ("{\n\"key\": \"a\"\n}\n{\n\"key\": \"b\"}", &[1, 4]),
-            ("{\"key\":\"a\"\n{\"key\":\"b\"}", &[1, 2]),
+            ("{\"key\":\"a\"}\n\n{\"key\":\"b\"}\n", ["line 1", "line 3"]),
+            ("[{\"key\":\"a\"},{\"key\":\"b\"}]", ["line 1, column 2", "line 1, column 14"]),
+            ("\n [{\"key\":\"\u{e9}\"}, {\"key\":\"b\"}]\n", ["line 2, column 3", "line 2, column 16"]),
+            ("\n[\n  {\n  \"key\": \"a\"\n},\n\n  {\"key\":\"]\"}\n]\n", ["line 3", "line 7"]),
+            ("{\n\"key\": \"a\"\n}\n{\n\"key\": \"b\"}", ["line 1", "line 4"]),
+            ("{\"key\":\"a\"\n{\"key\":\"b\"}", ["line 1", "line 2"]),
         ] {
             let mut found = Vec::new();
-            read(text.as_bytes(), &Options::default(), &mut |line, _| {
-                found.push(line);
+            read(text.as_bytes(), &Options::default(), &mut |place, _| {
+                found.push(place.to_string());
                 Ok(())
             })
             .unwrap();

@@ -1,17 +1,19 @@
 //! Kong's declarative files: of decK, of DB-less mode, and of `kong config db_export`. What is not about keys is passed over.
 
 mod names;
+mod unknown;
 
 use std::collections::{BTreeSet, HashMap};
 
 use keygate_core::time::UnixSeconds;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, restriction};
 use crate::import::kong::names::{Names, Reference, unknown_consumer};
+use crate::import::place::Layout;
 use crate::import::shape::System;
 use crate::import::{Draft, Each, Options, Read, yaml};
 use crate::time::When;
@@ -21,7 +23,7 @@ const CREDENTIALS: &str = "keyauth_credentials";
 /// Entities nest below the consumer (decK), or stand apart and name it (`db_export`).
 #[derive(Deserialize)]
 struct Kong {
-    consumers: Option<Vec<Consumer>>,
+    consumers: Option<Vec<Spanned<Consumer>>>,
     keyauth_credentials: Option<Vec<Credential>>,
     /// Of the plugin key-auth-enc.
     keyauth_enc_credentials: Option<Spanned<IgnoredAny>>,
@@ -34,6 +36,9 @@ struct Kong {
     /// `false` in what `kong config db_export` writes.
     #[serde(rename = "_transform")]
     transform: Option<bool>,
+    #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps")]
+    others: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +52,9 @@ struct Consumer {
     plugins: Option<Vec<Plugin>>,
     /// Consumer groups, which may have plugins of their own.
     groups: Option<Vec<IgnoredAny>>,
+    #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps")]
+    others: HashMap<String, IgnoredAny>,
 }
 
 /// A service, which may have routes, or a route.
@@ -58,7 +66,7 @@ struct WithPlugins {
 
 #[derive(Deserialize)]
 struct ConsumerGroup {
-    consumers: Option<Vec<Consumer>>,
+    consumers: Option<Vec<Spanned<Consumer>>>,
 }
 
 /// Of `db_export`: which consumer is in a group.
@@ -111,7 +119,10 @@ struct Holder<'k> {
 /// Reads keys: the consumer is the subject, its ACL groups are the scopes.
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
     let file: Kong = yaml::parse(text, System::Kong)?;
+    let layout = Layout::of(text);
+    let mut each = |at: Location, read| each(layout.at(at), read);
     let consumers = file.consumers.as_deref().unwrap_or_default();
+    unknown::refuse_list(&file, options)?;
     let names = Names::new(consumers);
     let mut holders = holders(consumers);
     for group in file.acls.iter().flatten() {
@@ -119,26 +130,33 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
             Ok(at) => {
                 holders.get_mut(at).into_iter().for_each(|holder| holder.groups.push(&group.group.value));
             }
-            Err(problem) => each(group.group.referenced.line(), Err(problem))?,
+            Err(problem) => each(group.group.referenced, Err(problem))?,
         }
     }
     for plugin in file.plugins().filter(|plugin| plugin.enabled != Some(false)) {
         let Some(reference) = &plugin.consumer else { continue };
         let meant = names.meant(reference);
         if meant.is_empty() {
-            each(plugin.name.referenced.line(), Err(unknown_consumer("plugins")))?;
+            each(plugin.name.referenced, Err(unknown_consumer("plugins")))?;
         }
         restrict(&mut holders, meant, &plugin.name.value);
     }
-    let of_groups = file.consumer_groups.iter().flatten().flat_map(|group| group.consumers.iter().flatten());
     let mut count = 0_u64;
+    let of_groups = file.consumer_groups.iter().flatten().flat_map(|group| group.consumers.iter().flatten());
+    for member in of_groups.clone().chain(consumers) {
+        for problem in unknown::fields(&member.value, options) {
+            count += 1;
+            each(member.referenced, Err(problem))?;
+        }
+    }
     for member in of_groups {
+        let member = &member.value;
         let meant = names.all(member.id.as_deref(), member.username.as_deref());
         restrict(&mut holders, meant, "consumer_groups");
         for key in member.keyauth_credentials.iter().flatten() {
             count += 1;
             let problem = "stands in `consumer_groups`; write it below its consumer in `consumers`";
-            each(key.key.referenced.line(), Err(problem.to_owned()))?;
+            each(key.key.referenced, Err(problem.to_owned()))?;
         }
     }
     for reference in
@@ -146,27 +164,27 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
     {
         restrict(&mut holders, names.meant(reference), "consumer_groups");
     }
-    let of_consumers = consumers.iter().map(|consumer| &consumer.keyauth_enc_credentials);
+    let of_consumers = consumers.iter().map(|consumer| &consumer.value.keyauth_enc_credentials);
     for encrypted in of_consumers.chain([&file.keyauth_enc_credentials]).flatten() {
         count += 1;
         let problem = "has `keyauth_enc_credentials`, whose keys may be encrypted; write those that are not as `keyauth_credentials`";
-        each(encrypted.referenced.line(), Err(problem.to_owned()))?;
+        each(encrypted.referenced, Err(problem.to_owned()))?;
     }
     for (at, holder) in holders.iter().enumerate() {
         for group in holder.consumer.acls.iter().flatten() {
             if let Err(problem) = names.check_nested(group.consumer.as_ref(), at, "acls") {
-                each(group.group.referenced.line(), Err(problem))?;
+                each(group.group.referenced, Err(problem))?;
             }
         }
         for plugin in holder.consumer.plugins.iter().flatten() {
             if let Err(problem) = names.check_nested(plugin.consumer.as_ref(), at, "plugins") {
-                each(plugin.name.referenced.line(), Err(problem))?;
+                each(plugin.name.referenced, Err(problem))?;
             }
         }
         for key in holder.consumer.keyauth_credentials.iter().flatten() {
             count += 1;
             let is_own = names.check_nested(key.consumer.as_ref(), at, CREDENTIALS);
-            each(key.key.referenced.line(), is_own.and_then(|()| draft(key, holder, &file, options)))?;
+            each(key.key.referenced, is_own.and_then(|()| draft(key, holder, &file, options)))?;
         }
     }
     for key in file.keyauth_credentials.iter().flatten() {
@@ -178,7 +196,7 @@ pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outco
                 draft(key, holder, &file, options)
             }),
         };
-        each(key.key.referenced.line(), read)?;
+        each(key.key.referenced, read)?;
     }
     if count == 0 { Err(yaml::without_keys(text, System::Kong)) } else { Ok(()) }
 }
@@ -205,12 +223,13 @@ impl Consumer {
     }
 }
 
-fn holders(consumers: &[Consumer]) -> Vec<Holder<'_>> {
+fn holders(consumers: &[Spanned<Consumer>]) -> Vec<Holder<'_>> {
+    let consumers = consumers.iter().map(|consumer| &consumer.value);
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    for subject in consumers.iter().filter_map(Consumer::subject) {
+    for subject in consumers.clone().filter_map(Consumer::subject) {
         *counts.entry(subject).or_default() += 1;
     }
-    let holders = consumers.iter().map(|consumer| {
+    let holders = consumers.map(|consumer| {
         let groups = consumer.acls.iter().flatten().map(|acl| acl.group.value.as_str()).collect();
         let plugins = consumer.plugins.iter().flatten().filter(|plugin| plugin.enabled != Some(false));
         let mut restrictions: Vec<&str> = plugins.map(|plugin| plugin.name.value.as_str()).collect();

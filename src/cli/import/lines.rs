@@ -3,7 +3,7 @@
 use crate::error::Outcome;
 use crate::import::imported_row::ImportedRow;
 use crate::import::shape::{self, Text};
-use crate::import::{Draft, Each, Read};
+use crate::import::{Draft, Each, Place, Read};
 
 /// What stands first on a line.
 #[derive(Clone, Copy, Debug)]
@@ -14,19 +14,22 @@ pub(super) enum Kind {
 
 pub(super) fn read(text: &[u8], kind: Kind, each: &mut Each<'_>) -> Outcome<()> {
     shape::refuse_other_text(text, Text::Lines)?;
-    of_each(text, &mut |number, line| match draft(line, kind) {
-        Some(read) => each(number, read),
+    of_each(text, &mut |place, line| match draft(line, kind) {
+        Some(read) => each(place, read),
         None => Ok(()),
     })
 }
 
-/// What is done with a line: its number, and its text or why there is none.
-pub(super) type EachLine<'e> = dyn FnMut(u64, Result<&str, String>) -> Outcome<()> + 'e;
+/// What is done with a line or an object: its place, and its text or why there is none.
+pub(super) type EachLine<'e> = dyn FnMut(Place, Result<&str, String>) -> Outcome<()> + 'e;
 
-/// Gives each line to `each`: its number, and its text or why it is none.
+/// Gives each line to `each`: its place, and its text or why it is none.
 pub(super) fn of_each(text: &[u8], each: &mut EachLine<'_>) -> Outcome<()> {
-    (1..).zip(text.split(|b| *b == b'\n')).try_for_each(|(number, line)| {
-        each(number, str::from_utf8(line).map(str::trim_ascii).map_err(|_| "is not UTF-8 text".to_owned()))
+    (1_u64..).zip(text.split(|b| *b == b'\n')).try_for_each(|(number, line)| {
+        each(
+            number.into(),
+            str::from_utf8(line).map(str::trim_ascii).map_err(|_| "is not UTF-8 text".to_owned()),
+        )
     })
 }
 

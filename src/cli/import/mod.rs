@@ -8,6 +8,7 @@ mod json;
 mod json_lines;
 mod kong;
 mod lines;
+mod place;
 mod shape;
 mod source;
 mod subject_map;
@@ -30,6 +31,7 @@ pub(crate) use crate::import::subject_map::SubjectMap;
 use crate::time::When;
 
 pub(crate) use crate::import::imported_row::{FIELDS, is_field};
+pub(crate) use crate::import::place::Place;
 
 /// What an imported file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,13 +98,13 @@ pub(crate) struct Candidate {
     ends_from_now: bool,
 }
 
-/// What a source's reader found at a line: a draft, or why there is none. The reason never repeats what stands there.
+/// What a source's reader found at a place: a draft, or why there is none. The reason never repeats what stands there.
 pub(crate) type Read = Result<Draft, String>;
 
 /// What is done with each of them.
-pub(crate) type Each<'e> = dyn FnMut(u64, Read) -> Outcome<()> + 'e;
+pub(crate) type Each<'e> = dyn FnMut(Place, Read) -> Outcome<()> + 'e;
 
-/// Reads a source; each key of it is given to `each`, with the line that it stands on.
+/// Reads a source; each key of it is given to `each`, with its place.
 ///
 /// # Errors
 /// The source is not of this format, or `each` failed.

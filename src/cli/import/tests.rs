@@ -28,7 +28,8 @@ pub(super) fn without_defaults() -> Rules {
 pub(super) fn found(format: Format, text: &str, options: &Options) -> Outcome<Vec<String>> {
     let rules = without_defaults();
     let mut found = Vec::new();
-    read(format, text.as_bytes(), options, &mut |line, read| {
+    read(format, text.as_bytes(), options, &mut |place, read| {
+        let line = place.line;
         found.push(match read.and_then(|draft| draft.candidate(&rules)) {
             Ok(made) => {
                 let scopes: Vec<_> = made.record.scopes.as_slice().iter().map(ToString::to_string).collect();
@@ -82,8 +83,8 @@ proptest! {
         let lines: Vec<String> = std::iter::once("first".to_owned()).chain(lines).collect();
         let text = lines.join("\n");
         let mut found = Vec::new();
-        read(Format::Keys, text.as_bytes(), &Options::default(), &mut |line, _| {
-            found.push(line);
+        read(Format::Keys, text.as_bytes(), &Options::default(), &mut |place, _| {
+            found.push(place.line);
             Ok(())
         })
         .unwrap();

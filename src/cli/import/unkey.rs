@@ -8,7 +8,7 @@ use crate::error::Outcome;
 use crate::import::imported_row::{ImportedRow, check_restriction, restriction};
 use crate::import::json::{self, Fields, strings};
 use crate::import::values::{is_nothing, javascript_time};
-use crate::import::{Draft, Each, Format, Options, Read};
+use crate::import::{Draft, Each, Format, Options, Place, Read};
 
 /// What says nothing about who may pass.
 const OTHERS: [&str; 29] = [
@@ -91,34 +91,34 @@ impl Answer<'_> {
 }
 
 pub(super) fn read(text: &[u8], options: &Options, each: &mut Each<'_>) -> Outcome<()> {
-    json::of_each(text, Format::Unkey, options, &mut |line, object| match object {
+    json::of_each(text, Format::Unkey, options, &mut |place, object| match object {
         Ok("") => Ok(()),
         Ok(object) => match serde_json::from_str::<Answer<'_>>(object) {
             Ok(answer) if answer.data.get().starts_with('[') => {
-                of_answer(line, object, &answer, options, each)
+                of_answer(place, object, &answer, options, each)
             }
-            _ => each(line, draft(object, options)),
+            _ => each(place, draft(object, options)),
         },
-        Err(problem) => each(line, Err(problem)),
+        Err(problem) => each(place, Err(problem)),
     })
 }
 
 fn of_answer(
-    line: u64,
+    place: Place,
     text: &str,
     answer: &Answer<'_>,
     options: &Options,
     each: &mut Each<'_>,
 ) -> Outcome<()> {
     let mut count = 0;
-    json::of_array(text, answer.data.get(), line, &mut |line, object| {
+    json::of_array(text, answer.data.get(), place.line, &mut |place, object| {
         count += 1;
-        each(line, object.and_then(|object| draft(object, options)))
+        each(place, object.and_then(|object| draft(object, options)))
     })?;
     if answer.is_page(count) {
         let problem =
             "is one page of Unkey's answer, and the keys of the other pages are not in it; import each page";
-        return each(line, Err(problem.to_owned()));
+        return each(place, Err(problem.to_owned()));
     }
     Ok(())
 }

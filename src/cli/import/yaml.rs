@@ -5,6 +5,7 @@ use serde_saphyr::Error as YamlError;
 
 use crate::error::{Error, Outcome};
 use crate::import::imported_row::quoted;
+use crate::import::place::Layout;
 use crate::import::shape::{self, System};
 
 /// The declarative file of `whose`.
@@ -25,13 +26,16 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8], whose: System) -> Outcome<
         // `!vault`, `!reference`: the key is something else than the text.
         reject_unsupported_tags: true,
         with_snippet: false,
+        // `yes` and `12e5` are no strings for whoever wrote them with YAML 1.1.
+        no_schema: true,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|e| refusal(&e, text, whose))
 }
 
 /// Not the parser's own words: they repeat what stands there.
 fn refusal(error: &YamlError, text: &str, whose: System) -> Error {
-    let place = error.location().map(|at| format!(" (line {})", at.line())).unwrap_or_default();
+    let layout = Layout::of(text.as_bytes());
+    let place = error.location().map(|at| format!(" ({})", layout.at(at))).unwrap_or_default();
     match error.without_snippet() {
         YamlError::MultipleDocuments { .. } => Error::failed(
             format!("the source has more than one YAML document{place}"),
@@ -44,6 +48,12 @@ fn refusal(error: &YamlError, text: &str, whose: System) -> Error {
         YamlError::SerdeMissingField { field, .. } => Error::failed(
             format!("an entry has no `{field}`{place}"),
             format!("export the file anew from {whose}, with the keys"),
+        ),
+        YamlError::QuotingRequired { .. } => Error::failed(
+            format!(
+                "a value that has to be a string is none without quotes, such as `yes`, `no` or `42`{place}"
+            ),
+            "write it in quotes, if the text is meant",
         ),
         YamlError::UnsupportedTag { .. } => Error::failed(
             format!("a value has a tag, such as `!vault`, and is something else than its text{place}"),

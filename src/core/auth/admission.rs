@@ -2,7 +2,7 @@
 //!
 //! | step | checks | refuses with |
 //! |---|---|---|
-//! | 2 | loop, scheme | `loop_detected`, `https_required` |
+//! | 2 | loop, scheme | `loop_detected`, `too_many_hops`, `https_required` |
 //! | 3 | method | `method_not_allowed` |
 //! | 4 | path | `path_ambiguous` |
 //! | 5 | route | `route_denied`, `method_not_allowed`, `path_ambiguous`, `method_ambiguous`, `destination_not_allowed` |
@@ -29,7 +29,7 @@ use crate::request::header_filter::METHOD_HEADERS;
 use crate::request::method::{MethodIndex, MethodSet};
 use crate::request::path::CanonicalPath;
 use crate::request::url::UrlParts;
-use crate::request::via::{VIA_HEADER, is_loop};
+use crate::request::via::{VIA_HEADER, has_too_many_hops, is_loop};
 use crate::response::{Cause, Denial};
 
 /// The configuration of a gate.
@@ -135,8 +135,13 @@ impl Gate {
         let url = UrlParts::of(head.url);
 
         // 2
-        if head.header(VIA_HEADER).is_some_and(|via| is_loop(via, &self.mark())) {
-            return Err(Cause::Loop.into());
+        if let Some(via) = head.header(VIA_HEADER) {
+            if is_loop(via, &self.mark()) {
+                return Err(Cause::Loop.into());
+            }
+            if has_too_many_hops(via) {
+                return Err(Cause::TooManyHops.into());
+            }
         }
         if url.scheme != "https" && !(policy.allow_http() && url.is_loopback()) {
             let authority = url.authority.into();

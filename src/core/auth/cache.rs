@@ -2,7 +2,7 @@
 
 use alloc::rc::Rc;
 use core::borrow::Borrow;
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::BuildHasherDefault;
 use core::num::{NonZeroU32, NonZeroUsize};
 use core::ops::Deref;
 
@@ -10,6 +10,7 @@ use lru::LruCache;
 
 use crate::key::KeyId;
 use crate::record::Record;
+use crate::text::fnv::Fnv;
 
 /// The result of a cache lookup. Absence is not cached: a miss always leads to a read of KV.
 #[derive(Clone, Debug)]
@@ -31,30 +32,9 @@ struct Entry<R> {
 /// An LRU cache of at most `entries` records; `R` is a pointer to a record.
 #[derive(Debug)]
 pub struct RecordCache<R = Rc<Record>> {
-    entries: Option<LruCache<KeyId, Entry<R>, BuildHasherDefault<IdHasher>>>,
+    entries: Option<LruCache<KeyId, Entry<R>, BuildHasherDefault<Fnv>>>,
     fresh_ms: u64,
     stale_ms: u64,
-}
-
-/// FNV-1a. Not the standard hasher, which protects against names that an attacker chooses: ids are random or digests, and only
-/// those of existing records are cached.
-struct IdHasher(u64);
-
-impl Default for IdHasher {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 =
-            bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 impl<R: Clone + Deref<Target: Borrow<Record>>> RecordCache<R> {

@@ -7,7 +7,9 @@ use alloc::string::String;
 use crate::auth::admission::{Admitted, AuthRequirement, Gate, PresentedKey};
 use crate::key::Key;
 use crate::key::pepper::DigestMatch;
-use crate::policy::PlanLimit;
+use crate::policy::route::{DEFAULT_COST, Route};
+use crate::policy::{PlanLimits, Rate};
+use crate::quota::{Payer, Quota, Remaining};
 use crate::record::{Record, RecordError, State};
 use crate::response::{Cause, Denial};
 use crate::time::UnixSeconds;
@@ -32,21 +34,39 @@ pub enum Lookup<'a> {
 }
 
 /// The right to forward one request.
-// INVARIANT: private fields; created by `decide`, and by `Limited::settle` on what `decide` returned.
+// INVARIANT: private fields; created by `decide`, and by `Limited::settle` and `Charged::settle` on what `decide` returned.
 #[derive(Debug)]
 pub struct Permit<'a> {
     gate: &'a Gate,
     request: &'a Admitted<'a>,
     holder: Option<&'a Record>,
+    limits: KeyLimits<'a>,
+    /// What is left of the quota, if it is known.
+    remaining: Option<Remaining>,
 }
 
-/// A request that is permitted if the limiter of its plan allows it.
+/// The limits of a key: its plan's, and its record's own quota in place of the plan's.
+#[derive(Clone, Copy, Debug, Default)]
+struct KeyLimits<'a> {
+    rate: Option<&'a Rate>,
+    quota: Option<Quota>,
+}
+
+/// A request that is permitted if the limiter of its plan allows it, and its quota pays for it.
 #[derive(Debug)]
 pub struct Limited<'a> {
     permit: Permit<'a>,
     holder: &'a Record,
-    limiter: &'a str,
-    period_secs: u32,
+    rate: &'a Rate,
+}
+
+/// A request that is permitted if the quota of its key pays for it.
+#[derive(Debug)]
+pub struct Charged<'a> {
+    permit: Permit<'a>,
+    holder: &'a Record,
+    quota: Quota,
+    cost: u64,
 }
 
 /// The decision on a request that is not refused.
@@ -54,8 +74,10 @@ pub struct Limited<'a> {
 pub enum Decision<'a> {
     /// It is permitted.
     Permit(Permit<'a>),
-    /// It is permitted if the limiter allows it.
+    /// It is permitted if the limiter allows it, and then if the quota pays for it.
     Limited(Limited<'a>),
+    /// It is permitted if the quota pays for it.
+    Charged(Charged<'a>),
 }
 
 /// The answer of a limiter.
@@ -65,6 +87,17 @@ pub enum LimiterAnswer {
     Within,
     /// Over the limit.
     Exceeded,
+    /// The binding is missing, failed, or did not answer in time.
+    Failed(String),
+}
+
+/// What became of the charge for a request.
+#[derive(Clone, Debug)]
+pub enum QuotaAnswer {
+    /// It is paid; with what is left.
+    Paid(Option<Remaining>),
+    /// The units that are left do not suffice.
+    Exceeded(Remaining),
     /// The binding is missing, failed, or did not answer in time.
     Failed(String),
 }
@@ -81,7 +114,13 @@ pub fn decide<'a>(
     now: UnixSeconds,
 ) -> Result<Decision<'a>, Denial> {
     let AuthRequirement::Key(key) = &request.requirement else {
-        return Ok(Decision::Permit(Permit { gate, request, holder: None }));
+        return Ok(Decision::Permit(Permit {
+            gate,
+            request,
+            holder: None,
+            limits: KeyLimits::default(),
+            remaining: None,
+        }));
     };
     let id = key.id();
     let refused = |cause, key_id| Denial { cause, key_id, subject: None };
@@ -90,15 +129,13 @@ pub fn decide<'a>(
     let record = record_of(found).map_err(|cause| refused(cause, known))?;
     check_digest(gate, key, record).map_err(|cause| refused(cause, Some(id)))?;
 
-    let limiter = check_holder(gate, request, record, now).and_then(|()| limiter_of(gate, record));
+    let limits = check_holder(gate, request, record, now).and_then(|()| limits_of(gate, record));
     let denied = |cause| Denial { cause, key_id: Some(id), subject: Some(record.subject.clone()) };
-    let limiter = limiter.map_err(denied)?;
-    let permit = Permit { gate, request, holder: Some(record) };
-    Ok(match limiter {
-        None => Decision::Permit(permit),
-        Some((limiter, period_secs)) => {
-            Decision::Limited(Limited { permit, holder: record, limiter, period_secs })
-        }
+    let limits = limits.map_err(denied)?;
+    let permit = Permit { gate, request, holder: Some(record), limits, remaining: None };
+    Ok(match limits.rate {
+        Some(rate) => Decision::Limited(Limited { permit, holder: record, rate }),
+        None => charged(permit, record),
     })
 }
 
@@ -112,16 +149,29 @@ fn record_of(found: Lookup<'_>) -> Result<&Record, Cause> {
     }
 }
 
-/// The limiter of the record's plan, and its period.
-fn limiter_of<'a>(gate: &'a Gate, record: &Record) -> Result<Option<(&'a str, u32)>, Cause> {
+/// The limits of the record.
+fn limits_of<'a>(gate: &'a Gate, record: &Record) -> Result<KeyLimits<'a>, Cause> {
+    let none = KeyLimits { rate: None, quota: record.quota };
     let Some(plan) = &record.plan else {
-        return Ok(None);
+        return Ok(none);
     };
     match gate.policy.plan(plan) {
-        PlanLimit::Unlimited => Ok(None),
-        PlanLimit::Limiter { binding, period_secs } => Ok(Some((binding, period_secs))),
+        PlanLimits::Unlimited => Ok(none),
+        PlanLimits::Limits(limits) => {
+            Ok(KeyLimits { rate: limits.rate(), quota: record.quota.or(limits.quota()) })
+        }
         // An unknown plan may have a limit.
-        PlanLimit::Unknown => Err(Cause::PlanUnknown(plan.clone())),
+        PlanLimits::Unknown => Err(Cause::PlanUnknown(plan.clone())),
+    }
+}
+
+/// The decision on a request that no limiter refuses. What the gate itself answers costs nothing.
+fn charged<'a>(permit: Permit<'a>, holder: &'a Record) -> Decision<'a> {
+    let request = permit.request;
+    let cost = if request.is_whoami { 0 } else { request.route.map_or(DEFAULT_COST, Route::cost) };
+    match permit.limits.quota.filter(|_| cost > 0) {
+        Some(quota) => Decision::Charged(Charged { permit, holder, quota, cost: cost.into() }),
+        None => Decision::Permit(permit),
     }
 }
 
@@ -186,7 +236,7 @@ impl<'a> Limited<'a> {
     /// The name of the limiter's binding.
     #[must_use]
     pub fn limiter(&self) -> &'a str {
-        self.limiter
+        self.rate.binding()
     }
 
     /// The key of the counter: the subject, so that rotating a key does not reset its limit.
@@ -195,17 +245,50 @@ impl<'a> Limited<'a> {
         self.holder.subject.as_str()
     }
 
-    /// Completes the decision with the limiter's answer.
+    /// Goes on with the limiter's answer.
     ///
     /// # Errors
     /// The limit is exceeded, or the limiter failed.
-    pub fn settle(self, answer: LimiterAnswer) -> Result<Permit<'a>, Denial> {
+    pub fn settle(self, answer: LimiterAnswer) -> Result<Decision<'a>, Denial> {
         let cause = match answer {
-            LimiterAnswer::Within => return Ok(self.permit),
-            LimiterAnswer::Exceeded => Cause::RateLimited { retry_after_secs: self.period_secs },
+            LimiterAnswer::Within => return Ok(charged(self.permit, self.holder)),
+            LimiterAnswer::Exceeded => Cause::RateLimited {
+                retry_after_secs: self.rate.period_secs(),
+                policies: self.permit.policies_header(),
+            },
             LimiterAnswer::Failed(error) => Cause::LimiterFailed(error),
         };
-        Err(Denial { cause, key_id: Some(self.holder.id), subject: Some(self.holder.subject.clone()) })
+        Err(self.permit.withdraw(cause))
+    }
+}
+
+impl<'a> Charged<'a> {
+    /// Whose units are spent: the subject's, so that rotating a key does not reset its quota.
+    #[must_use]
+    pub fn payer(&self) -> Payer {
+        Payer { subject: self.holder.subject.as_str().into(), quota: self.quota }
+    }
+
+    /// How many units the request costs.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// Completes the decision with what became of the charge.
+    ///
+    /// # Errors
+    /// The quota is exceeded, or could not be counted.
+    pub fn settle(self, answer: QuotaAnswer) -> Result<Permit<'a>, Denial> {
+        let cause = match answer {
+            QuotaAnswer::Paid(remaining) => return Ok(Permit { remaining, ..self.permit }),
+            QuotaAnswer::Exceeded(remaining) => Cause::QuotaExceeded {
+                policies: self.permit.policies_header().unwrap_or_default(),
+                remaining,
+            },
+            QuotaAnswer::Failed(error) => Cause::QuotaFailed(error),
+        };
+        Err(self.permit.withdraw(cause))
     }
 }
 

@@ -14,6 +14,8 @@ pub const KEYS: &str = "KEYS";
 pub const USAGE: &str = "USAGE";
 /// The Durable Objects that sum up the counts of requests; optional.
 pub const KEY_USAGE: &str = "KEY_USAGE";
+/// The Durable Objects that count what is spent of quotas, one for each subject; needed if a plan or a record has one.
+pub const QUOTA: &str = "QUOTA";
 /// The secrets that may come from a Secrets Store.
 const PEPPERS: [&str; 2] = ["PEPPER", "PEPPER_PREVIOUS"];
 
@@ -96,6 +98,15 @@ pub fn check_bindings(policy: Option<&Policy>, bound: impl Fn(&str) -> Binding) 
     require(USAGE, Binding::Dataset, is_dataset, "is not an Analytics Engine dataset");
     let is_counting = matches!(bound(KEY_USAGE), Binding::Unbound | Binding::DurableObjects);
     require(KEY_USAGE, Binding::DurableObjects, is_counting, "is not a Durable Object namespace");
+    let needs_quota = policy.is_some_and(Policy::has_quotas);
+    let (is_quota, problem) = match bound(QUOTA) {
+        Binding::Unbound if needs_quota => {
+            (false, "is needed by a plan's quota, and not bound to a Durable Object namespace")
+        }
+        Binding::Unbound | Binding::DurableObjects => (true, ""),
+        _ => (false, "is not a Durable Object namespace"),
+    };
+    require(QUOTA, Binding::DurableObjects, is_quota, problem);
     for name in SECRETS {
         let is_secret = match bound(name) {
             Binding::Unbound | Binding::Text => true,
@@ -221,13 +232,14 @@ mod tests {
     #[test]
     fn what_stands_under_the_names_of_the_gate_has_to_be_what_it_needs() {
         let policy = Policy::from_json(
-            r#"{"ORIGIN": "service:API", "KEY_PREFIX": "acme", "PLANS": {"free": {"limiter": "FREE", "period": 10}}}"#,
+            r#"{"ORIGIN": "service:API", "KEY_PREFIX": "acme", "PLANS": {"free": {"rate": {"limiter": "FREE", "period": 10}, "quota": {"limit": 5, "period": "day"}}}}"#,
         )
         .unwrap();
         let sound = |name: &str| match name {
             "KEYS" => Binding::Kv,
             "API" => Binding::Service,
             "FREE" => Binding::RateLimiter,
+            "QUOTA" => Binding::DurableObjects,
             "PEPPER" => Binding::StoredSecret,
             "ORIGIN" => Binding::Text,
             "ROUTES" => Binding::Value,
@@ -242,6 +254,12 @@ mod tests {
             ("USAGE", Binding::Value, "USAGE is not an Analytics Engine dataset"),
             ("USAGE", Binding::Kv, "USAGE is not an Analytics Engine dataset"),
             ("KEY_USAGE", Binding::Service, "KEY_USAGE is not a Durable Object namespace"),
+            ("QUOTA", Binding::Kv, "QUOTA is not a Durable Object namespace"),
+            (
+                "QUOTA",
+                Binding::Unbound,
+                "QUOTA is needed by a plan's quota, and not bound to a Durable Object namespace",
+            ),
             ("PEPPER", Binding::Value, "PEPPER is a secret, and bound to something other than a string"),
             ("PEPPER", Binding::Kv, "PEPPER is a secret, and bound to something other than a string"),
             (

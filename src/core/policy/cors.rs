@@ -101,7 +101,10 @@ impl Cors {
         let mut headers = Vec::new();
         if let Some(allowed) = origin.and_then(|origin| self.allowed(origin)) {
             headers.push(("access-control-allow-origin", allowed.into()));
-            headers.push(("access-control-expose-headers", "WWW-Authenticate, Retry-After".into()));
+            headers.push((
+                "access-control-expose-headers",
+                "WWW-Authenticate, Retry-After, RateLimit-Policy, RateLimit".into(),
+            ));
         }
         if self.varies() {
             headers.push(("vary", "Origin".into()));

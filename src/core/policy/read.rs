@@ -1,7 +1,6 @@
 //! Reading the policy: from JSON to checked values, one variable after the other.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,11 +11,10 @@ use serde_json::value::RawValue;
 
 use super::bindings::mistyped;
 use super::error::{ErrorCollector, Values, escape_value};
-use super::{Limiter, Policy, PolicyErrors, VARIABLES};
+use super::{Policy, PolicyErrors, VARIABLES};
 use crate::key::KeyPrefix;
 use crate::policy::cors::{Cors, Preflight, WebOrigins, parse_web_origin};
-use crate::policy::origin::{Origin, OriginError, is_binding_name};
-use crate::record::token::Plan;
+use crate::policy::origin::{Origin, OriginError};
 use crate::request::credential::CredentialSources;
 use crate::request::header_filter::HeaderFilter;
 use crate::request::method::Methods;
@@ -28,9 +26,7 @@ use crate::text::unique_map::UniqueMap;
 /// Far above what the platform accepts; it bounds the work for a local file.
 const POLICY_MAX_BYTES: usize = 256 * 1024;
 const LIST_MAX: usize = 64;
-const PLANS_MAX: usize = 64;
 const WHOAMI_PATH_MAX_LEN: usize = 256;
-const PLAN_FIELDS: &[&str] = &["limiter", "period"];
 /// The field of errors that concern no single variable.
 const WHOLE: &str = "vars";
 
@@ -295,53 +291,6 @@ impl<'v> Reader<'v, '_> {
                 }
             };
         Cors::new(origins, preflight, methods)
-    }
-
-    fn plans(&mut self) -> BTreeMap<String, Limiter> {
-        let value = self.var("PLANS");
-        let written = value.and_then(|value| self.errors.object("PLANS", value, "plans"));
-        let mut plans = BTreeMap::new();
-        for (name, value) in written.unwrap_or_default() {
-            let field = alloc::format!("PLANS.{}", escape_value(&name));
-            if let Err(error) = name.parse::<Plan>() {
-                self.errors.add(&field, error);
-            }
-            if let Some(limiter) = self.limiter(&field, value) {
-                plans.insert(name, limiter);
-            }
-        }
-        if plans.len() > PLANS_MAX {
-            self.errors
-                .add("PLANS", format_args!("has {} plans; at most {PLANS_MAX} are allowed", plans.len()));
-        }
-        plans
-    }
-
-    fn limiter(&mut self, field: &str, value: &RawValue) -> Option<Limiter> {
-        let plan = self.errors.object(field, value, "limiter and period")?;
-        self.errors.unknown_fields(field, &plan, PLAN_FIELDS);
-        let allowed = "the name of a rate limiter's binding";
-        let limiter = self.errors.required(field, &plan, "limiter");
-        let binding = limiter.and_then(|(field, value)| {
-            let text = self.errors.string(&field, value, allowed)?;
-            if !is_binding_name(&text) {
-                self.errors.add_string(&field, &text, format_args!("is not {allowed}"));
-            }
-            Some(text.into())
-        });
-        let period = self.errors.required(field, &plan, "period");
-        let period_secs = period.and_then(|(field, value)| {
-            let period = serde_json::from_str(value.get()).ok().filter(|period| matches!(period, 10 | 60));
-            if period.is_none() {
-                self.errors.add_value(
-                    &field,
-                    value,
-                    "is not 10 or 60, the periods that the platform supports",
-                );
-            }
-            period
-        });
-        Some(Limiter { binding: binding?, period_secs: period_secs? })
     }
 }
 

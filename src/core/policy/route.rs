@@ -21,6 +21,9 @@ use crate::request::path::{CanonicalPath, PathError, PathRules};
 /// More than operators write by hand; it bounds the work of an isolate's start.
 pub(crate) const ROUTES_MAX: usize = 1000;
 
+/// How many units of a quota a request costs, unless its route says otherwise.
+pub(crate) const DEFAULT_COST: u32 = 1;
+
 /// Who may access a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -44,6 +47,7 @@ pub struct Route {
     pub(crate) origin_authorization: Option<bool>,
     pub(crate) origin_signature: Option<bool>,
     pub(crate) cache: bool,
+    pub(crate) cost: u32,
 }
 
 impl Route {
@@ -99,6 +103,12 @@ impl Route {
     #[must_use]
     pub fn cache(&self) -> bool {
         self.cache
+    }
+
+    /// How many units of a quota a request costs.
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        self.cost
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::read::{Reader, TWICE};
 use crate::policy::pattern::Pattern;
-use crate::policy::route::{Access, ROUTES_MAX, Route, RouteTable};
+use crate::policy::route::{Access, DEFAULT_COST, ROUTES_MAX, Route, RouteTable};
 use crate::record::token::{Scope, Subject};
 use crate::request::method::{MethodSet, Methods};
 use crate::request::path::PathRules;
@@ -22,12 +22,15 @@ const ROUTE_FIELDS: &[&str] = &[
     "origin_authorization",
     "origin_signature",
     "cache",
+    "cost",
 ];
+/// The most units that one request costs: 0 is free of charge.
+const COST_MAX: u32 = 10_000;
 /// Fields that have no effect on a public route.
-const KEY_FIELDS: &[&str] = &["scopes", "subjects", "origin_authorization"];
+const KEY_FIELDS: &[&str] = &["scopes", "subjects", "origin_authorization", "cost"];
 /// Fields that have no effect on a route that is closed.
 const FORWARDING_FIELDS: &[&str] =
-    &["scopes", "subjects", "origin", "origin_authorization", "origin_signature", "cache"];
+    &["scopes", "subjects", "origin", "origin_authorization", "origin_signature", "cache", "cost"];
 
 impl<'v> Reader<'v, '_> {
     pub(super) fn routes(&mut self, methods: &Methods, rules: PathRules, allow_http: bool) -> RouteTable {
@@ -82,6 +85,8 @@ impl<'v> Reader<'v, '_> {
         let origin_authorization = boolean("origin_authorization");
         let origin_signature = boolean("origin_signature");
         let cache = boolean("cache");
+        let cost =
+            field_of("cost").and_then(|(field, value)| self.errors.integer(&field, value, &(0..=COST_MAX)));
 
         let (unused, kind) = match access {
             Access::Key => (&[][..], "key"),
@@ -106,6 +111,7 @@ impl<'v> Reader<'v, '_> {
             origin_authorization,
             origin_signature,
             cache: cache.unwrap_or(false),
+            cost: cost.unwrap_or(DEFAULT_COST),
         })
     }
 

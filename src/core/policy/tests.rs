@@ -6,7 +6,7 @@ use proptest::strategy::{Just, Strategy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{PlanLimit, Policy, VARIABLES};
+use super::{PlanLimits, Policy, VARIABLES};
 use crate::policy::route::{Access, Found};
 use crate::record::token::Plan;
 use crate::request::credential::Presented;
@@ -101,11 +101,14 @@ fn every_variable_is_read_as_set() {
         "KV_CACHE_TTL_SECONDS": "60", "KV_TIMEOUT_MS": 500, "CACHE_ENTRIES": 5, "CACHE_SECONDS": 6, "STALE_SECONDS": 7,
         "ORIGIN_TIMEOUT_SECONDS": 8, "ACCESS_LOG_SAMPLE": "0.5", "REJECTION_LOGS_PER_MINUTE": 9, "ALLOW_HTTP": true,
         "ALLOW_ENCODED_SLASH": true, "CORS_ORIGINS": ["*"],
-        "PLANS": {"free": {"limiter": "FREE", "period": 10}},
+        "PLANS": {
+            "free": {"rate": {"limiter": "FREE", "period": 10, "limit": 5}},
+            "paid": {"rate": {"limiter": "PAID", "period": 60}, "quota": {"limit": 1000, "period": "month"}},
+        },
         "ROUTES": [
             {"path": "/healthz", "access": "public"},
             {"path": "/closed/*", "access": "deny"},
-            {"path": "/v1/*", "methods": ["GET"], "scopes": ["a"], "subjects": ["acme"], "origin": "zone", "cache": true},
+            {"path": "/v1/*", "methods": ["GET"], "scopes": ["a"], "subjects": ["acme"], "origin": "zone", "cache": true, "cost": 7},
         ],
     }));
     assert_eq!(policy.key_prefix().as_str(), "acme_test");
@@ -121,14 +124,21 @@ fn every_variable_is_read_as_set() {
     let path = CanonicalPath::parse("/v1/x", policy.path_rules()).unwrap();
     let get = policy.methods().index_of("GET").unwrap();
     let Found::Route(route) = policy.routes().find(&path, get) else { panic!("no route") };
-    assert_eq!((route.path(), route.access(), route.cache()), ("/v1/*", Access::Key, true));
+    assert_eq!((route.path(), route.access(), route.cache(), route.cost()), ("/v1/*", Access::Key, true, 7));
+    assert_eq!(policy.routes().as_slice()[0].cost(), 1);
     assert_eq!((route.scopes()[0].as_str(), route.subjects()[0].as_str()), ("a", "acme"));
     assert_eq!(policy.methods().allow_header(route.methods()), "GET, HEAD");
     assert_eq!(policy.routes().as_slice()[1].access(), Access::Deny);
     let plan = |name: &str| policy.plan(&name.parse::<Plan>().unwrap());
-    assert_eq!(plan("free"), PlanLimit::Limiter { binding: "FREE", period_secs: 10 });
-    assert_eq!(plan("paid"), PlanLimit::Unknown);
-    assert_eq!(self::policy(&least()).plan(&"paid".parse::<Plan>().unwrap()), PlanLimit::Unlimited);
+    let limits = |name: &str| {
+        let PlanLimits::Limits(limits) = plan(name) else { panic!("no limits") };
+        let rate = limits.rate().map(|rate| (rate.binding(), rate.period_secs(), rate.limit()));
+        (rate, limits.quota().map(|quota| quota.to_string()))
+    };
+    assert_eq!(limits("free"), (Some(("FREE", 10, Some(5))), None));
+    assert_eq!(limits("paid"), (Some(("PAID", 60, None)), Some("1000/month".into())));
+    assert_eq!(plan("gold"), PlanLimits::Unknown);
+    assert_eq!(self::policy(&least()).plan(&"paid".parse::<Plan>().unwrap()), PlanLimits::Unlimited);
 }
 
 #[test]
@@ -139,12 +149,16 @@ fn required_bindings_are_listed() {
             {"path": "/a", "origin": "service:OTHER"}, {"path": "/b", "origin": "zone"},
             {"path": "/c", "origin": "https://c.example"}, {"path": "/d"},
         ],
-        "PLANS": {"free": {"limiter": "FREE", "period": 10}, "paid": {"limiter": "PAID", "period": 60}},
+        "PLANS": {
+            "free": {"rate": {"limiter": "FREE", "period": 10}}, "paid": {"rate": {"limiter": "PAID", "period": 60}},
+            "counted": {"quota": {"limit": 5, "period": "day"}},
+        },
     }));
     assert_eq!(policy.services().collect::<Vec<_>>(), ["API", "OTHER"]);
     assert_eq!(policy.limiters().collect::<Vec<_>>(), ["FREE", "PAID"]);
     let none = self::policy(&least());
     assert_eq!((none.services().count(), none.limiters().count()), (0, 0));
+    assert_eq!((policy.has_quotas(), none.has_quotas()), (true, false));
 }
 
 #[test]
@@ -155,10 +169,11 @@ fn duplicate_name_is_rejected() {
         (r#""\u004fRIGIN": "zone""#, "vars"),
         (r#""ROUTES": [{"path": "/a", "access": "deny", "\u0061ccess": "public"}]"#, "ROUTES[0]"),
         (
-            r#""PLANS": {"free": {"limiter": "A", "period": 10}, "free": {"limiter": "B", "period": 10}}"#,
+            r#""PLANS": {"free": {"rate": {"limiter": "A", "period": 10}}, "free": {"rate": {"limiter": "B", "period": 10}}}"#,
             "PLANS",
         ),
-        (r#""PLANS": {"free": {"limiter": "A", "period": 10, "period": 60}}"#, "PLANS.free"),
+        (r#""PLANS": {"free": {"rate": {"limiter": "A", "period": 10, "period": 60}}}"#, "PLANS.free.rate"),
+        (r#""PLANS": {"free": {"quota": {"limit": 1, "limit": 2, "period": "day"}}}"#, "PLANS.free.quota"),
     ] {
         let errors = Policy::from_json(&std::format!("{{{least}, {twice}}}")).unwrap_err();
         let fields: Vec<_> = errors.iter().map(super::PolicyError::field).collect();
@@ -187,14 +202,17 @@ fn null_is_not_an_absent_field() {
 #[test]
 fn other_forms_that_serde_accepts_are_rejected() {
     let route = json!([["/a", "public", null, null, null, null, null, null, null]]);
-    let plan = json!({"free": ["L", 10]});
     let share = |text: &str| least_and("ACCESS_LOG_SAMPLE", text.into());
     for vars in [
         least_and("ROUTES", route),
         least_and("ROUTES", json!([{"path": "/a", "access": {"public": null}}])),
         least_and("PREFLIGHT", json!({"answer": null})),
-        least_and("PLANS", plan),
-        least_and("PLANS", json!({"free": {"limiter": "L", "period": "10"}})),
+        least_and("PLANS", json!({"free": {"rate": ["L", 10]}})),
+        least_and("PLANS", json!({"free": {"rate": {"limiter": "L", "period": "10"}}})),
+        least_and("PLANS", json!({"free": {"quota": [10, "day"]}})),
+        least_and("PLANS", json!({"free": {"quota": {"limit": "10", "period": "day"}}})),
+        least_and("PLANS", json!({"free": {"quota": {"limit": 10.0, "period": "day"}}})),
+        least_and("PLANS", json!({"free": {"quota": {"limit": 10, "period": {"day": null}}}})),
         share("1e-1"),
         share("+0.5"),
         share(".5"),
@@ -230,7 +248,7 @@ fn value() -> impl Strategy<Value = Value> {
         "(/a|GET|\\*|key|zone|https://a|query:k|10)".prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 6, |inner| {
-        let name = "(path|access|methods|scopes|origin|limiter|period|\\PC{0,4})";
+        let name = "(path|access|methods|scopes|origin|rate|quota|limiter|limit|period|\\PC{0,4})";
         proptest::prop_oneof![
             proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
             proptest::collection::btree_map(name, inner, 0..6)

@@ -28,7 +28,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "ROUTES",
-        form: "array of tables: path, access, methods, scopes, subjects, origin, origin_authorization, origin_signature, cache",
+        form: "array of tables: path, access, methods, scopes, subjects, origin, origin_authorization, origin_signature, cache, cost",
         default: "[]",
     },
     Variable {
@@ -67,7 +67,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "PLANS",
-        form: "table: plan = {limiter = \"BINDING\", period = 10 or 60}",
+        form: "table: plan = {rate = {limiter = \"BINDING\", period = 10 or 60, limit}, quota = {limit, period}}",
         default: "{}",
     },
 ];
@@ -157,7 +157,10 @@ mod tests {
             "WHOAMI_PATH",
             "Where the gate itself answers [what the presented key is](responses.md#what-a-key-is), such as `/.well-known/keygate/whoami`; empty: nowhere.",
         ),
-        ("PLANS", "The rate limiter of each plan. If there are any, a key with another plan is refused."),
+        (
+            "PLANS",
+            "The [limits](plans.md) of each plan: `rate`, `quota` or both. If there are any plans, a key with another one is refused.",
+        ),
     ];
 
     #[test]

@@ -1,23 +1,30 @@
 //! The periods that a quota is counted in.
 
+use core::fmt;
+use core::str::FromStr;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use thiserror::Error;
 
+use crate::text::from_str::deserialize_from_str;
+use crate::text::unique_map::UniqueMap;
 use crate::time::UnixSeconds;
 
-/// How many units may be spent in a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// How many units may be spent in a period. In JSON `{"limit": 1000, "period": "day"}`, in the command line `1000/day`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Quota {
-    /// The number of units.
+    /// The number of units, from 1 to [`Quota::LIMIT_MAX`].
     pub limit: u64,
     /// The period, after which all of them may be spent again.
     pub period: Period,
 }
 
 /// A period of the calendar, in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Period {
     /// From minute 0 on.
@@ -30,6 +37,78 @@ pub enum Period {
     Total,
 }
 
+/// A string is not a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("is not {}", Period::ALLOWED)]
+pub struct PeriodError;
+
+/// A string is not a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "is not a quota: LIMIT/PERIOD, such as 1000/day; LIMIT is a whole number from 1 to {}, PERIOD is {}",
+    Quota::LIMIT_MAX,
+    Period::ALLOWED
+)]
+pub struct QuotaError;
+
+impl Quota {
+    /// The most that a number in the headers of a response can be (RFC 9651, section 3.3.1).
+    pub const LIMIT_MAX: u64 = 999_999_999_999_999;
+
+    /// A quota of `limit` units, if that is in bounds.
+    #[must_use]
+    pub fn new(limit: u64, period: Period) -> Option<Self> {
+        (1..=Self::LIMIT_MAX).contains(&limit).then_some(Self { limit, period })
+    }
+}
+
+impl FromStr for Quota {
+    type Err = QuotaError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (limit, period) = text.split_once('/').ok_or(QuotaError)?;
+        let is_plain = limit.bytes().all(|b| b.is_ascii_digit());
+        let limit = limit.parse().ok().filter(|_| is_plain).ok_or(QuotaError)?;
+        Self::new(limit, period.parse().map_err(|_| QuotaError)?).ok_or(QuotaError)
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.limit, self.period.as_str())
+    }
+}
+
+// Not derived, which would read an array as well, and a limit of 0.
+impl<'de> Deserialize<'de> for Quota {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = UniqueMap::<Value>::deserialize(deserializer)?.0;
+        let limit = fields.remove("limit").and_then(|value| value.as_u64());
+        let period = fields.remove("period").and_then(|value| value.as_str()?.parse().ok());
+        if !fields.is_empty() {
+            return Err(D::Error::custom("has another field than `limit` and `period`"));
+        }
+        let Some(period) = period else {
+            return Err(D::Error::custom(format_args!("`period` is not {}", Period::ALLOWED)));
+        };
+        limit.and_then(|limit| Self::new(limit, period)).ok_or_else(|| {
+            D::Error::custom(format_args!("`limit` is not a whole number from 1 to {}", Self::LIMIT_MAX))
+        })
+    }
+}
+
+// Not serde's derived enum, which also accepts `{"hour": null}`.
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Hour, Self::Day, Self::Month, Self::Total];
+        all.into_iter().find(|period| period.as_str() == text).ok_or(PeriodError)
+    }
+}
+
+deserialize_from_str!(Period);
+
 /// One period: from its first second to the one before its end, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Window {
@@ -39,6 +118,30 @@ pub(super) struct Window {
 }
 
 impl Period {
+    /// The periods there are, for messages.
+    pub const ALLOWED: &str = "`hour`, `day`, `month` or `total`";
+
+    /// The period in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Total => "total",
+        }
+    }
+
+    /// How long each period is; `None`: months differ, and a total has no end.
+    #[must_use]
+    pub fn secs(self) -> Option<u64> {
+        match self {
+            Self::Hour => Some(3600),
+            Self::Day => Some(86_400),
+            Self::Month | Self::Total => None,
+        }
+    }
+
     /// The period of this length in which `now` is.
     pub(super) fn around(self, now: UnixSeconds) -> Window {
         match self {
@@ -68,8 +171,52 @@ fn month(now: UnixSeconds) -> Option<Window> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Period, Window};
+    use std::string::ToString as _;
+
+    use super::{Period, Quota, Window};
     use crate::time::UnixSeconds;
+
+    #[test]
+    fn a_quota_is_written_as_it_is_read() {
+        for (text, json) in [
+            ("1/hour", r#"{"limit":1,"period":"hour"}"#),
+            ("1000/day", r#"{"limit":1000,"period":"day"}"#),
+            ("999999999999999/month", r#"{"limit":999999999999999,"period":"month"}"#),
+            ("5/total", r#"{"limit":5,"period":"total"}"#),
+        ] {
+            let quota = text.parse::<Quota>().unwrap();
+            assert_eq!(quota.to_string(), text);
+            assert_eq!(serde_json::to_string(&quota).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Quota>(json).unwrap(), quota);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_quota_is_refused() {
+        for text in [
+            "", "1000", "1000/", "/day", "0/day", "+1/day", "-1/day", "1e3/day", "1/Day", "1/week", "1/day/2",
+        ] {
+            assert!(text.parse::<Quota>().is_err(), "{text}");
+        }
+        assert!("1000000000000000/day".parse::<Quota>().is_err());
+        for json in [
+            "null",
+            r#"[1,"day"]"#,
+            r#""1/day""#,
+            r#"{"limit":1}"#,
+            r#"{"period":"day"}"#,
+            r#"{"limit":0,"period":"day"}"#,
+            r#"{"limit":1.0,"period":"day"}"#,
+            r#"{"limit":"1","period":"day"}"#,
+            r#"{"limit":1000000000000000,"period":"day"}"#,
+            r#"{"limit":1,"period":"week"}"#,
+            r#"{"limit":1,"period":{"day":null}}"#,
+            r#"{"limit":1,"period":"day","burst":2}"#,
+            r#"{"limit":1,"limit":2,"period":"day"}"#,
+        ] {
+            assert!(serde_json::from_str::<Quota>(json).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn periods_are_those_of_the_calendar_in_utc() {

@@ -19,6 +19,8 @@ const LIMIT: u64 = 10_000;
 const QUOTA: Quota = Quota { limit: LIMIT, period: Period::Hour };
 /// An isolate that was not asked for so long gives back what it holds.
 const IDLE_MS: u64 = 5_000;
+/// An isolate waits so long for an answer.
+const TIMEOUT_MS: u64 = 2_000;
 
 /// How many of 1000 messages or requests go wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,10 +47,17 @@ fn faults() -> impl Strategy<Value = Faults> {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Request { isolate: usize, cost: u64 },
-    Idle { isolate: usize },
+    Request {
+        isolate: usize,
+        cost: u64,
+    },
+    Idle {
+        isolate: usize,
+    },
     ToAccount(usize),
     ToIsolate(usize),
+    /// The isolate stops waiting for the answer to this message.
+    Timeout(usize),
 }
 
 /// A message on its way, and what its receiver needs.
@@ -74,7 +83,7 @@ struct World {
     now_ms: u64,
     events: BinaryHeap<Reverse<(u64, usize, Event)>>,
     messages: Vec<Message>,
-    /// The requests that have got their answer.
+    /// The requests that have got their answer, or do not wait for it any more.
     answered: BTreeSet<LeaseId>,
     isolates: Vec<Isolate>,
     account: Account,
@@ -155,6 +164,7 @@ impl World {
                 Event::Idle { isolate } => self.idle(isolate),
                 Event::ToAccount(message) => self.account_gets(message),
                 Event::ToIsolate(message) => self.isolate_gets(message),
+                Event::Timeout(message) => self.isolate_gives_up(message),
             }
         }
     }
@@ -179,11 +189,15 @@ impl World {
         let (now, name) = (self.clock(isolate), self.random());
         let id = || LeaseId(format!("{name:016x}"));
         match self.isolates[isolate].allowance.spend(cost, now, id) {
-            Spending::Paid(_) => self.admit(isolate, cost),
+            Spending::Paid => self.admit(isolate, cost),
             Spending::Ask(request) => {
                 self.asks += 1;
                 let life = self.isolates[isolate].life;
-                self.post(&Message::Ask { isolate, life, request, asked: now });
+                let message = Message::Ask { isolate, life, request, asked: now };
+                self.post(&message);
+                let at = self.messages.len();
+                self.messages.push(message);
+                self.at(TIMEOUT_MS, Event::Timeout(at));
             }
         }
     }
@@ -228,6 +242,16 @@ impl World {
         let cost = request.needed;
         if self.isolates[isolate].allowance.add(&request, lease, asked, now) == Asked::Paid {
             self.admit(isolate, cost);
+        }
+    }
+
+    fn isolate_gives_up(&mut self, message: usize) {
+        let Message::Ask { isolate, life, request, .. } = self.messages[message].clone() else { return };
+        if self.isolates[isolate].life == life && self.answered.insert(request.id.clone()) {
+            self.isolates[isolate].allowance.fail(request);
+            // A later request sends what may have been lent back, or nobody does.
+            self.isolates[isolate].used_ms = self.now_ms;
+            self.at(IDLE_MS, Event::Idle { isolate });
         }
     }
 

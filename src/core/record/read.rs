@@ -10,6 +10,7 @@ use super::{RECORD_MAX_BYTES, Record, RecordError, STATIC_KEYS_MAX_BYTES, UnixSe
 use crate::address::Network;
 use crate::key::KeyId;
 use crate::key::digest::Digest;
+use crate::quota::Quota;
 use crate::record::token::{Plan, Scope, Subject};
 use crate::text::json_error::begins_with;
 
@@ -31,6 +32,7 @@ struct Fields {
     scopes: Option<Bounded<Scope>>,
     ips: Option<Bounded<Network>>,
     plan: Option<Plan>,
+    quota: Option<Quota>,
     replaces: Option<KeyId>,
     replaced_by: Option<KeyId>,
     meta: Option<Meta>,
@@ -143,6 +145,7 @@ impl Fields {
             scopes: self.scopes.unwrap_or_default(),
             ips: self.ips,
             plan: self.plan,
+            quota: self.quota,
             replaces: self.replaces,
             replaced_by: self.replaced_by,
             meta: self.meta.unwrap_or_default(),

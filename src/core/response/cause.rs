@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::code::Code;
 use crate::key::{KeyError, PepperId};
+use crate::quota::Remaining;
 use crate::record::RecordError;
 use crate::record::token::{Plan, Scope, joined};
 use crate::request::credential::CredentialError;
@@ -18,6 +19,8 @@ use crate::time::UnixSeconds;
 pub enum Cause {
     /// The gate has forwarded the request before.
     Loop,
+    /// The marks of too many other gates are in the request.
+    TooManyHops,
     /// The request used plain HTTP.
     PlainHttp {
         /// The host and the port that the client used.
@@ -84,6 +87,15 @@ pub enum Cause {
     RateLimited {
         /// The limiter's period.
         retry_after_secs: u32,
+        /// The value of `RateLimit-Policy`, if there is something to say.
+        policies: Option<String>,
+    },
+    /// The quota of the key does not suffice.
+    QuotaExceeded {
+        /// The value of `RateLimit-Policy`.
+        policies: String,
+        /// What is left.
+        remaining: Remaining,
     },
     /// `PLANS` does not list the plan of the record.
     PlanUnknown(Plan),
@@ -93,6 +105,8 @@ pub enum Cause {
     StoreTimeout,
     /// The limiter's binding failed, or did not answer in time.
     LimiterFailed(String),
+    /// The binding that counts the quota is missing, failed, or did not answer in time.
+    QuotaFailed(String),
     /// The record is invalid.
     Record(RecordError),
     /// The record's digest was made with a pepper that this gate does not have.
@@ -102,9 +116,16 @@ pub enum Cause {
     /// The wasm instance that handled the request ended; with the runtime's message.
     GateFailed(String),
     /// The origin could not be reached.
-    OriginUnreachable(String),
+    OriginUnreachable {
+        /// The runtime's message.
+        error: String,
+        /// The request has a body; the error is the same if it ended early.
+        has_body: bool,
+    },
     /// The origin did not answer in time.
     OriginTimeout,
+    /// The client has disconnected while it sent the body.
+    ClientDisconnected,
 }
 
 impl Cause {
@@ -113,6 +134,7 @@ impl Cause {
     pub fn code(&self) -> Code {
         match self {
             Self::Loop => Code::LoopDetected,
+            Self::TooManyHops => Code::TooManyHops,
             Self::PlainHttp { .. } => Code::HttpsRequired,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::Path(_) => Code::PathAmbiguous,
@@ -131,12 +153,15 @@ impl Cause {
             Self::SubjectNotAllowed => Code::SubjectNotAllowed,
             Self::ScopeMissing { .. } => Code::ScopeMissing,
             Self::RateLimited { .. } => Code::RateLimited,
+            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
+            Self::QuotaFailed(_) => Code::QuotaUnavailable,
             Self::StoreFailed(_) | Self::StoreTimeout => Code::KeyStoreUnavailable,
             Self::Record(_) | Self::PepperUnknown(_) | Self::PlanUnknown(_) => Code::KeyRecordInvalid,
             Self::Misconfigured(_) | Self::LimiterFailed(_) => Code::GateMisconfigured,
             Self::GateFailed(_) => Code::GateFailed,
-            Self::OriginUnreachable(_) => Code::OriginUnreachable,
+            Self::OriginUnreachable { .. } => Code::OriginUnreachable,
             Self::OriginTimeout => Code::OriginTimeout,
+            Self::ClientDisconnected => Code::ClientDisconnected,
         }
     }
 
@@ -145,6 +170,7 @@ impl Cause {
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Loop => "the gate has forwarded this request before: its origin leads back to it".into(),
+            Self::TooManyHops => "Keygate-Via has the marks of too many other gates; a client may have sent them".into(),
             Self::PlainHttp { authority, allow_http } => format!(
                 "the request used plain HTTP to `{authority}`; ALLOW_HTTP is {allow_http}, and allows it to localhost and loopback addresses only"
             )
@@ -178,18 +204,26 @@ impl Cause {
             Self::SubjectNotAllowed => "the route does not list this subject".into(),
             Self::ScopeMissing { required } => format!("the route requires `{}`", joined(required)).into(),
             Self::RateLimited { .. } => "the rate limit of the plan is exceeded".into(),
+            Self::QuotaExceeded { remaining, .. } => {
+                format!("the quota is exceeded; {} units are left", remaining.units).into()
+            }
             Self::PlanUnknown(plan) => format!("PLANS has no plan `{plan}`").into(),
             Self::StoreFailed(error) => format!("KV failed: {error}").into(),
             Self::StoreTimeout => "KV did not answer within KV_TIMEOUT_MS".into(),
             Self::LimiterFailed(error) => format!("the plan's limiter failed: {error}").into(),
+            Self::QuotaFailed(error) => format!("the quota could not be counted: {error}").into(),
             Self::Record(error) => format!("the record is invalid: {error}").into(),
             Self::PepperUnknown(id) => {
                 format!("the record's digest was made with pepper {id}, which this gate does not have").into()
             }
             Self::Misconfigured(what) => what.clone().into(),
             Self::GateFailed(what) => format!("the wasm instance ended: {what}").into(),
-            Self::OriginUnreachable(error) => format!("the origin failed: {error}").into(),
+            Self::OriginUnreachable { error, has_body: false } => format!("the origin failed: {error}").into(),
+            Self::OriginUnreachable { error, has_body: true } => {
+                format!("the origin failed, or the client ended the connection before the body: {error}").into()
+            }
             Self::OriginTimeout => "the origin did not answer within ORIGIN_TIMEOUT_SECONDS".into(),
+            Self::ClientDisconnected => "the client disconnected before it had sent the whole body".into(),
         }
     }
 }

@@ -22,13 +22,17 @@ pub enum Code {
     DestinationNotAllowed,
     MethodNotAllowed,
     RateLimited,
+    QuotaExceeded,
     LoopDetected,
+    TooManyHops,
     KeyStoreUnavailable,
     KeyRecordInvalid,
+    QuotaUnavailable,
     GateMisconfigured,
     GateFailed,
     OriginUnreachable,
     OriginTimeout,
+    ClientDisconnected,
 }
 
 /// One row of the table.
@@ -46,7 +50,7 @@ pub struct Row {
 
 impl Code {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialAmbiguous,
@@ -65,19 +69,23 @@ impl Code {
         Self::DestinationNotAllowed,
         Self::MethodNotAllowed,
         Self::RateLimited,
+        Self::QuotaExceeded,
         Self::LoopDetected,
+        Self::TooManyHops,
         Self::KeyStoreUnavailable,
         Self::KeyRecordInvalid,
+        Self::QuotaUnavailable,
         Self::GateMisconfigured,
         Self::GateFailed,
         Self::OriginUnreachable,
         Self::OriginTimeout,
+        Self::ClientDisconnected,
     ];
 
-    /// Whether the request was accepted, and the origin failed.
+    /// Whether the request was accepted, and forwarding it failed.
     #[must_use]
-    pub const fn is_of_origin(self) -> bool {
-        matches!(self, Self::OriginUnreachable | Self::OriginTimeout)
+    pub const fn is_of_forwarding(self) -> bool {
+        matches!(self, Self::OriginUnreachable | Self::OriginTimeout | Self::ClientDisconnected)
     }
 
     /// The table: the response for each code.
@@ -172,11 +180,23 @@ impl Code {
                 "Too many requests",
                 "The rate limit of the plan is exceeded. Wait for the time in Retry-After.",
             ),
+            Self::QuotaExceeded => (
+                "quota_exceeded",
+                429,
+                "Quota exceeded",
+                "The quota of the API key does not suffice for this request. The RateLimit header says how much of it is left.",
+            ),
             Self::LoopDetected => (
                 "loop_detected",
                 508,
                 "Loop detected",
                 "The gate in front of this API forwards to itself. Contact its operator.",
+            ),
+            Self::TooManyHops => (
+                "too_many_hops",
+                400,
+                "Too many hops",
+                "The Keygate-Via header names too many gates. Send the request without it.",
             ),
             Self::KeyStoreUnavailable => (
                 "key_store_unavailable",
@@ -189,6 +209,12 @@ impl Code {
                 503,
                 "Key record invalid",
                 "The API key could not be checked. Contact its issuer.",
+            ),
+            Self::QuotaUnavailable => (
+                "quota_unavailable",
+                503,
+                "Quota unavailable",
+                "The quota of the API key could not be checked. Try again after the time in Retry-After.",
             ),
             Self::GateMisconfigured => (
                 "gate_misconfigured",
@@ -213,6 +239,13 @@ impl Code {
                 504,
                 "Origin timeout",
                 "The gate accepted the request, but the API behind it did not respond in time.",
+            ),
+            // The status that nginx logs; the client does not get it.
+            Self::ClientDisconnected => (
+                "client_disconnected",
+                499,
+                "Client disconnected",
+                "The client disconnected before it had sent the whole body.",
             ),
         };
         Row { code, status, title, detail }

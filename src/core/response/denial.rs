@@ -9,10 +9,18 @@ use super::cause::Cause;
 use super::code::{Code, Row};
 use super::wording::{ErrorFormat, Wording};
 use crate::key::KeyId;
+use crate::quota::POLICY;
 use crate::record::token::{Subject, joined};
 
 /// Seconds after which a caller may retry if the store or the gate fails.
-const RETRY_AFTER_SECS: u32 = 5;
+const RETRY_AFTER_SECS: u64 = 5;
+
+/// The limits of a key (draft-ietf-httpapi-ratelimit-headers-11).
+pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+/// The type of problem that it registers.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+/// What is left of them.
+pub const RATE_LIMIT: &str = "ratelimit";
 
 impl Cause {
     /// RFC 6750, section 3: a challenge with every 401, and with the 403 for a missing scope.
@@ -43,19 +51,24 @@ impl Cause {
             | Code::DestinationNotAllowed
             | Code::MethodNotAllowed
             | Code::RateLimited
+            | Code::QuotaExceeded
             | Code::LoopDetected
+            | Code::TooManyHops
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
+            | Code::QuotaUnavailable
             | Code::GateMisconfigured
             | Code::GateFailed
             | Code::OriginUnreachable
-            | Code::OriginTimeout => None,
+            | Code::OriginTimeout
+            | Code::ClientDisconnected => None,
         }
     }
 
-    fn retry_after_secs(&self) -> Option<u32> {
+    fn retry_after_secs(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_secs } => Some(*retry_after_secs),
+            Self::RateLimited { retry_after_secs, .. } => Some((*retry_after_secs).into()),
+            Self::QuotaExceeded { remaining, .. } => remaining.resets_in_secs,
             // There is a fresh instance already.
             Self::GateFailed(_) => Some(1),
             _ => (self.code().row().status == 503).then_some(RETRY_AFTER_SECS),
@@ -127,6 +140,14 @@ impl Denial {
         if let Cause::Method { allow } = &self.cause {
             headers.push(("allow", allow.clone().into()));
         }
+        if let Cause::QuotaExceeded { policies, .. } | Cause::RateLimited { policies: Some(policies), .. } =
+            &self.cause
+        {
+            headers.push((RATE_LIMIT_POLICY, policies.clone().into()));
+        }
+        if let Cause::QuotaExceeded { remaining, .. } = &self.cause {
+            headers.push((RATE_LIMIT, remaining.header().into()));
+        }
         let detail = match self.cause.code() {
             Code::CredentialMissing | Code::CredentialMalformed => format!("{detail} {}", wording.advice()),
             _ => detail.to_owned(),
@@ -135,12 +156,18 @@ impl Denial {
         let body = match wording.format() {
             ErrorFormat::Problem => {
                 let error = if status == 401 { ",\"error\":\"Unauthorized access\"" } else { "" };
-                let problem_type = format!("urn:problem-type:keygate:{code}");
+                let (problem_type, policies) = match self.cause.code() {
+                    // The same draft, section 5.
+                    Code::QuotaExceeded => {
+                        (QUOTA_EXCEEDED.to_owned(), format!(",\"violated-policies\":[\"{POLICY}\"]"))
+                    }
+                    _ => (format!("urn:problem-type:keygate:{code}"), String::new()),
+                };
                 [
                     format!(
                         "{{\"type\":\"{problem_type}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\",\"request_id\":\""
                     ),
-                    format!("\"{error}}}"),
+                    format!("\"{error}{policies}}}"),
                 ]
             }
             ErrorFormat::OpenAi => {
@@ -160,7 +187,10 @@ impl Denial {
     #[must_use]
     pub fn kind(&self) -> Option<u8> {
         match &self.cause {
-            Cause::Method { .. } | Cause::ScopeMissing { .. } | Cause::RateLimited { .. } => None,
+            Cause::Method { .. }
+            | Cause::ScopeMissing { .. }
+            | Cause::RateLimited { .. }
+            | Cause::QuotaExceeded { .. } => None,
             cause => {
                 #[expect(clippy::as_conversions, reason = "the discriminant of an enum without fields")]
                 let kind = cause.code() as u8;

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use super::{Answer, Cause, Code, Denial, ErrorFormat, Wording};
 use crate::key::PepperId;
 use crate::key::{KeyError, KeyId};
+use crate::quota::Remaining;
 use crate::record::Record;
 use crate::record::token::{Plan, Scope};
 use crate::request::credential::{CredentialError, CredentialSources, SourceKind, Wrapper};
@@ -19,12 +20,18 @@ fn tag_mismatch() -> Cause {
     Cause::Tag { current: id("1a2b3c4d"), previous: Some(id("5e6f7a8b")) }
 }
 
+fn quota_exceeded() -> Cause {
+    let remaining = Remaining { units: 2, resets_in_secs: Some(90) };
+    Cause::QuotaExceeded { policies: "\"plan\";q=5;w=3600".into(), remaining }
+}
+
 /// One cause of each kind, and its code.
 fn causes() -> Vec<(Cause, Code)> {
     let record = Record::parse("{}").unwrap_err();
     let required = vec!["admin".parse::<Scope>().unwrap(), "audit".parse::<Scope>().unwrap()];
     vec![
         (Cause::Loop, Code::LoopDetected),
+        (Cause::TooManyHops, Code::TooManyHops),
         (Cause::PlainHttp { authority: "canary".into(), allow_http: false }, Code::HttpsRequired),
         (Cause::Method { allow: "GET, HEAD".into() }, Code::MethodNotAllowed),
         (Cause::Path(PathError::DotSegment), Code::PathAmbiguous),
@@ -50,7 +57,9 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::Address, Code::IpNotAllowed),
         (Cause::SubjectNotAllowed, Code::SubjectNotAllowed),
         (Cause::ScopeMissing { required }, Code::ScopeMissing),
-        (Cause::RateLimited { retry_after_secs: 60 }, Code::RateLimited),
+        (Cause::RateLimited { retry_after_secs: 60, policies: None }, Code::RateLimited),
+        (quota_exceeded(), Code::QuotaExceeded),
+        (Cause::QuotaFailed("canary".into()), Code::QuotaUnavailable),
         (Cause::PlanUnknown("paid".parse::<Plan>().unwrap()), Code::KeyRecordInvalid),
         (Cause::StoreFailed("canary".into()), Code::KeyStoreUnavailable),
         (Cause::StoreTimeout, Code::KeyStoreUnavailable),
@@ -58,7 +67,9 @@ fn causes() -> Vec<(Cause, Code)> {
         (Cause::Record(record), Code::KeyRecordInvalid),
         (Cause::PepperUnknown("1a2b3c4d".parse::<PepperId>().unwrap()), Code::KeyRecordInvalid),
         (Cause::Misconfigured("canary".into()), Code::GateMisconfigured),
-        (Cause::OriginUnreachable("canary".into()), Code::OriginUnreachable),
+        (Cause::OriginUnreachable { error: "canary".into(), has_body: false }, Code::OriginUnreachable),
+        (Cause::OriginUnreachable { error: "canary".into(), has_body: true }, Code::OriginUnreachable),
+        (Cause::ClientDisconnected, Code::ClientDisconnected),
         (Cause::OriginTimeout, Code::OriginTimeout),
     ]
 }
@@ -97,7 +108,13 @@ fn reasons_contain_the_details() {
         (Cause::PlainHttp { authority: "api.example".into(), allow_http: true }, "`api.example`"),
         (Cause::StoreFailed("error 500".into()), "error 500"),
         (Cause::LimiterFailed("no binding".into()), "no binding"),
-        (Cause::OriginUnreachable("reset".into()), "reset"),
+        (Cause::OriginUnreachable { error: "reset".into(), has_body: false }, "reset"),
+        (
+            Cause::OriginUnreachable { error: "reset".into(), has_body: true },
+            "or the client ended the connection",
+        ),
+        (Cause::QuotaFailed("no binding".into()), "no binding"),
+        (quota_exceeded(), "2 units"),
         (Cause::Misconfigured("KEYS is missing".into()), "KEYS is missing"),
     ] {
         assert!(cause.reason().contains(part), "{cause:?}");
@@ -110,14 +127,17 @@ fn answers_of_one_kind_are_equal() {
     for (cause, code) in causes() {
         let denial = Denial::from(cause);
         let answer = denial.answer(&Wording::default());
-        let varies = matches!(code, Code::MethodNotAllowed | Code::ScopeMissing | Code::RateLimited);
+        let varies = matches!(
+            code,
+            Code::MethodNotAllowed | Code::ScopeMissing | Code::RateLimited | Code::QuotaExceeded
+        );
         assert_eq!(denial.kind().is_none(), varies, "{code:?}");
         if let Some(kind) = denial.kind() {
             assert!(kind < 31);
             assert_eq!(seen.entry(kind).or_insert_with(|| answer.clone()), &answer, "{code:?}");
         }
     }
-    assert_eq!(seen.len(), Code::ALL.len() - 3);
+    assert_eq!(seen.len(), Code::ALL.len() - 4);
 }
 
 #[test]
@@ -134,7 +154,13 @@ fn every_answer_matches_the_contract() {
         assert_eq!(header(&denial, "retry-after").is_some(), row.status == 429 || row.status == 503);
 
         let body: serde_json::Value = serde_json::from_str(&answer.body("r-1")).unwrap();
-        assert_eq!(body["type"], std::format!("urn:problem-type:keygate:{}", row.code));
+        if code == Code::QuotaExceeded {
+            assert_eq!(body["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
+            assert_eq!(body["violated-policies"].to_string(), r#"["plan"]"#);
+        } else {
+            assert_eq!(body["type"], std::format!("urn:problem-type:keygate:{}", row.code));
+            assert!(body.get("violated-policies").is_none());
+        }
         let names_sources = matches!(code, Code::CredentialMissing | Code::CredentialMalformed);
         let advice = if names_sources { " Send the API key as `Authorization: Bearer <key>`." } else { "" };
         assert_eq!(
@@ -158,8 +184,18 @@ fn every_answer_matches_the_contract() {
         };
         assert_eq!(challenge, expected, "{code:?}");
     }
-    let limited = Denial::from(Cause::RateLimited { retry_after_secs: 60 });
-    assert_eq!(header(&limited, "retry-after").as_deref(), Some("60"));
+    let policies = Some("\"rate\";q=5;w=60".into());
+    let limited = Denial::from(Cause::RateLimited { retry_after_secs: 60, policies });
+    for (denial, name, value) in [
+        (&limited, "retry-after", Some("60")),
+        (&limited, "ratelimit-policy", Some("\"rate\";q=5;w=60")),
+        (&limited, "ratelimit", None),
+        (&quota_exceeded().into(), "retry-after", Some("90")),
+        (&quota_exceeded().into(), "ratelimit-policy", Some("\"plan\";q=5;w=3600")),
+        (&quota_exceeded().into(), "ratelimit", Some("\"plan\";r=2;t=90")),
+    ] {
+        assert_eq!(header(denial, name).as_deref(), value, "{name}");
+    }
 }
 
 #[test]
@@ -178,7 +214,7 @@ fn openai_format_has_an_error_object() {
             401 => "authentication_error",
             403 => "permission_error",
             429 => "rate_limit_error",
-            400 | 405 => "invalid_request_error",
+            400 | 405 | 499 => "invalid_request_error",
             _ => "api_error",
         };
         let error = &body["error"];
@@ -229,13 +265,17 @@ fn codes_and_statuses_match_the_contract() {
             ("destination_not_allowed", 403),
             ("method_not_allowed", 405),
             ("rate_limited", 429),
+            ("quota_exceeded", 429),
             ("loop_detected", 508),
+            ("too_many_hops", 400),
             ("key_store_unavailable", 503),
             ("key_record_invalid", 503),
+            ("quota_unavailable", 503),
             ("gate_misconfigured", 503),
             ("gate_failed", 503),
             ("origin_unreachable", 502),
             ("origin_timeout", 504),
+            ("client_disconnected", 499),
         ]
     );
 }

@@ -19,6 +19,8 @@ pub enum EventKind {
     SystemFail,
     /// The origin failed.
     OriginFail,
+    /// The client disconnected.
+    ClientDisconnect,
     /// A panic ended a wasm instance.
     Panic,
     /// Rejections that were counted and not logged.
@@ -50,14 +52,17 @@ impl EventKind {
             Code::CredentialAmbiguous
             | Code::PathAmbiguous
             | Code::MethodAmbiguous
-            | Code::MethodNotAllowed => Self::InputFail,
-            Code::RateLimited => Self::RateExceeded,
+            | Code::MethodNotAllowed
+            | Code::TooManyHops => Self::InputFail,
+            Code::RateLimited | Code::QuotaExceeded => Self::RateExceeded,
             Code::LoopDetected
             | Code::KeyStoreUnavailable
             | Code::KeyRecordInvalid
+            | Code::QuotaUnavailable
             | Code::GateMisconfigured
             | Code::GateFailed => Self::SystemFail,
             Code::OriginUnreachable | Code::OriginTimeout => Self::OriginFail,
+            Code::ClientDisconnected => Self::ClientDisconnect,
         }
     }
 
@@ -72,6 +77,7 @@ impl EventKind {
             Self::RateExceeded => "excess_rate_limit_exceeded",
             Self::SystemFail => "sys_gate_fail",
             Self::OriginFail => "sys_origin_fail",
+            Self::ClientDisconnect => "sys_client_disconnect",
             Self::Panic => "sys_crash",
             Self::Suppressed => "sys_log_suppressed",
             Self::Webhook => "sys_webhook",
@@ -83,7 +89,7 @@ impl EventKind {
     #[must_use]
     pub const fn level(self) -> &'static str {
         match self {
-            Self::Access | Self::Webhook => "info",
+            Self::Access | Self::ClientDisconnect | Self::Webhook => "info",
             Self::AuthnFail | Self::AuthzFail | Self::InputFail | Self::RateExceeded | Self::Suppressed => {
                 "warn"
             }
@@ -116,6 +122,7 @@ mod tests {
                 ("authz_fail", "warn"),
                 ("excess_rate_limit_exceeded", "warn"),
                 ("input_validation_fail", "warn"),
+                ("sys_client_disconnect", "info"),
                 ("sys_crash", "error"),
                 ("sys_gate_fail", "error"),
                 ("sys_log_suppressed", "warn"),

@@ -104,6 +104,7 @@ pub(super) fn successor(
     new.scopes = old.scopes.clone();
     new.ips.clone_from(&old.ips);
     new.plan.clone_from(&old.plan);
+    new.quota = old.quota;
     new.meta = old.meta.clone();
     new.not_after = not_after;
     new.replaces = Some(old.id);

@@ -113,18 +113,22 @@ impl Targets {
             if found.is_none() {
                 return Err(Error::failed(
                     format!("{} does not hold key {}", target.uri, old.id),
-                    "put it there first, or leave the secret store out; `keygate verify` says whose key a text is",
+                    format!(
+                        "put it there first, or leave the secret store out; `keygate verify{}` says whose key a text is",
+                        gate.records.option()
+                    ),
                 ));
             }
         }
         Ok(found)
     }
 
-    /// For a first key: every store can be written, and holds nothing yet, unless it may be `overwrite`n.
+    /// For a first key: every store can be written, and holds nothing yet, unless it may be `overwrite`n. `option` is that of the records'
+    /// store, for a command that an error names.
     ///
     /// # Errors
     /// One cannot, or does.
-    pub fn check_free(&self, overwrite: bool) -> Result<()> {
+    pub fn check_free(&self, overwrite: bool, option: &str) -> Result<()> {
         for target in &self.0 {
             target.store.check_writable()?;
             if overwrite || !target.is_readable() {
@@ -133,7 +137,9 @@ impl Targets {
             if target.store.read()?.text.is_some_and(|text| !text.trim().is_empty()) {
                 return Err(Error::failed(
                     format!("{} holds something already", target.uri),
-                    "if it is a key in use, rotate that: `keygate rotate ID --to URI`; --overwrite writes over it",
+                    format!(
+                        "if it is a key in use, rotate that: `keygate rotate ID --to URI{option}`; --overwrite writes over it"
+                    ),
                 ));
             }
         }

@@ -85,6 +85,38 @@ export default {
 };`,
 };
 
+/**
+ * Around the control Worker's quotas: what the object was sent and what its account has spent are told by GET; by PUT it is told to
+ * `work`, to `fail` or `hang` before it has lent, or to `lose` the answer after.
+ */
+export const SCRIPTED_QUOTA = {
+  module: `
+import control, { Quota as Real } from "./entry.js";
+export { Usage, Warnings } from "./entry.js";
+export class Quota extends Real {
+  messages = [];
+  how = "work";
+  async fetch(request) {
+    if (request.method === "GET") return Response.json({ spent: this.spent(), messages: this.messages });
+    if (request.method === "PUT") return new Response((this.how = await request.text()));
+    this.messages.push({ path: new URL(request.url).pathname, ...(await request.clone().json()) });
+    if (this.how === "hang") await new Promise(() => setTimeout(() => {}, 3_600_000));
+    if (this.how === "fail") return new Response(null, { status: 503 });
+    const answer = await super.fetch(request);
+    return this.how === "lose" ? new Response(null, { status: 503 }) : answer;
+  }
+  spent() {
+    const { sql } = this.ctx.storage;
+    const isStored = sql.exec("SELECT name FROM sqlite_master WHERE name = 'account'").toArray().length > 0;
+    const [account] = isStored ? sql.exec("SELECT json FROM account").toArray() : [];
+    const { counts } = account ? JSON.parse(account.json) : { counts: {} };
+    return Object.fromEntries(Object.entries(counts).map(([period, { spent }]) => [period, spent]));
+  }
+}
+export default control;
+`,
+};
+
 /** The clock of the control Worker, as SETTABLE_CLOCK does it for the gate. */
 export const CONTROL_CLOCK = {
   module: `

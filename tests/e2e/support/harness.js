@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after } from "node:test";
 
+import { SCRIPTED_QUOTA } from "./entry_modules.js";
 import { send } from "./http.js";
 import { importKey, issue, PEPPER } from "./keys.js";
 import { Logs } from "./logs.js";
@@ -56,6 +57,7 @@ export const BASE_VARS = {
  * - `keyUsage`: "control" binds KEY_USAGE to the control Worker; "scripted" to an object that keeps what it is sent, and fails when told
  * - `controlEntry`: the same for the control Worker
  * - `controlSecrets`: the control Worker's secrets
+ * - `quota`: true binds QUOTA to those of the control Worker, which also fail when told
  * - `entry`: an entry module around the gate's, of entry_modules.js
  * - `worker`: the module text of another Worker in the gate's stead; of the rest, it has `vars` alone
  */
@@ -113,7 +115,7 @@ class Harness {
     return { compatibilityDate: project.compatibilityDate, modules, bindings: overrides.vars, ...socket };
   }
 
-  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage }, project) {
+  #gate(name, { vars, secrets, kv = "local", usage = false, limiters = {}, services = {}, stored = {}, entry, versionMetadata, keyUsage, quota = false }, project) {
     const namespace = project.kvNamespaces.KEYS;
     assert.ok(namespace, "wrangler.toml binds no KV namespace as KEYS");
     const namespaces = {
@@ -135,7 +137,10 @@ class Harness {
         Object.keys(stored).map((binding) => [binding, { store_id: "store", secret_name: `${name}-${binding}` }]),
       ),
       ...(versionMetadata ? { versionMetadata } : {}),
-      durableObjects: keyUsage ? { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } : {},
+      durableObjects: {
+        ...(keyUsage ? { KEY_USAGE: { className: "Usage", scriptName: `${name}-usage` } } : {}),
+        ...(quota ? { QUOTA: { className: "Quota", scriptName: `${name}-quota` } } : {}),
+      },
     };
   }
 
@@ -157,6 +162,12 @@ class Harness {
     const answer = await send(url.origin, { target, headers: Object.entries(all) });
     this.remember(`${JSON.stringify(answer.headers)} ${answer.text.slice(0, 10_000)}`);
     return answer;
+  }
+
+  /** The object that counts a subject's quotas for a gate; told by PUT, it works, fails or hangs. */
+  async quota(name, subject) {
+    const namespace = await this.runtime.getDurableObjectNamespace("QUOTA", `${name}-quota`);
+    return namespace.get(namespace.idFromName(subject));
   }
 
   /** Runs the cron of a gate's control Worker, and returns its outcome: "ok" or "exception". */
@@ -223,8 +234,8 @@ function withEntry({ module, wasm }, modules) {
   return [...own, ...modules];
 }
 
-/** The Workers behind a configuration's service bindings and its KEY_USAGE. */
-function backends(name, { services = {}, keyUsage, controlEntry, controlSecrets = {} }, control) {
+/** The Workers behind a configuration's service bindings and its Durable Objects. */
+function backends(name, { services = {}, keyUsage, controlEntry, controlSecrets = {}, quota = false }, control) {
   const workers = Object.entries(services).map(([binding, contents]) => ({
     name: `${name}-${binding}`,
     compatibilityDate: SENTINEL.compatibilityDate,
@@ -243,7 +254,12 @@ function backends(name, { services = {}, keyUsage, controlEntry, controlSecrets 
       durableObjects: { KEY_USAGE: { className: "Usage", useSQLite: true } },
     },
   };
-  return keyUsage ? [...workers, { ...own[keyUsage], name: `${name}-usage` }] : workers;
+  if (keyUsage) workers.push({ ...own[keyUsage], name: `${name}-usage` });
+  if (quota) {
+    const durableObjects = { QUOTA: { className: "Quota", useSQLite: true } };
+    workers.push({ ...control, modules: withEntry(SCRIPTED_QUOTA, control.modules), durableObjects, name: `${name}-quota` });
+  }
+  return workers;
 }
 
 /** Keeps the batches that it is sent; told by PUT, it does so and fails, or does so and hangs. */

@@ -3,7 +3,7 @@
 use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::policy::bindings::{check_bindings, is_read_as_variable, is_variable, nearest_name};
 use keygate_core::policy::origin::Origin;
-use keygate_core::policy::{PlanLimit, Policy, PolicyErrors};
+use keygate_core::policy::{PlanLimits, Policy, PolicyErrors};
 use keygate_core::record::token::Plan;
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> 
     }
     check_names(config, &gate, findings);
     if let Some(policy) = &policy {
-        check_periods(config, policy, findings);
+        check_rates(config, policy, findings);
         check_loops(config, policy, findings);
         check_development(config, policy, findings);
         check_subpaths(config, policy, findings);
@@ -213,34 +213,42 @@ fn check_overridden(
     }
 }
 
-/// The period of a plan is what a refused client is told.
-fn check_periods(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
+/// The period and the limit of a plan's rate are what clients are told.
+fn check_rates(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
     let vars = config.vars();
     for name in vars.get("PLANS").and_then(Value::as_object).into_iter().flat_map(|plans| plans.keys()) {
         let Ok(plan) = name.parse::<Plan>() else {
             continue;
         };
-        let PlanLimit::Limiter { binding, period_secs } = policy.plan(&plan) else {
+        let PlanLimits::Limits(limits) = policy.plan(&plan) else {
+            continue;
+        };
+        let Some(rate) = limits.rate() else {
             continue;
         };
         let in_unsafe = config.setting("unsafe").and_then(|table| table.get("bindings"));
         let lists = [("ratelimits", config.setting("ratelimits")), ("unsafe.bindings", in_unsafe)];
-        let found = lists.into_iter().find_map(|(list, all)| Some((list, bound(all, "name", binding)?)));
+        let found =
+            lists.into_iter().find_map(|(list, all)| Some((list, bound(all, "name", rate.binding())?)));
         let Some((list, limiter)) = found else {
             continue;
         };
-        let period = limiter.get("simple").and_then(|simple| simple.get("period"));
-        if period.and_then(Value::as_u64) != Some(period_secs.into()) {
-            let found = period.map_or_else(|| "none".to_owned(), Value::to_string);
-            findings.add(
-                Level::Warning,
-                config.name(),
-                config.place(&format!("vars.PLANS.{name}.period")),
-                format!(
-                    "is {period_secs}, but the limiter `{binding}` in `{}` has {found}; Retry-After would be wrong",
-                    config.place(list)
-                ),
+        for (field, said, consequence) in [
+            ("period", Some(rate.period_secs()), "Retry-After would be wrong"),
+            ("limit", rate.limit(), "RateLimit-Policy would be wrong"),
+        ] {
+            let value = limiter.get("simple").and_then(|simple| simple.get(field));
+            let Some(said) = said.filter(|said| value.and_then(Value::as_u64) != Some((*said).into())) else {
+                continue;
+            };
+            let found = value.map_or_else(|| "none".to_owned(), Value::to_string);
+            let problem = format!(
+                "is {said}, but the limiter `{}` in `{}` has {found}; {consequence}",
+                rate.binding(),
+                config.place(list)
             );
+            let field = config.place(&format!("vars.PLANS.{name}.rate.{field}"));
+            findings.add(Level::Warning, config.name(), field, problem);
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) fn check_keys(
 ) -> Outcome<()> {
     let mut check = Check {
         place: store.place().to_owned(),
+        option: store.option(),
+        is_remote: store.is_remote(),
         peppers,
         static_keys,
         now,
@@ -51,7 +53,7 @@ pub(crate) fn check_keys(
             store.place(),
             "digest".to_owned(),
             format!("{} imported keys in use are stored as plain SHA-256: whoever reads the namespace can guess at them", check.without_pepper),
-            "`keygate pepper apply` gives them digests with the pepper; deploy this version of the gate first",
+            &format!("`keygate pepper apply{}` gives them digests with the pepper; deploy this version of the gate first", store.option()),
         );
     }
     for (pepper, count) in check.unknown {
@@ -60,7 +62,7 @@ pub(crate) fn check_keys(
             store.place(),
             format!("pepper {pepper}"),
             format!("{count} keys in use depend on a pepper that is neither KEYGATE_PEPPER nor KEYGATE_PEPPER_PREVIOUS; a gate without it answers 401 to them, and 503 to imported keys"),
-            "if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it and see `keygate pepper status`; else issue these keys anew (`keygate list --json` shows each key's pepper)",
+            &format!("if the gate has it, set KEYGATE_PEPPER_PREVIOUS to it and see `keygate pepper status{0}`; else issue these keys anew (`keygate list --json{0}` shows each key's pepper)", store.option()),
         );
     }
     Ok(())
@@ -68,6 +70,9 @@ pub(crate) fn check_keys(
 
 struct Check<'c> {
     place: String,
+    /// The option for the store, after a command.
+    option: &'static str,
+    is_remote: bool,
     peppers: &'c [String],
     static_keys: &'c StaticKeys,
     now: UnixSeconds,
@@ -93,7 +98,7 @@ impl Check<'_> {
                 &listed.name,
                 "its metadata is missing or does not say the same; `keygate list` shows it wrongly"
                     .to_owned(),
-                "any change by keygate writes it anew: `keygate update ID --name …`",
+                &format!("any change by keygate writes it anew: `keygate update ID --name …{}`", self.option),
             );
         }
         if self.static_keys.overrides(&record) {
@@ -108,12 +113,14 @@ impl Check<'_> {
         let age = self.now.seconds().saturating_sub(record.created.seconds());
         match record.not_after {
             Some(_) if record.replaced_by.is_some() => {}
+            // A key to try the local gate with, as `cargo xtask dev` makes one each day.
+            Some(end) if !self.is_remote && end <= record.created.plus(SOON_SECS) => {}
             Some(end) if end <= self.now.plus(SOON_SECS) => {
                 self.say(
                     Level::Warning,
                     name,
                     format!("expires soon, at {}", utc(end)),
-                    "`keygate rotate ID --to URI` delivers a new key; without --to, hand it over in time",
+                    &format!("`keygate rotate ID --to URI{}` delivers a new key; without --to, hand it over in time", self.option),
                 );
             }
             _ if age > OLD_SECS && !record.digest.is_imported() => {
@@ -121,7 +128,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("was issued {} days ago and not rotated since", age / DAY_SECS),
-                    "`keygate rotate ID --to URI`, or all such keys: `keygate rotate --all-older-than 90d --to URI`",
+                    &format!("`keygate rotate ID --to URI{0}`, or all such keys: `keygate rotate --all-older-than 90d --to URI{0}`", self.option),
                 );
             }
             _ => {}
@@ -160,8 +167,12 @@ mod tests {
     }
 
     fn findings(entry: Entry, peppers: &[String]) -> Findings {
+        findings_in(true, entry, peppers)
+    }
+
+    fn findings_in(is_remote: bool, entry: Entry, peppers: &[String]) -> Findings {
         let store = FakeStore::default();
-        store.remote.set(true);
+        store.remote.set(is_remote);
         store.write(&[entry]).unwrap();
         let mut findings = Findings::default();
         check_keys(&store, peppers, &StaticKeys::default(), at(NOW), &mut findings).unwrap();
@@ -180,6 +191,17 @@ mod tests {
         ] {
             let text = findings(Entry::of(&made, None).unwrap(), &["01234567".to_owned()]).to_text();
             assert!(text.contains(said) && text.is_empty() == said.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_local_key_that_was_issued_for_days_may_expire() {
+        for (age, is_remote, is_said) in [(0, false, false), (0, true, true), (2, false, true)] {
+            let key = record(|r| {
+                (r.created, r.not_after) = (at(NOW - age * DAY_SECS), Some(at(NOW + 13 * DAY_SECS)));
+            });
+            let text = findings_in(is_remote, Entry::of(&key, None).unwrap(), &[]).to_text();
+            assert_eq!(text.contains("expires soon"), is_said, "{text}");
         }
     }
 

@@ -102,7 +102,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     let remote = args.store.remote || args.bulk_dir.is_some();
     let mut writer = Writer::new(context, target, args.dry_run);
     let (mut digests, mut notes, mut record_peppers) = (0, BTreeSet::new(), Vec::new());
-    import::read(args.format, &source, &options, &mut |line, read| {
+    import::read(args.format, &source, &options, &mut |place, read| {
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
             // Only now: a source of records alone needs none.
             rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
@@ -111,8 +111,8 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
         notes.extend(read.as_ref().ok().and_then(Draft::note));
         record_peppers.extend(read.as_ref().ok().and_then(Draft::pepper));
         match read.and_then(|draft| draft.candidate(&rules)) {
-            Ok(candidate) => writer.take(line, candidate),
-            Err(problem) => writer.refuse(line, problem),
+            Ok(candidate) => writer.take(place, candidate),
+            Err(problem) => writer.refuse(place, problem),
         }
     })?;
     let written = writer.finish()?;

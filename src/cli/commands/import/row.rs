@@ -4,6 +4,8 @@ use keygate_core::key::KeyId;
 use keygate_core::record::Record;
 use serde::Serialize;
 
+use crate::import::Place;
+
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,6 +28,8 @@ pub(super) enum Fate {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ImportedKey {
     pub(super) line: u64,
+    /// Where the whole source is on one line.
+    pub(super) column: Option<u64>,
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) id: Option<KeyId>,
     pub(super) subject: Option<String>,
@@ -34,13 +38,17 @@ pub(crate) struct ImportedKey {
 }
 
 impl ImportedKey {
-    pub(super) fn bad(line: u64, problem: String) -> Self {
-        Self { line, id: None, subject: None, fate: Fate::Bad, problem: Some(problem) }
+    pub(super) fn place(&self) -> Place {
+        Place { line: self.line, column: self.column }
     }
 
-    pub(super) fn of(line: u64, record: &Record, fate: Fate) -> Self {
+    pub(super) fn bad(Place { line, column }: Place, problem: String) -> Self {
+        Self { line, column, id: None, subject: None, fate: Fate::Bad, problem: Some(problem) }
+    }
+
+    pub(super) fn of(Place { line, column }: Place, record: &Record, fate: Fate) -> Self {
         let subject = Some(record.subject.to_string());
-        Self { line, id: Some(record.id), subject, fate, problem: None }
+        Self { line, column, id: Some(record.id), subject, fate, problem: None }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::commands::import::row::{Fate, ImportedKey};
 use crate::context::Context;
 use crate::entry::Entry;
 use crate::error::Outcome;
-use crate::import::Candidate;
+use crate::import::{Candidate, Place};
 use crate::output::{Lines, printable};
 use crate::progress::Progress;
 use crate::revision;
@@ -49,9 +49,9 @@ pub(super) struct Writer<'c> {
     lines: Option<Lines>,
     progress: Progress,
     /// Candidates that wait for a bulk write.
-    waiting: Vec<(u64, Candidate)>,
-    /// The line on which each key was first seen.
-    seen: HashMap<KeyId, u64>,
+    waiting: Vec<(Place, Candidate)>,
+    /// Where each key was first seen.
+    seen: HashMap<KeyId, Place>,
     counts: Counts,
     /// How many of the new keys another system issued.
     imported: usize,
@@ -81,21 +81,21 @@ impl<'c> Writer<'c> {
     }
 
     /// Reports a key that cannot be taken.
-    pub(super) fn refuse(&mut self, line: u64, problem: String) -> Outcome<()> {
+    pub(super) fn refuse(&mut self, place: Place, problem: String) -> Outcome<()> {
         self.progress.add(1);
-        self.report(&ImportedKey::bad(line, problem))
+        self.report(&ImportedKey::bad(place, problem))
     }
 
     /// Takes a key, to be written with others.
-    pub(super) fn take(&mut self, line: u64, candidate: Candidate) -> Outcome<()> {
+    pub(super) fn take(&mut self, place: Place, candidate: Candidate) -> Outcome<()> {
         self.progress.add(1);
         if let Some(first) = self.seen.get(&candidate.record.id) {
-            let problem = format!("is the same key as line {first}");
-            let row = ImportedKey::of(line, &candidate.record, Fate::Bad);
+            let problem = format!("is the same key as {first}");
+            let row = ImportedKey::of(place, &candidate.record, Fate::Bad);
             return self.report(&ImportedKey { problem: Some(problem), ..row });
         }
-        self.seen.insert(candidate.record.id, line);
-        self.waiting.push((line, candidate));
+        self.seen.insert(candidate.record.id, place);
+        self.waiting.push((place, candidate));
         if self.waiting.len() == WRITE_MAX { self.settle() } else { Ok(()) }
     }
 
@@ -105,15 +105,15 @@ impl<'c> Writer<'c> {
         let mut stored = self.stored(&waiting)?;
         let mut entries = Vec::new();
         let mut rows = Vec::with_capacity(waiting.len());
-        for (line, candidate) in waiting {
+        for (place, candidate) in waiting {
             if let Some(stored) = stored.remove(&candidate.record.id) {
                 match (&self.target, renewed(&candidate, &stored)) {
                     (Target::Store { store, .. }, Some(record)) => {
                         let operator = self.context.operator.as_deref();
                         entries.push(Entry::of(&record, revision::next(&**store, Some(&stored), operator))?);
-                        rows.push(ImportedKey::of(line, &record, Fate::Renewed));
+                        rows.push(ImportedKey::of(place, &record, Fate::Renewed));
                     }
-                    _ => rows.push(compared(line, candidate, &stored)),
+                    _ => rows.push(compared(place, candidate, &stored)),
                 }
                 continue;
             }
@@ -127,9 +127,9 @@ impl<'c> Writer<'c> {
                 Ok(entry) => {
                     self.imported += usize::from(candidate.record.digest.is_imported());
                     entries.push(entry);
-                    rows.push(ImportedKey::of(line, &candidate.record, Fate::New));
+                    rows.push(ImportedKey::of(place, &candidate.record, Fate::New));
                 }
-                Err(error) => rows.push(ImportedKey::bad(line, error.problem().to_owned())),
+                Err(error) => rows.push(ImportedKey::bad(place, error.problem().to_owned())),
             }
         }
         match &mut self.target {
@@ -146,7 +146,7 @@ impl<'c> Writer<'c> {
     }
 
     /// The entries that are there already.
-    fn stored(&self, waiting: &[(u64, Candidate)]) -> Outcome<HashMap<KeyId, Stored>> {
+    fn stored(&self, waiting: &[(Place, Candidate)]) -> Outcome<HashMap<KeyId, Stored>> {
         let Target::Store { store, names, .. } = &self.target else {
             return Ok(HashMap::new());
         };
@@ -168,11 +168,12 @@ impl<'c> Writer<'c> {
         {
             return lines.add(row);
         }
-        let ImportedKey { line, id, subject, problem, .. } = row;
+        let ImportedKey { id, subject, problem, .. } = row;
         if let Some(problem) = problem {
             self.progress.aside(|| {
                 self.context.out.note(printable(&format!(
-                    "line {line}: {}{problem}",
+                    "{}: {}{problem}",
+                    row.place(),
                     id.map(|id| format!("key {id} ")).unwrap_or_default()
                 )));
             });
@@ -216,25 +217,25 @@ fn renewed(candidate: &Candidate, stored: &Stored) -> Option<Record> {
     (wanted.to_json().ok()? == record.to_json().ok()?).then_some(record)
 }
 
-fn compared(line: u64, candidate: Candidate, stored: &Stored) -> ImportedKey {
+fn compared(place: Place, candidate: Candidate, stored: &Stored) -> ImportedKey {
     let Ok(there) = Record::parse_entry(candidate.record.id, &stored.value) else {
         let problem = "has an entry that is no valid record; it is left as it is".to_owned();
         return ImportedKey {
             problem: Some(problem),
-            ..ImportedKey::of(line, &candidate.record, Fate::Different)
+            ..ImportedKey::of(place, &candidate.record, Fate::Different)
         };
     };
     let record = candidate.counted_as_first(&there);
     match (record.to_json(), there.to_json()) {
-        (Ok(wanted), Ok(found)) if wanted == found => ImportedKey::of(line, &record, Fate::Same),
+        (Ok(wanted), Ok(found)) if wanted == found => ImportedKey::of(place, &record, Fate::Same),
         (Ok(wanted), Ok(found)) => {
             let of = |value| Stored { value, metadata: None };
             let problem = format!(
                 "is there already and is left as it is: {}",
                 revision::difference(&of(wanted), &of(found))
             );
-            ImportedKey { problem: Some(problem), ..ImportedKey::of(line, &record, Fate::Different) }
+            ImportedKey { problem: Some(problem), ..ImportedKey::of(place, &record, Fate::Different) }
         }
-        (Err(e), _) | (_, Err(e)) => ImportedKey::bad(line, format!("makes no valid record: {e}")),
+        (Err(e), _) | (_, Err(e)) => ImportedKey::bad(place, format!("makes no valid record: {e}")),
     }
 }

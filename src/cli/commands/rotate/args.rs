@@ -9,7 +9,7 @@ use crate::time::{Span, When};
 
 /// The text below the options in the help.
 const HELP: &str = "\
-The new key has the old one's subject, name, scopes, networks, plan and notes. Unless --expires says otherwise it lives \
+The new key has the old one's subject, name, scopes, networks, plan, quota and notes. Unless --expires says otherwise it lives \
 as long as the old one was made to live: without an expiry, or for the old one's time from its issue to its expiry.
 
 Without --to the new record is written first, then the new key is printed, then the old record gets its expiry. With \

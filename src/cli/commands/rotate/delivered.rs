@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued};
 use crate::commands::rotate::RotateArgs;
-use crate::commands::rotate::announce;
 use crate::commands::rotate::gate::{Gate, targets};
+use crate::commands::rotate::{Made, announce};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::key_out::KeyOut;
@@ -134,7 +134,7 @@ pub(super) fn report(
     for place in places {
         context.out.note(format_args!("delivered to {}", printable(place)));
     }
-    announce(context.out, new, old, time::now()?, gate.staleness, false);
+    announce(context.out, new, old, time::now()?, gate.staleness, Made::Written);
     gate.static_keys.warn(context.out, &[old]);
     if *diverged {
         context.out.note(format_args!(

@@ -70,14 +70,28 @@ impl From<When> for Expiry {
     }
 }
 
+/// What is said of a new key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Written,
+    /// The entries are printed.
+    Printed,
+    /// Neither; what is made next has another id.
+    Unseen,
+}
+
 /// Says what works from now on, and until when.
-fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness: Staleness, dry_run: bool) {
-    let (made, stops) = if dry_run { ("would make", "would stop") } else { ("made", "stops") };
+fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness: Staleness, how: Made) {
+    let stops = if how == Made::Written { "stops" } else { "would stop" };
+    let made = match how {
+        Made::Written => format!("made {}", new.id),
+        Made::Printed => format!("would make {}", new.id),
+        Made::Unseen => "would make a key".to_owned(),
+    };
     // Not by this machine's clock, which may be fast.
     let ends = old.not_after.filter(|_| old.state != State::Revoked);
     out.note(format_args!(
-        "{made} {} for {}: good at once, expires {}",
-        new.id,
+        "{made} for {}: good at once, expires {}",
         new.subject,
         utc_or_never(new.not_after),
     ));
@@ -97,7 +111,7 @@ fn announce(out: Output, new: &Record, old: &Record, now: UnixSeconds, staleness
             ));
         }
     }
-    if dry_run {
+    if how != Made::Written {
         out.note("nothing was written");
     }
     if ends.is_some_and(|ends| new.not_after.is_some_and(|end| end <= ends)) {

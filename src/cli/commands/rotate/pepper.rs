@@ -50,7 +50,8 @@ pub(super) fn check(records: &[&Record], at_hand: &AtHand, gate: &Deployed<'_>) 
                 record.id
             ),
             &format!(
-                "set {PEPPER_VARIABLE} to the pepper that the gate has; while the pepper is rotated also {PREVIOUS_VARIABLE} to the one before (`keygate pepper status` says how far that is)"
+                "set {PEPPER_VARIABLE} to the pepper that the gate has; while the pepper is rotated also {PREVIOUS_VARIABLE} to the one before (`keygate pepper status{}` says how far that is)",
+                gate.store.option()
             ),
         ));
     }

@@ -8,8 +8,8 @@ use keygate_delivery::{KeyStatus, new_key};
 use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
 use crate::commands::rotate::RotateArgs;
-use crate::commands::rotate::announce;
 use crate::commands::rotate::pepper::{self, AtHand, Deployed};
+use crate::commands::rotate::{Made, announce};
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::Outcome;
@@ -31,7 +31,14 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
     let pepper = &found.pepper;
     let dry_run = args.write.dry_run;
-    let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), dry_run, context.out.is_json())?;
+    let how = match (dry_run, args.key_out.key_out.is_some() || context.out.is_json()) {
+        (false, _) => Made::Written,
+        (true, true) => Made::Printed,
+        // Nobody would have the key of the entries.
+        (true, false) => Made::Unseen,
+    };
+    let mut key_out =
+        KeyOut::open(args.key_out.key_out.as_deref(), how == Made::Printed, context.out.is_json())?;
 
     let (old, seen) = store::record(&*store, old_id).map_err(|error| static_keys.explain(old_id, error))?;
     if !args.pepper_override.new_pepper {
@@ -82,13 +89,17 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
             context.out.result(&result, key.reveal())
         }
     };
-    if dry_run {
-        show()?;
-    } else {
-        hand_over(&succession, &*store, &entries, &seen, show)?;
+    match how {
+        Made::Written => hand_over(&succession, &*store, &entries, &seen, show)?,
+        Made::Printed => show()?,
+        Made::Unseen => {
+            context
+                .out
+                .note("no entries are printed; add `--key-out FILE`, or `--json`, for a key and its entries");
+        }
     }
     let Succession { new, old } = &succession;
-    announce(context.out, new, old, context.now, staleness, dry_run);
+    announce(context.out, new, old, context.now, staleness, how);
     static_keys.warn(context.out, &[old]);
     context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
     if found.not_a_local_one {

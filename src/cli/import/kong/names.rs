@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_saphyr::Spanned;
 
 use crate::import::kong::Consumer;
 
@@ -28,9 +29,9 @@ pub(super) struct Names<'k> {
 }
 
 impl<'k> Names<'k> {
-    pub(super) fn new(consumers: &'k [Consumer]) -> Self {
+    pub(super) fn new(consumers: &'k [Spanned<Consumer>]) -> Self {
         let mut names = Self::default();
-        for (at, consumer) in consumers.iter().enumerate() {
+        for (at, consumer) in consumers.iter().map(|consumer| &consumer.value).enumerate() {
             if let Some(id) = consumer.id.as_deref() {
                 names.ids.entry(id).or_default().push(at);
             }

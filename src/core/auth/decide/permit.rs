@@ -7,15 +7,17 @@ use serde::Serialize;
 
 use super::Permit;
 use crate::key::KeyId;
-use crate::policy::cors::AnswerCors;
+use crate::policy::Rate;
+use crate::policy::cors::{AnswerCors, Header};
 use crate::policy::origin::Origin;
 use crate::policy::route::Route;
+use crate::quota::{Payer, Period, Quota, Remaining};
 use crate::record::token::{Plan, Scope, Subject, joined};
 use crate::record::{Bounded, Name, Record};
 use crate::request::credential::AuthorizationHandling;
 use crate::request::head::RequestHead;
 use crate::request::via::{VIA_HEADER, extended};
-use crate::response::{Cause, Denial};
+use crate::response::{Cause, Denial, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::signature::SigningKey;
 use crate::time::UnixSeconds;
 
@@ -62,10 +64,34 @@ pub struct WhoAmI<'a> {
     plan: Option<&'a Plan>,
     not_before: Option<UnixSeconds>,
     not_after: Option<UnixSeconds>,
+    quota: Option<QuotaStatus>,
+}
+
+/// A quota, and what is left of it.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct QuotaStatus {
+    limit: u64,
+    period: Period,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<u64>,
+}
+
+impl QuotaStatus {
+    fn of(quota: Quota, remaining: Option<Remaining>, now: UnixSeconds) -> Self {
+        let resets_in_secs = remaining.and_then(|remaining| remaining.resets_in_secs);
+        Self {
+            limit: quota.limit,
+            period: quota.period,
+            left: remaining.map(|remaining| remaining.units),
+            resets_at: resets_in_secs.map(|secs| now.seconds().saturating_add(secs)),
+        }
+    }
 }
 
 impl<'a> WhoAmI<'a> {
-    fn of(record: &'a Record) -> Self {
+    fn of(record: &'a Record, quota: Option<QuotaStatus>) -> Self {
         let Record { id, subject, name, scopes, plan, not_before, not_after, .. } = record;
         Self {
             id: *id,
@@ -75,6 +101,7 @@ impl<'a> WhoAmI<'a> {
             plan: plan.as_ref(),
             not_before: *not_before,
             not_after: *not_after,
+            quota,
         }
     }
 
@@ -145,10 +172,45 @@ impl<'a> Permit<'a> {
         self.holder?.not_after.filter(|expiry| warns && *expiry < now.plus(warning_secs))
     }
 
-    /// What the gate itself answers; `None`: the request is for the origin.
+    /// Whether the gate itself answers.
     #[must_use]
-    pub fn whoami(&self) -> Option<WhoAmI<'a>> {
-        self.holder.filter(|_| self.request.is_whoami).map(WhoAmI::of)
+    pub fn is_whoami(&self) -> bool {
+        self.request.is_whoami
+    }
+
+    /// What the gate itself answers; `None`: no key was needed.
+    #[must_use]
+    pub fn whoami(&self, remaining: Option<Remaining>, now: UnixSeconds) -> Option<WhoAmI<'a>> {
+        let quota = self.limits.quota.map(|quota| QuotaStatus::of(quota, remaining, now));
+        self.holder.map(|record| WhoAmI::of(record, quota))
+    }
+
+    /// Whose quota it is that the key has, if it has one.
+    #[must_use]
+    pub fn payer(&self) -> Option<Payer> {
+        let (holder, quota) = self.holder.zip(self.limits.quota)?;
+        Some(Payer { subject: holder.subject.as_str().into(), quota })
+    }
+
+    /// The value of `RateLimit-Policy`: the quota of the key, and the rate of its plan if that is known.
+    pub(super) fn policies_header(&self) -> Option<String> {
+        let items = [
+            self.limits.quota.map(|quota| quota.policy_item()),
+            self.limits.rate.and_then(Rate::policy_item),
+        ];
+        let items: Vec<String> = items.into_iter().flatten().collect();
+        (!items.is_empty()).then(|| items.join(", "))
+    }
+
+    /// The headers of the response that tell the holder of the limits; none where a cache would give them to others.
+    #[must_use]
+    pub fn limit_headers(&self) -> Vec<Header<'static>> {
+        if !self.no_store() {
+            return Vec::new();
+        }
+        let policies = self.policies_header().map(|value| (RATE_LIMIT_POLICY, value.into()));
+        let remaining = self.remaining.map(|remaining| (RATE_LIMIT, remaining.header().into()));
+        policies.into_iter().chain(remaining).collect()
     }
 
     /// What the origin gets as `Authorization`.

@@ -1,12 +1,13 @@
 //! Requests through the whole core: admission, lookup, decision.
 
 mod decision;
+mod limits;
 mod permit;
 
 use std::format;
 use std::string::{String, ToString};
 
-use super::{Decision, LimiterAnswer, Lookup, Permit, decide};
+use super::{Decision, LimiterAnswer, Lookup, Permit, QuotaAnswer, decide};
 use crate::auth::admission::{Admission, Gate};
 use crate::auth::secrets::{SecretValues, Secrets};
 use crate::key::pepper::Pepper;
@@ -24,11 +25,13 @@ const POLICY: &str = r#"{
     "ORIGIN":"https://origin.example/base", "KEY_PREFIX":"acme_live",
     "CREDENTIALS":["bearer","header:x-api-key","query:api_key"],
     "CORS_ORIGINS":["https://app.example"], "ALLOW_HTTP":true,
-    "PLANS":{"free":{"limiter":"RATE_FREE","period":60}},
+    "PLANS":{"free":{"rate":{"limiter":"RATE_FREE","period":60,"limit":5}},"paid":{"quota":{"limit":1000,"period":"day"}},
+        "both":{"rate":{"limiter":"RATE_FREE","period":60},"quota":{"limit":1000,"period":"day"}}},
     "ROUTES":[
         {"path":"/public/*","access":"public"}, {"path":"/closed/*","access":"deny"},
         {"path":"/admin/*","scopes":["admin","audit"]}, {"path":"/acme/*","subjects":["acme"]},
         {"path":"/read/*","methods":["GET"]}, {"path":"/zone/*","origin":"zone","cache":true},
+        {"path":"/free-of-charge/*","cost":0}, {"path":"/dear/*","cost":10000}, {"path":"/cached/*","cache":true},
         {"path":"/service/*","origin":"service:BACKEND"},
         {"path":"/trusted/*","origin":"https://other.example","origin_authorization":true,"origin_signature":true},
         {"path":"/bare/*","origin_authorization":false,"origin_signature":false}]
@@ -119,9 +122,13 @@ fn outcome<T>(
         panic!("a preflight was answered");
     };
     let found = if admitted.key_id().is_none() { Lookup::NotNeeded } else { found };
-    match decide(gate, &admitted, found, UnixSeconds::new(now).unwrap())? {
-        Decision::Permit(permit) => Ok(check(&permit)),
-        Decision::Limited(limited) => limited.settle(LimiterAnswer::Within).map(|permit| check(&permit)),
+    let mut decision = decide(gate, &admitted, found, UnixSeconds::new(now).unwrap())?;
+    loop {
+        decision = match decision {
+            Decision::Permit(permit) => return Ok(check(&permit)),
+            Decision::Limited(limited) => limited.settle(LimiterAnswer::Within)?,
+            Decision::Charged(charged) => Decision::Permit(charged.settle(QuotaAnswer::Paid(None))?),
+        }
     }
 }
 

@@ -291,7 +291,7 @@ impl World {
         };
         match decide(&self.gate, &admitted, found, now) {
             Ok(Decision::Permit(_)) => "permit",
-            Ok(Decision::Limited(_)) => panic!("no plan has a limit"),
+            Ok(Decision::Limited(_) | Decision::Charged(_)) => panic!("no plan has a limit"),
             Err(denial) => denial.cause.code().row().code,
         }
     }

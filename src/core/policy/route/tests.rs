@@ -31,6 +31,7 @@ fn route(path: &str, names: &[&str]) -> Route {
         origin_authorization: None,
         origin_signature: None,
         cache: false,
+        cost: 1,
     }
 }
 

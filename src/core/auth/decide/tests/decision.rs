@@ -7,16 +7,13 @@ use std::vec::Vec;
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 use super::{NOW, PEPPER, REQUEST, Request, code, gate, issued, json_record, outcome, with};
-use crate::auth::admission::Admission;
-use crate::auth::decide::{Decision, LimiterAnswer, Lookup, decide};
+use crate::auth::decide::Lookup;
 use crate::auth::secrets::SecretValues;
 use crate::key::digest::{Digest, ImportedKey};
 use crate::key::pepper::Pepper;
 use crate::key::{Key, KeyPrefix};
 use crate::record::Record;
-use crate::request::head::RequestHead;
 use crate::response::{Code, Wording};
-use crate::time::UnixSeconds;
 
 const OTHER_PEPPER: &str = "T2xkUGVwcGVyRm9yVGVzdHNPbmx5QWJjZGVmZ2hpamtsbW4";
 const IMPORTED: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -284,38 +281,6 @@ fn imported_keys_are_accepted_only_if_enabled() {
     );
 }
 
-#[test]
-fn request_is_refused_if_the_limiter_refuses_or_fails() {
-    let (key, record) = issued();
-    let gate = gate(&[], &SecretValues::default());
-    let record = with(&record, r#","plan":"free""#);
-    for (answer, expected) in [
-        (LimiterAnswer::Within, "permit"),
-        (LimiterAnswer::Exceeded, "rate_limited"),
-        (LimiterAnswer::Failed("no binding".into()), "gate_misconfigured"),
-    ] {
-        let headers = [("x-api-key", &*key)];
-        let head = RequestHead { method: "GET", url: REQUEST.url, header_names: "", headers: &headers };
-        let Admission::Proceed(admitted) = gate.admit(&head).unwrap() else { panic!() };
-        let Decision::Limited(limited) =
-            decide(&gate, &admitted, Lookup::Found(&record), UnixSeconds::new(NOW).unwrap()).unwrap()
-        else {
-            panic!("the request is not limited");
-        };
-        assert_eq!((limited.limiter(), limited.counted()), ("RATE_FREE", "acme"));
-        let got = match limited.settle(answer) {
-            Ok(_) => "permit",
-            Err(denial) => {
-                assert!(
-                    denial.answer(&Wording::default()).headers.iter().any(|(name, _)| *name == "retry-after")
-                );
-                denial.cause.code().row().code
-            }
-        };
-        assert_eq!(got, expected);
-    }
-}
-
 proptest! {
     #[test]
     fn key_is_valid_from_not_before_until_not_after(start in 0_u64..4_000_000_000, length in 1_u64..4_000_000_000, now in 0_u64..9_000_000_000) {
@@ -352,15 +317,4 @@ fn imported_key_must_match_its_own_digest() {
         record.digest = digest;
         assert_eq!(code(&gate, &request, Lookup::Found(&record), NOW), "key_invalid");
     }
-}
-
-#[test]
-fn unknown_plan_gives_503() {
-    let (key, record) = issued();
-    let request = Request { x_api_key: Some(&key), ..REQUEST };
-    let record = with(&record, r#","plan":"paid""#);
-    let counting = gate(&[], &SecretValues::default());
-    assert_eq!(code(&counting, &request, Lookup::Found(&record), NOW), "key_record_invalid");
-    let no_limits = gate(&[("PLANS", "{}")], &SecretValues::default());
-    assert_eq!(code(&no_limits, &request, Lookup::Found(&record), NOW), "permit");
 }

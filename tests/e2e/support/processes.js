@@ -1,0 +1,45 @@
+// Workers of the project in processes of their own, which find each other by a registry in a folder, as those of `wrangler dev` do.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { after } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = fileURLToPath(new URL("worker_process.js", import.meta.url));
+
+/** A folder for the processes of a test, which ends them. */
+export async function startProcesses() {
+  const folder = await mkdtemp(path.join(tmpdir(), "keygate-processes-"));
+  const running = new Set();
+  after(async () => {
+    for (const one of running) await one.kill();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Starts a Worker; `store` names the folder that it keeps between two starts. */
+  async function start({ store, ...options }) {
+    const argument = JSON.stringify({ ...options, folder: path.join(folder, store), registry: path.join(folder, "registry") });
+    // A group of its own, as workerd is a child of the process.
+    const child = spawn(process.execPath, [PROGRAM, argument], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    const worker = {
+      /** Ends it at once, as a crash does. */
+      async kill() {
+        running.delete(worker);
+        if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGKILL");
+        await exited;
+      },
+    };
+    running.add(worker);
+    const [line] = await Promise.race([once(createInterface({ input: child.stdout }), "line"), exited.then(() => [])]);
+    if (line === undefined) throw new Error(`${options.name} did not start`);
+    worker.url = line;
+    return worker;
+  }
+
+  return { start };
+}
