@@ -6,8 +6,8 @@ use std::time::Duration;
 use gloo_timers::future::TimeoutFuture;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{
-    AnomalyCollector, Batch, Collector, Hour, Intake, LastUses, LastUsesReport, Query, Received, Row as _,
-    RowName,
+    AnomalyCollector, AnomalyReport, Batch, Bucket, Collector, Hour, Intake, LastUses, LastUsesReport, Query,
+    Received, Row as _, RowName,
 };
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, durable_object};
 
@@ -39,7 +39,7 @@ impl DurableObject for UsageObject {
             (Method::Post, "/batches") => self.take(&request.text().await?).await,
             (Method::Post, "/reports") => self.report(&request.text().await?),
             (Method::Get, "/last-uses") => self.last_uses(),
-            (Method::Post, "/anomalies") => self.anomalies(),
+            (Method::Post, "/anomalies") => self.anomalies().await,
             _ => not_found(),
         }
     }
@@ -105,15 +105,23 @@ impl UsageObject {
         })
     }
 
-    fn anomalies(&self) -> Result<Response> {
-        self.with(|store, intake| {
-            let mut collector = AnomalyCollector::new(runtime::now().seconds());
-            for numbers in collector.rows(store.moved()?.summed()) {
-                store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
-            }
-            collector.add_recent(intake.recent());
-            Response::from_json(&collector.report())
-        })
+    /// Reads a bucket at a time, so that batches are taken between.
+    async fn anomalies(&self) -> Result<Response> {
+        let now = runtime::now().seconds();
+        let mut signals = Vec::new();
+        for bucket in Bucket::all() {
+            let found = self.with(|store, intake| {
+                let mut collector = AnomalyCollector::of_bucket(bucket, now);
+                for numbers in collector.rows(store.moved()?.summed()) {
+                    store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
+                }
+                collector.add_recent(intake.recent());
+                Ok(collector.signals())
+            })?;
+            signals.extend(found);
+            TimeoutFuture::new(0).await;
+        }
+        Response::from_json(&AnomalyReport::of(signals))
     }
 
     async fn set_alarm(&self) -> Result<()> {

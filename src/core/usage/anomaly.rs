@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Counts, Day, Hour, LastUse, Usage};
 use super::networks::FirstSeen;
-use super::row::{DaySums, HourCounts, Kind, LastUses, Row as _, RowError, RowName, Rows};
+use super::row::{Bucket, DaySums, HourCounts, Kind, LastUses, Row as _, RowError, RowName};
 use crate::key::KeyId;
 use crate::time::UnixSeconds;
 
@@ -99,6 +99,8 @@ pub struct AnomalyCollector {
     since: Hour,
     until: Hour,
     first_day: Day,
+    /// `None`: all keys.
+    bucket: Option<Bucket>,
     keys: BTreeMap<KeyId, History>,
     networks: BTreeMap<KeyId, FirstSeen>,
 }
@@ -129,7 +131,13 @@ impl AnomalyCollector {
         let until = Hour::of(now);
         let since = Hour(until.0.saturating_sub(23));
         let first_day = Day(since.day().0.saturating_sub(DAYS_BEFORE as u64));
-        Self { since, until, first_day, keys: BTreeMap::new(), networks: BTreeMap::new() }
+        Self { since, until, first_day, bucket: None, keys: BTreeMap::new(), networks: BTreeMap::new() }
+    }
+
+    /// Of the keys of one bucket alone: all buckets, one after the other, need less memory and can be paused between.
+    #[must_use]
+    pub fn of_bucket(bucket: Bucket, now: UnixSeconds) -> Self {
+        Self { bucket: Some(bucket), ..Self::new(now) }
     }
 
     /// The numbers of the rows to read. Days up to `summed` have sums.
@@ -138,11 +146,16 @@ impl AnomalyCollector {
         // A day that the last 24 hours are part of is read by the hour.
         let summed = summed.map_or(0, |day| day.0).min(self.since.day().0.saturating_sub(1));
         let by_hour = Day(self.first_day.0.max(summed + 1))..=self.until.day();
-        let mut rows = Vec::from([RowName::all_last_uses(), RowName::of_days(Kind::HourCounts, by_hour)]);
-        if self.first_day.0 <= summed {
-            rows.push(RowName::of_days(Kind::DaySums, self.first_day..=Day(summed)));
-        }
-        rows
+        let by_day = self.first_day..=Day(summed);
+        let Some(bucket) = self.bucket else {
+            let mut rows = Vec::from([RowName::all_last_uses(), RowName::of_days(Kind::HourCounts, by_hour)]);
+            rows.extend((!by_day.is_empty()).then(|| RowName::of_days(Kind::DaySums, by_day)));
+            return rows;
+        };
+        let by_hour = (by_hour.start().0..=by_hour.end().0).map(|day| RowName::hour_counts(Day(day), bucket));
+        let by_day = (by_day.start().0..=by_day.end().0).map(|day| RowName::day_sums(Day(day), bucket));
+        let names = [RowName::last_uses(bucket)].into_iter().chain(by_hour).chain(by_day);
+        names.map(|name| name.number()..=name.number()).collect()
     }
 
     /// Adds a row that was stored under a number.
@@ -168,21 +181,25 @@ impl AnomalyCollector {
 
     /// Adds what is not in rows yet.
     pub fn add_recent(&mut self, usage: &Usage) {
-        let rows = Rows::from(usage);
-        rows.last_uses.values().for_each(|row| self.add_last_uses(row));
-        rows.hour_counts.values().for_each(|row| self.add_hours(row));
+        let is_asked = |id: &KeyId| self.bucket.is_none_or(|bucket| bucket == Bucket::of(*id));
+        let keys: Vec<_> = usage.keys.iter().filter(|(id, _)| is_asked(id)).collect();
+        for (id, key) in keys {
+            self.networks.entry(*id).or_default().merge(&key.last.networks);
+            for (hour, counts) in &key.hours {
+                self.add_counts(*id, *hour, counts);
+            }
+        }
     }
 
     /// What is unusual, as far as a report goes.
     #[must_use]
     pub fn report(self) -> AnomalyReport {
-        let mut signals = self.signals();
-        let more = signals.len().saturating_sub(SIGNALS_MAX);
-        signals.truncate(SIGNALS_MAX);
-        AnomalyReport { signals, more }
+        AnomalyReport::of(self.signals())
     }
 
-    fn signals(self) -> Vec<Signal> {
+    /// What is unusual, in no order.
+    #[must_use]
+    pub fn signals(self) -> Vec<Signal> {
         let mut signals = Vec::new();
         for (id, history) in &self.keys {
             let found = history.unusual(self.first_day, self.since);
@@ -192,7 +209,6 @@ impl AnomalyCollector {
         for (id, networks) in &self.networks {
             signals.extend(new_networks(networks, since).map(|anomaly| Signal { id: *id, anomaly }));
         }
-        signals.sort_by_key(|signal| (signal.anomaly.rank(), signal.id));
         signals
     }
 
@@ -227,6 +243,17 @@ impl AnomalyCollector {
             day.requests = day.requests.saturating_add(to_u32(counts.total()));
             day.refused = day.refused.saturating_add(to_u32(refused));
         }
+    }
+}
+
+impl AnomalyReport {
+    /// As many of the signals as a report has.
+    #[must_use]
+    pub fn of(mut signals: Vec<Signal>) -> Self {
+        signals.sort_by_key(|signal| (signal.anomaly.rank(), signal.id));
+        let more = signals.len().saturating_sub(SIGNALS_MAX);
+        signals.truncate(SIGNALS_MAX);
+        Self { signals, more }
     }
 }
 

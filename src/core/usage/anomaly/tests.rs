@@ -11,7 +11,7 @@ use crate::key::KeyId;
 use crate::response::Code;
 use crate::time::UnixSeconds;
 use crate::usage::tests::Stored;
-use crate::usage::{Counts, Day, Event, Hour, Usage};
+use crate::usage::{Bucket, Counts, Day, Event, Hour, Usage};
 
 /// 2026-11-28T07:00:00Z
 const NOW: u64 = 1_795_849_200;
@@ -191,5 +191,18 @@ proptest! {
         }
         collector.add_recent(&usage(recent));
         prop_assert_eq!(collector.report(), report(&usage(&requests)));
+        // And of all buckets, one by one.
+        let mut signals = Vec::new();
+        for bucket in Bucket::all() {
+            let mut collector = AnomalyCollector::of_bucket(bucket, UnixSeconds::new(NOW).unwrap());
+            for rows in collector.rows(summed) {
+                for (number, packed) in store.rows.range(rows) {
+                    collector.add(*number, packed).unwrap();
+                }
+            }
+            collector.add_recent(&usage(recent));
+            signals.extend(collector.signals());
+        }
+        prop_assert_eq!(AnomalyReport::of(signals), report(&usage(&requests)));
     }
 }
