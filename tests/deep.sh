@@ -4,6 +4,7 @@
 #   tests/deep.sh fuzz [SECONDS [TARGET...]]   searches for inputs that break a promise of the core, 20 s for each target of fuzz/
 #   tests/deep.sh mutants [OPTION...]          breaks the core in one place at a time; fails if the tests miss it; takes hours
 #   tests/deep.sh coverage                     fails if the tests run less of the core than they should
+#   tests/deep.sh soak [MINUTES]               fails if the memory of the Workers grows under load, 60 minutes
 #   tests/deep.sh timing [SAMPLES]             fails if comparing a key takes longer the more of it is right
 #
 # `cargo xtask ci` installs cargo-fuzz and cargo-llvm-cov. `mutants` also needs `cargo install --locked cargo-mutants@27.1.0`, and
@@ -46,6 +47,9 @@ coverage)
     const { files } = JSON.parse(require("fs").readFileSync(0)).data[0];
     const { branches } = files.find(({ filename }) => filename.endsWith("/auth/decide.rs")).summary;
     if (branches.count === 0 || branches.notcovered > 0) throw new Error(`auth/decide.rs: ${branches.notcovered} branches are not taken`);'
+  ;;
+soak)
+  SOAK_MINUTES=${2:-60} node_modules/.bin/node --test --test-reporter=spec tests/soak.test.js
   ;;
 timing)
   # dudect takes |t| of 5 and more for a leak; the control has to have one.

@@ -70,8 +70,9 @@ fn clippy(workspace: &Workspace, arguments: &[&str]) -> Result<(), Failure> {
 
 /// Beside the build of the gate, whose linker takes one core.
 fn lints_native_and_gate(workspace: &Workspace) -> Result<(), Failure> {
-    // Not of the gate: it only exists for wasm32.
-    let lints = || clippy(workspace, &["--workspace", "--exclude=keygate", "--all-targets"]);
+    // Not of the Workers: they only exist for wasm32.
+    let all = ["--workspace", "--exclude=keygate", "--exclude=keygate-control", "--all-targets"];
+    let lints = || clippy(workspace, &all);
     side_by_side(|| bundle::build(workspace), lints).map(|_| ())
 }
 
@@ -83,7 +84,7 @@ fn lints_cli_with_less(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn lints_wasm(workspace: &Workspace) -> Result<(), Failure> {
-    clippy(workspace, &["--package=keygate", "--target", WASM_TARGET])
+    clippy(workspace, &["--package=keygate", "--package=keygate-control", "--target", WASM_TARGET])
 }
 
 /// In the same target folder, for the crates that have been checked already.
@@ -126,15 +127,17 @@ fn advisories(workspace: &Workspace) -> Result<(), Failure> {
     )
 }
 
-/// Whether wrangler takes the configuration and bundles the gate; it uploads nothing.
+/// Whether wrangler takes the configurations and bundles the Workers; it uploads nothing.
 fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
-    program::run(
-        workspace
-            .command("wrangler")
-            .args(["deploy", "--dry-run", "--outdir"])
-            .arg(workspace.target().join("deploy")),
-        "see what wrangler said above",
-    )
+    ["wrangler.toml", "src/control/wrangler.toml"].into_iter().try_for_each(|config| {
+        program::run(
+            workspace
+                .command("wrangler")
+                .args(["deploy", "--dry-run", "--config", config, "--outdir"])
+                .arg(workspace.target().join("deploy")),
+            "see what wrangler said above",
+        )
+    })
 }
 
 /// The same random requests each time; and one round with every contender, of which only what is counted is looked at.

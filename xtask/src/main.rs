@@ -28,7 +28,7 @@ const MORE: &str = "\
 Beside it:
   cargo run -p keygate-bench   what a request costs, against other Workers
   cargo run -p keygate-random  random requests, and what must hold of each
-  tests/deep.sh                fuzzing, mutants, coverage, timing";
+  tests/deep.sh                fuzzing, mutants, coverage, soak, timing";
 
 /// Sets up, builds, runs and tests Keygate.
 #[derive(Parser)]

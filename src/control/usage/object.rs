@@ -72,6 +72,10 @@ impl UsageObject {
             self.with(commit)?;
             self.set_alarm().await?;
         }
+        // A failure of another call may have dropped what waited.
+        if !self.with(|_, intake| Ok(intake.knows(&id)))? {
+            return Response::error("this batch was not stored", 503);
+        }
         Ok(Response::empty()?.with_status(204))
     }
 
@@ -134,17 +138,19 @@ impl UsageObject {
         Ok(())
     }
 
+    /// Works on what is stored. After a failure it is read anew: what is in memory may not be what is stored.
     fn with<T>(&self, work: impl FnOnce(&Store, &mut Intake) -> Result<T>) -> Result<T> {
         let mut opened = self.opened.try_borrow_mut().map_err(|error| Error::RustError(error.to_string()))?;
-        let (store, intake) = if let Some(opened) = opened.take() {
+        let (store, mut intake) = if let Some(opened) = opened.take() {
             opened
         } else {
             let store = Store::open(&self.state)?;
             let intake = store.intake()?;
             (store, intake)
         };
-        let (store, intake) = opened.insert((store, intake));
-        work(store, intake)
+        let done = work(&store, &mut intake)?;
+        *opened = Some((store, intake));
+        Ok(done)
     }
 }
 
@@ -156,9 +162,8 @@ fn commit(store: &Store, intake: &mut Intake) -> Result<()> {
 }
 
 fn move_into_rows(store: &Store, intake: &mut Intake) -> Result<()> {
-    let now: UnixSeconds = runtime::now().seconds();
-    store.move_into_rows(intake.recent(), now)?;
-    intake.moved();
+    let now = runtime::now().seconds();
+    store.move_into_rows(intake.take_recent(), now)?;
     intake.forget(now);
     Ok(())
 }

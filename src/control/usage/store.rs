@@ -95,10 +95,10 @@ impl Store {
     }
 
     /// Moves what was taken into rows, sums up the days before yesterday, and deletes what is not kept.
-    pub(super) fn move_into_rows(&self, recent: &Usage, now: UnixSeconds) -> Result<()> {
+    pub(super) fn move_into_rows(&self, recent: Usage, now: UnixSeconds) -> Result<()> {
+        let rows = Rows::from(recent);
         in_transaction(self.storage.as_raw(), || {
             let moved = self.moved()?;
-            let rows = Rows::from(recent);
             for (bucket, row) in &rows.last_uses {
                 self.merge(RowName::last_uses(*bucket), row, |row: &mut LastUses| row.forget_unused(now))?;
             }

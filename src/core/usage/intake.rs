@@ -18,8 +18,8 @@ const KNOWN_SECS: u64 = 3600;
 const AHEAD_SECS: u64 = 600;
 /// With so many keys, waiting batches are stored at once: a row may have 2 MB.
 const WAITING_KEYS_MAX: usize = 10_000;
-/// With so many keys, what was taken is moved into rows at once.
-const RECENT_KEYS_MAX: usize = 50_000;
+/// With so many keys, what was taken is moved into rows at once: each takes some 800 bytes of memory, and an object has 128 MB.
+const RECENT_KEYS_MAX: usize = 75_000;
 
 /// What becomes of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,8 +140,8 @@ impl Intake {
         self.recent.keys.len() >= RECENT_KEYS_MAX
     }
 
-    /// What was taken is in rows.
-    pub fn moved(&mut self) -> Usage {
+    /// What was taken, to be moved into rows.
+    pub fn take_recent(&mut self) -> Usage {
         mem::take(&mut self.recent)
     }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::counts::{Counts, Day, Hour, LastUse, Usage};
 use super::networks::NetworkSketch;
 use super::row::{
-    Bucket, DaySums, HourCounts, Kind, LastUses, Row as _, RowError, RowName, Rows, WithoutKey, first_hour,
+    Bucket, DaySums, HourCounts, Kind, LastUses, Row as _, RowError, RowName, WithoutKey, first_hour,
+    hours_kept,
 };
 use crate::key::KeyId;
 use crate::time::UnixSeconds;
@@ -153,7 +154,8 @@ impl Collector {
     #[must_use]
     pub fn new(query: Query, today: Day) -> Self {
         let mut query = query;
-        let (from, to) = (*query.hours.start(), *query.hours.end());
+        let kept = hours_kept(today);
+        let (from, to) = (*query.hours.start().max(kept.start()), *query.hours.end().min(kept.end()));
         query.hours = match query.by {
             Step::Hour => from.max(first_hour(today))..=to,
             Step::Day => Hour(from.day().0 * 24)..=Hour(to.day().0 * 24 + 23),
@@ -213,28 +215,47 @@ impl Collector {
             return Ok(());
         };
         match name.kind() {
-            Kind::LastUses => self.add_last_uses(&LastUses::unpack(packed)?),
+            Kind::LastUses => {
+                for (id, last) in &LastUses::unpack(packed)?.0 {
+                    self.add_last_use(*id, last);
+                }
+            }
             Kind::DaySums => {
                 for (id, counts) in &DaySums::unpack(packed)?.0 {
                     self.add_counts(*id, Hour(name.day().0 * 24), counts);
                 }
             }
-            Kind::HourCounts => self.add_hours(&HourCounts::unpack(packed)?),
-            Kind::WithoutKey => self.add_without_key(&WithoutKey::unpack(packed)?),
+            Kind::HourCounts => {
+                for (id, hours) in &HourCounts::unpack(packed)?.0 {
+                    self.add_hours(*id, hours);
+                }
+            }
+            Kind::WithoutKey if self.query.keys.is_none() => {
+                let row = WithoutKey::unpack(packed)?;
+                self.add_without_key(&row.hours);
+                self.networks.merge(&row.networks);
+                self.lost += row.lost;
+            }
+            Kind::WithoutKey => {}
         }
         Ok(())
     }
 
     /// Adds what is not in rows yet.
     pub fn add_recent(&mut self, usage: &Usage) {
-        let rows = Rows::from(usage);
-        rows.last_uses.values().for_each(|row| self.add_last_uses(row));
-        rows.hour_counts.values().for_each(|row| self.add_hours(row));
-        for (day, row) in &rows.without_key {
-            if (self.query.hours.start().day()..=self.query.hours.end().day()).contains(day) {
-                self.add_without_key(row);
-            }
+        for (id, key) in &usage.keys {
+            self.add_last_use(*id, &key.last);
+            self.add_hours(*id, &key.hours);
         }
+        if self.query.keys.is_some() {
+            return;
+        }
+        let days = self.query.hours.start().day()..=self.query.hours.end().day();
+        self.add_without_key(&usage.without_key);
+        for networks in usage.networks.range(days.clone()).map(|(_, networks)| networks) {
+            self.networks.merge(networks);
+        }
+        self.lost += usage.lost.range(days).map(|(_, lost)| lost).sum::<u64>();
     }
 
     /// The answer.
@@ -280,34 +301,25 @@ impl Collector {
         }
     }
 
-    fn add_last_uses(&mut self, row: &LastUses) {
-        for (id, last) in &row.0 {
-            // Of the others nothing is said.
-            if self.query.keys.as_ref().is_none_or(|ids| ids.contains(id)) {
-                self.last.0.entry(*id).or_default().merge(last);
-            }
+    fn add_last_use(&mut self, id: KeyId, last: &LastUse) {
+        // Of the others nothing is said.
+        if self.query.keys.as_ref().is_none_or(|ids| ids.contains(&id)) {
+            self.last.0.entry(id).or_default().merge(last);
         }
     }
 
-    fn add_hours(&mut self, row: &HourCounts) {
-        for (id, hours) in &row.0 {
-            for (hour, counts) in hours {
-                self.add_counts(*id, *hour, counts);
-            }
+    fn add_hours(&mut self, id: KeyId, hours: &BTreeMap<Hour, Counts>) {
+        for (hour, counts) in hours {
+            self.add_counts(id, *hour, counts);
         }
     }
 
-    fn add_without_key(&mut self, row: &WithoutKey) {
-        if self.query.keys.is_some() {
-            return;
-        }
-        for (hour, counts) in &row.hours {
+    fn add_without_key(&mut self, hours: &BTreeMap<Hour, Counts>) {
+        for (hour, counts) in hours {
             if self.query.hours.contains(hour) {
                 self.without_key.merge(counts);
             }
         }
-        self.networks.merge(&row.networks);
-        self.lost += row.lost;
     }
 
     fn add_counts(&mut self, id: KeyId, hour: Hour, counts: &Counts) {

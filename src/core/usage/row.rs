@@ -153,6 +153,11 @@ pub(super) fn first_hour(today: Day) -> Hour {
     Hour((today.0.saturating_sub(HOURLY_DAYS) + 1) * 24)
 }
 
+/// All hours of which anything is kept, and those of tomorrow, because clocks differ.
+pub(super) fn hours_kept(today: Day) -> RangeInclusive<Hour> {
+    Hour((today.0.saturating_sub(DAILY_DAYS) + 1) * 24)..=Hour(today.0 * 24 + 47)
+}
+
 /// What a row can be: it is packed into bytes, and adds up with others of its kind.
 pub trait Row: Default + Serialize + DeserializeOwned {
     /// Adds what was counted elsewhere.
@@ -279,26 +284,27 @@ pub struct Rows {
     pub without_key: BTreeMap<Day, WithoutKey>,
 }
 
-impl From<&Usage> for Rows {
-    fn from(usage: &Usage) -> Self {
+impl From<Usage> for Rows {
+    fn from(usage: Usage) -> Self {
         let mut rows = Self::default();
-        for (id, key) in &usage.keys {
-            let bucket = Bucket::of(*id);
-            rows.last_uses.entry(bucket).or_default().0.entry(*id).or_default().merge(&key.last);
-            for (hour, counts) in &key.hours {
+        // Each key is freed once it is in rows, so that memory does not hold all of them twice.
+        for (id, key) in usage.keys {
+            let bucket = Bucket::of(id);
+            rows.last_uses.entry(bucket).or_default().0.insert(id, key.last);
+            for (hour, counts) in key.hours {
                 let row = rows.hour_counts.entry((hour.day(), bucket)).or_default();
-                row.0.entry(*id).or_default().entry(*hour).or_default().merge(counts);
+                row.0.entry(id).or_default().insert(hour, counts);
             }
         }
         let days = &mut rows.without_key;
-        for (hour, counts) in &usage.without_key {
-            days.entry(hour.day()).or_default().hours.entry(*hour).or_default().merge(counts);
+        for (hour, counts) in usage.without_key {
+            days.entry(hour.day()).or_default().hours.insert(hour, counts);
         }
-        for (day, networks) in &usage.networks {
-            days.entry(*day).or_default().networks.merge(networks);
+        for (day, networks) in usage.networks {
+            days.entry(day).or_default().networks = networks;
         }
-        for (day, lost) in &usage.lost {
-            days.entry(*day).or_default().lost += lost;
+        for (day, lost) in usage.lost {
+            days.entry(day).or_default().lost = lost;
         }
         rows
     }

@@ -236,7 +236,7 @@ impl Stored {
     }
 
     pub(super) fn add(&mut self, usage: &Usage) {
-        let rows = Rows::from(usage);
+        let rows = Rows::from(usage.clone());
         rows.last_uses.iter().for_each(|(bucket, row)| self.merge(RowName::last_uses(*bucket), row));
         rows.hour_counts
             .iter()
@@ -337,6 +337,18 @@ fn hours_are_kept_for_90_days_and_sums_for_400() {
         let is_expired = RowName::expired(today).iter().any(|rows| rows.contains(&name.number()));
         assert_eq!(!is_expired, is_kept, "{name:?}");
         assert_eq!(RowName::of_number(name.number()), Some(name));
+    }
+}
+
+#[test]
+fn no_more_rows_are_read_than_are_kept_whatever_is_asked() {
+    let id: KeyId = "4fTz0Qw9Lr2K".parse().unwrap();
+    for (by, days) in [(Step::Day, 401), (Step::Hour, 91)] {
+        let query =
+            Query { keys: Some([id].into()), hours: Hour(0)..=Hour(u64::MAX / 3600), by, keys_max: 1 };
+        let rows = Collector::new(query, Day(20_785)).rows(None);
+        // One for each day, and the last uses.
+        assert_eq!(rows.len(), days + 1, "{by:?}");
     }
 }
 

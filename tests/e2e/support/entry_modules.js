@@ -117,6 +117,35 @@ export default control;
 `,
 };
 
+/** Counts the rows that the control Worker's usage has written since the last GET, which moves what was taken into rows first if it has `?move`. */
+export const COUNTED_ROWS = {
+  module: `
+import control, { Usage as Real } from "./entry.js";
+export { Quota, Warnings } from "./entry.js";
+let cursors = [];
+export class Usage extends Real {
+  constructor(ctx, env) {
+    super(ctx, env);
+    const prototype = Object.getPrototypeOf(ctx.storage.sql);
+    const { exec } = prototype;
+    prototype.exec = function (...query) {
+      const cursor = exec.apply(this, query);
+      cursors.push(cursor);
+      return cursor;
+    };
+  }
+  async fetch(request) {
+    if (!request.url.includes("/rows-written")) return super.fetch(request);
+    if (request.url.endsWith("?move")) await super.alarm();
+    const written = cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
+    cursors = [];
+    return Response.json(written);
+  }
+}
+export default control;
+`,
+};
+
 /** The clock of the control Worker, as SETTABLE_CLOCK does it for the gate. */
 export const CONTROL_CLOCK = {
   module: `

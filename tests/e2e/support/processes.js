@@ -1,6 +1,6 @@
 // Workers of the project in processes of their own, which find each other by a registry in a folder, as those of `wrangler dev` do.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -27,6 +27,12 @@ export async function startProcesses() {
     const child = spawn(process.execPath, [PROGRAM, argument], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
     const exited = once(child, "exit");
     const worker = {
+      /** The memory of its runtime, in MB. */
+      memory() {
+        const children = execFileSync("ps", ["-o", "comm=,rss=", "--ppid", String(child.pid)], { encoding: "utf8" });
+        const [, kilobytes] = /^workerd\s+(\d+)$/m.exec(children);
+        return Math.round(Number(kilobytes) / 1024);
+      },
       /** Ends it at once, as a crash does. */
       async kill() {
         running.delete(worker);
