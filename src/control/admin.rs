@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/usage` | `keygate_core::usage::Report` |
 //! | `GET /v1/last-uses` | `keygate_core::usage::LastUsesReport` |
+//! | `GET /v1/anomalies` | `keygate_core::usage::AnomalyReport` |
 //!
 //! The core admits and decides as it does for the gate. Without `PEPPER` and `ADMIN_KEYS` every request is answered 503.
 
@@ -66,6 +67,11 @@ async fn tell(request: &Request, env: &Env) -> Result<Response> {
     let url = request.url()?;
     match url.path() {
         "/v1/last-uses" => object.fetch_with_str("https://usage/last-uses").await,
+        "/v1/anomalies" => {
+            let mut init = RequestInit::new();
+            init.with_method(Method::Post);
+            object.fetch_with_request(Request::new_with_init("https://usage/anomalies", &init)?).await
+        }
         "/v1/usage" => match query_of(&url, runtime::now().seconds()) {
             Ok(query) => {
                 let mut init = RequestInit::new();
@@ -74,7 +80,7 @@ async fn tell(request: &Request, env: &Env) -> Result<Response> {
             }
             Err(what) => problem(400, "query_invalid", &what),
         },
-        _ => problem(404, "not_found", "GET /v1/usage and GET /v1/last-uses are here"),
+        _ => problem(404, "not_found", "GET /v1/usage, GET /v1/last-uses and GET /v1/anomalies are here"),
     }
 }
 

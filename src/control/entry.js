@@ -4,7 +4,9 @@
 import { DurableObject } from "cloudflare:workers";
 
 import wasm from "./keygate_control_bg.wasm";
-import { __wbg_reset_state, fetch as handle, initSync, instanceEnded, QuotaObject, UsageObject } from "./keygate_control.js";
+import {
+  __wbg_reset_state, fetch as handle, initSync, instanceEnded, QuotaObject, scheduled, UsageObject, WarningsObject,
+} from "./keygate_control.js";
 
 initSync({ module: wasm });
 let generation = 0;
@@ -64,7 +66,9 @@ const backedBy = (Backend) =>
 
 export const Usage = backedBy(UsageObject);
 export const Quota = backedBy(QuotaObject);
+export const Warnings = backedBy(WarningsObject);
 
 export default {
   fetch: (request, env) => answered(() => handle(request, env)),
+  scheduled: (_, env) => guarded(() => scheduled(env)),
 };

@@ -7,6 +7,7 @@ mod admin;
 mod quota;
 mod runtime;
 mod usage;
+mod warning;
 
 use keygate_core::telemetry::event::Event;
 use wasm_bindgen::JsValue;
@@ -15,6 +16,7 @@ use worker::{Env, Request, Response, Result, console_log};
 
 pub use quota::QuotaObject;
 pub use usage::UsageObject;
+pub use warning::WarningsObject;
 
 /// Handles a request to the Worker's own address.
 ///
@@ -24,6 +26,16 @@ pub use usage::UsageObject;
 pub async fn fetch(request: web_sys::Request, env: Env) -> core::result::Result<web_sys::Response, JsValue> {
     runtime::log_panics();
     Ok(admin::answer(&Request::from(request), &env).await?.into())
+}
+
+/// Does what the cron is for: sends the warnings of the day.
+///
+/// # Errors
+/// The runtime's.
+#[wasm_bindgen]
+pub async fn scheduled(env: Env) -> core::result::Result<(), JsValue> {
+    runtime::log_panics();
+    Ok(warning::run(&env).await?)
 }
 
 /// Logs that an instance has ended, by the name of the exception. This instance is a fresh one.

@@ -30,3 +30,4 @@ pub mod telemetry;
 mod text;
 pub mod time;
 pub mod usage;
+pub mod warning;

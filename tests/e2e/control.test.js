@@ -1,6 +1,7 @@
 // The control Worker: what operators are told, and what happens to counts when its instance ends.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -84,6 +85,31 @@ describe("what operators are told", () => {
     assert.deepEqual([all.keys.map(({ id }) => id), all.by], [[acme.id], "day"]);
     const last = json(await ask("/v1/last-uses", { key: reader.key }));
     assert.deepEqual(last.keys, { [acme.id]: { accepted: last_accepted, refused: null } });
+  });
+});
+
+test("what is unusual about a key's last 24 hours, with its numbers", async () => {
+  const { id } = issue();
+  const hour = Math.floor(Date.now() / 3_600_000);
+  const usage = {
+    keys: {
+      [id]: {
+        hours: { [hour - 10 * 24]: { accepted: 200, refused: { key_expired: 1 } }, [hour]: { accepted: 900, refused: { scope_missing: 80 } } },
+        // Of 203.0.113.0/24 and 198.51.100.0/24.
+        last: { accepted: hour * 3600, networks: { [0xcb0071]: (hour - 60 * 24) * 3600, [0xc63364]: hour * 3600 } },
+      },
+    },
+  };
+  const batch = { id: randomUUID(), made: Math.floor(Date.now() / 1000), usage };
+  const object = await harness.usage("asked");
+  assert.equal((await object.fetch("https://usage/batches", { method: "POST", body: JSON.stringify(batch) })).status, 204);
+  assert.deepEqual(json(await ask("/v1/anomalies", { key: reader.key })), {
+    signals: [
+      { id, kind: "new_network", network: "198.51.100.0/24", first_seen: hour * 3600, known_networks: 1 },
+      { id, kind: "refusals", refused: 80, code: "scope_missing", requests: 980, most_before: 1, days: 9 + Number(hour % 24 >= 23) },
+      { id, kind: "volume", requests: 980, most_before: 201, days: 9 + Number(hour % 24 >= 23) },
+    ],
+    more: 0,
   });
 });
 

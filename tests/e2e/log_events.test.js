@@ -25,7 +25,8 @@ const EVENTS = new Set(KINDS.map(({ event }) => event));
 const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 
 const closed = await closedPort();
-const harness = await startGates(() => ({
+const webhookTo = (WEBHOOK_URL) => ({ WEBHOOK_URL, WEBHOOK_SECRET: `whsec_${"k".repeat(44)}` });
+const harness = await startGates(({ origin }) => ({
   gate: { vars: { PLANS: { free: { rate: { limiter: "FREE", period: 60 } }, counted: { quota: { limit: 1, period: "total" } } } }, limiters: { FREE: { limit: 1, period: 60 } }, quota: true },
   scripted: { kv: "scripted" },
   httpsOnly: { vars: { ALLOW_HTTP: undefined } },
@@ -35,6 +36,8 @@ const harness = await startGates(() => ({
   misconfigured: { vars: { ORIGIN: "" } },
   capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, entry: SETTABLE_CLOCK },
   panics: { entry: INSTANCE_ENDING },
+  warned: { keyUsage: "control", controlSecrets: webhookTo(origin.url) },
+  unheard: { keyUsage: "control", controlSecrets: webhookTo(closed) },
 }));
 const { gates } = harness;
 
@@ -122,6 +125,9 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
     await gates.capped.setClock(second);
     for (let n = 0; n < 10; n++) await gates.capped.get("/v1/x");
   }
+  // A key that expires soon is told.
+  await harness.issue({ not_after: now() + HOUR });
+  for (const name of ["warned", "unheard"]) assert.equal(await harness.cron(name), "ok");
   await harness.settle();
   const seen = harness.logs.events;
   assert.deepEqual(new Set(seen.map(({ event }) => event)), EVENTS);

@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use gloo_timers::future::TimeoutFuture;
+use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{
-    Batch, Collector, Hour, Intake, LastUses, LastUsesReport, Query, Received, Row as _, RowName,
+    AnomalyCollector, AnomalyReport, Batch, Bucket, Collector, Hour, Intake, LastUses, LastUsesReport, Query,
+    Received, Row as _, RowName,
 };
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, durable_object};
 
@@ -37,6 +39,7 @@ impl DurableObject for UsageObject {
             (Method::Post, "/batches") => self.take(&request.text().await?).await,
             (Method::Post, "/reports") => self.report(&request.text().await?),
             (Method::Get, "/last-uses") => self.last_uses(),
+            (Method::Post, "/anomalies") => self.anomalies().await,
             _ => not_found(),
         }
     }
@@ -93,7 +96,10 @@ impl UsageObject {
 
     fn last_uses(&self) -> Result<Response> {
         self.with(|store, intake| {
-            let mut report = LastUsesReport::default();
+            let recent = intake.recent().first_hour().map(Hour::day);
+            let first = store.first_day()?.into_iter().chain(recent).min();
+            let since = first.and_then(|day| UnixSeconds::new(day.0 * 86_400));
+            let mut report = LastUsesReport { since, ..LastUsesReport::default() };
             store.each_row(&RowName::all_last_uses(), |_, packed| {
                 report.add(LastUses::unpack(packed)?.0.iter());
                 Ok(())
@@ -101,6 +107,25 @@ impl UsageObject {
             report.add(intake.recent().keys.iter().map(|(id, key)| (id, &key.last)));
             Response::from_json(&report)
         })
+    }
+
+    /// Reads a bucket at a time, so that batches are taken between.
+    async fn anomalies(&self) -> Result<Response> {
+        let now = runtime::now().seconds();
+        let mut signals = Vec::new();
+        for bucket in Bucket::all() {
+            let found = self.with(|store, intake| {
+                let mut collector = AnomalyCollector::of_bucket(bucket, now);
+                for numbers in collector.rows(store.moved()?.summed()) {
+                    store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
+                }
+                collector.add_recent(intake.recent());
+                Ok(collector.signals())
+            })?;
+            signals.extend(found);
+            TimeoutFuture::new(0).await;
+        }
+        Response::from_json(&AnomalyReport::of(signals))
     }
 
     async fn set_alarm(&self) -> Result<()> {

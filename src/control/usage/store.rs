@@ -55,6 +55,11 @@ struct StoredRow {
     packed: ByteBuf,
 }
 
+#[derive(Deserialize)]
+struct Named {
+    name: u64,
+}
+
 impl Store {
     /// Opens the tables, and makes them if there are none.
     pub(super) fn open(state: &State) -> Result<Self> {
@@ -145,6 +150,20 @@ impl Store {
             with(row.name, &row.packed).map_err(unreadable)?;
         }
         Ok(())
+    }
+
+    /// The first day that there are rows of.
+    pub(super) fn first_day(&self) -> Result<Option<Day>> {
+        let mut first = None;
+        for kind in [Kind::DaySums, Kind::HourCounts] {
+            let numbers = RowName::of_days(kind, Day(0)..=Day(u32::MAX.into()));
+            let values = vec![number(*numbers.start()), number(*numbers.end())];
+            let query = "SELECT name FROM rows WHERE name BETWEEN ? AND ? ORDER BY name LIMIT 1";
+            let rows: Vec<Named> = self.sql.exec(query, values)?.to_array()?;
+            let day = rows.first().and_then(|row| RowName::of_number(row.name)).map(RowName::day);
+            first = first.into_iter().chain(day).min();
+        }
+        Ok(first)
     }
 
     fn sum_up(&self, from: Day, to: Day) -> Result<()> {

@@ -247,7 +247,7 @@ impl Host {
         Ok(Self::Name(text.to_ascii_lowercase().into()))
     }
 
-    fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => &**name == "localhost",
             Self::V4(address) => address.is_loopback(),

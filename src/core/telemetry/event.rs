@@ -116,6 +116,19 @@ impl<'a> Event<'a> {
         Self { reason: Some(clean(what, REASON_MAX, None)), ..Self::bare(time, EventKind::Panic) }
     }
 
+    /// The warnings of a day were sent, or there are none: `what` says which.
+    #[must_use]
+    pub fn webhook(time: &'a str, what: &'a str) -> Self {
+        Self { reason: Some(clean(what, REASON_MAX, None)), ..Self::bare(time, EventKind::Webhook) }
+    }
+
+    /// The warnings of a day were not sent; `status` is that of the receiver's response.
+    #[must_use]
+    pub fn webhook_failed(time: &'a str, why: &'a str, status: Option<u16>) -> Self {
+        let reason = Some(clean(why, REASON_MAX, None));
+        Self { reason, status, ..Self::bare(time, EventKind::WebhookFail) }
+    }
+
     fn bare(time: &'a str, kind: EventKind) -> Self {
         Self {
             time,

@@ -25,6 +25,10 @@ pub enum EventKind {
     Panic,
     /// Rejections that were counted and not logged.
     Suppressed,
+    /// The day's warnings were sent, or there are none.
+    Webhook,
+    /// The day's warnings could not be sent.
+    WebhookFail,
 }
 
 impl EventKind {
@@ -76,6 +80,8 @@ impl EventKind {
             Self::ClientDisconnect => "sys_client_disconnect",
             Self::Panic => "sys_crash",
             Self::Suppressed => "sys_log_suppressed",
+            Self::Webhook => "sys_webhook",
+            Self::WebhookFail => "sys_webhook_fail",
         }
     }
 
@@ -83,11 +89,11 @@ impl EventKind {
     #[must_use]
     pub const fn level(self) -> &'static str {
         match self {
-            Self::Access | Self::ClientDisconnect => "info",
+            Self::Access | Self::ClientDisconnect | Self::Webhook => "info",
             Self::AuthnFail | Self::AuthzFail | Self::InputFail | Self::RateExceeded | Self::Suppressed => {
                 "warn"
             }
-            Self::SystemFail | Self::OriginFail | Self::Panic => "error",
+            Self::SystemFail | Self::OriginFail | Self::Panic | Self::WebhookFail => "error",
         }
     }
 }
@@ -105,6 +111,7 @@ mod tests {
             .into_iter()
             .map(EventKind::of_refusal)
             .chain([EventKind::Access, EventKind::Panic, EventKind::Suppressed])
+            .chain([EventKind::Webhook, EventKind::WebhookFail])
             .map(|kind| (kind.as_str(), kind.level()))
             .collect();
         assert_eq!(
@@ -120,6 +127,8 @@ mod tests {
                 ("sys_gate_fail", "error"),
                 ("sys_log_suppressed", "warn"),
                 ("sys_origin_fail", "error"),
+                ("sys_webhook", "info"),
+                ("sys_webhook_fail", "error"),
             ]
         );
     }

@@ -194,6 +194,12 @@ impl Usage {
         }
     }
 
+    /// The first hour of a request with a key.
+    #[must_use]
+    pub fn first_hour(&self) -> Option<Hour> {
+        self.keys.values().filter_map(|key| key.hours.keys().next().copied()).min()
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

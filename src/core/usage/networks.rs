@@ -87,6 +87,12 @@ impl FirstSeen {
         }
     }
 
+    /// Whether there may be others, which are not remembered.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= FIRST_SEEN_MAX
+    }
+
     /// The networks, and when each was seen first.
     pub fn iter(&self) -> impl Iterator<Item = (ClientNetwork, UnixSeconds)> {
         self.0.iter().map(|(network, at)| (*network, *at))

@@ -132,6 +132,9 @@ pub struct Report {
 /// When each key was last used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastUsesReport {
+    /// The first day that there are counts of: since then a key without an entry was not used.
+    #[serde(default)]
+    pub since: Option<UnixSeconds>,
     /// By key.
     pub keys: BTreeMap<KeyId, LastUseTimes>,
 }

@@ -31,6 +31,11 @@ impl Bucket {
         let bytes = id.as_str().bytes();
         Self(bytes.fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % BUCKETS)
     }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..BUCKETS).map(Self)
+    }
 }
 
 /// What a row holds.

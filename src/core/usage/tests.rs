@@ -1,5 +1,6 @@
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
+use core::ops::RangeInclusive;
 use std::format;
 use std::string::ToString as _;
 use std::vec::Vec;
@@ -222,8 +223,8 @@ proptest! {
 
 /// Rows by their number, as bytes.
 #[derive(Default)]
-struct Stored {
-    rows: BTreeMap<u64, Vec<u8>>,
+pub(super) struct Stored {
+    pub(super) rows: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Stored {
@@ -234,7 +235,7 @@ impl Stored {
         *packed = row.pack().unwrap();
     }
 
-    fn add(&mut self, usage: &Usage) {
+    pub(super) fn add(&mut self, usage: &Usage) {
         let rows = Rows::from(usage.clone());
         rows.last_uses.iter().for_each(|(bucket, row)| self.merge(RowName::last_uses(*bucket), row));
         rows.hour_counts
@@ -244,8 +245,13 @@ impl Stored {
     }
 
     fn sum_up(&mut self, until: Option<Day>) {
-        let Some(until) = until else { return };
-        let rows = self.rows.range(RowName::of_days(Kind::HourCounts, Day(0)..=until));
+        if let Some(until) = until {
+            self.sum_up_days(Day(0)..=until);
+        }
+    }
+
+    pub(super) fn sum_up_days(&mut self, days: RangeInclusive<Day>) {
+        let rows = self.rows.range(RowName::of_days(Kind::HourCounts, days));
         let rows: Vec<_> = rows.map(|(number, packed)| (*number, packed.clone())).collect();
         for (number, packed) in rows {
             let sums = HourCounts::unpack(&packed).unwrap().sums();

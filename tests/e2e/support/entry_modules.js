@@ -92,7 +92,7 @@ export default {
 export const SCRIPTED_QUOTA = {
   module: `
 import control, { Quota as Real } from "./entry.js";
-export { Usage } from "./entry.js";
+export { Usage, Warnings } from "./entry.js";
 export class Quota extends Real {
   messages = [];
   how = "work";
@@ -121,7 +121,7 @@ export default control;
 export const COUNTED_ROWS = {
   module: `
 import control, { Usage as Real } from "./entry.js";
-export { Quota } from "./entry.js";
+export { Quota, Warnings } from "./entry.js";
 let cursors = [];
 export class Usage extends Real {
   constructor(ctx, env) {
@@ -144,4 +144,23 @@ export class Usage extends Real {
 }
 export default control;
 `,
+};
+
+/** The clock of the control Worker, as SETTABLE_CLOCK does it for the gate. */
+export const CONTROL_CLOCK = {
+  module: `
+import control from "./entry.js";
+export * from "./entry.js";
+const real = Date.now;
+let frozen;
+Date.now = () => frozen ?? real();
+export default {
+  ...control,
+  fetch(request, env, ctx) {
+    const time = request.headers.get("x-test-clock");
+    if (time === null) return control.fetch(request, env, ctx);
+    frozen = Number(time) * 1000;
+    return new Response();
+  },
+};`,
 };

@@ -170,6 +170,11 @@ class Harness {
     return namespace.get(namespace.idFromName(subject));
   }
 
+  /** Runs the cron of a gate's control Worker, and returns its outcome: "ok" or "exception". */
+  async cron(name) {
+    return (await (await this.runtime.getWorker(`${name}-usage`)).scheduled({ cron: "0 7 * * *" })).outcome;
+  }
+
   /** Issues a key, stores its record in both stores and returns `{ key, id, record }`. */
   async issue(fields, options) {
     return this.#keep(issue(fields, options));
