@@ -88,7 +88,9 @@ fn request(gate: &Gate, record: &Record, input: &str) {
     let permit = loop {
         decision = match decision {
             Decision::Permit(permit) => break permit,
-            Decision::Limited(limited) => limited.settle(LimiterAnswer::Within).expect("it is within the limit"),
+            Decision::Limited(limited) => {
+                limited.settle(LimiterAnswer::Within).expect("it is within the limit")
+            }
             Decision::Charged(charged) => {
                 Decision::Permit(charged.settle(QuotaAnswer::Paid(None)).expect("it is paid"))
             }
