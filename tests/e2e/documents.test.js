@@ -54,7 +54,7 @@ test("docs/README.md names every document", async () => {
 
 describe("every path that a document names exists:", () => {
   // ARCHITECTURE.md and CONTRIBUTING.md name the files of a crate without its folder.
-  const FOLDERS = ["", "src/core", "src/gate", "src/cli", "src/delivery"];
+  const FOLDERS = ["", "src/core", "src/gate", "src/control", "src/cli", "src/delivery"];
   for (const document of ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/README.md"]) {
     test(document, async () => {
       const text = documents.get(document);
