@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::{env, fs};
 
+use keygate_core::usage::AnomalyReport;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
         ("issue", vec![issued, of::<issue::Deliverable<'_>>(generator)]),
         ("list", vec![of::<list::ListedKey>(generator)]),
         ("show", vec![of::<show::Shown<'_>>(generator)]),
-        ("usage", vec![of::<usage::UsageOfKeys>(generator)]),
+        ("usage", vec![of::<usage::UsageOfKeys>(generator), of::<AnomalyReport>(generator)]),
         ("revoke", vec![changed.clone()]),
         ("disable", vec![changed.clone()]),
         ("enable", vec![changed.clone()]),

@@ -6,7 +6,7 @@ mod local;
 use clap::Args;
 use keygate_core::key::KeyId;
 use keygate_core::time::UnixSeconds;
-use keygate_core::usage::{LastUsesReport, Query, Report};
+use keygate_core::usage::{AnomalyReport, LastUsesReport, Query, Report};
 use serde::Serialize;
 
 use crate::args::StoreArgs;
@@ -67,6 +67,12 @@ pub(crate) trait UsageSource {
     /// # Errors
     /// As [`UsageSource::report`].
     fn last_uses(&self) -> Outcome<LastUsesReport>;
+
+    /// What is unusual about the last 24 hours.
+    ///
+    /// # Errors
+    /// As [`UsageSource::report`].
+    fn anomalies(&self) -> Outcome<AnomalyReport>;
 
     /// Whether there can be any, as far as that can be told without reading.
     fn may_have_any(&self) -> bool {

@@ -28,7 +28,7 @@ const BY_HOUR_SECS: u64 = 2 * 86_400;
 /// Show how often keys were used, and when last
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Counted are accepted and refused requests, once the gate's usage goes to a control Worker: docs/usage.md. Hours and days are those of UTC; the last seconds may be missing.\n\nExamples:\n  keygate usage\n  keygate usage 4fTz0Qw9Lr2K --last 24h\n  keygate usage --subject acme --last 30d --remote"
+    after_help = "Counted are accepted and refused requests, once the gate's usage goes to a control Worker: docs/usage.md. Hours and days are those of UTC; the last seconds may be missing.\n\nExamples:\n  keygate usage\n  keygate usage 4fTz0Qw9Lr2K --last 24h\n  keygate usage --subject acme --last 30d --remote\n  keygate usage --anomalies"
 )]
 pub(crate) struct UsageCommand {
     /// Only this key, with the codes of its refused requests and the networks it was used from
@@ -46,6 +46,9 @@ pub(crate) struct UsageCommand {
     /// List all keys, not the 20 with the most requests (with --remote 1,000)
     #[arg(long)]
     all: bool,
+    /// What is unusual about the last 24 hours of each key, with its numbers: docs/usage.md
+    #[arg(long, conflicts_with_all = ["id", "subject", "last", "by", "all"])]
+    anomalies: bool,
     #[command(flatten)]
     usage: UsageArgs,
     #[command(flatten)]
@@ -91,6 +94,12 @@ pub(crate) struct UsageOfKey {
 pub(crate) fn run(context: &Context, args: &UsageCommand) -> Outcome<()> {
     let config = context.config()?;
     let source = usage_source::needed(&config, &args.store, &args.usage)?;
+    if args.anomalies {
+        let report = source.anomalies()?;
+        context.out.result(&report, text::anomalies(&report).trim_end())?;
+        context.out.note(format_args!("counted by {}", source.place()));
+        return Ok(());
+    }
     let store = context::store(&config, &args.store)?;
     let keys = match (&args.id, &args.subject) {
         (Some(id), _) => Some([*id].into()),

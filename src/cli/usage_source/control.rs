@@ -3,7 +3,7 @@
 use std::env;
 use std::io::Read as _;
 
-use keygate_core::usage::{LastUsesReport, Query, Report, Step};
+use keygate_core::usage::{AnomalyReport, LastUsesReport, Query, Report, Step};
 use keygate_delivery::may_carry_secrets;
 use reqwest::Url;
 use reqwest::blocking::{Client, Response};
@@ -126,6 +126,10 @@ impl UsageSource for ControlWorker {
 
     fn last_uses(&self) -> Outcome<LastUsesReport> {
         self.ask("last-uses", &[])
+    }
+
+    fn anomalies(&self) -> Outcome<AnomalyReport> {
+        self.ask("anomalies", &[])
     }
 
     fn place(&self) -> &str {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout};
 
 use keygate_core::usage::{
-    Collector, Commit, Day, Hour, LastUses, LastUsesReport, Query, Report, Row as _, RowError, RowName, Usage,
+    AnomalyCollector, AnomalyReport, Collector, Commit, Day, Hour, LastUses, LastUsesReport, Query, Report,
+    Row as _, RowError, RowName, Usage,
 };
 
 use crate::error::{Error, Outcome};
@@ -149,6 +150,16 @@ impl UsageSource for LocalUsage {
         )?;
         report.add(recent.keys.iter().map(|(id, key)| (id, &key.last)));
         Ok(report)
+    }
+
+    fn anomalies(&self) -> Outcome<AnomalyReport> {
+        let now = time::now()?;
+        let asking = AnomalyCollector::new(now);
+        let mut collector = AnomalyCollector::new(now);
+        let recent =
+            self.read(|summed| asking.rows(summed), |number, packed| collector.add(number, packed))?;
+        collector.add_recent(&recent);
+        Ok(collector.report())
     }
 
     fn may_have_any(&self) -> bool {

@@ -38,8 +38,10 @@ const SIGNALS_MAX: usize = 1000;
 
 /// Something unusual about a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Signal {
     /// The key.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub id: KeyId,
     /// What, with its numbers.
     #[serde(flatten)]
@@ -48,6 +50,7 @@ pub struct Signal {
 
 /// What is unusual about the last 24 hours of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Anomaly {
     /// It was accepted from a network that it was never used from.
@@ -55,6 +58,7 @@ pub enum Anomaly {
         /// The /24 or /48.
         network: String,
         /// When first.
+        #[cfg_attr(feature = "schema", schemars(with = "u64"))]
         first_seen: UnixSeconds,
         /// From how many networks it was used before.
         known_networks: usize,
@@ -85,6 +89,7 @@ pub enum Anomaly {
 
 /// The signals of all keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnomalyReport {
     /// By kind, those with most requests first; at most 1000.
     pub signals: Vec<Signal>,

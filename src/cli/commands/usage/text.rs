@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
 use keygate_core::time::UnixSeconds;
-use keygate_core::usage::{Counts, Step};
+use keygate_core::usage::{Anomaly, AnomalyReport, Counts, Signal, Step};
 use tabwriter::TabWriter;
 
 use super::{UsageOfKey, UsageOfKeys};
@@ -46,6 +46,35 @@ pub(super) fn of(shown: &UsageOfKeys, is_one_key: bool, now: UnixSeconds) -> Str
     }
     if shown.lost > 0 {
         line(&format_args!("{} requests of these days were not counted", shown.lost));
+    }
+    text
+}
+
+/// A line for each signal.
+pub(super) fn anomalies(report: &AnomalyReport) -> String {
+    if report.signals.is_empty() {
+        return "nothing is unusual about the last 24 hours".to_owned();
+    }
+    let mut text = String::new();
+    for Signal { id, anomaly } in &report.signals {
+        let said = match anomaly {
+            Anomaly::NewNetwork { network, first_seen, known_networks } => {
+                let before = if *known_networks == 1 { "one".to_owned() } else { known_networks.to_string() };
+                format!("used from {} since {}; from {before} before", printable(network), utc(*first_seen))
+            }
+            Anomaly::Refusals { refused, code, requests, most_before, days } => format!(
+                "{refused} of {requests} requests refused, mostly {}; at most {most_before} on each of {days} days before",
+                printable(code)
+            ),
+            Anomaly::Volume { requests, most_before, days } => {
+                format!("{requests} requests; at most {most_before} on each of {days} days before")
+            }
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{id}  {said}");
+    }
+    if report.more > 0 {
+        let _ = writeln!(text, "… and {} more", report.more);
     }
     text
 }
