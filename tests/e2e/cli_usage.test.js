@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { randomUUID } from "node:crypto";
 
@@ -385,4 +385,38 @@ describe("keys for secrets", () => {
       assert.equal(await readFile(file("bad.json"), "utf8"), text);
     });
   }
+});
+
+describe("what is unusual about the last 24 hours", () => {
+  const hijacked = issue();
+  const days = Array.from({ length: 10 }, (_, at) => [hijacked, (at + 2) * DAY, 20]);
+
+  before(async () => {
+    await count([...days, [hijacked, 60, 5000, { ip_not_allowed: 400 }]]);
+    // 203.0.113.0/24 for a long time, and 198.51.100.0/24 since a minute ago.
+    const networks = { [0xcb_00_71]: now() - 50 * DAY, [0xc6_33_64]: now() - 60 };
+    const keys = { [hijacked.id]: { last: { accepted: now() - 60, networks } } };
+    const body = JSON.stringify({ id: randomUUID(), made: now(), usage: { keys } });
+    assert.equal((await (await harness.usage("gate")).fetch("https://usage/batches", { method: "POST", body })).status, 204);
+  });
+
+  for (const source of Object.keys(SOURCES)) {
+    test(`${source}: a new network, refusals and volume, with their numbers`, async () => {
+      const { stdout } = await SOURCES[source](["usage", "--anomalies"]);
+      const said = stdout.split("\n").filter((line) => line.startsWith(hijacked.id)).map((line) => line.slice(14).replace(/since .*; /, "since then; "));
+      assert.deepEqual(said, [
+        "used from 198.51.100.0/24 since then; from one before",
+        "400 of 5400 requests refused, mostly ip_not_allowed; at most 0 on each of 10 days before",
+        "5400 requests; at most 20 on each of 10 days before",
+      ]);
+      const [{ signals }] = await jsonOf(source, "usage", ["usage", "--anomalies"]);
+      assert.deepEqual(signals.filter(({ id }) => id === hijacked.id).map(({ kind }) => kind), ["new_network", "refusals", "volume"]);
+    });
+  }
+
+  test("of one key nothing is said apart", async () => {
+    const { status, stderr } = await SOURCES.local(["usage", hijacked.id, "--anomalies"], { status: 2 });
+    assert.equal(status, 2);
+    assert.match(stderr, /cannot be used with/);
+  });
 });
