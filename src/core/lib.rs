@@ -19,6 +19,8 @@ extern crate std;
 
 pub mod address;
 pub mod auth;
+#[cfg(test)]
+mod chance;
 pub mod key;
 pub mod policy;
 pub mod quota;

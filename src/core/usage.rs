@@ -27,4 +27,6 @@ pub use report::{
 pub use row::{Bucket, DaySums, HourCounts, Kind, LastUses, Row, RowError, RowName, Rows, WithoutKey};
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

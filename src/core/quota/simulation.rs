@@ -10,6 +10,7 @@ use std::vec::Vec;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, proptest};
 
 use super::{Account, Allowance, Asked, Lease, LeaseId, LeaseRequest, Period, Quota, Spending, Unused};
+use crate::chance::Chance;
 use crate::time::UnixMillis;
 
 /// 2026-11-28T10:59:00Z: a minute before the end of an hour.
@@ -79,7 +80,7 @@ struct Isolate {
 
 struct World {
     faults: Faults,
-    chance: u64,
+    chance: Chance,
     now_ms: u64,
     events: BinaryHeap<Reverse<(u64, usize, Event)>>,
     messages: Vec<Message>,
@@ -97,7 +98,7 @@ impl World {
     fn new(seed: u64, isolates: usize, faults: Faults) -> Self {
         let mut world = Self {
             faults,
-            chance: seed,
+            chance: Chance::new(seed),
             now_ms: START_MS,
             events: BinaryHeap::new(),
             messages: Vec::new(),
@@ -109,32 +110,10 @@ impl World {
             paid: 0,
         };
         for _ in 0..isolates {
-            let clock_ahead_ms = world.below(120_000);
+            let clock_ahead_ms = world.chance.below(120_000);
             world.isolates.push(Isolate { clock_ahead_ms, ..Isolate::default() });
         }
         world
-    }
-
-    /// `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-    fn random(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.random() % limit
-    }
-
-    /// Any isolate.
-    fn isolate(&mut self) -> usize {
-        let count = self.isolates.len();
-        usize::try_from(self.random() % u64::try_from(count).unwrap()).unwrap()
-    }
-
-    fn happens(&mut self, of_1000: u64) -> bool {
-        self.below(1000) < of_1000
     }
 
     fn at(&mut self, delay_ms: u64, event: Event) {
@@ -142,13 +121,13 @@ impl World {
     }
 
     fn post(&mut self, message: &Message) {
-        let copies = if self.happens(self.faults.repeated) { 2 } else { 1 };
+        let copies = if self.chance.happens(self.faults.repeated) { 2 } else { 1 };
         for _ in 0..copies {
-            if self.happens(self.faults.lost) {
+            if self.chance.happens(self.faults.lost) {
                 continue;
             }
-            let most = if self.happens(self.faults.late) { 60_000 } else { 100 };
-            let delay = 1 + self.below(most);
+            let most = if self.chance.happens(self.faults.late) { 60_000 } else { 100 };
+            let delay = 1 + self.chance.below(most);
             let to_isolate = matches!(message, Message::Answer { .. });
             let at = self.messages.len();
             self.messages.push(message.clone());
@@ -181,12 +160,12 @@ impl World {
     }
 
     fn request(&mut self, isolate: usize, cost: u64) {
-        if self.happens(self.faults.isolate_dies) {
+        if self.chance.happens(self.faults.isolate_dies) {
             let dead = &mut self.isolates[isolate];
             dead.allowance = Allowance::default();
             dead.life += 1;
         }
-        let (now, name) = (self.clock(isolate), self.random());
+        let (now, name) = (self.clock(isolate), self.chance.random());
         let id = || LeaseId(format!("{name:016x}"));
         match self.isolates[isolate].allowance.spend(cost, now, id) {
             Spending::Paid => self.admit(isolate, cost),
@@ -214,14 +193,14 @@ impl World {
     fn account_gets(&mut self, message: usize) {
         let now = UnixMillis(self.now_ms);
         let message = self.messages[message].clone();
-        if self.happens(self.faults.account_fails) && self.happens(500) {
+        if self.chance.happens(self.faults.account_fails) && self.chance.happens(500) {
             return; // before it was stored
         }
         match message {
             Message::Return(unused) => self.account.give_back(QUOTA, &unused, now),
             Message::Ask { isolate, life, request, asked } => {
                 let lease = self.account.lend(QUOTA, &request, now);
-                if !self.happens(self.faults.account_fails) {
+                if !self.chance.happens(self.faults.account_fails) {
                     self.post(&Message::Answer { isolate, life, request, asked, lease });
                 }
             }
@@ -273,9 +252,9 @@ proptest! {
     ) {
         let mut world = World::new(seed, isolates, faults);
         for _ in 0..15_000 {
-            let delay = world.below(secs * 1000);
-            let isolate = world.isolate();
-            let cost = 1 + world.below(cost_most);
+            let delay = world.chance.below(secs * 1000);
+            let isolate = world.chance.one_of(isolates);
+            let cost = 1 + world.chance.below(cost_most);
             world.at(delay, Event::Request { isolate, cost });
         }
         world.run();
@@ -292,13 +271,13 @@ proptest! {
         let mut world = World::new(seed, isolates, Faults { repeated: late, late, ..Faults::default() });
         // Into the next hour, of which ten minutes are enough for all that was lent and not spent to come back.
         for _ in 0..15_000 {
-            let delay = 60_000 + world.below(secs * 1000);
-            let isolate = world.isolate();
+            let delay = 60_000 + world.chance.below(secs * 1000);
+            let isolate = world.chance.one_of(isolates);
             world.at(delay, Event::Request { isolate, cost: 1 });
         }
         for _ in 0..15_000 {
-            let delay = 60_000 + secs * 1000 + world.below(540_000);
-            let isolate = world.isolate();
+            let delay = 60_000 + secs * 1000 + world.chance.below(540_000);
+            let isolate = world.chance.one_of(isolates);
             world.at(delay, Event::Request { isolate, cost: 1 });
         }
         world.run();
