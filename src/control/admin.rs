@@ -8,7 +8,7 @@
 //!
 //! The core admits and decides as it does for the gate. Without `PEPPER` and `ADMIN_KEYS` every request is answered 503.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -21,12 +21,14 @@ use keygate_core::request::head::RequestHead;
 use keygate_core::request::url::UrlParts;
 use keygate_core::response::{Cause, Denial, Wording};
 use keygate_core::telemetry::event::{AcceptedResponse, Event, RequestContext};
+use keygate_core::telemetry::log_budget::{Allowance, LogBudget};
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{Hour, Query, Step};
 use serde_json::json;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Result, console_log};
 
 use crate::runtime;
+use crate::warning::variable;
 
 /// A binding of the control Worker to its own objects.
 const KEY_USAGE: &str = "KEY_USAGE";
@@ -124,7 +126,7 @@ impl Asking {
 }
 
 fn gate_of(env: &Env) -> core::result::Result<Rc<Gate>, String> {
-    let text = |name: &str| env.secret(name).ok().map(|value| value.to_string());
+    let text = |name: &str| variable(env, name);
     let (pepper, admin_keys) = (text("PEPPER"), text("ADMIN_KEYS"));
     let secrets = Secrets::parse(&SecretValues {
         pepper: pepper.as_deref(),
@@ -152,7 +154,8 @@ fn gate_of(env: &Env) -> core::result::Result<Rc<Gate>, String> {
                 errors.extend(list.iter().map(ToString::to_string));
             }
             if let Err(list) = &secrets {
-                errors.extend(list.iter().map(ToString::to_string));
+                errors
+                    .extend(list.iter().map(|error| error.to_string().replace("STATIC_KEYS", "ADMIN_KEYS")));
             }
             if admin_keys.is_none() {
                 errors.push("secret ADMIN_KEYS is missing".to_owned());
@@ -214,14 +217,33 @@ fn query_of(url: &worker::Url, now: UnixSeconds) -> core::result::Result<Query, 
 }
 
 fn refuse(asking: &Asking, denial: &Denial, policy: Option<&Policy>) -> Result<Response> {
-    let time = runtime::rfc3339(runtime::now());
-    console_log!("{}", Event::denied(&time, denial, &asking.context(), policy).to_line());
+    log_refusal(asking, denial, policy);
     let answer = denial.answer(&Wording::default());
     let headers = Headers::new();
     for (name, value) in &answer.headers {
         headers.set(name, value)?;
     }
     Ok(Response::ok(answer.body(&asking.id))?.with_status(answer.status).with_headers(headers))
+}
+
+/// As many a minute as a gate logs by default.
+const REFUSALS_PER_MINUTE: u32 = 60;
+
+thread_local! {
+    static BUDGET: RefCell<LogBudget> = RefCell::new(LogBudget::new(REFUSALS_PER_MINUTE));
+}
+
+fn log_refusal(asking: &Asking, denial: &Denial, policy: Option<&Policy>) {
+    let now = runtime::now();
+    let time = runtime::rfc3339(now);
+    match BUDGET.with_borrow_mut(|budget| budget.spend(now.0)) {
+        Allowance::Suppress => return,
+        Allowance::LogAfter { suppressed } => {
+            console_log!("{}", Event::suppressed(&time, suppressed).to_line());
+        }
+        Allowance::Log => {}
+    }
+    console_log!("{}", Event::denied(&time, denial, &asking.context(), policy).to_line());
 }
 
 fn problem(status: u16, code: &str, detail: &str) -> Result<Response> {

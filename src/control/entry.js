@@ -24,7 +24,7 @@ function replace(failed, error) {
 // A trap in a microtask is thrown to nobody.
 addEventListener("error", ({ error }) => replace(generation, error));
 
-// What `call` returns, or the error that ended the instance meanwhile.
+// What `call` returns, or the error that ended the instance meanwhile. Rust answers its own errors, so what is thrown has ended the instance.
 async function guarded(call) {
   const started = generation;
   let end;
@@ -60,7 +60,8 @@ const backedBy = (Backend) =>
 
     // The runtime calls it again if it fails.
     async alarm() {
-      await guarded(() => this.#current().alarm());
+      const { ok } = await guarded(() => this.#current().alarm());
+      if (!ok) throw new Error("the alarm failed, and the log says why");
     }
   };
 

@@ -25,7 +25,7 @@ pub use warning::WarningsObject;
 #[wasm_bindgen]
 pub async fn fetch(request: web_sys::Request, env: Env) -> core::result::Result<web_sys::Response, JsValue> {
     runtime::log_panics();
-    Ok(admin::answer(&Request::from(request), &env).await?.into())
+    Ok(runtime::answered(admin::answer(&Request::from(request), &env).await)?.into())
 }
 
 /// Does what the cron is for: sends the warnings of the day.
@@ -35,12 +35,14 @@ pub async fn fetch(request: web_sys::Request, env: Env) -> core::result::Result<
 #[wasm_bindgen]
 pub async fn scheduled(env: Env) -> core::result::Result<(), JsValue> {
     runtime::log_panics();
-    Ok(warning::run(&env).await?)
+    runtime::answered(warning::run(&env).await)?;
+    Ok(())
 }
 
 /// Logs that an instance has ended, by the name of the exception. This instance is a fresh one.
 #[wasm_bindgen(js_name = instanceEnded)]
 pub fn instance_ended(error: &str) {
+    runtime::log_panics();
     let time = runtime::rfc3339(runtime::now());
     console_log!("{}", Event::panicked(&time, error).to_line());
 }

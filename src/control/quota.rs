@@ -30,10 +30,17 @@ struct Stored {
 
 impl DurableObject for QuotaObject {
     fn new(state: State, _env: Env) -> Self {
+        runtime::log_panics();
         Self { sql: state.storage().sql(), account: RefCell::default() }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        runtime::answered(self.answer(request).await)
+    }
+}
+
+impl QuotaObject {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
         let json = request.text().await?;
         match (request.method(), request.path().as_str()) {
             (Method::Post, "/leases") => {
@@ -53,9 +60,7 @@ impl DurableObject for QuotaObject {
             _ => not_found(),
         }
     }
-}
 
-impl QuotaObject {
     /// Changes the account, and stores it if it is another one then. If that fails, the account is as before.
     fn change<T>(&self, work: impl FnOnce(&mut Account, UnixMillis) -> T) -> Result<T> {
         let mut opened =

@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::panic;
 
 use js_sys::Date;
-use keygate_core::telemetry::event::Event;
+use keygate_core::telemetry::event::{Event, without_urls};
 use keygate_core::time::UnixMillis;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::WorkerGlobalScope;
-use worker::console_log;
 use worker::worker_sys::DurableObjectStorage;
+use worker::{Response, console_log};
 
 #[wasm_bindgen]
 extern "C" {
@@ -54,6 +54,18 @@ pub(crate) fn log_panics() {
             console_log!("{}", Event::panicked(&rfc3339(now()), &location).to_line());
         }));
     }
+}
+
+/// The answer, or 503 and a line in the log.
+///
+/// # Errors
+/// None is known. An exception would end the instance.
+pub(crate) fn answered(answer: worker::Result<Response>) -> worker::Result<Response> {
+    answer.or_else(|error| {
+        let why = without_urls(&error.to_string());
+        console_log!("{}", Event::control_failed(&rfc3339(now()), &why).to_line());
+        Ok(Response::empty()?.with_status(503))
+    })
 }
 
 /// A random id for an answer.

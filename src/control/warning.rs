@@ -8,7 +8,7 @@ mod object;
 mod post;
 
 use js_sys::Reflect;
-use worker::{Env, Result};
+use worker::{Env, Response, Result};
 
 pub use object::WarningsObject;
 
@@ -20,14 +20,13 @@ const OBJECT: &str = "warnings";
 ///
 /// # Errors
 /// The runtime's.
-pub(crate) async fn run(env: &Env) -> Result<()> {
+pub(crate) async fn run(env: &Env) -> Result<Response> {
     let object = env.durable_object(WARNINGS)?.get_by_name(OBJECT)?;
-    object.fetch_with_str("https://warnings/run").await?;
-    Ok(())
+    object.fetch_with_str("https://warnings/run").await
 }
 
 /// A variable or secret as a string: in wrangler.toml, a number or a boolean may stand without quotes.
-fn variable(env: &Env, name: &str) -> Option<String> {
+pub(crate) fn variable(env: &Env, name: &str) -> Option<String> {
     let value = Reflect::get(env, &name.into()).ok()?;
     let number = || value.as_f64().map(|number| number.to_string());
     let boolean = || value.as_bool().map(|boolean| boolean.to_string());

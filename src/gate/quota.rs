@@ -56,8 +56,9 @@ pub(crate) async fn charge(isolate: &Isolate, incoming: &Incoming, charged: &Cha
     let (payer, cost) = (charged.payer(), charged.cost());
     // A lease that came too late is given back with the second request.
     for _ in 0..2 {
+        let Some(id) = new_id() else { return QuotaAnswer::Failed("there are no random numbers".to_owned()) };
         let asked = runtime::now();
-        let spending = quotas.allowances.borrow_mut().spend(&payer, cost, asked, new_id);
+        let spending = quotas.allowances.borrow_mut().spend(&payer, cost, asked, || id);
         flush_later(quotas, incoming.context.as_ref());
         let Spending::Ask(request) = spending else {
             return QuotaAnswer::Paid(quotas.allowances.borrow().remaining(&payer, asked));
@@ -87,13 +88,13 @@ pub(crate) async fn charge(isolate: &Isolate, incoming: &Incoming, charged: &Cha
 /// What is left of the quota of a permitted request, without charging anything.
 pub(crate) async fn look(isolate: &Isolate, permit: &Permit<'_>) -> Option<Remaining> {
     let (quotas, payer) = (isolate.quotas.as_ref()?, permit.payer()?);
-    let lease = ask(quotas, &payer, &LeaseRequest::look(new_id())).await.ok()?;
+    let lease = ask(quotas, &payer, &LeaseRequest::look(new_id()?)).await.ok()?;
     let held = quotas.allowances.borrow().held(&payer, runtime::now());
     Some(Remaining { units: lease.left.saturating_add(held), resets_in_secs: lease.resets_in_secs })
 }
 
-fn new_id() -> LeaseId {
-    LeaseId(runtime::random_id())
+fn new_id() -> Option<LeaseId> {
+    runtime::random_uuid().map(|id| LeaseId(id.to_string()))
 }
 
 /// Asks the object of the payer; once more with the same id if it fails.

@@ -7,6 +7,7 @@ use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Date, Object, Promise, Reflect};
 use keygate_core::telemetry::event::without_urls;
 use keygate_core::time::{UnixMillis, UnixSeconds};
+use uuid::Uuid;
 use wasm_bindgen::{JsCast, JsValue, intern};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::WorkerGlobalScope;
@@ -44,6 +45,13 @@ pub(crate) fn global() -> WorkerGlobalScope {
 /// A random id for a request without a Ray ID.
 pub(crate) fn random_id() -> String {
     global().crypto().map_or_else(|_| String::new(), |crypto| crypto.random_uuid())
+}
+
+/// A random UUID, whatever the runtime has of `crypto`; `None`: there are no random numbers.
+pub(crate) fn random_uuid() -> Option<Uuid> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
 /// Caches strings that are passed to JavaScript with every request, so that each is created there once.

@@ -12,7 +12,6 @@ use keygate_core::key::KeyId;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::{Code, Denial};
 use keygate_core::usage::{Event, Tally};
-use uuid::Uuid;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{RequestInit, Response};
@@ -98,25 +97,20 @@ async fn flush(counters: &Counters, delay_ms: u32) {
     counters.flushing_until_ms.set(0);
     for _ in 0..BATCHES {
         let now = runtime::now().seconds();
-        let Some(id) = random_uuid() else { return };
+        let Some(id) = runtime::random_uuid() else { return };
         let batch = counters.tally.borrow_mut().batch(now, id).cloned();
         let Some(batch) = batch else { return };
         let Some(body) = batch.to_json() else { return };
-        if !send(counters, &body).await {
-            return;
+        match send(counters, &body).await {
+            Some(200..300) => counters.tally.borrow_mut().settled(&batch.id),
+            Some(400..500) => counters.tally.borrow_mut().refused(&batch.id),
+            _ => return,
         }
-        counters.tally.borrow_mut().settled(&batch.id);
     }
 }
 
-fn random_uuid() -> Option<Uuid> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(uuid::Builder::from_random_bytes(bytes).into_uuid())
-}
-
-/// Whether the object has the batch, or will never take it.
-async fn send(counters: &Counters, body: &str) -> bool {
+/// The status of the object's answer, if it came: 4xx says that the object will never take the batch.
+async fn send(counters: &Counters, body: &str) -> Option<u16> {
     let call = || -> Result<_, JsValue> {
         let object = counters.object.get_by_name(OBJECT)?.into_rpc::<Fetcher>();
         let init = RequestInit::new();
@@ -124,9 +118,9 @@ async fn send(counters: &Counters, body: &str) -> bool {
         init.set_body(&body.into());
         object.fetch_with_str_and_init(URL, &init)
     };
-    let Ok(promise) = call() else { return false };
+    let promise = call().ok()?;
     match runtime::settled_within(ANSWER_MS, &promise).await {
-        Some(Ok(response)) => response.unchecked_into::<Response>().status() < 500,
-        Some(Err(_)) | None => false,
+        Some(Ok(response)) => Some(response.unchecked_into::<Response>().status()),
+        Some(Err(_)) | None => None,
     }
 }

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { CONTROL_ENDING } from "./support/entry_modules.js";
+import { BREAKABLE_QUOTA, CONTROL_ENDING } from "./support/entry_modules.js";
 import { startGates } from "./support/harness.js";
 import { issue, PEPPER } from "./support/keys.js";
 
@@ -22,7 +22,7 @@ const stranger = admin({ scopes: ["admin:read"] });
 const ADMIN_KEYS = JSON.stringify([reader, ...Object.values(others).map(([key]) => key)].map(({ record }) => record));
 
 const harness = await startGates(() => ({
-  asked: { keyUsage: "control", controlSecrets: { PEPPER, ADMIN_KEYS } },
+  asked: { keyUsage: "control", controlSecrets: { PEPPER, ADMIN_KEYS }, controlEntry: BREAKABLE_QUOTA },
   unready: { keyUsage: "control", controlSecrets: { PEPPER } },
   ending: { keyUsage: "control", controlSecrets: { PEPPER, ADMIN_KEYS }, controlEntry: CONTROL_ENDING },
 }));
@@ -130,4 +130,28 @@ test("the instance ends while batches wait: no request of the gate fails, and th
   await sleep(6_000);
   await gates.ending.send({ key: acme.key });
   await reportOf("ending", acme.id, sent + 1);
+});
+
+test("an account that cannot be read fails its own subject, and nobody waits anew for it", async () => {
+  const namespace = await harness.runtime.getDurableObjectNamespace("QUOTA", "asked-usage");
+  const broken = namespace.get(namespace.idFromName("broken"));
+  const lease = (id) => ({
+    method: "POST",
+    body: JSON.stringify({ quota: { limit: 10, period: "total" }, request: { id, needed: 1, wanted: 1, unused: [] } }),
+  });
+  await broken.fetch("https://quota/break");
+  const before = harness.logs.entries.length;
+  const batch = (await harness.usage("asked")).fetch("https://usage/batches", {
+    method: "POST",
+    body: JSON.stringify({ id: randomUUID(), made: Math.floor(Date.now() / 1000), usage: {} }),
+  });
+  for (let count = 0; count < 5; count += 1) {
+    assert.equal((await broken.fetch("https://quota/leases", lease(`b${count}`))).status, 503);
+    await sleep(100);
+  }
+  assert.equal((await batch).status, 204);
+  await harness.settle();
+  const events = harness.logs.entries.slice(before).map(({ message }) => message).filter((message) => message.startsWith("{"));
+  const failures = events.map((message) => JSON.parse(message).event).filter((event) => event.startsWith("sys_"));
+  assert.deepEqual([...new Set(failures)], ["sys_control_fail"]);
 });

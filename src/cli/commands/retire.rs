@@ -95,10 +95,7 @@ const BY_HOUR_MAX_SECS: u64 = 89 * 86_400;
 pub(crate) fn run(context: &Context, args: &RetireArgs) -> Outcome<()> {
     if args.unused.seconds() < UNUSED_MIN_SECS {
         return Err(Error::usage(
-            format!(
-                "--unused {} is too short: the counts of a gate can be an hour late",
-                args.unused.as_option()
-            ),
+            format!("--unused {} is too short: the counts of a gate can be late", args.unused.as_option()),
             "give 1h or more",
         ));
     }

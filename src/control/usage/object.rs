@@ -34,7 +34,18 @@ impl DurableObject for UsageObject {
         Self { state, opened: RefCell::default(), has_alarm: Cell::default() }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        runtime::answered(self.answer(request).await)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.has_alarm.set(false);
+        runtime::answered(self.with(move_into_rows).and_then(|()| Response::empty()))
+    }
+}
+
+impl UsageObject {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
         match (request.method(), request.path().as_str()) {
             (Method::Post, "/batches") => self.take(&request.text().await?).await,
             (Method::Post, "/reports") => self.report(&request.text().await?),
@@ -44,14 +55,6 @@ impl DurableObject for UsageObject {
         }
     }
 
-    async fn alarm(&self) -> Result<Response> {
-        self.has_alarm.set(false);
-        self.with(move_into_rows)?;
-        Response::empty()
-    }
-}
-
-impl UsageObject {
     /// Takes a batch, and answers once it is stored.
     async fn take(&self, json: &str) -> Result<Response> {
         let Ok(batch) = serde_json::from_str::<Batch>(json) else {
@@ -59,14 +62,15 @@ impl UsageObject {
         };
         let id = batch.id;
         let now = runtime::now().seconds();
+        if !self.with(|_, intake| Ok(intake.has_room(&batch)))? {
+            self.with(commit)?;
+        }
         match self.with(|_, intake| Ok(intake.receive(batch, now)))? {
             Received::Refused => return Response::error("this batch was made too long ago", 400),
             Received::Known => return Ok(Response::empty()?.with_status(204)),
             Received::Waiting => {}
         }
-        if !self.with(|_, intake| Ok(intake.is_full()))? {
-            TimeoutFuture::new(TOGETHER_MS).await;
-        }
+        TimeoutFuture::new(TOGETHER_MS).await;
         // Unless it was stored with a batch that came before.
         if !self.with(|_, intake| Ok(intake.knows(&id)))? {
             self.with(commit)?;
@@ -84,7 +88,7 @@ impl UsageObject {
             return Response::error("this is not a query", 400);
         };
         let today = Hour::of(runtime::now().seconds()).day();
-        self.with(|store, intake| {
+        self.look(|store, intake| {
             let mut collector = Collector::new(query, today);
             for numbers in collector.rows(store.moved()?.summed()) {
                 store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
@@ -95,7 +99,7 @@ impl UsageObject {
     }
 
     fn last_uses(&self) -> Result<Response> {
-        self.with(|store, intake| {
+        self.look(|store, intake| {
             let recent = intake.recent().first_hour().map(Hour::day);
             let first = store.first_day()?.into_iter().chain(recent).min();
             let since = first.and_then(|day| UnixSeconds::new(day.0 * 86_400));
@@ -114,7 +118,7 @@ impl UsageObject {
         let now = runtime::now().seconds();
         let mut signals = Vec::new();
         for bucket in Bucket::all() {
-            let found = self.with(|store, intake| {
+            let found = self.look(|store, intake| {
                 let mut collector = AnomalyCollector::of_bucket(bucket, now);
                 for numbers in collector.rows(store.moved()?.summed()) {
                     store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
@@ -136,6 +140,11 @@ impl UsageObject {
             }
         }
         Ok(())
+    }
+
+    /// Looks at what is stored; a failure changes nothing.
+    fn look<T>(&self, work: impl FnOnce(&Store, &Intake) -> Result<T>) -> Result<T> {
+        self.with(|store, intake| Ok(work(store, intake)))?
     }
 
     /// Works on what is stored. After a failure it is read anew: what is in memory may not be what is stored.

@@ -34,10 +34,21 @@ struct Stored {
 
 impl DurableObject for WarningsObject {
     fn new(state: State, env: Env) -> Self {
+        runtime::log_panics();
         Self { state, env, is_busy: Cell::default() }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
+        runtime::answered(self.answer(request).await)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        runtime::answered(self.try_again().await)
+    }
+}
+
+impl WarningsObject {
+    async fn answer(&self, request: Request) -> Result<Response> {
         if request.path() != "/run" {
             return not_found();
         }
@@ -47,7 +58,7 @@ impl DurableObject for WarningsObject {
         Response::empty()
     }
 
-    async fn alarm(&self) -> Result<Response> {
+    async fn try_again(&self) -> Result<Response> {
         if self.is_busy.get() {
             self.state.storage().set_alarm(BUSY).await?;
         } else if let Some(delivery) = Delivery::again(self.read()?, runtime::now().seconds()) {
@@ -55,9 +66,7 @@ impl DurableObject for WarningsObject {
         }
         Response::empty()
     }
-}
 
-impl WarningsObject {
     /// Does what is left to do, if there is anything.
     async fn attempt(&self, delivery: Delivery) -> Result<()> {
         let settings = match self.settings() {

@@ -129,6 +129,12 @@ impl<'a> Event<'a> {
         Self { reason, status, ..Self::bare(time, EventKind::WebhookFail) }
     }
 
+    /// The control Worker could not do what it was asked; `why` has nothing of a request.
+    #[must_use]
+    pub fn control_failed(time: &'a str, why: &'a str) -> Self {
+        Self { reason: Some(clean(why, REASON_MAX, None)), ..Self::bare(time, EventKind::ControlFail) }
+    }
+
     fn bare(time: &'a str, kind: EventKind) -> Self {
         Self {
             time,

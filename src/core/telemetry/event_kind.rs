@@ -29,6 +29,8 @@ pub enum EventKind {
     Webhook,
     /// The day's warnings could not be sent.
     WebhookFail,
+    /// The control Worker failed.
+    ControlFail,
 }
 
 impl EventKind {
@@ -82,6 +84,7 @@ impl EventKind {
             Self::Suppressed => "sys_log_suppressed",
             Self::Webhook => "sys_webhook",
             Self::WebhookFail => "sys_webhook_fail",
+            Self::ControlFail => "sys_control_fail",
         }
     }
 
@@ -93,7 +96,9 @@ impl EventKind {
             Self::AuthnFail | Self::AuthzFail | Self::InputFail | Self::RateExceeded | Self::Suppressed => {
                 "warn"
             }
-            Self::SystemFail | Self::OriginFail | Self::Panic | Self::WebhookFail => "error",
+            Self::SystemFail | Self::OriginFail | Self::Panic | Self::WebhookFail | Self::ControlFail => {
+                "error"
+            }
         }
     }
 }
@@ -111,7 +116,7 @@ mod tests {
             .into_iter()
             .map(EventKind::of_refusal)
             .chain([EventKind::Access, EventKind::Panic, EventKind::Suppressed])
-            .chain([EventKind::Webhook, EventKind::WebhookFail])
+            .chain([EventKind::Webhook, EventKind::WebhookFail, EventKind::ControlFail])
             .map(|kind| (kind.as_str(), kind.level()))
             .collect();
         assert_eq!(
@@ -129,6 +134,7 @@ mod tests {
                 ("sys_origin_fail", "error"),
                 ("sys_webhook", "info"),
                 ("sys_webhook_fail", "error"),
+                ("sys_control_fail", "error"),
             ]
         );
     }

@@ -62,10 +62,16 @@ impl Tally {
         self.sent.as_ref()
     }
 
-    /// The store has this batch, or will never take it.
+    /// The store has this batch.
     pub fn settled(&mut self, id: &Uuid) {
-        if self.sent.as_ref().is_some_and(|sent| sent.id == *id) {
-            self.sent = None;
+        self.sent.take_if(|sent| sent.id == *id);
+    }
+
+    /// The store will never take this batch: its requests are reported as not counted.
+    pub fn refused(&mut self, id: &Uuid) {
+        if let Some(batch) = self.sent.take_if(|sent| sent.id == *id) {
+            let lost = batch.usage.total() + batch.usage.lost.values().sum::<u64>();
+            *self.counted.lost.entry(Hour::of(batch.made).day()).or_default() += lost;
         }
     }
 }

@@ -200,10 +200,17 @@ impl Usage {
         self.keys.values().filter_map(|key| key.hours.keys().next().copied()).min()
     }
 
-    /// Whether nothing was counted.
+    /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.without_key.is_empty()
+        self.keys.is_empty() && self.without_key.is_empty() && self.lost.is_empty()
+    }
+
+    /// All requests that were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let of_keys = self.keys.values().flat_map(|key| key.hours.values());
+        of_keys.chain(self.without_key.values()).map(Counts::total).sum()
     }
 }
 

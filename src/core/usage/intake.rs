@@ -13,11 +13,11 @@ use super::row::{RowError, pack, unpack};
 use crate::time::UnixSeconds;
 
 /// How long a batch is known after it was made. An older one is refused, because it may have been taken before.
-const KNOWN_SECS: u64 = 3600;
+const KNOWN_SECS: u64 = 900;
 /// As far may the clocks of a gate and of the store be apart.
 const AHEAD_SECS: u64 = 600;
-/// With so many keys, waiting batches are stored at once: a row may have 2 MB.
-const WAITING_KEYS_MAX: usize = 10_000;
+/// With more keys, waiting batches are stored first: a key takes up to 270 bytes, and a row may have 2 MB.
+const WAITING_KEYS_MAX: usize = 5000;
 /// With so many keys, what was taken is moved into rows at once: each takes some 800 bytes of memory, and an object has 128 MB.
 const RECENT_KEYS_MAX: usize = 75_000;
 
@@ -97,10 +97,11 @@ impl Intake {
         self.known.contains_key(id)
     }
 
-    /// Whether the waiting batches are to be stored now.
+    /// Whether a batch may wait beside those that do, and be stored with them.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.waiting.values().map(|batch| batch.usage.keys.len()).sum::<usize>() >= WAITING_KEYS_MAX
+    pub fn has_room(&self, batch: &Batch) -> bool {
+        let waiting = self.waiting.values().map(|batch| batch.usage.keys.len()).sum::<usize>();
+        self.waiting.is_empty() || waiting + batch.usage.keys.len() <= WAITING_KEYS_MAX
     }
 
     /// The waiting batches, to be stored together; they wait until [`Intake::committed`].

@@ -171,6 +171,10 @@ impl Collector {
             Step::Hour => from.max(first_hour(today))..=to,
             Step::Day => Hour(from.day().0 * 24)..=Hour(to.day().0 * 24 + 23),
         };
+        if query.hours.is_empty() {
+            // Nothing of that time is kept.
+            query.hours = *query.hours.end()..=*query.hours.end();
+        }
         let keys = query.keys.iter().flatten().map(|id| (*id, Counts::default())).collect();
         Self {
             query,

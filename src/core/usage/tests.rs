@@ -43,11 +43,6 @@ fn usage_of(events: &[Event]) -> Usage {
     usage
 }
 
-fn total(usage: &Usage) -> u64 {
-    let of_keys = usage.keys.values().flat_map(|key| key.hours.values());
-    of_keys.chain(usage.without_key.values()).map(Counts::total).sum()
-}
-
 fn merged(parts: &[&Usage]) -> Usage {
     let mut all = Usage::default();
     for part in parts {
@@ -70,7 +65,7 @@ proptest! {
     #[test]
     fn every_event_is_counted_once(events in vec(event(), 0..80)) {
         let usage = usage_of(&events);
-        prop_assert_eq!(total(&usage), events.len() as u64);
+        prop_assert_eq!(usage.total(), events.len() as u64);
         let unknown = events.iter().filter(|e| e.key.is_none() && e.refused.is_some() && e.client.is_some()).count();
         prop_assert_eq!(usage.networks.values().map(NetworkSketch::total).sum::<u64>(), unknown as u64);
     }
@@ -286,8 +281,8 @@ fn sum<'c>(counts: impl Iterator<Item = &'c Counts>) -> Counts {
 fn batches_that_are_too_old_or_of_the_future_are_refused() {
     for (made, received) in [
         (START, Received::Waiting),
-        (START - 3599, Received::Waiting),
-        (START - 3600, Received::Refused),
+        (START - 899, Received::Waiting),
+        (START - 900, Received::Refused),
         (START + 600, Received::Waiting),
         (START + 601, Received::Refused),
     ] {
@@ -362,6 +357,71 @@ fn only_the_network_of_a_client_is_kept() {
         ("0.0.0.1", "0.0.0.0/24"),
     ] {
         assert_eq!(ClientNetwork::of(address.parse().unwrap()).to_string(), network);
+    }
+}
+
+#[test]
+fn batch_that_is_never_taken_is_reported_as_lost() {
+    let (at, id) = (UnixSeconds::new(START).unwrap(), Uuid::from_u128);
+    let mut tally = Tally::default();
+    for key in [Some("AAAAAAAAAAAA".parse().unwrap()), None] {
+        tally.count(&Event { at, key, refused: None, client: None });
+    }
+    tally.batch(at, id(1));
+    tally.refused(&id(2));
+    assert_eq!(tally.batch(at, id(3)).unwrap().id, id(1));
+    tally.refused(&id(1));
+    let next = tally.batch(at, id(4)).unwrap();
+    assert_eq!((next.usage.total(), &next.usage.lost), (0, &BTreeMap::from([(Day(20_785), 2)])));
+}
+
+#[test]
+fn batches_that_wait_are_stored_before_one_that_would_make_a_row_too_large() {
+    let now = UnixSeconds::new(START).unwrap();
+    let batch = |number: u128, keys: u32| {
+        let mut usage = Usage::default();
+        for key in 0..keys {
+            let key = format!("{number:04}{key:08}").parse().ok();
+            usage.count(&Event { at: now, key, refused: None, client: None });
+        }
+        Batch { id: Uuid::from_u128(number), made: now, usage }
+    };
+    let mut intake = Intake::default();
+    for (number, keys, has_room) in [(1, 5000, true), (2, 1, false), (3, 0, true)] {
+        let batch = batch(number, keys);
+        assert_eq!(intake.has_room(&batch), has_room, "{number}");
+        if !has_room {
+            let commit = intake.commit();
+            intake.committed(&commit);
+        }
+        intake.receive(batch, now);
+    }
+}
+
+#[test]
+fn a_time_of_which_nothing_is_kept_has_no_requests() {
+    let mut recent = Usage::default();
+    for at in [START, START + 90_000] {
+        let (at, client) = (UnixSeconds::new(at).unwrap(), Some(IpAddr::from([203, 0, 113, 1])));
+        recent.count(&Event { at, key: None, refused: Some(Code::KeyInvalid), client });
+        recent.count(&Event { at, key: Some("AAAAAAAAAAAA".parse().unwrap()), refused: None, client });
+        recent.lost.insert(Hour::of(at).day(), 1);
+    }
+    let today = Day(20_786);
+    let long_ago = Hour((today.0 - 120) * 24);
+    for hours in [Hour(0)..=Hour(0), long_ago..=long_ago, Hour(900_000)..=Hour(900_001)] {
+        for by in [Step::Hour, Step::Day] {
+            let query = Query { keys: None, hours: hours.clone(), by, keys_max: 10 };
+            let mut collector = Collector::new(query, today);
+            assert!(collector.rows(None).len() <= 4);
+            collector.add_recent(&recent);
+            let report = collector.report();
+            assert_eq!(
+                (report.keys_total, report.lost, report.series),
+                (0, 0, Vec::new()),
+                "{hours:?} {by:?}"
+            );
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! When a key that was replaced may end because nobody uses it any more.
 //!
-//! A key whose use is not known stays. What is known comes from the gates' counts, which arrive late, and may be lost where they are not
-//! taken for an hour. So there has to be evidence for the whole time: the key itself was counted before it, its successor was accepted in
+//! A key whose use is not known stays. What is known comes from the gates' counts, which arrive late, and are lost where they are not
+//! taken for a quarter of an hour. So there has to be evidence for the whole time: the key itself was counted before it, its successor was accepted in
 //! it, no hour of it is without any count, and none was reported as lost.
 
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::LastUseTimes;
 
-/// Counts of a gate may arrive so much later.
+/// Counts of a gate may arrive a quarter of an hour later, and an hour is the step that they are counted in.
 pub const UNUSED_MIN_SECS: u64 = 3600;
 
 /// What was counted.

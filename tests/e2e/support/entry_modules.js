@@ -164,3 +164,19 @@ export default {
   },
 };`,
 };
+
+/** `GET /break` of a quota that was never used stores an account that cannot be read. */
+export const BREAKABLE_QUOTA = {
+  module: `
+import control, { Quota as Real } from "./entry.js";
+export { Usage, Warnings } from "./entry.js";
+export class Quota extends Real {
+  async fetch(request) {
+    if (!request.url.endsWith("/break")) return super.fetch(request);
+    this.ctx.storage.sql.exec("CREATE TABLE account (only INTEGER PRIMARY KEY, json TEXT NOT NULL); INSERT INTO account VALUES (0, '{')");
+    return new Response();
+  }
+}
+export default control;
+`,
+};

@@ -246,6 +246,7 @@ function backends(name, { services = {}, keyUsage, controlEntry, controlSecrets 
       ...control,
       modules: controlEntry === undefined ? control.modules : withEntry(controlEntry, control.modules),
       bindings: { ...control.bindings, ALLOW_HTTP: "true", ...controlSecrets },
+      durableObjects: { ...control.durableObjects, QUOTA: { className: "Quota", useSQLite: true } },
       unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
     },
     scripted: {
