@@ -9,7 +9,7 @@ use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{Hour, LastUseTimes, LastUsesReport, Query, Step};
 use keygate_delivery::KeyStatus;
-use keygate_delivery::rotation::{Evidence, Kept, UNUSED_MIN_SECS, judge, retired};
+use keygate_delivery::rotation::{Evidence, Kept, UNUSED_MIN_SECS, may_retire, retired};
 use serde::Serialize;
 
 use crate::args::{StoreArgs, key_id};
@@ -110,10 +110,10 @@ pub(crate) fn run(context: &Context, args: &RetireArgs) -> Outcome<()> {
     let mut lines = context.out.lines();
     let mut ended = Vec::new();
     for candidate in &candidates {
-        let mut verdict = reading.judge(candidate, args);
+        let mut verdict = reading.may_retire(candidate, args);
         if verdict.is_ok() && !args.dry_run && reading.is_old() {
             reading = Reading::read(&*source, args)?;
-            verdict = reading.judge(candidate, args);
+            verdict = reading.may_retire(candidate, args);
         }
         if verdict.is_ok() {
             let record = retired(&candidate.record);
@@ -221,14 +221,14 @@ impl Reading {
         self.uses.keys.get(&id).copied().unwrap_or_default()
     }
 
-    fn judge(&self, candidate: &Candidate, args: &RetireArgs) -> Result<(), Kept> {
+    fn may_retire(&self, candidate: &Candidate, args: &RetireArgs) -> Result<(), Kept> {
         let evidence = Evidence {
             old: self.times(candidate.record.id),
             successor: candidate.successors.iter().filter_map(|id| self.times(*id).accepted).max(),
             lost: self.lost,
             silent_hours: self.silent_hours,
         };
-        judge(&evidence, args.unused.seconds(), self.now)
+        may_retire(&evidence, args.unused.seconds(), self.now)
     }
 }
 

@@ -77,7 +77,7 @@ pub use first_key::deliver_first_key;
 pub use gate::{Gate, KeyRecords};
 pub use journal::{Journal, folder, gate_of, option, tidy, unfinished};
 pub use notes::{Expiry, GateRef, Notes, RecordsRef};
-pub use retirement::{Evidence, Kept, UNUSED_MIN_SECS, judge, retired};
+pub use retirement::{Evidence, Kept, UNUSED_MIN_SECS, may_retire, retired};
 pub use run::{Finished, Rotation};
 pub use succession::{Succession, check_in_use, lifetime};
 pub use targets::Targets;

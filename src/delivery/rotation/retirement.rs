@@ -45,7 +45,7 @@ pub enum Kept {
 ///
 /// # Errors
 /// It stays, and why.
-pub fn judge(evidence: &Evidence, unused_secs: u64, now: UnixSeconds) -> Result<(), Kept> {
+pub fn may_retire(evidence: &Evidence, unused_secs: u64, now: UnixSeconds) -> Result<(), Kept> {
     let is_within = |time: UnixSeconds| time.plus(unused_secs.max(UNUSED_MIN_SECS)) > now;
     let Evidence { old, successor, lost, silent_hours } = *evidence;
     if let Some(last) = old.accepted.filter(|last| is_within(*last)) {
@@ -82,7 +82,7 @@ mod tests {
     use keygate_core::time::UnixSeconds;
     use keygate_core::usage::LastUseTimes;
 
-    use super::{Evidence, Kept, judge};
+    use super::{Evidence, Kept, may_retire};
 
     const NOW: u64 = 1_000_000;
     const DAY: u64 = 86_400;
@@ -116,7 +116,7 @@ mod tests {
             (Evidence { lost: 1, ..ends }, Err(Kept::Lost(1))),
             (Evidence { silent_hours: 2, ..ends }, Err(Kept::Silent(2))),
         ] {
-            assert_eq!(judge(&evidence, DAY, at(NOW)), verdict, "{evidence:?}");
+            assert_eq!(may_retire(&evidence, DAY, at(NOW)), verdict, "{evidence:?}");
         }
     }
 
@@ -127,6 +127,6 @@ mod tests {
             successor: Some(at(NOW)),
             ..Evidence::default()
         };
-        assert_eq!(judge(&evidence, 0, at(NOW)), Err(Kept::StillUsed(at(NOW - 3599))));
+        assert_eq!(may_retire(&evidence, 0, at(NOW)), Err(Kept::StillUsed(at(NOW - 3599))));
     }
 }

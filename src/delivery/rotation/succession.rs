@@ -119,7 +119,7 @@ pub(super) fn is_successor(new: &Record, old: &Record) -> bool {
 }
 
 /// The record of the old key, with its expiry. With a grace of 0 it is revoked: an expiry of now would be one to come where this
-/// machine's clock is fast, and the key would go on working. With `None` it stays valid: [`judge`](super::retirement::judge) says when
+/// machine's clock is fast, and the key would go on working. With `None` it stays valid: [`may_retire`](super::retirement::may_retire) says when
 /// it may end.
 pub(super) fn ended(old: &Record, new: KeyId, grace_secs: Option<u64>, now: UnixSeconds) -> Record {
     let mut old = old.clone();

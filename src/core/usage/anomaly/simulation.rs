@@ -219,7 +219,7 @@ fn id(number: usize) -> KeyId {
 }
 
 /// `stored`, and `recent` on top.
-fn judge(stored: &Stored, recent: &Usage, day: u64) -> Vec<Signal> {
+fn signals_of(stored: &Stored, recent: &Usage, day: u64) -> Vec<Signal> {
     let today = FIRST_DAY + day;
     let now = UnixSeconds::new((today * 24 + MORNING) * 3600 - 1).unwrap();
     let mut collector = AnomalyCollector::new(now);
@@ -327,7 +327,7 @@ fn in_simulated_traffic_few_signals_are_wrong_and_misuse_is_found() {
         stored.sum_up_days(Day(FIRST_DAY + day - 2)..=Day(FIRST_DAY + day - 2));
         if day >= JUDGED_FROM {
             judged += keys.iter().filter(|key| key.issued < day).count();
-            let signals = judge(&stored, &Usage::default(), day);
+            let signals = signals_of(&stored, &Usage::default(), day);
             for rates in &mut rates {
                 rates.add(&signals, &keys, &stored, day, &mut chance);
             }
@@ -374,7 +374,7 @@ impl Rates {
                 Some((id(number), self.misuse.usage(key, day, chance)?)).filter(|(id, _)| !wrong.contains(id))
             });
             let usage = Usage { keys: misused.collect(), ..Usage::default() };
-            let told = told(&judge(stored, &usage, day));
+            let told = told(&signals_of(stored, &usage, day));
             self.misused += usage.keys.len();
             self.found += usage.keys.keys().filter(|id| told.contains(id)).count();
         }
