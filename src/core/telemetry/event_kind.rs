@@ -128,13 +128,13 @@ mod tests {
                 ("excess_rate_limit_exceeded", "warn"),
                 ("input_validation_fail", "warn"),
                 ("sys_client_disconnect", "info"),
+                ("sys_control_fail", "error"),
                 ("sys_crash", "error"),
                 ("sys_gate_fail", "error"),
                 ("sys_log_suppressed", "warn"),
                 ("sys_origin_fail", "error"),
                 ("sys_webhook", "info"),
                 ("sys_webhook_fail", "error"),
-                ("sys_control_fail", "error"),
             ]
         );
     }
