@@ -8,7 +8,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 
 import { assertAccepted } from "./support/contract.js";
-import { INSTANCE_ENDING, SETTABLE_CLOCK } from "./support/entry_modules.js";
+import { BREAKABLE_QUOTA, INSTANCE_ENDING, SETTABLE_CLOCK } from "./support/entry_modules.js";
 import { startGates } from "./support/harness.js";
 import { makeKey, now } from "./support/keys.js";
 import { isDocumented, LOG_SCHEMA } from "./support/logs.js";
@@ -36,7 +36,7 @@ const harness = await startGates(({ origin }) => ({
   misconfigured: { vars: { ORIGIN: "" } },
   capped: { vars: { REJECTION_LOGS_PER_MINUTE: 5 }, entry: SETTABLE_CLOCK },
   panics: { entry: INSTANCE_ENDING },
-  warned: { keyUsage: "control", controlSecrets: webhookTo(origin.url) },
+  warned: { keyUsage: "control", controlEntry: BREAKABLE_QUOTA, controlSecrets: webhookTo(origin.url) },
   unheard: { keyUsage: "control", controlSecrets: webhookTo(closed) },
 }));
 const { gates } = harness;
@@ -128,6 +128,12 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   // A key that expires soon is told.
   await harness.issue({ not_after: now() + HOUR });
   for (const name of ["warned", "unheard"]) assert.equal(await harness.cron(name), "ok");
+  const quotas = await harness.runtime.getDurableObjectNamespace("QUOTA", "warned-usage");
+  const unreadable = quotas.get(quotas.idFromName("broken"));
+  await unreadable.fetch("https://quota/break");
+  const request = { id: "a", needed: 1, wanted: 1, unused: [] };
+  const body = JSON.stringify({ quota: { limit: 1, period: "day" }, request });
+  assert.equal((await unreadable.fetch("https://quota/leases", { method: "POST", body })).status, 503);
   await harness.settle();
   const seen = harness.logs.events;
   assert.deepEqual(new Set(seen.map(({ event }) => event)), EVENTS);
