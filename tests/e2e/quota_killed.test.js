@@ -13,7 +13,7 @@ import { CONTROL_TOML, WRANGLER_TOML } from "./support/project.js";
 
 const GATES = 8;
 const LIMIT = 10_000;
-const WITHIN_MS = 300_000;
+const WITHIN_MS = 900_000;
 
 const processes = await startProcesses();
 const control = () => processes.start({ name: "keygate-control", config: CONTROL_TOML, store: "control" });
