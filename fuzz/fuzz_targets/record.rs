@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 /// The fields that restrict a key. What was written is what is held, and nothing that was written is left out.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "v",
     "id",
     "subject",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 15] = [
     "scopes",
     "ips",
     "plan",
+    "quota",
     "replaces",
     "replaced_by",
     "meta",
