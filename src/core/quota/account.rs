@@ -129,7 +129,7 @@ impl Count {
         self.leases.retain(|_, lent| lent.forget_at_ms > now.0);
     }
 
-    /// A lease that is not known yet is remembered as returned: its request is late, and nobody waits for the answer any more.
+    /// A lease that is not known yet is remembered as returned: its request is late, and its answer is of no use any more.
     fn take_back(&mut self, limit: u64, unused: &[Unused], now: UnixMillis) {
         let answer = self.answer(limit, 0, now);
         for Unused { id, units } in unused {
