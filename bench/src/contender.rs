@@ -227,7 +227,7 @@ fn bundle_module(checkout: &Checkout, contender: Contender, place: &Path) -> Res
         .arg(contender.source())
         .arg(format!("--outfile={}", folder.join("worker.js").display())))?;
     if let Some(file) = contender.wasm() {
-        fs::copy(checkout.path("build").join(file), folder.join(file))?;
+        fs::copy(checkout.gate_modules().join(file), folder.join(file))?;
     }
     Ok(())
 }

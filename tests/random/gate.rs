@@ -36,7 +36,7 @@ impl Gate {
         [kv, origin]: [SocketAddr; 2],
     ) -> Result<Self> {
         let place = env::temp_dir().join(format!("keygate-random-{}", process::id()));
-        let modules = copy_modules(&checkout.path("build"), &place)?;
+        let modules = copy_modules(&checkout.gate_modules(), &place)?;
         let config = place.join("config.capnp");
         let date = workerd::compatibility_date(checkout)?;
         fs_err::write(&config, self::config(&modules, &date, ring, kv, origin))?;

@@ -63,7 +63,13 @@ impl Checkout {
         command
     }
 
-    /// Builds the gate into `build/`.
+    /// Where [`Self::build_gate`] puts the gate's modules.
+    #[must_use]
+    pub fn gate_modules(&self) -> PathBuf {
+        self.path("build/gate")
+    }
+
+    /// Builds the Workers, of which the gate is one.
     ///
     /// # Errors
     ///
