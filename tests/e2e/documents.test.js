@@ -48,8 +48,9 @@ test("every link to a file or a heading of the project leads there", async () =>
 
 test("docs/README.md names every document", async () => {
   const index = documents.get("docs/README.md");
+  const itself = ["docs/README.md", "SUMMARY.md"];
   const linked = new Set([...index.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => path.join("docs", target)));
-  assert.deepEqual([...documents.keys()].filter((document) => document !== "docs/README.md" && !linked.has(document)), []);
+  assert.deepEqual([...documents.keys()].filter((document) => !itself.includes(document) && !linked.has(document)), []);
 });
 
 describe("every path that a document names exists:", () => {

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::program;
 use crate::python;
 use crate::setup::{self, WASM_TARGET};
+use crate::site;
 use crate::steps::{side_by_side, timed};
 use crate::test;
 use crate::workspace::Workspace;
@@ -14,9 +15,10 @@ use crate::workspace::Workspace;
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("setup", setup),
     ("format", format),
+    ("documentation site", site::build),
     ("licences and sources", licences),
     ("advisories", advisories),
     ("lints, native, and the gate", lints_native_and_gate),

@@ -14,6 +14,7 @@ mod npm;
 mod program;
 mod python;
 mod setup;
+mod site;
 mod steps;
 mod test;
 mod workspace;
@@ -48,6 +49,8 @@ enum Task {
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
     Test(test::Options),
+    /// Builds the documents into pages below target/site, and checks their links
+    Site,
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -75,6 +78,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Site => site::build(&workspace),
         Task::Ci => ci::run(&workspace),
     }
 }
