@@ -23,9 +23,9 @@ const WRANGLER: [&[&str]; 7] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 19] = [
-    "aws", "az", "bao", "cat", "cd", "curl", "cut", "deck", "echo", "export", "kong", "kubectl", "npm",
-    "openssl", "printf", "psql", "python3", "sqlite3", "umask",
+const OTHERS: [&str; 18] = [
+    "aws", "az", "bao", "cat", "cd", "curl", "cut", "deck", "echo", "export", "kong", "kubectl", "openssl",
+    "printf", "psql", "python3", "sqlite3", "umask",
 ];
 
 #[test]
@@ -54,6 +54,8 @@ fn every_command_named_in_prose_exists_with_its_options() {
             let mut words = span.split_whitespace();
             let outcome = match (words.next(), words.next()) {
                 (Some("cargo"), Some("xtask")) => check_task(words.next(), &tasks),
+                (Some("npm"), Some(_)) => check_npm(&span.split_whitespace().skip(1).collect::<Vec<_>>()),
+                (Some("npx"), Some("keygate" | "keygate@latest")) => check_options(&cli, words),
                 (Some("keygate"), Some(_)) => check_options(&cli, span.split_whitespace().skip(1)),
                 (Some(name), Some(option))
                     if option.starts_with("--") && cli.find_subcommand(name).is_some() =>
@@ -102,6 +104,10 @@ fn misspelt_commands_are_found() {
         "npm exec wrangler -- deploy",
         "npx wrangler deplyo",
         "npx keygate isue --subject acme",
+        "npx keygate@latest isue --subject acme",
+        "npm create keygate@latest",
+        "npm create keygate@latest my-gate -- --orign https://api.example.com",
+        "npm run depoly",
         "keygate pepper | wrangler secret set PEPPER",
         "echo \"$(keygate peper)\"",
         "true",
@@ -232,14 +238,37 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
         ["cargo", "install" | "test", ..] | [] => Ok(()),
-        ["npx", ..] => check(&words.iter().skip(1).map(|word| (*word).to_owned()).collect::<Vec<_>>(), tasks),
-        ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
+        ["npx", program, arguments @ ..] => {
+            let program = program.strip_suffix("@latest").unwrap_or(program);
+            let words = [&[program], arguments].concat();
+            check(&words.into_iter().map(str::to_owned).collect::<Vec<_>>(), tasks)
+        }
+        ["npm", arguments @ ..] => check_npm(arguments),
         ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
         [program, ..] if OTHERS.contains(program) || program.starts_with("target/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
+    }
+}
+
+/// npm's own commands, as far as the documents use them, and the scripts of a folder that `keygate init` makes.
+fn check_npm(arguments: &[&str]) -> Result<(), String> {
+    match arguments {
+        // The package starts `keygate init` with the same arguments.
+        ["create", "keygate@latest", arguments @ ..] => {
+            let own = arguments.iter().filter(|argument| !["--", "--no-install"].contains(*argument));
+            check_keygate(&["keygate", "init"].into_iter().chain(own.copied()).collect::<Vec<_>>())
+        }
+        ["run", script, ..] => {
+            let package = include_str!("../commands/init/template/package.json");
+            let is_script = package.contains(&format!("\"{script}\": \""));
+            if is_script { Ok(()) } else { Err(format!("a folder has no script `{script}`")) }
+        }
+        ["ci" | "install", ..] => Ok(()),
+        ["exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
+        _ => Err(format!("npm {arguments:?} is not known to this test")),
     }
 }
 
