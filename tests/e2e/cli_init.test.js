@@ -64,7 +64,8 @@ before(async () => {
   const free = createServer();
   port = await listening(free);
   await new Promise((resolve) => free.close(resolve));
-  folder = await project("my-gate", "--origin", `http://127.0.0.1:${originPort}`);
+  // With a route of its own, which must not keep it from listening on this machine.
+  folder = await project("my-gate", "--origin", `http://127.0.0.1:${originPort}`, "--domain", "api.example.com");
   dev = spawn("npm", ["run", "dev", "--", "--port", String(port), "--inspector-port", "0"], { cwd: folder, env: env(), detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let printed = "";
   await new Promise((resolve, reject) => {
@@ -90,7 +91,7 @@ after(async () => {
 
 test("the folder holds what is promised, and its pepper is for its owner alone", async () => {
   const made = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const names = made.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name))).filter((name) => !/^(node_modules|\.wrangler)\//.test(name));
+  const names = made.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name))).filter((name) => !/(^|\/)(node_modules|\.wrangler)\//.test(name));
   assert.deepEqual(names.sort(), FILES);
   assert.equal((await stat(path.join(folder, ".dev.vars"))).mode & 0o777, 0o600);
   const { stdout, stderr, status } = await keygate(["init", "again", "--origin", "https://api.example.com", "--yes", "--json"]);
@@ -163,17 +164,18 @@ for (const [name, ...options] of [
     const checked = await shell(made, "npm run check");
     assert.equal(checked.status, 0, checked.stderr);
     assert.match(checked.stderr, /^0 errors, 0 warnings$/m);
-    for (const [worker, bound] of [["wrangler.jsonc", /KEYS[\s\S]*KEY_USAGE[\s\S]*QUOTA/], ["control/wrangler.jsonc", /WARNINGS/]]) {
+    const bindings = { "wrangler.jsonc": ["KEYS", "KEY_USAGE", "QUOTA", "ORIGIN"], "control/wrangler.jsonc": ["KEY_USAGE", "WARNINGS"] };
+    await Promise.all(Object.entries(bindings).map(async ([worker, names]) => {
       const { status, stdout, stderr } = await shell(made, `npx wrangler deploy --dry-run -c ${worker}`);
       assert.equal(status, 0, stderr);
-      assert.match(stdout, bound);
-      assert.doesNotMatch(stdout + stderr, /WARNING/);
-    }
+      for (const name of names) assert.match(stdout, new RegExp(`env\\.${name} `));
+      assert.doesNotMatch(stdout + stderr, /\[WARNING\]/);
+    }));
     // As wrangler does after a first deploy; it formats the file anew.
     const file = path.join(made, "wrangler.jsonc");
     const text = await readFile(file, "utf8");
     experimental_patchConfig(file, { kv_namespaces: [{ id: ID }] }, false);
-    assert.equal(await readFile(file, "utf8"), text.replace('"binding": "KEYS"', `"binding": "KEYS",\n\t\t\t"id": "${ID}"`));
+    assert.equal(`${await readFile(file, "utf8")}\n`, text.replace('"binding": "KEYS"', `"binding": "KEYS",\n\t\t\t"id": "${ID}"`));
   });
 }
 
