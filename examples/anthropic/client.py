@@ -1,4 +1,4 @@
-"""Asks the model server behind the gate with Anthropic's own SDK: once at once, once as a stream.
+"""Calls the model server behind the gate with Anthropic's own SDK, without and with streaming.
 
 The key is in the environment variable API_KEY; API_URL is the URL of the gate (default http://127.0.0.1:8787).
 """

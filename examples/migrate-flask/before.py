@@ -1,4 +1,4 @@
-"""The reports API before Keygate: it knows its keys by heart."""
+"""The reports API before Keygate: its keys are in the code."""
 
 import functools
 import os
