@@ -139,8 +139,25 @@ pub(crate) fn if_any<T>(
     args: &UsageArgs,
     read: impl FnOnce(&dyn UsageSource) -> Outcome<T>,
 ) -> Option<T> {
-    let found = find(config, store, args).map(|source| source.filter(|source| source.may_have_any()));
-    let answer = found.and_then(|source| source.map(|source| read(&*source)).transpose());
+    or_note(out, read_if_any(config, store, args, read))
+}
+
+/// What `read` says, where there is usage.
+///
+/// # Errors
+/// As [`find`] and `read`.
+pub(crate) fn read_if_any<T>(
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    args: &UsageArgs,
+    read: impl FnOnce(&dyn UsageSource) -> Outcome<T>,
+) -> Outcome<Option<T>> {
+    let found = find(config, store, args)?.filter(|source| source.may_have_any());
+    found.map(|source| read(&*source)).transpose()
+}
+
+/// The answer, or none and a note of why.
+pub(crate) fn or_note<T>(out: Output, answer: Outcome<Option<T>>) -> Option<T> {
     answer.unwrap_or_else(|error| {
         out.note(format_args!("not looked at: when keys were used: {}", error.problem()));
         None
