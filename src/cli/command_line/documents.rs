@@ -23,13 +23,14 @@ const WRANGLER: [&[&str]; 7] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 21] = [
     "aws",
     "az",
     "bao",
     "cat",
     "cd",
     "cloudflared",
+    "curl",
     "cut",
     "deck",
     "echo",
@@ -100,7 +101,8 @@ fn misspelt_commands_are_found() {
         "wrangler secrets put PEPPER",
         "wrangler kv namespace make KEYS",
         "npm exec wrangler -- deploy",
-        "npx wrangler deploy",
+        "npx wrangler deplyo",
+        "npx keygate isue --subject acme",
         "keygate pepper | wrangler secret set PEPPER",
         "echo \"$(keygate peper)\"",
         "true",
@@ -230,6 +232,7 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
         ["cargo", "install" | "test", ..] | [] => Ok(()),
+        ["npx", ..] => check(&words.iter().skip(1).map(|word| (*word).to_owned()).collect::<Vec<_>>(), tasks),
         ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
         ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
