@@ -1,32 +1,23 @@
 // The recipes in `examples` as folders: what their READMEs say of files and settings, and the packages that they need.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { cleanEnv, KEYGATE } from "./support/cli.js";
-import { run } from "./support/program.js";
+import { initFolders } from "./support/init_folder.js";
 import { ROOT } from "./support/project.js";
-import { readRecipe, recipeNames } from "./support/recipes.js";
+import { parseJsonc, readRecipe, recipeNames } from "./support/recipes.js";
 
 const read = (file) => readFile(path.join(ROOT, file), "utf8");
 const lines = (text) => text.split("\n").filter((line) => line && !line.startsWith("#"));
 
 const recipes = await Promise.all((await recipeNames()).map(readRecipe));
-const folder = await mkdtemp(path.join(tmpdir(), "keygate-settings-"));
-after(() => rm(folder, { recursive: true }));
-
-/** A gate's configuration without anything to say about, but for the recipe's settings. */
-const CONFIGURATION = {
-  name: "gate",
-  workers_dev: false,
-  preview_urls: false,
-  compatibility_date: "2026-11-17",
-  observability: { enabled: true, logs: { invocation_logs: false } },
-  kv_namespaces: [{ binding: "KEYS", id: "1".repeat(32) }],
-};
+const { keygate, make } = await initFolders();
+const folder = await make("gate", "--origin", "https://api.example.com");
+const wranglerJsonc = path.join(folder, "wrangler.jsonc");
+/** What `keygate init` has written, into which a reader puts the recipe's settings. */
+const initial = parseJsonc(await readFile(wranglerJsonc, "utf8"));
 
 for (const { name, files, listed, settings } of recipes) {
   describe(`${name}:`, () => {
@@ -35,8 +26,9 @@ for (const { name, files, listed, settings } of recipes) {
     });
 
     test("`keygate check` says nothing about its settings, but that ORIGIN is on this machine", async () => {
-      await writeFile(path.join(folder, "wrangler.jsonc"), JSON.stringify({ ...CONFIGURATION, ...settings }));
-      const { status, stdout, stderr } = await run(KEYGATE, ["check"], { cwd: folder, env: cleanEnv() });
+      const vars = { ...initial.vars, ...settings.vars };
+      await writeFile(wranglerJsonc, JSON.stringify({ ...initial, ...settings, vars }));
+      const { status, stdout, stderr } = await keygate(["check"], { cwd: folder });
       assert.equal(status, 0, stderr);
       const found = `${stdout}${stderr}`.split("\n").filter((line) => /^(error|warning|note):/.test(line));
       const isLocal = new URL(settings.vars.ORIGIN).hostname === "127.0.0.1";

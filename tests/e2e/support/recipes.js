@@ -26,14 +26,15 @@ export async function readRecipe(name) {
     readme,
     files: files.sort(),
     listed: [...readme.matchAll(/^\| `([^`/]+)` \|/gm)].map(([, file]) => file).sort(),
-    settings: parseSettings(blocks(readme, "jsonc").join("\n")),
+    settings: parseJsonc(`{${blocks(readme, "jsonc").join("\n")}}`),
     commands: blocks(readme, "sh").flatMap((block) => block.split("\n").filter(Boolean)),
   };
 }
 
 const blocks = (text, language) => [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].filter(([, found]) => found === language).map(([, , block]) => block);
 
-const parseSettings = (jsonc) => JSON.parse(`{${jsonc.replace(/^\s*\/\/.*$/gm, "")}}`);
+/** JSON whose comments have lines of their own. */
+export const parseJsonc = (text) => JSON.parse(text.replace(/^\s*\/\/.*$/gm, ""));
 
 /** A copy of all recipes, with the packages that each would install; removed after the tests of the file. */
 export async function copyRecipes() {
