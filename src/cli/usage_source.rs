@@ -10,6 +10,7 @@ use keygate_core::usage::{AnomalyReport, LastUsesReport, Query, Report};
 use serde::Serialize;
 
 use crate::args::StoreArgs;
+use crate::control_config::control_config;
 use crate::error::{Error, Outcome};
 use crate::output::Output;
 use crate::time::ago;
@@ -93,7 +94,7 @@ pub(crate) fn find(
     args: &UsageArgs,
 ) -> Outcome<Option<Box<dyn UsageSource>>> {
     if store.remote {
-        let worker = ControlWorker::find(args.control_url.as_deref(), config.control_config())?;
+        let worker = ControlWorker::find(args.control_url.as_deref(), control_config(config))?;
         return Ok(worker.map(|worker| Box::new(worker) as Box<dyn UsageSource>));
     }
     let Some((script, class)) = config.usage_class() else {
@@ -126,7 +127,7 @@ pub(crate) fn needed(
             format!("{missing}, so it is not known when keys were used"),
             format!(
                 "deploy the control Worker (`wrangler deploy -c {}`) and bind its class Usage to the gate as {USAGE_BINDING}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step",
-                config.control_config(),
+                control_config(config),
             ),
         )
     })
