@@ -7,7 +7,9 @@ mod bundle;
 mod ci;
 mod demo_origin;
 mod dev;
+mod dist;
 mod failure;
+mod files;
 mod gate_process;
 mod keygate;
 mod npm;
@@ -48,6 +50,10 @@ enum Task {
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
     Test(test::Options),
+    /// Builds what a release holds into dist/: npm packages, archive of the command line, licences, checksums
+    Dist(dist::Options),
+    /// Packs the npm packages of the debug build into target/npm/, as the tests install them
+    Pack,
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -75,6 +81,8 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Dist(options) => dist::run(&workspace, options),
+        Task::Pack => dist::npm_packages::pack_for_tests(&workspace),
         Task::Ci => ci::run(&workspace),
     }
 }
