@@ -1,8 +1,10 @@
 //! What the programs are made of: the licences of their crates, and their bills of materials.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::dist::platform;
 use crate::failure::{Failure, NETWORK_REMEDY};
 use crate::files;
 use crate::program;
@@ -20,14 +22,14 @@ struct Released {
     package: &'static str,
     /// Of its manifest.
     folder: &'static str,
-    /// Where it runs, as cargo-cyclonedx takes it.
-    target: &'static str,
+    runs_on_edge: bool,
 }
 
-const CLI: Released = Released { name: "cli", package: "keygate-cli", folder: "src/cli", target: "all" };
+const CLI: Released =
+    Released { name: "cli", package: "keygate-cli", folder: "src/cli", runs_on_edge: false };
 const WORKERS: [Released; 2] = [
-    Released { name: "gate", package: "keygate", folder: "", target: WASM_TARGET },
-    Released { name: "control", package: "keygate-control", folder: "src/control", target: WASM_TARGET },
+    Released { name: "gate", package: "keygate", folder: "", runs_on_edge: true },
+    Released { name: "control", package: "keygate-control", folder: "src/control", runs_on_edge: true },
 ];
 
 /// The files with the licences of the crates in each program; none in what the tests install.
@@ -41,6 +43,8 @@ pub(crate) struct Notices {
 impl Notices {
     pub(crate) fn make(workspace: &Workspace, out: &Path) -> Result<Self, Failure> {
         timed("the licences of the crates", || {
+            // The licences are read where cargo has unpacked the crates, those for other platforms too.
+            program::run(workspace.command("cargo").args(["fetch", "--locked"]), NETWORK_REMEDY)?;
             let make = |released: &Released| released.write_licences(workspace, out);
             Ok(Self { cli: Some(make(&CLI)?), workers: WORKERS.iter().map(make).collect::<Result<_, _>>()? })
         })
@@ -68,7 +72,7 @@ pub(crate) fn write_sboms(workspace: &Workspace, out: &Path) -> Result<(), Failu
         let mut command = workspace.command(tool(workspace, "cargo-cyclonedx"));
         command
             .args(["cyclonedx", "--quiet", "--format=json", "--spec-version=1.5", "--no-build-deps"])
-            .args(["--target", released.target])
+            .args(["--target", if released.runs_on_edge { WASM_TARGET } else { "all" }])
             .env("SOURCE_DATE_EPOCH", commit_time.trim())
             .current_dir(&copy);
         program::run(&mut command, "see what cargo-cyclonedx said above")?;
@@ -82,10 +86,14 @@ pub(crate) fn write_sboms(workspace: &Workspace, out: &Path) -> Result<(), Failu
 impl Released {
     fn write_licences(&self, workspace: &Workspace, out: &Path) -> Result<PathBuf, Failure> {
         let file = out.join(format!("THIRD-PARTY-LICENSES-{}.txt", self.name));
+        let platforms = platform::ALL.map(|platform| platform.triple);
+        let targets = if self.runs_on_edge { &[WASM_TARGET][..] } else { &platforms };
         program::run(
             workspace
                 .command(tool(workspace, "cargo-about"))
-                .args(["generate", "--locked", "--fail", "--config=xtask/about.toml", "--manifest-path"])
+                .args(["generate", "--frozen", "--fail", "--config=xtask/about.toml"])
+                .args(targets.iter().map(|target| format!("--target={target}")))
+                .arg("--manifest-path")
                 .arg(Path::new(self.folder).join("Cargo.toml"))
                 .arg("--output-file")
                 .arg(&file)
@@ -106,8 +114,14 @@ fn tools(workspace: &Workspace) -> PathBuf {
 
 /// Compares with cargo's own record.
 pub(crate) fn tools_are_installed(workspace: &Workspace) -> Result<bool, Failure> {
-    let record = fs::read_to_string(tools(workspace).join(".crates.toml")).unwrap_or_default();
-    Ok(TOOLS.iter().all(|(name, version)| record.contains(&format!("\"{name} {version} "))))
+    let record = tools(workspace).join(".crates.toml");
+    match fs::read_to_string(&record) {
+        Ok(record) => {
+            Ok(TOOLS.iter().all(|(name, version)| record.contains(&format!("\"{name} {version} "))))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(files::not_read(&record, &error)),
+    }
 }
 
 pub(crate) fn install_tools(workspace: &Workspace) -> Result<(), Failure> {
