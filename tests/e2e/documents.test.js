@@ -46,8 +46,8 @@ test("every link to a file or a heading of the project leads there", async () =>
   assert.deepEqual(broken, []);
 });
 
-test("docs/README.md names every document", async () => {
-  const index = documents.get("docs/README.md");
+test("docs/README.md names every document, and docs/recipes.md every recipe", async () => {
+  const index = documents.get("docs/README.md") + documents.get("docs/recipes.md");
   const linked = new Set([...index.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => path.join("docs", target)));
   // The READMEs in npm/ are for those who look at a package, not at the repository.
   const isNamed = (document) => document === "docs/README.md" || document.startsWith("npm/") || linked.has(document);
