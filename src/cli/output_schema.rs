@@ -8,7 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{change, import, issue, list, manual, pepper, retire, rotate, show, usage, verify};
+use crate::commands::{
+    change, import, issue, list, manual, pepper, retire, rotate, show, upgrade, usage, verify,
+};
 use crate::error::Error;
 use crate::findings;
 
@@ -53,6 +55,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
         ("update", vec![changed]),
         ("import", vec![of::<import::ImportedKey>(generator)]),
         ("verify", vec![of::<verify::Judgement>(generator)]),
+        ("upgrade", vec![of::<upgrade::Upgrade<'_>>(generator)]),
         ("check", vec![report.clone()]),
         ("doctor", vec![report]),
         ("man", vec![of::<manual::Written<'_>>(generator)]),
