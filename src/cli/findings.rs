@@ -106,6 +106,13 @@ impl Findings {
         Report { ok: self.count(Level::Error) == 0, findings: &self.list, deployed_version }
     }
 
+    /// What is wrong first of all, and what to do about it.
+    pub(crate) fn first_error(&self) -> Option<(String, &str)> {
+        let error = self.list.iter().find(|finding| finding.level == Level::Error)?;
+        let remedy = error.remedy.as_deref().unwrap_or("give another value");
+        Some((format!("{}: {}", error.field, error.problem), remedy))
+    }
+
     pub(crate) fn count(&self, level: Level) -> usize {
         self.list.iter().filter(|finding| finding.level == level).count()
     }

@@ -70,7 +70,11 @@ pub(crate) fn check_all(config: &WranglerConfig, findings: &mut Findings) -> Out
         .try_for_each(|environment| check_environment(&config.through(environment), findings))
 }
 
-fn check_environment(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
+/// One environment.
+///
+/// # Errors
+/// As [`check_policy`].
+pub(crate) fn check_environment(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
     if check_policy(config, findings)? {
         check_routes(config, findings);
     }

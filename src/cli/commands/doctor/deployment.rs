@@ -69,7 +69,8 @@ pub(super) fn check_deployment(
     check.version(worker);
     check.subdomain(&["accounts", account, "workers", "scripts", &name]);
     let zones = config.zones();
-    if zones.is_empty() {
+    let has_no_routes = config.is_at_workers_dev_alone() || config.is_at_custom_domains_alone();
+    if zones.is_empty() && !has_no_routes {
         check.warn(
             "routes",
             "no zone is named in the configuration, so routes and cache rules were not looked at",
@@ -184,7 +185,7 @@ impl Check<'_> {
         else {
             return;
         };
-        if subdomain.enabled {
+        if subdomain.enabled && !self.config.is_at_workers_dev_alone() {
             self.error(
                 "workers_dev",
                 "the gate's workers.dev address is on: a way round the route and its rules",

@@ -14,15 +14,13 @@ use serde::Serialize;
 
 use crate::cloudflare::TOKEN_VARIABLE;
 use crate::commands::check::check_all;
+use crate::commands::init::files;
 use crate::commands::upgrade::changelog::{Change, Shown, changes};
 use crate::commands::upgrade::project::{Project, Step, Written};
 use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::findings::{Findings, Level, Report};
 use crate::secrets;
-
-/// The wrangler that this version was tested with.
-const WRANGLER: &str = "4.164.0";
 
 /// Bring a folder that `keygate init` made to this program's version
 #[derive(Args, Debug)]
@@ -66,15 +64,16 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
     let config = context.config()?;
     let own = version(env!("CARGO_PKG_VERSION"))?;
     let project = Project::read(config.folder())?;
-    if let Some(newest) = project.newest().filter(|newest| **newest > own) {
+    let (oldest, newest) = project.versions().unwrap_or((&own, &own));
+    if *newest > own {
         return Err(Error::failed(
             format!("the folder has version {newest}, and this program is {own}: it cannot go back"),
             "run the newest version: `npx keygate@latest upgrade`; to go back, put the older versions into package.json (or take the file from git) and run `npm install`",
         ));
     }
-    let oldest = project.oldest().unwrap_or(&own).clone();
-    let packages = project.step_to(&own, &version(WRANGLER)?);
-    let changes = changes(&oldest, &own);
+    let new = files::packages().into_iter().map(|(name, text)| Ok((name, version(&text)?)));
+    let packages = project.step_to(&new.collect::<Outcome<_>>()?);
+    let changes = changes(oldest, &own);
     let mut upgrade = Upgrade {
         from: oldest.to_string(),
         to: env!("CARGO_PKG_VERSION"),

@@ -1,5 +1,6 @@
 //! The package.json of a folder that `keygate init` made.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -11,14 +12,15 @@ use semver::Version;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use crate::commands::init::files::PACKAGE_JSON;
 use crate::error::{Error, Outcome};
 use crate::rewrite::rewrite;
 
-const FILE: &str = "package.json";
 const LOCK_FILE: &str = "package-lock.json";
 /// The modules of both Workers; a folder with this package is one of `keygate init`.
 const WORKERS: &str = "keygate-workers";
-const OWN_PACKAGES: [&str; 2] = ["keygate", WORKERS];
+const WRANGLER: &str = "wrangler";
+const PACKAGES: [&str; 3] = [WORKERS, "keygate", WRANGLER];
 const SECTIONS: [&str; 2] = ["dependencies", "devDependencies"];
 
 /// A folder with a package.json that names the gate's modules.
@@ -60,7 +62,7 @@ impl Project {
     /// # Errors
     /// There is none, it is none of `keygate init`, or a version in it is not one version.
     pub(super) fn read(folder: &Path) -> Outcome<Self> {
-        let path = folder.join(FILE);
+        let path = folder.join(PACKAGE_JSON);
         let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => not_ours(folder),
             _ => Error::failed(
@@ -75,7 +77,7 @@ impl Project {
             .map_err(|e| no_json(format!("is not JSON: line {}: {}", e.line_display(), e.kind())))?;
         let object = root.object_value().ok_or_else(|| no_json("is not a JSON object".to_owned()))?;
         let mut packages = Vec::new();
-        for name in [WORKERS, "keygate", "wrangler"] {
+        for name in PACKAGES {
             packages.extend(package(&object, name, &path)?);
         }
         if packages.first().is_none_or(|package| package.name != WORKERS) {
@@ -84,33 +86,21 @@ impl Project {
         Ok(Self { folder: folder.to_owned(), text, root, packages })
     }
 
-    /// The versions of Keygate's own packages.
-    fn own_versions(&self) -> impl Iterator<Item = &Version> {
-        self.packages
-            .iter()
-            .filter(|package| OWN_PACKAGES.contains(&package.name))
-            .map(|package| &package.version)
+    /// The oldest and the newest version of the gate's modules and the CLI.
+    pub(super) fn versions(&self) -> Option<(&Version, &Version)> {
+        let own = || {
+            self.packages.iter().filter(|package| package.name != WRANGLER).map(|package| &package.version)
+        };
+        own().min().zip(own().max())
     }
 
-    /// The oldest version of Keygate's own packages.
-    pub(super) fn oldest(&self) -> Option<&Version> {
-        self.own_versions().min()
-    }
-
-    /// The newest version of Keygate's own packages.
-    pub(super) fn newest(&self) -> Option<&Version> {
-        self.own_versions().max()
-    }
-
-    /// Puts the versions into the text, Keygate's own and wrangler's. A wrangler that is newer than that stays.
-    pub(super) fn step_to(&self, own: &Version, wrangler: &Version) -> Vec<Step> {
+    /// Puts newer versions into the text: those of `new`, by package. A wrangler that is newer stays.
+    pub(super) fn step_to(&self, new: &BTreeMap<String, Version>) -> Vec<Step> {
         let mut steps = Vec::new();
         for Package { name, version, place } in &self.packages {
-            let to = if OWN_PACKAGES.contains(name) { own } else { wrangler };
-            if version < to {
-                let (from, to) = (version.to_string(), to.to_string());
+            if let Some(to) = new.get(*name).filter(|to| version < *to) {
                 place.set_raw_value(format!("\"{to}\""));
-                steps.push(Step { package: name, from, to });
+                steps.push(Step { package: name, from: version.to_string(), to: to.to_string() });
             }
         }
         steps
@@ -122,10 +112,10 @@ impl Project {
     /// The file cannot be written.
     pub(super) fn write(&self) -> Outcome<Written<'_>> {
         let lock_file = fs::read(self.folder.join(LOCK_FILE)).ok();
-        let written = rewrite(&self.folder.join(FILE), self.root.to_string().as_bytes());
+        let written = rewrite(&self.folder.join(PACKAGE_JSON), self.root.to_string().as_bytes());
         written.map_err(|e| {
             Error::failed(
-                format!("cannot write {FILE}: {e}; nothing was changed"),
+                format!("cannot write {PACKAGE_JSON}: {e}; nothing was changed"),
                 "make the file your own, and it and its folder writable",
             )
         })?;
@@ -155,7 +145,7 @@ impl Written<'_> {
             None if lock_file.exists() => fs::remove_file(&lock_file)?,
             _ => {}
         }
-        rewrite(&self.folder.join(FILE), self.text.as_bytes())
+        rewrite(&self.folder.join(PACKAGE_JSON), self.text.as_bytes())
     }
 }
 
@@ -192,7 +182,6 @@ fn not_ours(folder: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::Project;
-    use semver::Version;
     use std::fs;
 
     const TEXT: &str = "{\r\n\t\"name\" : \"my-gate\",\r\n\t\"devDependencies\": { \"keygate\": \"^0.1.0\", \"wrangler\": \"4.0.0\" },\r\n\t\"dependencies\": {\"keygate-workers\": \"0.1.0\", \"z\": \"1\"}\r\n}";
@@ -205,7 +194,6 @@ mod tests {
 
     #[test]
     fn only_the_versions_change_in_the_text() {
-        let new = Version::new(0, 2, 0);
         for (wrangler, expected) in [
             (
                 "5.0.0",
@@ -214,7 +202,8 @@ mod tests {
             ("3.9.9", TEXT.replace("^0.1.0", "0.2.0").replace("\"0.1.0", "\"0.2.0")),
         ] {
             let project = project(TEXT).unwrap();
-            let steps = project.step_to(&new, &wrangler.parse().unwrap());
+            let new = [("keygate", "0.2.0"), ("keygate-workers", "0.2.0"), ("wrangler", wrangler)];
+            let steps = project.step_to(&new.map(|(name, to)| (name.to_owned(), to.parse().unwrap())).into());
             assert_eq!(project.root.to_string(), expected);
             assert_eq!(steps.len(), if expected.contains("5.0.0") { 3 } else { 2 });
         }
