@@ -20,6 +20,7 @@ use crate::commands::pepper::PepperGroup;
 use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::upgrade::UpgradeArgs;
 use crate::commands::usage::UsageCommand;
 use crate::commands::verify::VerifyArgs;
 
@@ -62,6 +63,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Check(CheckArgs),
     Doctor(DoctorArgs),
+    Upgrade(UpgradeArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

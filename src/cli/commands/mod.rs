@@ -13,5 +13,6 @@ pub(crate) mod pepper;
 pub(crate) mod retire;
 pub(crate) mod rotate;
 pub(crate) mod show;
+pub(crate) mod upgrade;
 pub(crate) mod usage;
 pub(crate) mod verify;
