@@ -18,6 +18,7 @@ use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::pepper::PepperGroup;
 use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
+use crate::commands::scanner_rules::ScannerRulesArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::usage::UsageCommand;
 use crate::commands::verify::VerifyArgs;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Check(CheckArgs),
     Doctor(DoctorArgs),
+    ScannerRules(ScannerRulesArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

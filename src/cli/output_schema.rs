@@ -8,7 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{change, import, issue, list, manual, pepper, retire, rotate, show, usage, verify};
+use crate::commands::{
+    change, import, issue, list, manual, pepper, retire, rotate, scanner_rules, show, usage, verify,
+};
 use crate::error::Error;
 use crate::findings;
 
@@ -55,6 +57,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
         ("verify", vec![of::<verify::Judgement>(generator)]),
         ("check", vec![report.clone()]),
         ("doctor", vec![report]),
+        ("scanner_rules", vec![of::<scanner_rules::RuleFile>(generator)]),
         ("man", vec![of::<manual::Written<'_>>(generator)]),
     ])
 }

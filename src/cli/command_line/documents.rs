@@ -23,9 +23,29 @@ const WRANGLER: [&[&str]; 7] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 18] = [
-    "aws", "az", "bao", "cat", "cd", "cut", "deck", "echo", "export", "kong", "kubectl", "npm", "openssl",
-    "printf", "psql", "python3", "sqlite3", "umask",
+const OTHERS: [&str; 22] = [
+    "aws",
+    "az",
+    "bao",
+    "cat",
+    "cd",
+    "cut",
+    "deck",
+    "detect-secrets",
+    "echo",
+    "export",
+    "gh",
+    "gitleaks",
+    "kong",
+    "kubectl",
+    "npm",
+    "openssl",
+    "printf",
+    "psql",
+    "python3",
+    "sqlite3",
+    "trufflehog",
+    "umask",
 ];
 
 #[test]
