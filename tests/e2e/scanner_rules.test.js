@@ -157,7 +157,7 @@ describe("the prefixes are", () => {
         const said = await operator.json(["scanner-rules", "--format", format, ...args]);
         assert.ok(valid(said, schema.$defs.scanner_rules, schema), JSON.stringify(said));
         assert.deepEqual({ format: said.format, prefixes: said.prefixes }, { format, prefixes });
-        for (const prefix of prefixes) assert.ok(said.content.includes(`${prefix}_[0-9A-Za-z]{50}`), said.content);
+        for (const prefix of prefixes) assert.ok(said.text.includes(`${prefix}_[0-9A-Za-z]{50}`), said.text);
       }
     });
   }

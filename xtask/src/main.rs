@@ -16,6 +16,7 @@ mod python;
 mod setup;
 mod steps;
 mod test;
+mod workflows;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Task {
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
     Test(test::Options),
+    /// Lints the workflows of .github
+    Workflows(workflows::Options),
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -75,6 +78,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Workflows(options) => workflows::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
     }
 }

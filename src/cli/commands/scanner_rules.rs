@@ -42,21 +42,21 @@ enum Format {
 pub(crate) struct RuleFile {
     format: Format,
     prefixes: Vec<String>,
-    content: String,
+    text: String,
 }
 
 /// Prints the rules.
 pub(crate) fn run(context: &Context, args: &ScannerRulesArgs) -> Outcome<()> {
     let prefixes = if args.prefix.is_empty() { configured(context)? } else { unique(args.prefix.clone()) };
-    let content = match args.format {
+    let text = match args.format {
         Format::Gitleaks => gitleaks(&prefixes),
         Format::Trufflehog => trufflehog(&prefixes),
         Format::DetectSecrets => detect_secrets(&prefixes),
         Format::Github => github(&prefixes),
     };
     let prefixes = prefixes.iter().map(|prefix| prefix.as_str().to_owned()).collect();
-    let file = RuleFile { format: args.format, prefixes, content };
-    context.out.result(&file, &file.content)
+    let file = RuleFile { format: args.format, prefixes, text };
+    context.out.result(&file, &file.text)
 }
 
 /// The prefix of the chosen environment, or those of the top of the file and every environment in it.
