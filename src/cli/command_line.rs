@@ -12,6 +12,7 @@ use crate::commands::check::CheckArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::import::ImportArgs;
+use crate::commands::init::InitArgs;
 use crate::commands::issue::IssueArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::manual::{CompletionsArgs, ManArgs};
@@ -39,6 +40,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(InitArgs),
     Pepper(PepperGroup),
     Issue(IssueArgs),
     List(ListArgs),

@@ -95,6 +95,13 @@ impl Findings {
         Ok(ExitCode::from(u8::from(errors > 0)))
     }
 
+    /// What is wrong first of all, and what to do about it.
+    pub(crate) fn first_error(&self) -> Option<(String, &str)> {
+        let error = self.0.iter().find(|finding| finding.level == Level::Error)?;
+        let remedy = error.remedy.as_deref().unwrap_or("give another value");
+        Some((format!("{}: {}", error.field, error.problem), remedy))
+    }
+
     pub(crate) fn count(&self, level: Level) -> usize {
         self.0.iter().filter(|finding| finding.level == level).count()
     }

@@ -112,9 +112,9 @@ impl LocalKv {
 
     fn failed(&self, reason: &str) -> Error {
         let remedy = if reason.contains("Node.js") {
-            "wrangler needs Node.js 22 or later: `npm ci` in the gate's folder installs it"
+            "wrangler needs Node.js 22 or later; install it, or run `npm install` in the gate's folder if its package.json names one"
         } else if reason.contains("iniflare") {
-            "use the version of wrangler that package.json names: `npm ci` in the gate's folder"
+            "use the version of wrangler that package.json names: `npm install` in the gate's folder"
         } else {
             "check the folder of the local store (`--persist-to`)"
         };

@@ -92,6 +92,7 @@ fn misuse(said: &str) -> Error {
 fn run(cli: Cli) -> Outcome<ExitCode> {
     let context = Context::new(cli.gate)?;
     match &cli.command {
+        Command::Init(args) => commands::init::run(&context, args),
         Command::Pepper(args) => return commands::pepper::run(&context, args),
         Command::Completions(args) => commands::manual::completions(Cli::command(), args),
         Command::Man(args) => commands::manual::man(context.out, Cli::command(), args),

@@ -10,8 +10,7 @@ use crate::error::{Error, Outcome};
 use crate::secrets;
 
 /// What to do where wrangler or Node.js is missing.
-pub(crate) const INSTALL: &str =
-    "install the gate's npm packages: `npm ci` in the gate's folder (or `cargo xtask setup`)";
+pub(crate) const INSTALL: &str = "install the gate's npm packages: `npm install` in the gate's folder";
 
 /// Runs a script in the gate's folder, without secrets in its environment and with its three streams piped.
 ///

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    change, import, issue, list, manual, pepper, retire, rotate, scanner_rules, show, usage, verify,
+    change, import, init, issue, list, manual, pepper, retire, rotate, scanner_rules, show, usage, verify,
 };
 use crate::error::Error;
 use crate::findings;
@@ -30,6 +30,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
     let rotation = of::<pepper::status::Status<'_>>(generator);
     BTreeMap::from([
         ("error", vec![of::<Error>(generator)]),
+        ("init", vec![of::<init::MadeFolder<'_>>(generator)]),
         ("pepper", vec![of::<pepper::NewPepper<'_>>(generator)]),
         ("pepper_init", vec![of::<pepper::init::LocalPepper>(generator)]),
         ("pepper_status", vec![rotation.clone()]),

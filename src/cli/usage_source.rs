@@ -93,7 +93,7 @@ pub(crate) fn find(
     args: &UsageArgs,
 ) -> Outcome<Option<Box<dyn UsageSource>>> {
     if store.remote {
-        let worker = ControlWorker::find(args.control_url.as_deref())?;
+        let worker = ControlWorker::find(args.control_url.as_deref(), config.control_config())?;
         return Ok(worker.map(|worker| Box::new(worker) as Box<dyn UsageSource>));
     }
     let Some((script, class)) = config.usage_class() else {
@@ -125,7 +125,8 @@ pub(crate) fn needed(
         Error::failed(
             format!("{missing}, so it is not known when keys were used"),
             format!(
-                "deploy the control Worker (`wrangler deploy -c src/control/wrangler.toml`) and bind its class Usage to the gate as {USAGE_BINDING}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step"
+                "deploy the control Worker (`wrangler deploy -c {}`) and bind its class Usage to the gate as {USAGE_BINDING}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step",
+                config.control_config(),
             ),
         )
     })

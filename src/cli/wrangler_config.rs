@@ -234,6 +234,29 @@ impl WranglerConfig {
         })
     }
 
+    /// The control Worker's file, for messages: this one, the one that `keygate init` put beside it, or that of this repository.
+    pub(crate) fn control_config(&self) -> String {
+        let beside = "control/wrangler.jsonc";
+        if self.whole.contains_key("exports") {
+            self.name.clone()
+        } else if self.folder().join(beside).is_file() {
+            Path::new(&self.name).with_file_name(beside).display().to_string()
+        } else {
+            "src/control/wrangler.toml".to_owned()
+        }
+    }
+
+    /// Whether workers.dev is the gate's one address: there is no route that it would be a way around.
+    pub(crate) fn is_at_workers_dev_alone(&self) -> bool {
+        self.routes().next().is_none() && self.setting("workers_dev") != Some(&Value::Bool(false))
+    }
+
+    /// Whether every route is a custom domain, which has no settings in its zone.
+    pub(crate) fn has_custom_domains_alone(&self) -> bool {
+        let is_domain = |route: &Value| route.get("custom_domain") == Some(&Value::Bool(true));
+        self.routes().next().is_some() && self.routes().all(is_domain)
+    }
+
     /// The routes, each a pattern or a table.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &Value> {
         let several = self.setting("routes").and_then(Value::as_array).into_iter().flatten();

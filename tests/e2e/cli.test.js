@@ -221,7 +221,7 @@ describe("the local KV", () => {
     const store = "cannot use the local KV of `wrangler dev`: ";
     for (const [name, script, args, said] of [
       ["a store that may not be read", `read line; echo '{"error":"EACCES: permission denied"}'`, ["list"], `${store}EACCES: permission denied\n help: check the folder of the local store`],
-      ["an old Node.js", `read line; echo '{"error":"Node.js 22 or later is needed, and this is 20.0.0"}'`, ["list"], `${store}Node.js 22.*\n help: wrangler needs Node.js 22 or later: \`npm ci\``],
+      ["an old Node.js", `read line; echo '{"error":"Node.js 22 or later is needed, and this is 20.0.0"}'`, ["list"], `${store}Node.js 22.*\n help: wrangler needs Node.js 22 or later; install it, or run \`npm install\``],
       ["a wrangler without Miniflare", `read line; echo '{"error":"Cannot find module miniflare"}'`, ["list"], `${store}Cannot find module.*\n help: use the version of wrangler that package.json names`],
       ["a Miniflare that says something else", "read line; echo canary", ["list"], `${store}Miniflare answered something else.*\n help: use the version of wrangler that package.json names`],
       ["a Miniflare that says something else of values", `read line; echo '{"answer":{"canary":1}}'`, ["show", "000000000000"], `${store}Miniflare answered something else.*\n help: use the version of wrangler`],

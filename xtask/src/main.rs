@@ -7,7 +7,9 @@ mod bundle;
 mod ci;
 mod demo_origin;
 mod dev;
+mod dist;
 mod failure;
+mod files;
 mod gate_process;
 mod keygate;
 mod npm;
@@ -49,6 +51,10 @@ enum Task {
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
     Test(test::Options),
+    /// Builds what a release holds into dist/: npm packages, archive of the command line, licences, checksums
+    Dist(dist::Options),
+    /// Packs the npm packages of the debug build into target/npm/, as the tests install them
+    Pack,
     /// Lints the workflows of .github
     Workflows(workflows::Options),
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
@@ -78,6 +84,8 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Dist(options) => dist::run(&workspace, options),
+        Task::Pack => dist::npm_packages::pack_for_tests(&workspace),
         Task::Workflows(options) => workflows::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::thread;
 
+use crate::dist::notices;
 use crate::failure::Failure;
 use crate::npm;
 use crate::program;
@@ -37,6 +38,12 @@ const TESTING: [Part; 1] = [Part {
     install: python::install,
 }];
 
+const RELEASING: [Part; 1] = [Part {
+    what: "cargo-about and cargo-cyclonedx, into target/tools (about 5 min)",
+    is_installed: notices::tools_are_installed,
+    install: notices::install_tools,
+}];
+
 /// Installs what a build of the gate and a run of it need; says whether anything was missing.
 pub(crate) fn for_building(workspace: &Workspace) -> Result<bool, Failure> {
     install_missing(workspace, BUILDING.iter())
@@ -45,6 +52,11 @@ pub(crate) fn for_building(workspace: &Workspace) -> Result<bool, Failure> {
 /// Also what the tests and `cargo xtask ci` need.
 pub(crate) fn for_testing(workspace: &Workspace) -> Result<bool, Failure> {
     install_missing(workspace, BUILDING.iter().chain(&TESTING))
+}
+
+/// What a build needs, and what `cargo xtask dist` needs.
+pub(crate) fn for_releasing(workspace: &Workspace) -> Result<bool, Failure> {
+    install_missing(workspace, BUILDING.iter().chain(&RELEASING))
 }
 
 /// Side by side, as each waits for a network of its own.

@@ -55,9 +55,16 @@ pub(crate) fn namespace(flag: Option<&str>, config: &WranglerConfig) -> Outcome<
     match namespace.get("id").and_then(|id| id.as_str()) {
         // What this repository's wrangler.toml holds until a namespace is made.
         Some(id) if !id.is_empty() && !id.bytes().all(|b| b == b'0') => identifier(id, &place),
-        _ => Err(Error::failed(
+        id => Err(Error::failed(
             format!("{place} binds `{KEYS_BINDING}` to no namespace yet"),
-            "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there",
+            match id {
+                Some(_) => {
+                    "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there"
+                }
+                None => {
+                    "deploy the gate: wrangler creates the namespace and writes its `id` there; if it was deployed without a terminal, put the id there that `wrangler kv namespace list` shows"
+                }
+            },
         )),
     }
 }

@@ -23,12 +23,13 @@ const WRANGLER: [&[&str]; 7] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 23] = [
     "aws",
     "az",
     "bao",
     "cat",
     "cd",
+    "curl",
     "cut",
     "deck",
     "detect-secrets",
@@ -102,7 +103,8 @@ fn misspelt_commands_are_found() {
         "wrangler secrets put PEPPER",
         "wrangler kv namespace make KEYS",
         "npm exec wrangler -- deploy",
-        "npx wrangler deploy",
+        "npx wrangler deplyo",
+        "npx keygate isue --subject acme",
         "keygate pepper | wrangler secret set PEPPER",
         "echo \"$(keygate peper)\"",
         "true",
@@ -232,6 +234,7 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
         ["cargo", "install" | "test", ..] | [] => Ok(()),
+        ["npx", ..] => check(&words.iter().skip(1).map(|word| (*word).to_owned()).collect::<Vec<_>>(), tasks),
         ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
         ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));

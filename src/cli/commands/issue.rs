@@ -34,7 +34,7 @@ use crate::wrangler_config::WranglerConfig;
 /// Make a key, write its record, print the key once
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The record is written before the key is printed: a printed key works. Without --expires it never expires, without --ip it may be used from anywhere.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject ops --scope admin:read --static admin-keys.json --config src/control/wrangler.toml\n  keygate issue --subject old-client --import-stdin < imported-key"
+    after_help = "The record is written before the key is printed: a printed key works. Without --expires it never expires, without --ip it may be used from anywhere.\n\nExamples:\n  keygate issue --subject acme --name \"Acme production\" --scope reports:read --expires 90d\n  keygate issue --remote --subject acme --ip 203.0.113.0/24 --expires 2027-01-31\n  keygate issue --subject acme --to file:/run/keys/acme --remote\n  keygate issue --subject ops --scope admin:read --static admin-keys.json --config control/wrangler.jsonc\n  keygate issue --subject old-client --import-stdin < imported-key"
 )]
 pub(crate) struct IssueArgs {
     /// Who holds the key; stays the same when the key is rotated
@@ -177,11 +177,12 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
         )
     })?;
     context.out.note(format_args!(
-        "issued {} for {}: expires {}, its record is in {}; it is valid once the Worker has the file as its secret: `wrangler secret put STATIC_KEYS < FILE`, or `wrangler secret put ADMIN_KEYS -c src/control/wrangler.toml < FILE` for the control Worker",
+        "issued {} for {}: expires {}, its record is in {}; it is valid once the Worker has the file as its secret: `wrangler secret put STATIC_KEYS < FILE`, or `wrangler secret put ADMIN_KEYS -c {} < FILE` for the control Worker",
         record.id,
         record.subject,
         utc_or_never(record.not_after),
         printable(&file.display().to_string()),
+        config.control_config(),
     ));
     context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
     Ok(())

@@ -22,7 +22,6 @@ const URL_VARIABLE: &str = "KEYGATE_CONTROL_URL";
 const KEYS_MAX: usize = 1000;
 /// Above any honest answer: 100,000 last uses are 7 MB.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
-const MAKE_A_KEY: &str = "make an admin key (`keygate issue --subject ops --scope admin:read --static admin-keys.json --config src/control/wrangler.toml`), give its record to the control Worker (`wrangler secret put ADMIN_KEYS -c src/control/wrangler.toml < admin-keys.json`), and set KEYGATE_ADMIN_KEY to the key";
 
 /// The Worker, with one admin key.
 // Absent on purpose: Debug; it holds the key.
@@ -31,6 +30,8 @@ pub(super) struct ControlWorker {
     base: Url,
     key: Zeroizing<String>,
     place: String,
+    /// Wrangler's file of it, for messages.
+    config: String,
 }
 
 /// What a refusal says.
@@ -42,11 +43,11 @@ struct Problem {
 }
 
 impl ControlWorker {
-    /// The Worker that the option or `KEYGATE_CONTROL_URL` names; `None` where neither does.
+    /// The Worker that the option or `KEYGATE_CONTROL_URL` names; `None` where neither does. `config` is wrangler's file of it.
     ///
     /// # Errors
     /// The address cannot be used, or there is no admin key.
-    pub(super) fn find(option: Option<&str>) -> Outcome<Option<Self>> {
+    pub(super) fn find(option: Option<&str>, config: String) -> Outcome<Option<Self>> {
         let variable = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty());
         let Some(text) = option.map(str::to_owned).or(variable) else {
             return Ok(None);
@@ -55,11 +56,11 @@ impl ControlWorker {
         let key = secrets::admin_key()?.ok_or_else(|| {
             Error::usage(
                 "there is no admin key for the control Worker: KEYGATE_ADMIN_KEY is not set",
-                MAKE_A_KEY,
+                make_a_key(&config),
             )
         })?;
         let place = format!("the control Worker at {base}");
-        Ok(Some(Self { client: cloudflare::http_client()?, base, key, place }))
+        Ok(Some(Self { client: cloudflare::http_client()?, base, key, place, config }))
     }
 
     fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Outcome<T> {
@@ -81,7 +82,7 @@ impl ControlWorker {
         serde_json::from_slice(&body).map_err(|error| {
             Error::failed(
                 format!("{} answered something else than usage: {error}", self.place),
-                "check KEYGATE_CONTROL_URL; where the control Worker is of another version than this program, deploy it anew (`wrangler deploy -c src/control/wrangler.toml`)",
+                format!("check KEYGATE_CONTROL_URL; where the control Worker is of another version than this program, deploy it anew (`wrangler deploy -c {}`)", self.config),
             )
         })
     }
@@ -96,14 +97,19 @@ impl ControlWorker {
             detail => format!(": {}", printable(detail)),
         };
         let remedy = match status {
-            401 => MAKE_A_KEY,
-            403 if problem.code == "scope_missing" => MAKE_A_KEY,
-            403 => "see docs/responses.md for the code; the admin key's record may restrict its networks",
-            404 => "check KEYGATE_CONTROL_URL: it is the address of the control Worker, not of the gate",
+            401 => make_a_key(&self.config),
+            403 if problem.code == "scope_missing" => make_a_key(&self.config),
+            403 => "see docs/responses.md for the code; the admin key's record may restrict its networks"
+                .to_owned(),
+            404 => "check KEYGATE_CONTROL_URL: it is the address of the control Worker, not of the gate"
+                .to_owned(),
             503 if problem.code == "gate_misconfigured" => {
-                "give the control Worker the secrets PEPPER and ADMIN_KEYS (`wrangler secret put PEPPER -c src/control/wrangler.toml`), and KEY_PREFIX; its log says what is missing"
+                format!(
+                    "give the control Worker the secrets PEPPER and ADMIN_KEYS (`wrangler secret put PEPPER -c {}`), and KEY_PREFIX; its log says what is missing",
+                    self.config
+                )
             }
-            _ => "run the command again; the control Worker's log says what failed",
+            _ => "run the command again; the control Worker's log says what failed".to_owned(),
         };
         Error::failed(format!("{} refused the question ({code}){detail}", self.place), remedy)
     }
@@ -135,6 +141,12 @@ impl UsageSource for ControlWorker {
     fn place(&self) -> &str {
         &self.place
     }
+}
+
+fn make_a_key(config: &str) -> String {
+    format!(
+        "make an admin key (`keygate issue --subject ops --scope admin:read --static admin-keys.json --config {config}`), give its record to the control Worker (`wrangler secret put ADMIN_KEYS -c {config} < admin-keys.json`), and set KEYGATE_ADMIN_KEY to the key"
+    )
 }
 
 fn body(response: Response) -> std::io::Result<Vec<u8>> {

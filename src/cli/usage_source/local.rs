@@ -30,6 +30,8 @@ pub(super) struct LocalUsage {
     /// Of the class, as Miniflare makes it.
     unique_key: String,
     place: String,
+    /// What runs both Workers, for messages.
+    command: String,
 }
 
 /// What the script writes: a letter, a number, bytes.
@@ -54,6 +56,7 @@ impl LocalUsage {
             folder: state_folder(config, persist_to)?.join("do").join(&unique_key),
             place: format!("the control Worker {script} of `wrangler dev`"),
             unique_key,
+            command: format!("wrangler dev -c {} -c {}", config.name(), config.control_config()),
         })
     }
 
@@ -102,7 +105,10 @@ impl LocalUsage {
     fn nothing_yet(&self) -> Error {
         Error::failed(
             format!("nothing has been counted yet by {} in {}", self.place, self.folder.display()),
-            "run both Workers (`wrangler dev -c wrangler.toml -c src/control/wrangler.toml`) and send a request; if they keep their state in another folder, name it with `--persist-to`",
+            format!(
+                "run both Workers (`{}`) and send a request; if they keep their state in another folder, name it with `--persist-to`",
+                self.command
+            ),
         )
     }
 

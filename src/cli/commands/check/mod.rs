@@ -61,7 +61,11 @@ fn check_config(context: &Context, config: &WranglerConfig, findings: &mut Findi
     Ok(())
 }
 
-fn check_environment(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
+/// One environment.
+///
+/// # Errors
+/// As [`check_policy`].
+pub(crate) fn check_environment(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
     if check_policy(config, findings)? {
         check_routes(config, findings);
     }

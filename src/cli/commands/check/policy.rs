@@ -70,10 +70,11 @@ pub(crate) fn check_policy(config: &WranglerConfig, findings: &mut Findings) -> 
         check_subpaths(config, policy, findings);
     }
     check_local(config, &gate, findings)?;
-    for (setting, way) in [
-        ("workers_dev", "the gate's workers.dev address is"),
-        ("preview_urls", "addresses of earlier versions are"),
-    ] {
+    let own_address =
+        (!config.is_at_workers_dev_alone()).then_some(("workers_dev", "the gate's workers.dev address is"));
+    for (setting, way) in
+        own_address.into_iter().chain([("preview_urls", "addresses of earlier versions are")])
+    {
         if config.setting(setting) != Some(&Value::Bool(false)) {
             findings.add(
                 Level::Warning,

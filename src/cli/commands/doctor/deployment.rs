@@ -103,7 +103,7 @@ pub(crate) fn check_deployment(
     check.settings(&script, namespace);
     check.subdomain(&script);
     let zones = config.zones();
-    if zones.is_empty() {
+    if zones.is_empty() && !config.is_at_workers_dev_alone() && !config.has_custom_domains_alone() {
         check.warn(
             "routes",
             "no zone is named in the configuration, so routes and cache rules were not looked at",
@@ -207,7 +207,7 @@ impl Check<'_> {
         else {
             return;
         };
-        if subdomain.enabled {
+        if subdomain.enabled && !self.config.is_at_workers_dev_alone() {
             self.error(
                 "workers_dev",
                 "the gate's workers.dev address is on: a way round the route and its rules",

@@ -37,7 +37,21 @@ pub(crate) struct LocalPepper {
 
 /// Writes a pepper where there is none.
 pub(super) fn run(context: &Context) -> Outcome<()> {
-    let config = context.config()?;
+    let pepper = local_pepper(&context.config()?)?;
+    let LocalPepper { id, place, is_new } = &pepper;
+    let text = if *is_new {
+        format!("{place} has the new pepper {id}; keep the file out of version control")
+    } else {
+        format!("{place} has the pepper {id} already")
+    };
+    context.out.result(&pepper, text)
+}
+
+/// The pepper of the local gate; it is made where there is none.
+///
+/// # Errors
+/// Wrangler would not read it, there is something else in its place, or its file cannot be written.
+pub(crate) fn local_pepper(config: &WranglerConfig) -> Outcome<LocalPepper> {
     if !config.takes_local_value("PEPPER") {
         return Err(Error::failed(
             format!(
@@ -48,9 +62,9 @@ pub(super) fn run(context: &Context) -> Outcome<()> {
             "add PEPPER to the list",
         ));
     }
-    let local = DevVars::of(&config)?;
+    let local = DevVars::of(config)?;
     let present = local.as_ref().and_then(|local| Some((local.value("PEPPER")?, local.place("PEPPER"))));
-    let pepper = match present {
+    match present {
         Some((text, place)) => {
             let pepper = text.parse::<Pepper>().map_err(|e| {
                 Error::failed(
@@ -58,17 +72,10 @@ pub(super) fn run(context: &Context) -> Outcome<()> {
                     format!("take PEPPER out of {place}, then run the command again"),
                 )
             })?;
-            LocalPepper { id: pepper.id().to_string(), place, is_new: false }
+            Ok(LocalPepper { id: pepper.id().to_string(), place, is_new: false })
         }
-        None => write(&config, local.as_ref())?,
-    };
-    let LocalPepper { id, place, is_new } = &pepper;
-    let text = if *is_new {
-        format!("{place} has the new pepper {id}; keep the file out of version control")
-    } else {
-        format!("{place} has the pepper {id} already")
-    };
-    context.out.result(&pepper, text)
+        None => write(config, local.as_ref()),
+    }
 }
 
 fn write(config: &WranglerConfig, local: Option<&DevVars>) -> Outcome<LocalPepper> {
