@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: everything that a release holds, into `dist/`. The same commit gives the same bytes.
 
 mod archive;
+mod deploy_button;
 pub(crate) mod notices;
 pub(crate) mod npm_packages;
 pub(crate) mod platform;
@@ -84,6 +85,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         timed("the npm packages of every platform", || {
             npm_packages::pack_portable(workspace, &out.join("npm"), &notices)
         })?;
+        deploy_button::write(workspace, &out.join("deploy-button"))?;
         timed("the bills of materials", || notices::write_sboms(workspace, &out))?;
     }
     if !options.portable {

@@ -53,7 +53,7 @@ enum Task {
     Test(test::Options),
     /// Builds what a release holds into dist/: npm packages, archive of the command line, licences, checksums
     Dist(dist::Options),
-    /// Packs the npm packages of the debug build into target/npm/, as the tests install them
+    /// Makes the npm packages of the debug build in target/npm/, and the folder target/deploy-button/, as the tests use them
     Pack,
     /// Lints the workflows of .github
     Workflows(workflows::Options),

@@ -12,9 +12,10 @@ use super::Cli;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// What wrangler has, as far as the documents use it.
-const WRANGLER: [&[&str]; 7] = [
+const WRANGLER: [&[&str]; 8] = [
     &["deploy"],
     &["dev"],
+    &["kv", "bulk", "put"],
     &["kv", "namespace", "create"],
     &["kv", "namespace", "list"],
     &["secret", "delete"],
