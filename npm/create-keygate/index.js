@@ -22,9 +22,11 @@ function create(args) {
   }
   const status = runScript(require.resolve("keygate/bin/keygate.js"), ["init", ...options]);
   if (status !== 0 || asksForHelp) return status;
-  if (!args.includes(NO_INSTALL) && install(folder) !== 0) {
+  if (args.includes(NO_INSTALL)) return 0;
+  if (install(folder) !== 0) {
     return fail("npm could not install the packages", `see what it said above, then run \`npm install\` in \`${folder}\``);
   }
+  console.log(`\nThe packages are installed. Now:\n\n  cd ${folder}\n  npm run dev\n`);
   return 0;
 }
 

@@ -29,12 +29,12 @@ const MORE: &str = "\
 Without --target and --portable it builds everything, with the command line of this machine.
 
 A release is built in several runs: one with --portable, and one with --target for each platform. Their files have different names, except
-for THIRD-PARTY-LICENSES-keygate-cli.txt, which is the same in all, and SHA256SUMS.
+for the licences, which are the same in all, and SHA256SUMS.
 
 dist/npm/                    the npm packages
 dist/keygate-*.tar.gz        the command line, with man pages and completions
-dist/deploy-button/          the folder of the deploy button's repository
-dist/*.cdx.json              what the command line and the Workers are made of (CycloneDX)
+dist/deploy-button*          the folder of the deploy button's repository, and an archive of it
+dist/sbom-*.cdx.json         what the command line and the Workers are made of (CycloneDX)
 dist/THIRD-PARTY-LICENSES-*  the licences of the crates in them
 dist/SHA256SUMS              the digest of each of these files";
 
@@ -85,7 +85,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         timed("the npm packages of every platform", || {
             npm_packages::pack_portable(workspace, &out.join("npm"), &notices)
         })?;
-        deploy_button::write(workspace, &out.join("deploy-button"))?;
+        deploy_button::write_with_archive(workspace, &out, &notices)?;
         timed("the bills of materials", || notices::write_sboms(workspace, &out))?;
     }
     if !options.portable {

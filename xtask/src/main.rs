@@ -2,6 +2,7 @@
 //!
 //! Each command is one file, and each sets up what it misses. What a person has to read is on standard error, one
 //! line for each failure, with what to do about it.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod bundle;
 mod ci;
@@ -31,7 +32,7 @@ const MORE: &str = "\
 Beside it:
   cargo run -p keygate-bench   what a request costs, against other Workers
   cargo run -p keygate-random  random requests, and what must hold of each
-  tests/deep.sh                fuzzing, mutants, coverage, soak, timing";
+  tests/deep.sh                fuzzing, mutants, coverage, soak, timing, reproducible releases";
 
 /// Sets up, builds, runs and tests Keygate.
 #[derive(Parser)]

@@ -32,11 +32,18 @@ const BUILDING: [Part; 2] = [
         install: npm::install,
     },
 ];
-const TESTING: [Part; 1] = [Part {
-    what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 20 s)",
-    is_installed: python::is_installed,
-    install: python::install,
-}];
+const TESTING: [Part; 2] = [
+    Part {
+        what: "the tests' npm registry, into tests/e2e/registry/node_modules (60 MB, about 20 s)",
+        is_installed: npm::registry_is_installed,
+        install: npm::install_registry,
+    },
+    Part {
+        what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 20 s)",
+        is_installed: python::is_installed,
+        install: python::install,
+    },
+];
 
 const RELEASING: [Part; 1] = [Part {
     what: "cargo-about and cargo-cyclonedx, into target/tools (about 5 min)",

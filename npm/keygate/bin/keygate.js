@@ -38,8 +38,9 @@ function fail(problem, remedy) {
 }
 
 function run(program) {
-  const child = spawn(program, process.argv.slice(2), { stdio: "inherit" });
+  // Before there is a program: a signal in between would end this process alone.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const child = spawn(program, process.argv.slice(2), { stdio: "inherit" });
   child.on("error", (error) => fail(`\`${program}\` does not start: ${error.message}`, "install the package again: `npm ci`"));
   child.on("exit", (code, signal) => {
     if (signal === null) {

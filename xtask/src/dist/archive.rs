@@ -62,7 +62,7 @@ pub(crate) fn write(
 }
 
 /// Sorted, with one time and one owner.
-fn pack(folder: &Path, name: &str, archive: &Path) -> io::Result<()> {
+pub(super) fn pack(folder: &Path, name: &str, archive: &Path) -> io::Result<()> {
     let mut tar = Builder::new(GzEncoder::new(File::create(archive)?, Compression::best()));
     tar.mode(HeaderMode::Deterministic);
     let paths = files::below(folder).map_err(|failure| io::Error::other(failure.to_string()))?;
@@ -70,4 +70,64 @@ fn pack(folder: &Path, name: &str, archive: &Path) -> io::Result<()> {
         tar.append_path_with_name(folder.join(&path), Path::new(name).join(&path))?;
     }
     tar.into_inner()?.finish().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs::{self, File, FileTimes};
+    use std::io::Read as _;
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, SystemTime};
+
+    use flate2::read::GzDecoder;
+
+    use super::pack;
+    use crate::files;
+
+    const FILES: [&str; 3] = ["man/keygate.1", "keygate", "README.md"];
+
+    /// Packs the files, which were made in this order at another time than those of other orders.
+    fn packed(name: &str, order: &[&str], age: u64) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("keygate-archive-{}-{name}", std::process::id()));
+        files::clear(&folder.join("files/man")).unwrap();
+        for file in order {
+            let path = folder.join("files").join(file);
+            fs::write(&path, file).unwrap();
+            let time = SystemTime::now() - Duration::from_secs(age);
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_times(FileTimes::new().set_modified(time))
+                .unwrap();
+        }
+        files::normalize_modes(&folder).unwrap();
+        pack(&folder.join("files"), "keygate-1", &folder.join("archive")).unwrap();
+        folder
+    }
+
+    fn contents(archive: &Path) -> BTreeMap<String, String> {
+        let mut archive = tar::Archive::new(GzDecoder::new(File::open(archive).unwrap()));
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            (entry.path().unwrap().display().to_string(), text)
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn an_archive_does_not_depend_on_when_and_in_which_order_its_files_were_made() {
+        let first = packed("first", &FILES, 0);
+        let second = packed("second", &[FILES[2], FILES[0], FILES[1]], 86_400);
+        let bytes = |folder: &Path| files::read(&folder.join("archive")).unwrap();
+        assert!(bytes(&first) == bytes(&second));
+        let expected = FILES.map(|file| (format!("keygate-1/{file}"), file.to_owned()));
+        assert_eq!(contents(&first.join("archive")), BTreeMap::from(expected));
+        for folder in [first, second] {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
 }

@@ -78,7 +78,7 @@ pub(crate) fn pack_for_tests(workspace: &Workspace) -> Result<(), Failure> {
 
 /// The same of what is built already.
 pub(crate) fn pack_built(workspace: &Workspace, program: &Path) -> Result<(), Failure> {
-    deploy_button::write(workspace, &workspace.target().join("deploy-button"))?;
+    deploy_button::write(workspace, &workspace.target().join("deploy-button"), &Notices::default())?;
     timed("the npm packages, packed into target/npm/", || {
         let out = workspace.target().join("npm");
         files::clear(&out)?;
