@@ -9,6 +9,7 @@ mod cloudflare;
 mod command_line;
 mod commands;
 mod context;
+mod control_config;
 mod dev_vars;
 mod dotenv;
 mod entry;

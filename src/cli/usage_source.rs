@@ -10,6 +10,7 @@ use keygate_core::usage::{AnomalyReport, LastUsesReport, Query, Report};
 use serde::Serialize;
 
 use crate::args::StoreArgs;
+use crate::control_config::control_config;
 use crate::error::{Error, Outcome};
 use crate::output::Output;
 use crate::time::ago;
@@ -93,7 +94,7 @@ pub(crate) fn find(
     args: &UsageArgs,
 ) -> Outcome<Option<Box<dyn UsageSource>>> {
     if store.remote {
-        let worker = ControlWorker::find(args.control_url.as_deref(), config.control_config())?;
+        let worker = ControlWorker::find(args.control_url.as_deref(), control_config(config))?;
         return Ok(worker.map(|worker| Box::new(worker) as Box<dyn UsageSource>));
     }
     let Some((script, class)) = config.usage_class() else {
@@ -126,7 +127,7 @@ pub(crate) fn needed(
             format!("{missing}, so it is not known when keys were used"),
             format!(
                 "deploy the control Worker (`wrangler deploy -c {}`) and bind its class Usage to the gate as {USAGE_BINDING}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step",
-                config.control_config(),
+                control_config(config),
             ),
         )
     })
@@ -140,8 +141,25 @@ pub(crate) fn if_any<T>(
     args: &UsageArgs,
     read: impl FnOnce(&dyn UsageSource) -> Outcome<T>,
 ) -> Option<T> {
-    let found = find(config, store, args).map(|source| source.filter(|source| source.may_have_any()));
-    let answer = found.and_then(|source| source.map(|source| read(&*source)).transpose());
+    or_note(out, read_if_any(config, store, args, read))
+}
+
+/// What `read` says, where there is usage.
+///
+/// # Errors
+/// As [`find`] and `read`.
+pub(crate) fn read_if_any<T>(
+    config: &WranglerConfig,
+    store: &StoreArgs,
+    args: &UsageArgs,
+    read: impl FnOnce(&dyn UsageSource) -> Outcome<T>,
+) -> Outcome<Option<T>> {
+    let found = find(config, store, args)?.filter(|source| source.may_have_any());
+    found.map(|source| read(&*source)).transpose()
+}
+
+/// The answer, or none and a note of why.
+pub(crate) fn or_note<T>(out: Output, answer: Outcome<Option<T>>) -> Option<T> {
     answer.unwrap_or_else(|error| {
         out.note(format_args!("not looked at: when keys were used: {}", error.problem()));
         None

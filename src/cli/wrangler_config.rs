@@ -234,27 +234,14 @@ impl WranglerConfig {
         })
     }
 
-    /// The control Worker's file, for messages: this one, the one that `keygate init` put beside it, or that of this repository.
-    pub(crate) fn control_config(&self) -> String {
-        let beside = "control/wrangler.jsonc";
-        if self.whole.contains_key("exports") {
-            self.name.clone()
-        } else if self.folder().join(beside).is_file() {
-            Path::new(&self.name).with_file_name(beside).display().to_string()
-        } else {
-            "src/control/wrangler.toml".to_owned()
-        }
-    }
-
     /// Whether workers.dev is the gate's one address: there is no route that it would be a way around.
     pub(crate) fn is_at_workers_dev_alone(&self) -> bool {
         self.routes().next().is_none() && self.setting("workers_dev") != Some(&Value::Bool(false))
     }
 
-    /// Whether every route is a custom domain, which has no settings in its zone.
-    pub(crate) fn has_custom_domains_alone(&self) -> bool {
-        let is_domain = |route: &Value| route.get("custom_domain") == Some(&Value::Bool(true));
-        self.routes().next().is_some() && self.routes().all(is_domain)
+    /// Whether every route is a custom domain, which is no route of its zone's.
+    pub(crate) fn is_at_custom_domains_alone(&self) -> bool {
+        self.routes().next().is_some() && self.routes().all(is_custom_domain)
     }
 
     /// The routes, each a pattern or a table.
@@ -268,10 +255,11 @@ impl WranglerConfig {
         self.routes().filter_map(|route| route.as_str().or_else(|| route.get("pattern")?.as_str()))
     }
 
-    /// The zones that the routes name.
+    /// The zones that the routes name, custom domains aside.
     pub(crate) fn zones(&self) -> Vec<String> {
         let zone = |route: &Value| Some(route.get("zone_name")?.as_str()?.to_owned());
-        let mut zones: Vec<String> = self.routes().filter_map(zone).collect();
+        let routes = self.routes().filter(|route| !is_custom_domain(route));
+        let mut zones: Vec<String> = routes.filter_map(zone).collect();
         zones.sort_unstable();
         zones.dedup();
         zones
@@ -343,6 +331,10 @@ impl WranglerConfig {
             )),
         }
     }
+}
+
+fn is_custom_domain(route: &Value) -> bool {
+    route.get("custom_domain") == Some(&Value::Bool(true))
 }
 
 /// The element of a list of tables whose `field` is `name`.

@@ -379,6 +379,23 @@ describe("doctor", () => {
     assert.ok(findings.every(({ remedy }) => remedy));
   });
 
+  for (const [settings, subdomain, expected] of [
+    ["workers_dev = true", { enabled: true, previews_enabled: false }, []],
+    ["workers_dev = true", { enabled: true, previews_enabled: true }, ["error preview_urls"]],
+    ['workers_dev = false\nroutes = [{ pattern = "api.example.com", custom_domain = true }]', { enabled: false, previews_enabled: false }, []],
+    ['workers_dev = false\nroutes = [{ pattern = "api.example.com", custom_domain = true, zone_name = "example.com" }]', { enabled: true, previews_enabled: false }, ["error workers_dev"]],
+    ["workers_dev = false", { enabled: false, previews_enabled: false }, ["warning routes"]],
+  ]) {
+    test(`${settings.replaceAll("\n", "; ")} with ${JSON.stringify(subdomain)}: ${expected.join(", ") || "no finding"}`, async () => {
+      api.entries.clear();
+      const text = await readFile(toml(), "utf8");
+      await writeFile(toml(), text.replace(/^routes = .*$/m, settings).replace(/^workers_dev = false$(?![\s\S]*^workers_dev)/m, ""));
+      const findings = await doctor({ ...well(), [`${SCRIPT}/subdomain`]: subdomain }, expected.some((finding) => finding.startsWith("error")) ? 1 : 0);
+      await writeFile(toml(), text);
+      assert.deepEqual(findings.map(({ level, field }) => `${level} ${field}`), expected);
+    });
+  }
+
   test("an origin that leads back to the gate is an error, by the deployed routes and by --url too", async () => {
     api.entries.clear();
     const deployed = well();

@@ -54,6 +54,7 @@ const closed = await closedPort();
 
 const harness = await startGates(() => ({
   telling: to("telling", { EXPIRY_WARNING_DAYS: 20, UNUSED_WARNING_DAYS: 30, GATE_NAME: "production" }),
+  unread: to("unread", { EXPIRY_WARNING_DAYS: 0 }),
   quiet: to("quiet", { EXPIRY_WARNING_DAYS: 0 }),
   failing: to("failing"),
   limiting: to("limiting"),
@@ -92,7 +93,8 @@ const untold = {
   revoked: await store({ not_after: now() + 5 * DAY, state: "revoked", created: old }),
   disabled: await store({ not_after: now() + 5 * DAY, state: "disabled", created: old }),
 };
-await (await harness.kv()).put("key/0000000000ZZ", "no record");
+const INVALID = "key/0000000000ZZ";
+await (await harness.kv()).put(INVALID, "no record");
 
 /** The gate's log lines about webhooks since the last call. */
 let read = 0;
@@ -159,7 +161,16 @@ describe("what is told", () => {
     await assert.rejects(verified(changed), /WebhookVerificationError/);
   });
 
+  test("keys that cannot be read, also if there is nothing else", async () => {
+    const [line] = await cron("unread");
+    assert.deepEqual([line.event, line.reason], ["sys_webhook", "attempt 1: the receiver answered 204"]);
+    const [{ text }] = receiver.of("unread");
+    const { expiring, unused, anomalies, more } = JSON.parse(text);
+    assert.deepEqual([expiring, unused, anomalies, more.unread], [[], [], [], 1]);
+  });
+
   test("nothing, if there is nothing to tell, and once a day", async () => {
+    await (await harness.kv()).delete(INVALID);
     const [line] = await cron("quiet");
     assert.deepEqual([line.event, line.reason], ["sys_webhook", "attempt 1: there is nothing to tell"]);
     assert.deepEqual(await cron("quiet"), []);

@@ -24,12 +24,13 @@ const WRANGLER: [&[&str]; 8] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 25] = [
     "aws",
     "az",
     "bao",
     "cat",
     "cd",
+    "cloudflared",
     "curl",
     "cut",
     "deck",
@@ -40,6 +41,7 @@ const OTHERS: [&str; 23] = [
     "gitleaks",
     "kong",
     "kubectl",
+    "node",
     "npm",
     "openssl",
     "printf",
@@ -241,7 +243,7 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
-        [program, ..] if OTHERS.contains(program) || program.starts_with("target/") => Ok(()),
+        [program, ..] if OTHERS.contains(program) || program.starts_with(".venv/bin/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
     }
 }

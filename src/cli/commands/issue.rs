@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
 use crate::clock;
 use crate::context::{self, Context};
+use crate::control_config::control_config;
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::fields::FieldArgs;
@@ -182,7 +183,7 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
         record.subject,
         utc_or_never(record.not_after),
         printable(&file.display().to_string()),
-        config.control_config(),
+        control_config(config),
     ));
     context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 use std::io::{self, Write as _};
+use std::panic::resume_unwind;
+use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -19,7 +21,7 @@ use crate::output::{not_written, printable};
 use crate::progress::Progress;
 use crate::store::Listed;
 use crate::time::{Span, ago, in_words, utc_or_never};
-use crate::usage_source::{self, LastUsed, UsageArgs, still_used};
+use crate::usage_source::{self, LastUsed, UsageArgs, or_note, still_used};
 use crate::wrangler_config::WranglerConfig;
 
 /// List keys
@@ -52,6 +54,13 @@ pub(crate) struct ListArgs {
     usage: UsageArgs,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+impl ListArgs {
+    /// Whether the keys cannot be listed as asked without their last uses.
+    fn needs_usage(&self) -> bool {
+        self.unused.is_some() || self.sort.is_some()
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -94,35 +103,37 @@ pub(crate) struct ListedKey {
 /// Lists keys.
 pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let config = context.config()?;
-    let last_uses = last_uses(context, args, &config)?;
     let store = context::store(&config, &args.store)?;
     let progress = Progress::counting("listed", None);
-    let mut lines = context.out.lines();
-    // A table is as wide as its widest cell, so its rows wait for the last page; as they do where they are sorted.
+    let (entries, last_uses) = thread::scope(|scope| {
+        let last_uses = scope.spawn(|| last_uses(args, &config));
+        let mut entries = Vec::new();
+        let listed = store.list(KV_NAME_PREFIX, &mut |page| {
+            progress.add(page.len());
+            entries.extend(page);
+            Ok(())
+        });
+        (listed.map(|()| entries), last_uses.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let last_uses = if args.needs_usage() { last_uses? } else { or_note(context.out, last_uses) };
+    let entries = entries?;
+    let all = entries.len();
     let mut rows: Vec<ListedKey> = Vec::new();
-    let (mut all, mut wanted, mut bare, mut since) = (0, 0, 0, 0);
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        all += page.len();
-        progress.add(page.len());
-        for mut row in page.into_iter().map(|entry| row(entry, context.now)) {
-            row.last_used = last_uses.as_ref().map_or(LastUsed::Unknown, |uses| last_used(uses, &row.id));
-            if !is_wanted(&row, args, context.now) {
-                continue;
-            }
-            if args.unused.is_some_and(|span| row.created > Some(before(context.now, span))) {
-                since += 1;
-                continue;
-            }
-            wanted += 1;
-            bare += usize::from(row.state.is_none());
-            if context.out.is_json() && args.sort.is_none() {
-                lines.add(&row)?;
-            } else {
-                rows.push(row);
-            }
+    let (mut bare, mut since) = (0, 0);
+    for mut row in entries.into_iter().map(|entry| row(entry, context.now)) {
+        row.last_used = last_uses.as_ref().map_or(LastUsed::Unknown, |uses| last_used(uses, &row.id));
+        if !is_wanted(&row, args, context.now) {
+            continue;
         }
-        Ok(())
-    })?;
+        if args.unused.is_some_and(|span| row.created > Some(before(context.now, span))) {
+            since += 1;
+            continue;
+        }
+        bare += usize::from(row.state.is_none());
+        rows.push(row);
+    }
+    let wanted = rows.len();
+    let mut lines = context.out.lines();
     if args.sort.is_some() {
         rows.sort_by_key(|row| Reverse(row.last_used));
     }
@@ -149,12 +160,15 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     Ok(())
 }
 
-/// When keys were last used, where that is known or must be.
-fn last_uses(context: &Context, args: &ListArgs, config: &WranglerConfig) -> Outcome<Option<LastUsesReport>> {
-    if args.unused.is_some() || args.sort.is_some() {
+/// When keys were last used, where that is known.
+///
+/// # Errors
+/// It cannot be read, or is not known and needed.
+fn last_uses(args: &ListArgs, config: &WranglerConfig) -> Outcome<Option<LastUsesReport>> {
+    if args.needs_usage() {
         return usage_source::needed(config, &args.store, &args.usage)?.last_uses().map(Some);
     }
-    Ok(usage_source::if_any(context.out, config, &args.store, &args.usage, |source| source.last_uses()))
+    usage_source::read_if_any(config, &args.store, &args.usage, |source| source.last_uses())
 }
 
 fn last_used(uses: &LastUsesReport, id: &str) -> LastUsed {

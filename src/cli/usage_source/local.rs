@@ -10,6 +10,7 @@ use keygate_core::usage::{
     Row as _, RowError, RowName, Usage,
 };
 
+use crate::control_config::dev_command;
 use crate::error::{Error, Outcome};
 use crate::local_kv::state_folder;
 use crate::node;
@@ -56,7 +57,7 @@ impl LocalUsage {
             folder: state_folder(config, persist_to)?.join("do").join(&unique_key),
             place: format!("the control Worker {script} of `wrangler dev`"),
             unique_key,
-            command: format!("wrangler dev -c {} -c {}", config.name(), config.control_config()),
+            command: dev_command(config),
         })
     }
 

@@ -173,7 +173,8 @@ impl Findings {
         let AnomalyReport { mut signals, more } = anomalies;
         self.more.anomalies = more + signals.len().saturating_sub(EACH_MAX);
         signals.truncate(EACH_MAX);
-        if self.expiring.is_empty() && self.unused.is_empty() && signals.is_empty() {
+        let is_empty = self.expiring.is_empty() && self.unused.is_empty() && signals.is_empty();
+        if is_empty && self.more.unread == 0 {
             return None;
         }
         Some(Warning {

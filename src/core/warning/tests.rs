@@ -224,6 +224,17 @@ fn body_tells_a_hundred_of_each_kind_and_counts_the_others() {
     assert!(json.to_string().len() < 270_000);
 }
 
+#[test]
+fn keys_that_cannot_be_read_are_told_even_if_there_is_nothing_else() {
+    let settings = Settings::parse(&variables()).unwrap().unwrap();
+    for unread in [0, 3] {
+        let mut findings = Findings::new(&settings, LastUsesReport::default(), at(NOW));
+        (0..unread).for_each(|_| findings.add_unread());
+        let told = warning(findings).map(|told| told.more.unread);
+        assert_eq!(told, (unread > 0).then_some(unread));
+    }
+}
+
 fn message() -> Message {
     Message { id: "msg_1".into(), body: "{}".into() }
 }

@@ -103,7 +103,8 @@ pub(crate) fn check_deployment(
     check.settings(&script, namespace);
     check.subdomain(&script);
     let zones = config.zones();
-    if zones.is_empty() && !config.is_at_workers_dev_alone() && !config.has_custom_domains_alone() {
+    let has_no_routes = config.is_at_workers_dev_alone() || config.is_at_custom_domains_alone();
+    if zones.is_empty() && !has_no_routes {
         check.warn(
             "routes",
             "no zone is named in the configuration, so routes and cache rules were not looked at",

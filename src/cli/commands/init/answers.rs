@@ -297,7 +297,7 @@ mod tests {
                 "--credential: `cookie` is not a credential source",
             ),
             ("--origin https://a.example --name My_Gate", "my-gate", "--name: is not the name of a Worker"),
-            ("--origin https://a.example --name -gate", "my-gate", "--name: is not the name of a Worker"),
+            ("--origin https://a.example --name=-gate", "my-gate", "--name: is not the name of a Worker"),
             (
                 "--origin https://a.example --domain https://api.example.com",
                 "my-gate",
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_gate_has_the_name_of_its_folder() {
-        let long = "a".repeat(70);
+        let (long, cut) = ("a".repeat(70), "a".repeat(55));
         for (folder, name) in [
             ("my-gate", Some("my-gate")),
             ("My Gate", Some("my-gate")),
@@ -332,7 +332,7 @@ mod tests {
             ("--x--", Some("x")),
             ("", None),
             ("___", None),
-            (long.as_str(), Some(&long[..55])),
+            (long.as_str(), Some(&cut)),
         ] {
             assert_eq!(default_name(folder).as_deref(), name, "{folder}");
         }

@@ -21,7 +21,7 @@ use crate::findings::Findings;
 use crate::output::{printable, quoted};
 use crate::wrangler_config::WranglerConfig;
 
-/// Make a folder with a gate in front of your API: its policy, a control Worker, and the npm packages that run and deploy them
+/// Make a folder with a gate in front of your API; it needs Node.js, and no Rust
 #[derive(Args, Debug)]
 #[command(
     after_help = "What is not given is asked for at a terminal. Nothing in the folder is overwritten, and nothing is deployed.\n\nExamples:\n  keygate init my-gate\n  keygate init my-gate --origin https://api.example.com --prefix acme_live --yes\n  keygate init my-gate --origin https://origin.example.com --domain api.example.com"
@@ -30,7 +30,7 @@ pub(crate) struct InitArgs {
     /// The folder; it is made when it is not there
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// The API behind the gate, such as <https://api.example.com>
+    /// The API behind the gate, such as `https://api.example.com`
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
     /// What every key begins with [default: the gate's name with `_` for `-`]
