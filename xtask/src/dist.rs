@@ -91,13 +91,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     if !options.portable {
         let host = Platform::host(workspace)?;
         let platform = options.target.as_deref().map_or(Ok(host), Platform::of_triple)?;
-        let program = build_cli(workspace, platform, host, options.profile)?;
+        let program = build_cli(workspace, platform, options.profile, &[])?;
         timed(&format!("the command line for {}, packed", platform.triple), || {
             npm_packages::pack_platform(workspace, &out.join("npm"), platform, &program, &notices)?;
             let runnable = if platform == host {
                 program.clone()
             } else {
-                build_cli(workspace, host, host, Profile::Dev)?
+                // The secret managers, which take long to compile, change nothing in the command line.
+                build_cli(workspace, host, Profile::Dev, &["--no-default-features"])?
             };
             archive::write(workspace, &out, platform, &program, &runnable, &notices)
         })?;
@@ -109,11 +110,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
 fn build_cli(
     workspace: &Workspace,
     platform: Platform,
-    host: Platform,
     profile: Profile,
+    options: &[&str],
 ) -> Result<PathBuf, Failure> {
     let has_zigbuild = || program::succeeds(workspace.command("cargo-zigbuild").arg("--version"));
-    let build = if platform != host && has_zigbuild() { "zigbuild" } else { "build" };
+    let is_foreign = platform != Platform::host(workspace)?;
+    let build = if is_foreign && has_zigbuild() { "zigbuild" } else { "build" };
     timed(&format!("the command line for {}, compiled", platform.triple), || {
         let mut command = workspace.command("cargo");
         command
@@ -126,6 +128,7 @@ fn build_cli(
                 "--target",
                 platform.triple,
             ])
+            .args(options)
             // Symbols are half of its size. Not in Cargo.toml, whose profile is the Workers' too: wasm-bindgen needs theirs.
             .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
         reproducible::hide_paths(
