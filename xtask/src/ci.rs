@@ -10,14 +10,16 @@ use crate::setup::{self, WASM_TARGET};
 use crate::site;
 use crate::steps::{side_by_side, timed};
 use crate::test;
+use crate::workflows;
 use crate::workspace::Workspace;
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("setup", setup),
     ("format", format),
+    ("workflows", workflows::lint_all),
     ("documentation site", site::build),
     ("licences and sources", licences),
     ("advisories", advisories),

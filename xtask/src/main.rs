@@ -2,12 +2,15 @@
 //!
 //! Each command is one file, and each sets up what it misses. What a person has to read is on standard error, one
 //! line for each failure, with what to do about it.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod bundle;
 mod ci;
 mod demo_origin;
 mod dev;
+mod dist;
 mod failure;
+mod files;
 mod gate_process;
 mod keygate;
 mod npm;
@@ -17,6 +20,7 @@ mod setup;
 mod site;
 mod steps;
 mod test;
+mod workflows;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -29,7 +33,7 @@ const MORE: &str = "\
 Beside it:
   cargo run -p keygate-bench   what a request costs, against other Workers
   cargo run -p keygate-random  random requests, and what must hold of each
-  tests/deep.sh                fuzzing, mutants, coverage, soak, timing";
+  tests/deep.sh                fuzzing, mutants, coverage, soak, timing, reproducible releases";
 
 /// Sets up, builds, runs and tests Keygate.
 #[derive(Parser)]
@@ -49,6 +53,12 @@ enum Task {
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
     Test(test::Options),
+    /// Builds what a release holds into dist/: npm packages, archive of the command line, licences, checksums
+    Dist(dist::Options),
+    /// Makes the npm packages of the debug build in target/npm/, and the folder target/deploy-button/, as the tests use them
+    Pack,
+    /// Lints the workflows of .github
+    Workflows(workflows::Options),
     /// Builds the documents into pages below target/site, and checks their links
     Site,
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
@@ -78,6 +88,9 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Dist(options) => dist::run(&workspace, options),
+        Task::Pack => dist::npm_packages::pack_for_tests(&workspace),
+        Task::Workflows(options) => workflows::run(&workspace, options),
         Task::Site => site::build(&workspace),
         Task::Ci => ci::run(&workspace),
     }
