@@ -46,8 +46,8 @@ test("every link to a file or a heading of the project leads there", async () =>
   assert.deepEqual(broken, []);
 });
 
-test("docs/README.md names every document", async () => {
-  const index = documents.get("docs/README.md");
+test("docs/README.md names every document, and docs/recipes.md every recipe", async () => {
+  const index = documents.get("docs/README.md") + documents.get("docs/recipes.md");
   const linked = new Set([...index.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => path.join("docs", target)));
   assert.deepEqual([...documents.keys()].filter((document) => document !== "docs/README.md" && !linked.has(document)), []);
 });

@@ -9,15 +9,10 @@ import { startGates } from "./support/harness.js";
 import { closedPort } from "./support/origin.js";
 import { run } from "./support/program.js";
 import { FLASK_EXAMPLE, pythonWithPackages } from "./support/python.js";
+import { readRecipe } from "./support/recipes.js";
 import { startServer } from "./support/servers.js";
 
-const ROUTES = [
-  { path: "/healthz", access: "public" },
-  { path: "/v1/reports/*", methods: ["GET"], scopes: ["reports:read"] },
-  { path: "/v1/reports", methods: ["POST"], scopes: ["reports:write"] },
-  { path: "/admin/*", scopes: ["admin"] },
-];
-
+const { ROUTES } = (await readRecipe("flask")).settings.vars;
 const python = await pythonWithPackages();
 const ORIGIN = await startServer("example");
 const harness = await startGates(() => ({

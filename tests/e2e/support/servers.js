@@ -11,7 +11,7 @@ import { FLASK_EXAMPLE, pythonWithPackages } from "./python.js";
 const APPLICATIONS = path.join(ROOT, "tests", "e2e", "servers");
 
 /** Before the address that each program prints when it listens. */
-const READY = /(?:Listening at: |bound to TCP address |Serving on |Running on |listening on )(?:http:\/\/)?(127\.0\.0\.1:\d+)/;
+export const READY = /(?:Listening at: |bound to TCP address |Serving on |[Rr]unning on |listening on )(?:http:\/\/)?(127\.0\.0\.1:\d+)/;
 
 // Its control socket has one path for all servers of a person's.
 const gunicorn = (app, ...options) => ["gunicorn", ["--bind=127.0.0.1:0", "--no-control-socket", ...options, app]];
