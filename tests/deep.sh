@@ -6,6 +6,7 @@
 #   tests/deep.sh coverage                     fails if the tests run less of the core than they should
 #   tests/deep.sh soak [MINUTES]               fails if the memory of the Workers grows under load, 60 minutes
 #   tests/deep.sh timing [SAMPLES]             fails if comparing a key takes longer the more of it is right
+#   tests/deep.sh dist [OPTION...]             fails if `cargo xtask dist OPTION...` makes other bytes in another folder; builds everything twice
 #
 # `cargo xtask ci` installs cargo-fuzz and cargo-llvm-cov. `mutants` also needs `cargo install --locked cargo-mutants@27.1.0`, and
 # `coverage` needs `rustup component add llvm-tools`.
@@ -60,6 +61,27 @@ timing)
       printf "%-18s |t| = %9.2f  %s\n", $2, t, leaks ? "leaks" : "no leak"
     }
     END { if (wrong || compared != 4) { print "only leaky_control may leak, and must; run it again on an idle machine"; exit 1 } }'
+  ;;
+dist)
+  # Two clones of the last commit, at paths of different length. They share what is installed, and nothing that is compiled.
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  mkdir -p "$target/tools"
+  for place in a another/place; do
+    git clone --quiet . "$work/$place"
+    mkdir "$work/$place/target"
+    ln -s "$PWD/node_modules" "$work/$place/node_modules"
+    ln -s "$target/tools" "$work/$place/target/tools"
+    (cd "$work/$place" && env -u CARGO_TARGET_DIR cargo xtask dist "${@:2}")
+  done
+  diff -r "$work/a/dist" "$work/another/place/dist"
+  # No file names the folder that it was built in, or a home folder.
+  for package in "$work"/a/dist/npm/*.tgz; do tar -xzf "$package" -C "$work" --one-top-level="packed/$(basename "$package")"; done
+  if grep -rlaF -e "$work" -e "$HOME/" "$work/a/dist" "$work/packed"; then
+    echo "these name a folder of this machine" >&2
+    exit 1
+  fi
+  echo "the same bytes in both folders:" && cat "$work/a/dist/SHA256SUMS"
   ;;
 *)
   sed -n '2,/^set/s/^# \{0,1\}//p' "$0"

@@ -49,7 +49,9 @@ test("every link to a file or a heading of the project leads there", async () =>
 test("docs/README.md names every document, and docs/recipes.md every recipe", async () => {
   const index = documents.get("docs/README.md") + documents.get("docs/recipes.md");
   const linked = new Set([...index.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => path.join("docs", target)));
-  assert.deepEqual([...documents.keys()].filter((document) => document !== "docs/README.md" && !linked.has(document)), []);
+  // The READMEs in npm/ are for those who look at a package, not at the repository.
+  const isNamed = (document) => document === "docs/README.md" || document.startsWith("npm/") || linked.has(document);
+  assert.deepEqual([...documents.keys()].filter((document) => !isNamed(document)), []);
 });
 
 describe("every path that a document names exists:", () => {
@@ -61,7 +63,7 @@ describe("every path that a document names exists:", () => {
       const spans = [...text.matchAll(/`([\w.-]+(?:\/[\w.-]*)*)`/g)].map(([, span]) => span).filter((span) => /\/|\.(rs|js|md|toml|json|py)$/.test(span));
       const tree = [...text.matchAll(/^ {4}(\S+) {2,}/gm)].map(([, file]) => file);
       const missing = [];
-      for (const named of [...spans, ...tree].filter((named) => !/^(wrangler|build\/|target\/|key\/)/.test(named))) {
+      for (const named of [...spans, ...tree].filter((named) => !/^(wrangler|build\/|dist\/|target\/|key\/)/.test(named))) {
         const found = await Promise.all(FOLDERS.map((folder) => exists(path.join(folder, named))));
         if (!found.includes(true)) missing.push(named);
       }

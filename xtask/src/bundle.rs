@@ -4,10 +4,9 @@
 //! smaller, and esbuild takes comments and long names out of the JavaScript: that is `build/`. wrangler runs this command
 //! for `wrangler dev` and `wrangler deploy`, so it has to be quick when nothing changed.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -15,7 +14,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::dist::reproducible;
 use crate::failure::Failure;
+use crate::files;
 use crate::program;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::timed;
@@ -104,10 +105,11 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     setup::for_building(workspace)?;
     timed("the Workers, compiled to wasm", || {
         let packages = WORKERS.iter().map(|worker| format!("--package={}", worker.package));
-        program::run(
-            workspace.command("cargo").args(["build", "--release", "--target", WASM_TARGET]).args(packages),
-            "see the compiler's errors above",
-        )
+        let mut command = workspace.command("cargo");
+        command.args(["build", "--release", "--target", WASM_TARGET]).args(packages);
+        // Not the checkout's: nothing in the wasm names it, and two checkouts can share what is compiled.
+        reproducible::hide_paths(&mut command, workspace, WASM_TARGET, &[])?;
+        program::run(&mut command, "see the compiler's errors above")
     })?;
     WORKERS.iter().try_for_each(|worker| worker.build(workspace))
 }
@@ -121,7 +123,7 @@ impl Worker {
             timed(&format!("{}, bundled into build/{}/", self.name, self.folder), || {
                 self.bundle(workspace, &wasm)?;
                 self.make_upload(workspace)?;
-                fs::write(&stamp_file, stamp).map_err(|error| not_written(&stamp_file, &error))
+                fs::write(&stamp_file, stamp).map_err(|error| files::not_written(&stamp_file, &error))
             })?;
         }
         self.check_size(workspace)
@@ -130,7 +132,7 @@ impl Worker {
     /// Everything that the bundle is made from, as one number.
     fn stamp(&self, workspace: &Workspace, wasm: &Path) -> Result<String, Failure> {
         let mut hasher = DefaultHasher::new();
-        read(wasm)?.hash(&mut hasher);
+        files::read(wasm)?.hash(&mut hasher);
         workspace.read(self.entry)?.hash(&mut hasher);
         // The versions of wasm-bindgen, and of wasm-opt and esbuild.
         workspace.locked_version("wasm-bindgen")?.hash(&mut hasher);
@@ -146,7 +148,7 @@ impl Worker {
         let staging = place.join(format!(".staging-{}", process::id()));
         // Behind a dot, so that it is not taken for a part of the bundle.
         let modules = staging.join(".modules");
-        fs::create_dir_all(&modules).map_err(|error| not_written(&modules, &error))?;
+        fs::create_dir_all(&modules).map_err(|error| files::not_written(&modules, &error))?;
         self.bind(wasm, &modules)?;
         program::run(
             workspace
@@ -158,13 +160,14 @@ impl Worker {
             SETUP_AND_BUILD,
         )?;
         let copy = modules.join("entry.js");
-        fs::copy(workspace.root().join(self.entry), &copy).map_err(|error| not_written(&copy, &error))?;
+        fs::copy(workspace.root().join(self.entry), &copy)
+            .map_err(|error| files::not_written(&copy, &error))?;
         program::run(
             workspace
                 .command("esbuild")
                 .args(ESBUILD_FLAGS)
                 .args(
-                    files(&modules)?
+                    files::visible_below(&modules)?
                         .iter()
                         .filter(|file| file.extension().is_some_and(|end| end == "js"))
                         .map(|file| modules.join(file)),
@@ -173,19 +176,19 @@ impl Worker {
             SETUP_AND_BUILD,
         )?;
 
-        let old = files(&place)?;
-        let new = files(&staging)?;
+        let old = files::visible_below(&place)?;
+        let new = files::visible_below(&staging)?;
         for file in &new {
             let target = place.join(file);
             fs::create_dir_all(target.parent().unwrap_or(&place))
                 .and_then(|()| fs::rename(staging.join(file), &target))
-                .map_err(|error| not_written(&target, &error))?;
+                .map_err(|error| files::not_written(&target, &error))?;
         }
         for file in old.difference(&new) {
             let target = place.join(file);
-            fs::remove_file(&target).map_err(|error| not_written(&target, &error))?;
+            fs::remove_file(&target).map_err(|error| files::not_written(&target, &error))?;
         }
-        fs::remove_dir_all(&staging).map_err(|error| not_written(&staging, &error))
+        fs::remove_dir_all(&staging).map_err(|error| files::not_written(&staging, &error))
     }
 
     /// Writes the JavaScript that joins the wasm to the runtime. The library does it, so its version is the lock file's.
@@ -241,27 +244,6 @@ impl Worker {
     }
 }
 
-/// The files below a folder, by their path in it; those whose name begins with a dot are not part of the bundle.
-fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
-    let mut found = BTreeSet::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(inner) = folders.pop() {
-        let entries = fs::read_dir(folder.join(&inner)).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        for entry in entries.map_err(|error| not_read(folder, &error))? {
-            let path = inner.join(entry.file_name());
-            if entry.file_name().to_string_lossy().starts_with('.') {
-                continue;
-            }
-            if folder.join(&path).is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path);
-            }
-        }
-    }
-    Ok(found)
-}
-
 struct Size {
     raw: usize,
     gzip: usize,
@@ -269,7 +251,7 @@ struct Size {
 
 impl Size {
     fn of(file: &Path) -> Result<Self, Failure> {
-        let bytes = read(file)?;
+        let bytes = files::read(file)?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let gzip = encoder.write_all(&bytes).and_then(|()| encoder.finish());
         let gzip = gzip.map_err(|error| Failure::new(format!("gzip failed: {error}"), "build again"))?;
@@ -283,16 +265,4 @@ impl std::fmt::Display for Size {
         let ((raw, raw_tenth), (gzip, gzip_tenth)) = (tenths(self.raw), tenths(self.gzip));
         write!(f, "{raw:>4}.{raw_tenth} KB, gzip {gzip:>3}.{gzip_tenth} KB")
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| not_read(file, &error))
-}
-
-fn not_read(file: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot read `{}`: {error}", file.display()), "delete `build/` and build again")
-}
-
-fn not_written(file: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot write `{}`: {error}", file.display()), "make `build/` writable")
 }

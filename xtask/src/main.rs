@@ -2,12 +2,15 @@
 //!
 //! Each command is one file, and each sets up what it misses. What a person has to read is on standard error, one
 //! line for each failure, with what to do about it.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests fail by panicking"))]
 
 mod bundle;
 mod ci;
 mod demo_origin;
 mod dev;
+mod dist;
 mod failure;
+mod files;
 mod gate_process;
 mod keygate;
 mod npm;
@@ -16,6 +19,7 @@ mod python;
 mod setup;
 mod steps;
 mod test;
+mod workflows;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -28,7 +32,7 @@ const MORE: &str = "\
 Beside it:
   cargo run -p keygate-bench   what a request costs, against other Workers
   cargo run -p keygate-random  random requests, and what must hold of each
-  tests/deep.sh                fuzzing, mutants, coverage, soak, timing";
+  tests/deep.sh                fuzzing, mutants, coverage, soak, timing, reproducible releases";
 
 /// Sets up, builds, runs and tests Keygate.
 #[derive(Parser)]
@@ -48,6 +52,12 @@ enum Task {
     Dev(dev::Options),
     /// Runs every test: native, then end to end on the real Workers runtime
     Test(test::Options),
+    /// Builds what a release holds into dist/: npm packages, archive of the command line, licences, checksums
+    Dist(dist::Options),
+    /// Makes the npm packages of the debug build in target/npm/, and the folder target/deploy-button/, as the tests use them
+    Pack,
+    /// Lints the workflows of .github
+    Workflows(workflows::Options),
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -75,6 +85,9 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Build => bundle::build(&workspace),
         Task::Dev(options) => dev::run(&workspace, options),
         Task::Test(options) => test::run(&workspace, options),
+        Task::Dist(options) => dist::run(&workspace, options),
+        Task::Pack => dist::npm_packages::pack_for_tests(&workspace),
+        Task::Workflows(options) => workflows::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
     }
 }

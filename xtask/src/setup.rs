@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::thread;
 
+use crate::dist::notices;
 use crate::failure::Failure;
 use crate::npm;
 use crate::program;
@@ -31,10 +32,23 @@ const BUILDING: [Part; 2] = [
         install: npm::install,
     },
 ];
-const TESTING: [Part; 1] = [Part {
-    what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 45 s)",
-    is_installed: python::is_installed,
-    install: python::install,
+const TESTING: [Part; 2] = [
+    Part {
+        what: "the tests' npm registry, into tests/e2e/registry/node_modules (60 MB, about 20 s)",
+        is_installed: npm::registry_is_installed,
+        install: npm::install_registry,
+    },
+    Part {
+        what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 45 s)",
+        is_installed: python::is_installed,
+        install: python::install,
+    },
+];
+
+const RELEASING: [Part; 1] = [Part {
+    what: "cargo-about and cargo-cyclonedx, into target/tools (about 5 min)",
+    is_installed: notices::tools_are_installed,
+    install: notices::install_tools,
 }];
 
 /// Installs what a build of the gate and a run of it need; says whether anything was missing.
@@ -45,6 +59,11 @@ pub(crate) fn for_building(workspace: &Workspace) -> Result<bool, Failure> {
 /// Also what the tests and `cargo xtask ci` need.
 pub(crate) fn for_testing(workspace: &Workspace) -> Result<bool, Failure> {
     install_missing(workspace, BUILDING.iter().chain(&TESTING))
+}
+
+/// What a build needs, and what `cargo xtask dist` needs.
+pub(crate) fn for_releasing(workspace: &Workspace) -> Result<bool, Failure> {
+    install_missing(workspace, BUILDING.iter().chain(&RELEASING))
 }
 
 /// Side by side, as each waits for a network of its own.

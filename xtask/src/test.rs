@@ -6,6 +6,7 @@ use std::thread;
 use clap::Args;
 
 use crate::bundle;
+use crate::dist::npm_packages;
 use crate::failure::Failure;
 use crate::keygate;
 use crate::program;
@@ -32,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     }
     bundle::build(workspace)?;
     let keygate = keygate::build(workspace)?;
+    npm_packages::pack_built(workspace, &keygate)?;
     program::run(
         workspace
             .command("node")

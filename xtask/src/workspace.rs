@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::failure::Failure;
 use crate::program;
 
@@ -14,6 +16,8 @@ pub(crate) struct Workspace {
     root: PathBuf,
     /// Cargo's output folder: `target/`, unless the person moved it.
     target: PathBuf,
+    /// The root package, as `cargo metadata` describes it.
+    package: Value,
 }
 
 impl Workspace {
@@ -32,13 +36,13 @@ impl Workspace {
             Command::new("cargo").current_dir(&root).args(["metadata", "--format-version", "1", "--no-deps"]),
             "run `cargo metadata` to see why",
         )?;
-        let target = serde_json::from_str::<serde_json::Value>(&metadata)
-            .ok()
-            .and_then(|metadata| metadata.get("target_directory")?.as_str().map(PathBuf::from))
-            .ok_or_else(|| {
-                Failure::new("`cargo metadata` names no target folder", "update Rust with `rustup update`")
-            })?;
-        Ok(Self { root, target })
+        let unreadable =
+            || Failure::new("`cargo metadata` cannot be read", "update Rust with `rustup update`");
+        let metadata: Value = serde_json::from_str(&metadata).map_err(|_| unreadable())?;
+        let target = metadata.get("target_directory").and_then(Value::as_str).ok_or_else(unreadable)?;
+        let mut packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
+        let package = packages.find(|package| package.get("name").is_some_and(|name| name == "keygate"));
+        Ok(Self { root, target: target.into(), package: package.ok_or_else(unreadable)?.clone() })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -47,6 +51,18 @@ impl Workspace {
 
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// The version of all that is released.
+    pub(crate) fn version(&self) -> Result<&str, Failure> {
+        self.manifest_field("version")
+    }
+
+    /// A field of `Cargo.toml`.
+    pub(crate) fn manifest_field(&self, name: &str) -> Result<&str, Failure> {
+        self.package.get(name).and_then(Value::as_str).ok_or_else(|| {
+            Failure::new(format!("`Cargo.toml` has no `{name}`"), "restore it with `git checkout`")
+        })
     }
 
     /// What wrangler bundles and uploads, a folder for each Worker: its wasm, its glue and its entry module.

@@ -1,0 +1,48 @@
+//! The same commit gives the same bytes, in whichever folder and on whichever machine it is built.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::program;
+use crate::workspace::Workspace;
+
+/// A folder of this machine, and what the compiler writes for it.
+pub(crate) type Hidden = (PathBuf, &'static str);
+
+/// The folders of the checkout; the later one wins, as the second may be in the first.
+pub(crate) fn paths_of_checkout(workspace: &Workspace) -> Vec<Hidden> {
+    vec![(workspace.root().to_path_buf(), "/keygate"), (workspace.target().to_path_buf(), "/target")]
+}
+
+/// Has `cargo build --target TRIPLE` write neither these folders nor cargo's and the compiler's own into what it makes.
+pub(crate) fn hide_paths(
+    command: &mut Command,
+    workspace: &Workspace,
+    triple: &str,
+    more: &[Hidden],
+) -> Result<(), Failure> {
+    let sysroot = program::output(
+        workspace.command("rustc").arg("--print=sysroot"),
+        "update Rust with `rustup update`",
+    )?;
+    let library = PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust");
+    let flags: Vec<_> = [(cargo_home(), "/cargo"), (library, "/rust")]
+        .iter()
+        .chain(more)
+        .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
+        .collect();
+    command
+        // Added to what .cargo/config.toml has for the target, which flags of the environment would replace.
+        .arg("--config")
+        .arg(format!("target.{triple}.rustflags={flags:?}"))
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    Ok(())
+}
+
+fn cargo_home() -> PathBuf {
+    let home = || env::home_dir().unwrap_or_default().join(".cargo");
+    env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
