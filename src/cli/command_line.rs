@@ -19,7 +19,9 @@ use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::pepper::PepperGroup;
 use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
+use crate::commands::scanner_rules::ScannerRulesArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::upgrade::UpgradeArgs;
 use crate::commands::usage::UsageCommand;
 use crate::commands::verify::VerifyArgs;
 
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Check(CheckArgs),
     Doctor(DoctorArgs),
+    Upgrade(UpgradeArgs),
+    ScannerRules(ScannerRulesArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

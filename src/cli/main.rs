@@ -30,6 +30,7 @@ mod output_schema;
 mod percent;
 mod progress;
 mod revision;
+mod rewrite;
 mod secrets;
 mod staleness;
 mod static_keys;
@@ -108,9 +109,11 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::Enable(args) => commands::change::enable(&context, args),
         Command::Update(args) => commands::change::update(&context, args),
         Command::Doctor(args) => return commands::doctor::run(&context, args),
+        Command::ScannerRules(args) => commands::scanner_rules::run(&context, args),
         Command::Export(args) => return commands::export::run(&context, args),
         Command::Import(args) => return commands::import::run(&context, args),
         Command::Verify(args) => return commands::verify::run(&context, args),
+        Command::Upgrade(args) => return commands::upgrade::run(&context, args),
         Command::Check(args) => return commands::check::run(&context, args),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use std::slice;
 use serde_json::{Map, Value, json};
 
 use crate::bundle;
+use crate::dist::deploy_button;
 use crate::dist::notices::Notices;
 use crate::dist::platform::{self, Platform};
 use crate::failure::{Failure, NETWORK_REMEDY};
@@ -70,15 +71,16 @@ pub(crate) fn pack_platform(
     package.pack(out)
 }
 
-/// Packs what `cargo xtask test` builds, without the licences of others, into `target/npm`.
+/// Packs what `cargo xtask test` builds, without the licences of others, into `target/npm`; and makes `target/deploy-button`.
 pub(crate) fn pack_for_tests(workspace: &Workspace) -> Result<(), Failure> {
     bundle::build(workspace)?;
     let program = keygate::build(workspace)?;
     pack_built(workspace, &program)
 }
 
-/// The same of what is built already. Nothing is done where nothing has changed: it takes seconds.
+/// The same of what is built already. The packages take seconds, so they stay as they are where nothing in them has changed.
 pub(crate) fn pack_built(workspace: &Workspace, program: &Path) -> Result<(), Failure> {
+    deploy_button::write(workspace, &workspace.target().join("deploy-button"), &Notices::default())?;
     let out = workspace.target().join("npm");
     let mark = out.join(".packed");
     if mark.exists() && files::newest(&sources(workspace, program)?)? < files::newest(slice::from_ref(&mark))?
