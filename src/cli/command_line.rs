@@ -19,6 +19,7 @@ use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::pepper::PepperGroup;
 use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
+use crate::commands::scanner_rules::ScannerRulesArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::upgrade::UpgradeArgs;
 use crate::commands::usage::UsageCommand;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Doctor(DoctorArgs),
     Upgrade(UpgradeArgs),
+    ScannerRules(ScannerRulesArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

@@ -109,6 +109,7 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::Enable(args) => commands::change::enable(&context, args),
         Command::Update(args) => commands::change::update(&context, args),
         Command::Doctor(args) => return commands::doctor::run(&context, args),
+        Command::ScannerRules(args) => commands::scanner_rules::run(&context, args),
         Command::Export(args) => return commands::export::run(&context, args),
         Command::Import(args) => return commands::import::run(&context, args),
         Command::Verify(args) => return commands::verify::run(&context, args),

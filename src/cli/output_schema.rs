@@ -9,7 +9,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    change, import, init, issue, list, manual, pepper, retire, rotate, show, upgrade, usage, verify,
+    change, import, init, issue, list, manual, pepper, retire, rotate, scanner_rules, show, upgrade, usage,
+    verify,
 };
 use crate::error::Error;
 use crate::findings;
@@ -59,6 +60,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
         ("upgrade", vec![of::<upgrade::Upgrade<'_>>(generator)]),
         ("check", vec![report.clone()]),
         ("doctor", vec![report]),
+        ("scanner_rules", vec![of::<scanner_rules::RuleFile>(generator)]),
         ("man", vec![of::<manual::Written<'_>>(generator)]),
     ])
 }

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
 
-for (const lock of ["package-lock.json", "tests/e2e/registry/package-lock.json"]) {
+for (const lock of ["package-lock.json", "tests/e2e/registry/package-lock.json", "npm/deploy-button/package-lock.json"]) {
   test(`every package of ${lock} has a hash, and none names a registry`, async () => {
     const { lockfileVersion, packages } = JSON.parse(await readFile(path.join(ROOT, lock), "utf8"));
     assert.equal(lockfileVersion, 3);

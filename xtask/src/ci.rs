@@ -9,14 +9,16 @@ use crate::python;
 use crate::setup::{self, WASM_TARGET};
 use crate::steps::{side_by_side, timed};
 use crate::test;
+use crate::workflows;
 use crate::workspace::Workspace;
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("setup", setup),
     ("format", format),
+    ("workflows", workflows::lint_all),
     ("licences and sources", licences),
     ("advisories", advisories),
     ("lints, native, and the gate", lints_native_and_gate),

@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: everything that a release holds, into `dist/`. The same commit gives the same bytes.
 
 mod archive;
+mod deploy_button;
 pub(crate) mod notices;
 pub(crate) mod npm_packages;
 pub(crate) mod platform;
@@ -32,7 +33,7 @@ for the licences, which are the same in all, and SHA256SUMS.
 
 dist/npm/                    the npm packages
 dist/keygate-*.tar.gz        the command line, with man pages and completions
-dist/deploy-button/          the folder of the deploy button's repository
+dist/deploy-button*          the folder of the deploy button's repository, and an archive of it
 dist/sbom-*.cdx.json         what the command line and the Workers are made of (CycloneDX)
 dist/THIRD-PARTY-LICENSES-*  the licences of the crates in them
 dist/SHA256SUMS              the digest of each of these files";
@@ -84,6 +85,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         timed("the npm packages of every platform", || {
             npm_packages::pack_portable(workspace, &out.join("npm"), &notices)
         })?;
+        deploy_button::write_with_archive(workspace, &out, &notices)?;
         timed("the bills of materials", || notices::write_sboms(workspace, &out))?;
     }
     if !options.portable {

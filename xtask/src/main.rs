@@ -19,6 +19,7 @@ mod python;
 mod setup;
 mod steps;
 mod test;
+mod workflows;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -53,8 +54,10 @@ enum Task {
     Test(test::Options),
     /// Builds what a release holds into dist/: npm packages, archive of the command line, licences, checksums
     Dist(dist::Options),
-    /// Packs the npm packages of the debug build into target/npm/, as the tests install them
+    /// Makes the npm packages of the debug build in target/npm/, and the folder target/deploy-button/, as the tests use them
     Pack,
+    /// Lints the workflows of .github
+    Workflows(workflows::Options),
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -84,6 +87,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Test(options) => test::run(&workspace, options),
         Task::Dist(options) => dist::run(&workspace, options),
         Task::Pack => dist::npm_packages::pack_for_tests(&workspace),
+        Task::Workflows(options) => workflows::run(&workspace, options),
         Task::Ci => ci::run(&workspace),
     }
 }

@@ -12,9 +12,10 @@ use super::Cli;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// What wrangler has, as far as the documents use it.
-const WRANGLER: [&[&str]; 7] = [
+const WRANGLER: [&[&str]; 8] = [
     &["deploy"],
     &["dev"],
+    &["kv", "bulk", "put"],
     &["kv", "namespace", "create"],
     &["kv", "namespace", "list"],
     &["secret", "delete"],
@@ -23,7 +24,7 @@ const WRANGLER: [&[&str]; 7] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 25] = [
     "aws",
     "az",
     "bao",
@@ -33,8 +34,11 @@ const OTHERS: [&str; 21] = [
     "curl",
     "cut",
     "deck",
+    "detect-secrets",
     "echo",
     "export",
+    "gh",
+    "gitleaks",
     "kong",
     "kubectl",
     "node",
@@ -44,6 +48,7 @@ const OTHERS: [&str; 21] = [
     "psql",
     "python3",
     "sqlite3",
+    "trufflehog",
     "umask",
 ];
 
@@ -242,6 +247,7 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
+        ["tests/deep.sh", ..] => Ok(()),
         [program, ..] if OTHERS.contains(program) || program.starts_with(".venv/bin/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
     }

@@ -12,6 +12,7 @@ pub(crate) mod manual;
 pub(crate) mod pepper;
 pub(crate) mod retire;
 pub(crate) mod rotate;
+pub(crate) mod scanner_rules;
 pub(crate) mod show;
 pub(crate) mod upgrade;
 pub(crate) mod usage;

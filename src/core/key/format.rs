@@ -72,10 +72,16 @@ impl KeyPrefix {
         text.iter().enumerate().filter(|(_, byte)| **byte == b'_').filter_map(move |(end, _)| start_of(end))
     }
 
-    /// A regular expression for secret scanners that matches these keys.
+    /// A regular expression for the text of these keys, whatever stands before and after it.
+    #[must_use]
+    pub fn key_regex(&self) -> String {
+        alloc::format!("{}_[0-9A-Za-z]{{{BODY_LEN}}}", self.0)
+    }
+
+    /// A regular expression for secret scanners: a key that is not a part of a longer word.
     #[must_use]
     pub fn scanner_regex(&self) -> String {
-        alloc::format!(r"\b{}_[0-9A-Za-z]{{{BODY_LEN}}}\b", self.0)
+        alloc::format!(r"\b{}\b", self.key_regex())
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn write(
 }
 
 /// Sorted, with one time and one owner.
-fn pack(folder: &Path, name: &str, archive: &Path) -> io::Result<()> {
+pub(super) fn pack(folder: &Path, name: &str, archive: &Path) -> io::Result<()> {
     let mut tar = Builder::new(GzEncoder::new(File::create(archive)?, Compression::best()));
     tar.mode(HeaderMode::Deterministic);
     let paths = files::below(folder).map_err(|failure| io::Error::other(failure.to_string()))?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::bundle;
+use crate::dist::deploy_button;
 use crate::dist::notices::Notices;
 use crate::dist::platform::{self, Platform};
 use crate::failure::{Failure, NETWORK_REMEDY};
@@ -68,7 +69,7 @@ pub(crate) fn pack_platform(
     package.pack(out)
 }
 
-/// Packs what `cargo xtask test` builds, without the licences of others, into `target/npm`.
+/// Packs what `cargo xtask test` builds, without the licences of others, into `target/npm`; and makes `target/deploy-button`.
 pub(crate) fn pack_for_tests(workspace: &Workspace) -> Result<(), Failure> {
     bundle::build(workspace)?;
     let program = keygate::build(workspace)?;
@@ -77,6 +78,7 @@ pub(crate) fn pack_for_tests(workspace: &Workspace) -> Result<(), Failure> {
 
 /// The same of what is built already.
 pub(crate) fn pack_built(workspace: &Workspace, program: &Path) -> Result<(), Failure> {
+    deploy_button::write(workspace, &workspace.target().join("deploy-button"), &Notices::default())?;
     timed("the npm packages, packed into target/npm/", || {
         let out = workspace.target().join("npm");
         files::clear(&out)?;

@@ -1,0 +1,43 @@
+//! The repository of the deploy button: one Worker, the gate, with its modules built.
+
+use std::path::Path;
+
+use crate::dist::archive;
+use crate::dist::notices::Notices;
+use crate::failure::Failure;
+use crate::files;
+use crate::workspace::Workspace;
+
+const LICENCES: [&str; 3] = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
+
+/// Writes the folder, of `npm/deploy-button`, the gate that was built, and the licences.
+pub(crate) fn write(workspace: &Workspace, out: &Path, notices: &Notices) -> Result<(), Failure> {
+    files::clear(out)?;
+    let sources = workspace.root().join("npm/deploy-button");
+    for file in files::below(&sources)? {
+        files::copy(&sources.join(&file), &out.join(&file))?;
+    }
+    for licence in LICENCES {
+        files::copy(&workspace.root().join(licence), &out.join(licence))?;
+    }
+    if let Some(notice) = notices.workers.first() {
+        files::copy(notice, &out.join(notice.file_name().unwrap_or_default()))?;
+    }
+    let gate = workspace.bundles().join("gate");
+    for file in files::visible_below(&gate)? {
+        files::copy(&gate.join(&file), &out.join("gate").join(&file))?;
+    }
+    files::normalize_modes(out)
+}
+
+/// Writes the folder, and an archive of it.
+pub(crate) fn write_with_archive(
+    workspace: &Workspace,
+    out: &Path,
+    notices: &Notices,
+) -> Result<(), Failure> {
+    let folder = out.join("deploy-button");
+    write(workspace, &folder, notices)?;
+    let file = out.join("deploy-button.tar.gz");
+    archive::pack(&folder, "deploy-button", &file).map_err(|error| files::not_written(&file, &error))
+}
