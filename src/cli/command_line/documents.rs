@@ -236,14 +236,13 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             check_keygate(&[&["keygate"], arguments].concat())
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
-        ["cargo", "install" | "test", ..] | [] => Ok(()),
+        ["cargo", "install" | "test", ..] | ["tests/deep.sh", ..] | [] => Ok(()),
         ["npx", ..] => check(&words.iter().skip(1).map(|word| (*word).to_owned()).collect::<Vec<_>>(), tasks),
         ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
         ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
-        ["tests/deep.sh", ..] => Ok(()),
         [program, ..] if OTHERS.contains(program) || program.starts_with(".venv/bin/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
     }
