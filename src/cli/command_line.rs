@@ -21,6 +21,7 @@ use crate::commands::retire::RetireArgs;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::scanner_rules::ScannerRulesArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::upgrade::UpgradeArgs;
 use crate::commands::usage::UsageCommand;
 use crate::commands::verify::VerifyArgs;
 
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Check(CheckArgs),
     Doctor(DoctorArgs),
+    Upgrade(UpgradeArgs),
     ScannerRules(ScannerRulesArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

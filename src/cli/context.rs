@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keygate_core::time::UnixSeconds;
 
 use crate::args::{GateArgs, StoreArgs};
-use crate::cloudflare::{self, Api, RemoteKv};
+use crate::cloudflare::{DeployedKv, RemoteKv};
 use crate::entry::Entry;
 use crate::error::Outcome;
 use crate::local_kv::LocalKv;
@@ -77,14 +77,12 @@ impl Context {
 /// The store that the options name.
 ///
 /// # Errors
-/// Those of [`LocalKv::new`], [`Api::from_environment`], [`cloudflare::account`] and [`cloudflare::namespace`].
+/// Those of [`LocalKv::new`] and [`DeployedKv::find`].
 pub(crate) fn store(config: &WranglerConfig, args: &StoreArgs) -> Outcome<Box<dyn Store>> {
     if !args.remote {
         return Ok(Box::new(LocalKv::new(config, args.persist_to.as_deref())?));
     }
-    let namespace = cloudflare::namespace(args.namespace.as_deref(), config)?;
-    let account = cloudflare::account(args.account.as_deref(), config)?;
-    let api = Api::from_environment()?;
+    let DeployedKv { api, account, namespace } = DeployedKv::find(args, config)?;
     Ok(Box::new(RemoteKv::new(api, &account, &namespace, config.environment())))
 }
 

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use keygate_delivery::sibling_file;
-
 use crate::dotenv::{self, Values};
 use crate::error::{Error, Outcome};
+use crate::rewrite::rewrite;
 use crate::wrangler_config::WranglerConfig;
 
 /// Whether `.env` is read where there is no `.dev.vars`; true unless it says false.
@@ -149,17 +148,8 @@ impl DevVars {
                 "edit the file by hand",
             )
         })?;
-        let write = || -> io::Result<()> {
-            // What a link leads to, not the link. In one step: `wrangler dev` watches the file.
-            let path = file.path.canonicalize()?;
-            let mut fresh = sibling_file(&path)?;
-            fresh.write_all(text.as_bytes())?;
-            as_before(fresh.as_file(), &path)?;
-            fresh.as_file().sync_all()?;
-            fresh.persist(&path).map_err(|e| e.error)?;
-            Ok(())
-        };
-        write().map_err(|e| {
+        // In one step: `wrangler dev` watches the file.
+        rewrite(&file.path, text.as_bytes()).map_err(|e| {
             Error::failed(
                 format!("cannot write {}: {e}", file.name),
                 "make the file your own, and it and its folder writable",
@@ -274,17 +264,6 @@ fn changed(
     // A comment with quotes may change how the line is read.
     let comments = [comments, BTreeMap::new()];
     comments.iter().flat_map(|comments| ["\"", "'", "`"].map(|quote| (quote, comments))).find_map(with)
-}
-
-/// Gives the new file the owner, the group and the mode of the one that it replaces.
-fn as_before(fresh: &fs::File, replaced: &Path) -> io::Result<()> {
-    let before = fs::metadata(replaced)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        std::os::unix::fs::fchown(fresh, Some(before.uid()), Some(before.gid()))?;
-    }
-    fresh.set_permissions(before.permissions())
 }
 
 #[cfg(test)]

@@ -39,11 +39,17 @@ pub(crate) struct Report<'r> {
     /// Whether there is no error.
     ok: bool,
     findings: &'r [Finding],
+    /// The version of the deployed gate, where `doctor --remote` found it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployed_version: Option<&'r str>,
 }
 
 /// All findings, in the order in which they were made.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<Finding>);
+pub(crate) struct Findings {
+    list: Vec<Finding>,
+    pub(crate) deployed_version: Option<String>,
+}
 
 impl Findings {
     pub(crate) fn add(
@@ -72,8 +78,8 @@ impl Findings {
 
     /// Environments share files: what is said of one is said once.
     fn push(&mut self, finding: Finding) {
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
+        if !self.list.contains(&finding) {
+            self.list.push(finding);
         }
     }
 
@@ -84,7 +90,7 @@ impl Findings {
     pub(crate) fn print(&self, out: Output) -> Outcome<ExitCode> {
         let (errors, warnings) = (self.count(Level::Error), self.count(Level::Warning));
         if out.is_json() || !self.is_empty() {
-            out.result(&Report { ok: errors == 0, findings: &self.0 }, self.to_text())?;
+            out.result(&self.report(), self.to_text())?;
         }
         let count = |number: usize, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let notes = match self.count(Level::Note) {
@@ -95,19 +101,24 @@ impl Findings {
         Ok(ExitCode::from(u8::from(errors > 0)))
     }
 
+    pub(crate) fn report(&self) -> Report<'_> {
+        let deployed_version = self.deployed_version.as_deref();
+        Report { ok: self.count(Level::Error) == 0, findings: &self.list, deployed_version }
+    }
+
     /// What is wrong first of all, and what to do about it.
     pub(crate) fn first_error(&self) -> Option<(String, &str)> {
-        let error = self.0.iter().find(|finding| finding.level == Level::Error)?;
+        let error = self.list.iter().find(|finding| finding.level == Level::Error)?;
         let remedy = error.remedy.as_deref().unwrap_or("give another value");
         Some((format!("{}: {}", error.field, error.problem), remedy))
     }
 
     pub(crate) fn count(&self, level: Level) -> usize {
-        self.0.iter().filter(|finding| finding.level == level).count()
+        self.list.iter().filter(|finding| finding.level == level).count()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// One line each, and one for each remedy.
@@ -125,6 +136,6 @@ impl Findings {
                 None => line,
             }
         };
-        self.0.iter().map(line).collect::<Vec<_>>().join("\n")
+        self.list.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }

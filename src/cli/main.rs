@@ -30,6 +30,7 @@ mod output_schema;
 mod percent;
 mod progress;
 mod revision;
+mod rewrite;
 mod secrets;
 mod staleness;
 mod static_keys;
@@ -112,6 +113,7 @@ fn run(cli: Cli) -> Outcome<ExitCode> {
         Command::Export(args) => return commands::export::run(&context, args),
         Command::Import(args) => return commands::import::run(&context, args),
         Command::Verify(args) => return commands::verify::run(&context, args),
+        Command::Upgrade(args) => return commands::upgrade::run(&context, args),
         Command::Check(args) => return commands::check::run(&context, args),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    change, import, init, issue, list, manual, pepper, retire, rotate, scanner_rules, show, usage, verify,
+    change, import, init, issue, list, manual, pepper, retire, rotate, scanner_rules, show, upgrade, usage,
+    verify,
 };
 use crate::error::Error;
 use crate::findings;
@@ -56,6 +57,7 @@ fn forms(generator: &mut SchemaGenerator) -> BTreeMap<&'static str, Vec<Value>> 
         ("update", vec![changed]),
         ("import", vec![of::<import::ImportedKey>(generator)]),
         ("verify", vec![of::<verify::Judgement>(generator)]),
+        ("upgrade", vec![of::<upgrade::Upgrade<'_>>(generator)]),
         ("check", vec![report.clone()]),
         ("doctor", vec![report]),
         ("scanner_rules", vec![of::<scanner_rules::RuleFile>(generator)]),

@@ -19,7 +19,7 @@ use keygate_core::key::KeyId;
 use keygate_core::policy::Policy;
 use keygate_core::request::head::RequestHead;
 use keygate_core::request::url::UrlParts;
-use keygate_core::response::{Cause, Denial, Wording};
+use keygate_core::response::{Answer, Cause, Denial, Row, Wording};
 use keygate_core::telemetry::event::{AcceptedResponse, Event, RequestContext};
 use keygate_core::telemetry::log_budget::{Allowance, LogBudget};
 use keygate_core::time::UnixSeconds;
@@ -36,6 +36,19 @@ const KEY_USAGE: &str = "KEY_USAGE";
 const OBJECT: &str = "usage";
 /// At most so many keys in one answer.
 const KEYS_MAX: usize = 1000;
+
+const QUERY_INVALID: Row = Row {
+    code: "query_invalid",
+    status: 400,
+    title: "Query not valid",
+    detail: "A parameter is not understood.",
+};
+const NOT_FOUND: Row = Row {
+    code: "not_found",
+    status: 404,
+    title: "Not found",
+    detail: "GET /v1/usage, GET /v1/last-uses and GET /v1/anomalies are here.",
+};
 
 thread_local! {
     static GATE: OnceCell<core::result::Result<Rc<Gate>, String>> = const { OnceCell::new() };
@@ -56,7 +69,7 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response> {
         Ok(holder) => holder,
         Err(denial) => return refuse(&asking, &denial, Some(&gate.policy)),
     };
-    let answer = tell(request, env).await?;
+    let answer = tell(request, env, &asking.id).await?;
     let response = AcceptedResponse { status: Some(answer.status_code()), origin_ms: None };
     let time = runtime::rfc3339(runtime::now());
     let event = Event::access(&time, Some((id, &subject)), response, &asking.context(), Some(&gate.policy));
@@ -64,7 +77,7 @@ pub(crate) async fn answer(request: &Request, env: &Env) -> Result<Response> {
     Ok(answer)
 }
 
-async fn tell(request: &Request, env: &Env) -> Result<Response> {
+async fn tell(request: &Request, env: &Env, request_id: &str) -> Result<Response> {
     let object = env.durable_object(KEY_USAGE)?.get_by_name(OBJECT)?;
     let url = request.url()?;
     match url.path() {
@@ -80,9 +93,9 @@ async fn tell(request: &Request, env: &Env) -> Result<Response> {
                 init.with_method(Method::Post).with_body(Some(serde_json::to_string(&query)?.into()));
                 object.fetch_with_request(Request::new_with_init("https://usage/reports", &init)?).await
             }
-            Err(what) => problem(400, "query_invalid", &what),
+            Err(what) => respond(&Answer::of_problem(QUERY_INVALID, &what), request_id),
         },
-        _ => problem(404, "not_found", "GET /v1/usage, GET /v1/last-uses and GET /v1/anomalies are here"),
+        _ => respond(&Answer::of_problem(NOT_FOUND, NOT_FOUND.detail), request_id),
     }
 }
 
@@ -218,12 +231,15 @@ fn query_of(url: &worker::Url, now: UnixSeconds) -> core::result::Result<Query, 
 
 fn refuse(asking: &Asking, denial: &Denial, policy: Option<&Policy>) -> Result<Response> {
     log_refusal(asking, denial, policy);
-    let answer = denial.answer(&Wording::default());
+    respond(&denial.answer(&Wording::default()), &asking.id)
+}
+
+fn respond(answer: &Answer, request_id: &str) -> Result<Response> {
     let headers = Headers::new();
     for (name, value) in &answer.headers {
         headers.set(name, value)?;
     }
-    Ok(Response::ok(answer.body(&asking.id))?.with_status(answer.status).with_headers(headers))
+    Ok(Response::ok(answer.body(request_id))?.with_status(answer.status).with_headers(headers))
 }
 
 /// As many a minute as a gate logs by default.
@@ -244,11 +260,4 @@ fn log_refusal(asking: &Asking, denial: &Denial, policy: Option<&Policy>) {
         Allowance::Log => {}
     }
     console_log!("{}", Event::denied(&time, denial, &asking.context(), policy).to_line());
-}
-
-fn problem(status: u16, code: &str, detail: &str) -> Result<Response> {
-    let body = json!({ "status": status, "code": code, "detail": detail }).to_string();
-    let headers = Headers::new();
-    headers.set("content-type", "application/problem+json")?;
-    Ok(Response::ok(body)?.with_status(status).with_headers(headers))
 }

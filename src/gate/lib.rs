@@ -18,6 +18,7 @@ mod respond;
 mod runtime;
 mod telemetry;
 mod usage;
+mod version;
 
 use std::task::{Context, Poll, Waker};
 

@@ -328,10 +328,12 @@ describe("two operators", () => {
 
 describe("doctor", () => {
   const SCRIPT = `GET /accounts/${ACCOUNT}/workers/scripts/gate`;
+  let version;
   const binding = (name, more) => ({ name, type: "secret_text", ...more });
   const well = () => ({
     [`${SCRIPT}/settings`]: { compatibility_date: "2026-11-17", bindings: [binding("PEPPER"), binding("KEYS", { namespace_id: LIVE })] },
     [`${SCRIPT}/subdomain`]: { enabled: false, previews_enabled: false },
+    [`${SCRIPT}/content/v2`]: Buffer.from(`keygate-version${version}\n`),
     "GET /zones": [{ id: "z" }],
     "GET /zones/z/workers/routes": [{ id: "r", pattern: "api.example.com/*", script: "gate", request_limit_fail_open: false }],
     "GET /zones/z/rulesets/phases/http_request_cache_settings/entrypoint": { rules: [] },
@@ -345,6 +347,7 @@ describe("doctor", () => {
     return JSON.parse(stdout).findings;
   };
   before(async () => {
+    version = await gate.version();
     // The gate stands in front of another host than its own.
     const text = (await readFile(path.join(gate.folder, "wrangler.toml"), "utf8")).replaceAll("https://api.example.com", "https://origin.example.com");
     const routes = `routes = [{ pattern = "api.example.com/*", zone_name = "example.com" }]\nsecrets = { required = ["PEPPER"] }\n`;

@@ -8,11 +8,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { randomUUID } from "node:crypto";
 
 import { LIVE } from "./support/cli.js";
+import { refuse } from "./support/cloudflare.js";
 import { startGates } from "./support/harness.js";
 import { valid } from "./support/json_schema.js";
 import { issue, now, PEPPER } from "./support/keys.js";
 import { operator } from "./support/operator.js";
 import { readProject, ROOT } from "./support/project.js";
+import { Relay } from "./support/relay.js";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -169,6 +171,57 @@ for (const source of Object.keys(SOURCES)) {
   });
 }
 
+describe("many keys", () => {
+  const HIDDEN = 5;
+  /** As many as a report shows without --all, and some more, of nobody that KV knows. */
+  const crowd = Array.from({ length: 20 + HIDDEN }, () => issue());
+  const since = ["--last", "90d"];
+
+  for (const source of Object.keys(SOURCES)) {
+    test(`${source}: --all shows what a report leaves out`, async () => {
+      await count(crowd.map((key) => [key, 80 * DAY]));
+      const [short] = await jsonOf(source, "usage", ["usage", ...since]);
+      const [all] = await jsonOf(source, "usage", ["usage", ...since, "--all"]);
+      assert.equal(short.keys.length, 20);
+      assert.equal(all.keys.length, all.keys_total);
+      assert.equal(short.keys_total, all.keys_total);
+      const ids = new Set(all.keys.map(({ id }) => id));
+      for (const { id } of crowd) assert.ok(ids.has(id));
+    });
+  }
+
+  test("a holder of 1,100 keys: their usage is one report, however long the list of their ids is", async () => {
+    const many = Array.from({ length: 1100 }, () => issue({ subject: "many" }).record);
+    for (const record of many) {
+      const { id, subject, name, state, created } = record;
+      const metadata = { subject, name, state, created, not_after: null };
+      api.entries.set(`key/${id}`, { key: `key/${id}`, value: JSON.stringify(record), metadata });
+    }
+    const page = api.page;
+    api.page = 1000;
+    const relay = await Relay.start(CONTROL.KEYGATE_CONTROL_URL);
+    const asked = [];
+    const through = { env: { KEYGATE_CONTROL_URL: relay.url } };
+    relay.fail = (call) => void asked.push(call);
+    try {
+      await count([[many[0], 60, 3], [many[0], 2 * DAY, 4], [many[1099], 120, 5, { rate_limited: 1 }]]);
+      const [report] = await jsonOf("remote", "usage", ["usage", "--subject", "many"], through);
+      // nginx takes 8 KB.
+      assert.ok(asked.length > 1 && asked.every((call) => call.length < 8000), `${asked.map(({ length }) => length)}`);
+      assert.equal(report.keys_total, 1100);
+      assert.deepEqual(report.keys.slice(0, 2).map(({ id, accepted }) => [id, accepted]), [[many[0].id, 7], [many[1099].id, 5]]);
+      assert.equal(report.keys.length, 20);
+      assert.deepEqual(report.series.map(({ accepted }) => accepted), [4, 8]);
+      const [all] = await jsonOf("remote", "usage", ["usage", "--subject", "many", "--all"]);
+      assert.equal(new Set(all.keys.map(({ id }) => id)).size, 1100);
+    } finally {
+      await relay.stop();
+      api.page = page;
+      for (const { id } of many) api.entries.delete(`key/${id}`);
+    }
+  });
+});
+
 test("what the gate counts is seen within seconds while it runs", async () => {
   const key = await issued({ subject: "live" });
   await harness.gates.gate.get("/v1/things", { key: key.key, headers: { "CF-Connecting-IP": "203.0.113.5" } });
@@ -283,14 +336,45 @@ describe("a rotation by use", () => {
     });
   }
 
-  test("with delivery the old key stays as well", async () => {
-    const old = await issued({ subject: "delivered" });
+  /** A key that is delivered to a file. */
+  async function delivered(subject) {
+    const old = await issued({ subject });
     await count([[old, 180]]);
-    const file = path.join(operated.folder, "delivered");
+    const file = path.join(operated.folder, subject);
     await writeFile(file, `${old.key}\n`, { mode: 0o600 });
-    const [{ replaces }] = await jsonOf("remote", "rotate", ["rotate", old.id, "--when-unused", "7d", "--to", `file:${file}`, "--journal", path.join(operated.folder, "journal")]);
-    assert.deepEqual([replaces.state, replaces.not_after], ["active", null]);
-    assert.equal(api.record(old.id).state, "active");
+    return { old, to: ["--to", `file:${path.join(operated.folder, "{subject}")}`], journal: ["--journal", path.join(operated.folder, "journal")] };
+  }
+
+  for (const [title, subject, command] of [
+    ["with delivery", "delivered", (id) => [id]],
+    ["of many", "aged", () => ["--all-older-than", "200d", "--subject", "aged"]],
+  ]) {
+    test(`${title} the old key stays as well`, async () => {
+      const { old, to, journal } = await delivered(subject);
+      const args = ["rotate", ...command(old.id), "--when-unused", "7d", ...to, ...journal];
+      const { stdout, stderr } = await SOURCES.remote([...args, "--json"]);
+      const row = JSON.parse(stdout);
+      assert.ok(valid(row, schema.$defs.rotate, schema), stdout);
+      const { state, not_after: end } = row.replaces ?? { not_after: null, ...row };
+      assert.deepEqual([state, end], ["active", null]);
+      assert.match(stderr, /`keygate retire( [0-9A-Za-z]{12})? --unused 7d --remote`/);
+      assert.deepEqual([api.record(old.id).state, api.record(old.id).not_after ?? null], ["active", null]);
+      assert.match(await fate("remote", old), /^still used/);
+    });
+  }
+
+  test("one that was interrupted and is resumed leaves the old key valid too", async () => {
+    const { old, to, journal } = await delivered("resumed");
+    let writes = 0;
+    const fail = (call) => (call === "PUT /bulk" && ++writes === 2 ? refuse(403) : undefined);
+    await api.failing(fail, () => SOURCES.remote(["rotate", old.id, "--when-unused", "7d", ...to, ...journal], { status: 1 }));
+    assert.equal(api.record(old.id).replaced_by ?? null, null);
+    const resume = ["rotate", "--resume", old.id, ...journal];
+    const { stderr } = await operated.keygate(resume, { env: { ...api.env, KEYGATE_PEPPER: PEPPER, ...CONTROL } });
+    assert.match(stderr, new RegExp(`old key ${old.id} works until \`keygate retire ${old.id} --unused `));
+    const { state, not_after: end = null, replaced_by: successor } = api.record(old.id);
+    assert.deepEqual([state, end], ["active", null]);
+    assert.match(await readFile(path.join(operated.folder, "resumed"), "utf8"), new RegExp(`^acme_live_${successor}`));
     assert.match(await fate("remote", old), /^still used/);
   });
 

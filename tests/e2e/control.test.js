@@ -62,8 +62,17 @@ describe("what operators are told", () => {
     test(`${name}: ${status} ${code}`, async () => {
       const answer = await ask(target, { key });
       assert.deepEqual([answer.status, json(answer).code], [status, code]);
+      // The form of the gate's own refusals.
+      const { type, title, status: told, detail, request_id: request } = json(answer);
+      assert.deepEqual([type, told, answer.header("content-type"), answer.header("cache-control")], [`urn:problem-type:keygate:${code}`, status, "application/problem+json", "no-store"]);
+      for (const text of [title, detail, request]) assert.match(text, /\S/);
     });
   }
+
+  test("what was asked stands in the detail as it was written", async () => {
+    const answer = await ask(`/v1/usage?${encodeURIComponent('a"\\b')}=1`, { key: reader.key });
+    assert.equal(json(answer).detail, 'there is no parameter `a"\\b`: keys, from, to, by, keys_max');
+  });
 
   test("without ADMIN_KEYS nobody is told anything", async () => {
     const answer = await ask("/v1/usage", { key: reader.key }, "unready");

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 
+import { startDev } from "./support/npm_run_dev.js";
 import { run } from "./support/program.js";
 import { startRegistry, unpack, VERSION } from "./support/registry.js";
 
@@ -41,7 +42,7 @@ test("npm create, npm run dev, npx keygate issue: 401 without a key, 200 with it
 
   const folder = path.join(root, "my-gate");
   const started = performance.now();
-  const dev = await startDev(folder);
+  const dev = await startDev(folder, registry);
   t.after(dev.stop);
   t.diagnostic(`npm run dev: ${seconds(started)}`);
 
@@ -161,36 +162,4 @@ async function installed() {
   const platform = `${process.platform}-${process.arch}`;
   await unpack(`keygate-${platform}-${VERSION}.tgz`, path.join(modules, "@keygate", platform));
   return modules;
-}
-
-/** `npm run dev` in the folder, on a free port. */
-async function startDev(folder) {
-  const free = createServer();
-  const port = await new Promise((resolve) => free.listen(0, "127.0.0.1", () => resolve(free.address().port)));
-  await new Promise((resolve) => free.close(resolve));
-  const url = `http://127.0.0.1:${port}`;
-  // A group of its own, as npm, wrangler and the runtime are processes of their own.
-  const child = spawn("npm", ["run", "dev", "--", "--port", String(port), "--inspector-port", "0"], { cwd: folder, env: { ...registry.env, CI: "true", WRANGLER_REGISTRY_PATH: path.join(registry.home, "workers") }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
-  const exited = new Promise((resolve) => child.once("exit", resolve));
-  const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGKILL");
-    await exited;
-  };
-  let printed = "";
-  try {
-    await new Promise((resolve, reject) => {
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on("data", (text) => {
-          printed += text;
-          if (printed.includes(`Ready on ${url}`)) resolve();
-        });
-      }
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`npm run dev ended with ${code}:\n${printed}`)));
-    });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { url, stop };
 }

@@ -21,13 +21,14 @@ import { READY } from "./support/servers.js";
 const ROTATE = "keygate rotate ID --grace 30d --key-out acme.txt";
 
 /**
- * For each recipe: the file with the old keys, and what finds them in it; the header in which they are sent; the commands up to the one
- * that rotates, with what it says if its exit code is 1; and the subjects of the keys.
+ * For each recipe: the file with the old keys, and what finds them in it; the header, and the query parameter, in which they are sent;
+ * the commands up to the one that rotates, with what it says if its exit code is 1; and the subjects of the keys.
  */
 const MIGRATIONS = {
   "migrate-kong": {
     from: ["kong.yaml", /- key: (\w{32})$/gm],
     header: "apikey",
+    query: "apikey",
     commands: [
       ["keygate import --format kong --dry-run kong.yaml", /has `rate-limiting`, which restricts the key/],
       ["keygate import --format kong kong.yaml", /^1 written .* 1 not taken$/m],
@@ -38,6 +39,7 @@ const MIGRATIONS = {
   "migrate-apisix": {
     from: ["apisix.json", /"key": "(\w{32})"/g],
     header: "apikey",
+    query: "apikey",
     commands: [
       ["python3 merge.py consumers.json credentials.json > apisix.json"],
       ["keygate import --format apisix --scope reports:read --dry-run apisix.json"],
@@ -115,7 +117,7 @@ async function callerOf(name, key) {
   return seen === undefined ? answer.json.caller : valuesOf(seen, "x-keygate-subject")[0];
 }
 
-for (const [name, { from: [file, pattern], commands, servers = {}, subjects }] of Object.entries(MIGRATIONS)) {
+for (const [name, { from: [file, pattern], query, commands, servers = {}, subjects }] of Object.entries(MIGRATIONS)) {
   describe(`${name}:`, () => {
     const oldKeys = async () => [...(await readFile(path.join(folder, name, file), "utf8")).matchAll(pattern)].map(([, key]) => key);
 
@@ -141,6 +143,7 @@ for (const [name, { from: [file, pattern], commands, servers = {}, subjects }] o
       const callers = [];
       for (const key of keys) callers.push(await callerOf(name, key));
       assert.deepEqual(callers, subjects);
+      if (query !== undefined) assert.equal((await harness.gates[name].get(`/v1/reports?${query}=${keys[0]}`)).status, 200);
       assertRefusal(await ask(name, randomBytes(16).toString("hex")), "key_invalid");
     });
 

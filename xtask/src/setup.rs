@@ -39,7 +39,7 @@ const TESTING: [Part; 2] = [
         install: npm::install_registry,
     },
     Part {
-        what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 20 s)",
+        what: "the Python packages of the examples and the tests, and cargo's tools, into target/venv (about 45 s)",
         is_installed: python::is_installed,
         install: python::install,
     },

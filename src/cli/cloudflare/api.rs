@@ -121,11 +121,26 @@ impl Api {
     /// # Errors
     /// Cloudflare refused, could not be reached, or answered something else than its API does.
     pub(crate) fn ask<T: DeserializeOwned>(&self, call: &Call<'_>) -> Outcome<Answer<T>> {
+        self.repeat(call, |status, body| answer(status, &body, call))
+    }
+
+    /// As [`Api::ask`], where a success is not JSON.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    pub(crate) fn ask_for_bytes(&self, call: &Call<'_>) -> Outcome<Vec<u8>> {
+        self.repeat(
+            call,
+            |status, body| if is_success(status) { Ok(body) } else { Err(refused(status, &body, call)) },
+        )
+    }
+
+    fn repeat<T>(&self, call: &Call<'_>, read: impl Fn(u16, Vec<u8>) -> Outcome<T>) -> Outcome<T> {
         let mut waits = WAITS.into_iter();
         // What an attempt may have done is not undone by a later one that is refused.
         let mut may_be_done = false;
         loop {
-            let Failed { error, is_passing, retry_after } = match self.attempt(call) {
+            let Failed { error, is_passing, retry_after } = match self.attempt(call, &read) {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
@@ -141,7 +156,7 @@ impl Api {
         }
     }
 
-    fn attempt<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failed> {
+    fn attempt<T>(&self, call: &Call<'_>, read: impl Fn(u16, Vec<u8>) -> Outcome<T>) -> Result<T, Failed> {
         let sent = Timestamp::now();
         let response = self.send(call).map_err(|e| self.unreachable(call, &e))?;
         if let Some(date) = response.headers().get(DATE).and_then(|date| date.to_str().ok()) {
@@ -150,7 +165,7 @@ impl Api {
         let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
         let mut body = Vec::new();
         response.take(ANSWER_MAX_BYTES).read_to_end(&mut body).map_err(|e| self.unreachable(call, &e))?;
-        answer(status, &body, call).map_err(|error| Failed {
+        read(status, body).map_err(|error| Failed {
             error: if status >= 500 { error.unanswered() } else { error },
             is_passing: status >= 500 || status == 429,
             retry_after,
@@ -294,18 +309,26 @@ fn base_url(text: &str) -> Outcome<Url> {
     })
 }
 
-/// The answer of a success, or the error that another one amounts to.
-fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: &Call<'_>) -> Outcome<Answer<T>> {
-    #[derive(Deserialize)]
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// The error that an answer without success amounts to.
+fn refused(status: u16, body: &[u8], call: &Call<'_>) -> Error {
+    #[derive(Default, Deserialize)]
     struct Refused {
         #[serde(default)]
         errors: Vec<ApiError>,
     }
-    if !(200..300).contains(&status) {
-        // A proxy's page has no errors in JSON; the status says enough.
-        let errors =
-            serde_json::from_slice(body).map_or_else(|_| Vec::new(), |refused: Refused| refused.errors);
-        return Err(refusal(status, &errors, call.needs, call.doing));
+    // A proxy's page has no errors in JSON; the status says enough.
+    let Refused { errors } = serde_json::from_slice(body).unwrap_or_default();
+    refusal(status, &errors, call.needs, call.doing)
+}
+
+/// The answer of a success, or the error that another one amounts to.
+fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: &Call<'_>) -> Outcome<Answer<T>> {
+    if !is_success(status) {
+        return Err(refused(status, body, call));
     }
     match serde_json::from_slice::<Answer<T>>(body) {
         Ok(answer) if answer.success => Ok(answer),

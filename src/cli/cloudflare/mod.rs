@@ -3,13 +3,16 @@
 mod api;
 mod kv;
 mod refusal;
+mod worker;
 
 pub(crate) use api::{Api, Call, TOKEN_VARIABLE, http_client, unreachable};
 pub(crate) use kv::{RemoteKv, WRITE_MAX, bulks};
 pub(crate) use refusal::Permission;
+pub(crate) use worker::{DeployedWorker, NOT_LOOKED_AT};
 
 use std::env;
 
+use crate::args::StoreArgs;
 use crate::error::{Error, Outcome};
 use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
@@ -40,32 +43,50 @@ pub(crate) fn account(flag: Option<&str>, config: &WranglerConfig) -> Outcome<St
     identifier(id, &place)
 }
 
-/// The KV namespace that holds the records: `--namespace`, or the one that the configuration binds.
+/// The deployed KV namespace that a command works on.
+// Absent on purpose: Debug; the API holds the token.
+pub(crate) struct DeployedKv {
+    pub(crate) api: Api,
+    pub(crate) account: String,
+    pub(crate) namespace: String,
+}
+
+impl DeployedKv {
+    /// The one that the options or the configuration name, or, where that leaves its id to wrangler, the one that is bound to the
+    /// deployed Worker.
+    ///
+    /// # Errors
+    /// Those of [`named_namespace`], [`account`], [`Api::from_environment`] and [`DeployedWorker::keys_namespace`].
+    pub(crate) fn find(args: &StoreArgs, config: &WranglerConfig) -> Outcome<Self> {
+        let named = named_namespace(args.namespace.as_deref(), config)?;
+        let account = account(args.account.as_deref(), config)?;
+        let api = Api::from_environment()?;
+        let namespace = match named {
+            Some(id) => id,
+            None => DeployedWorker { api: &api, account: &account, config }.keys_namespace()?,
+        };
+        Ok(Self { api, account, namespace })
+    }
+}
+
+/// The KV namespace that `--namespace` or the configuration names; `None` where a deploy finds or makes one.
 ///
 /// # Errors
-/// None is named, or what is named is no id.
-pub(crate) fn namespace(flag: Option<&str>, config: &WranglerConfig) -> Outcome<String> {
+/// None is bound, or what is named is no id.
+pub(crate) fn named_namespace(flag: Option<&str>, config: &WranglerConfig) -> Outcome<Option<String>> {
     if let Some(id) = flag {
-        return identifier(id, "--namespace");
+        return identifier(id, "--namespace").map(Some);
     }
     let place = format!("{}: `{}`", config.name(), config.place("kv_namespaces"));
-    let Some(namespace) = config.keys_namespace() else {
-        return Err(config.no_namespace());
-    };
-    match namespace.get("id").and_then(|id| id.as_str()) {
+    let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
+    match namespace.get("id") {
+        None => Ok(None),
         // What this repository's wrangler.toml holds until a namespace is made.
-        Some(id) if !id.is_empty() && !id.bytes().all(|b| b == b'0') => identifier(id, &place),
-        id => Err(Error::failed(
+        Some(id) if id.as_str().is_none_or(|id| id.bytes().all(|b| b == b'0')) => Err(Error::failed(
             format!("{place} binds `{KEYS_BINDING}` to no namespace yet"),
-            match id {
-                Some(_) => {
-                    "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there"
-                }
-                None => {
-                    "deploy the gate: wrangler creates the namespace and writes its `id` there; if it was deployed without a terminal, put the id there that `wrangler kv namespace list` shows"
-                }
-            },
+            "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there",
         )),
+        Some(id) => identifier(id.as_str().unwrap_or_default(), &place).map(Some),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Permission {
     KvRead,
     KvWrite,
     Scripts,
+    /// To find the namespace's id, which the configuration could have.
+    ScriptsOfNamespace,
     Routes,
     CacheRules,
     Zones,
@@ -32,10 +34,20 @@ impl Permission {
         match self {
             Self::KvRead => "Account · Workers KV Storage: Read",
             Self::KvWrite => "Account · Workers KV Storage: Edit",
-            Self::Scripts => "Account · Workers Scripts: Read",
+            Self::Scripts | Self::ScriptsOfNamespace => "Account · Workers Scripts: Read",
             Self::Routes => "Zone · Workers Routes: Read",
             Self::CacheRules => "Zone · Cache Rules: Read",
             Self::Zones => "Zone · Zone: Read",
+        }
+    }
+
+    /// What to do without it.
+    fn otherwise(self) -> &'static str {
+        match self {
+            Self::ScriptsOfNamespace => {
+                "; or put the namespace's `id` into the configuration (`wrangler kv namespace list` shows it)"
+            }
+            _ => "",
         }
     }
 }
@@ -59,17 +71,17 @@ pub(super) fn refusal(status: u16, said: &[ApiError], needs: Permission, doing: 
         ),
         403 => (
             "the token in CLOUDFLARE_API_TOKEN may not do this in this account",
-            format!("give the token the permission {permission}, and see that it is for the account that the configuration, CLOUDFLARE_ACCOUNT_ID or --account names, and that its address filter lets this machine in"),
+            format!("give the token the permission {permission}, and see that it is for the account that the configuration, CLOUDFLARE_ACCOUNT_ID or --account names, and that its address filter lets this machine in{}", needs.otherwise()),
         ),
         // 10013: no such namespace; 10014 and 10011: nothing of that id or form.
         404 if has(&[10013, 10011, 10014]) => (
             "there is no such KV namespace in this account",
             "compare the id in the configuration (or --namespace) with `wrangler kv namespace list`, and the account with `wrangler whoami`".to_owned(),
         ),
-        // 10007: no such Worker.
-        404 if has(&[10007]) => (
+        // 10007 and 10090: no such Worker.
+        404 if has(&[10007, 10090]) => (
             "there is no such Worker in this account",
-            "deploy the gate: `wrangler deploy`".to_owned(),
+            "deploy the gate: `wrangler deploy`, or `npm run deploy` where `keygate init` made the folder".to_owned(),
         ),
         // 7000 and 7003: the path leads nowhere, by its account.
         404 if has(&[7000, 7003]) => (

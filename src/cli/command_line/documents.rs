@@ -108,6 +108,7 @@ fn misspelt_commands_are_found() {
         "npm exec wrangler -- deploy",
         "npx wrangler deplyo",
         "npx keygate isue --subject acme",
+        "npx keygate@latest upgrad",
         "keygate pepper | wrangler secret set PEPPER",
         "echo \"$(keygate peper)\"",
         "true",
@@ -237,7 +238,10 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
         ["cargo", "install" | "test", ..] | ["tests/deep.sh", ..] | [] => Ok(()),
-        ["npx", ..] => check(&words.iter().skip(1).map(|word| (*word).to_owned()).collect::<Vec<_>>(), tasks),
+        ["npx", ..] => {
+            let words = words.iter().skip(1).map(|word| word.trim_end_matches("@latest").to_owned());
+            check(&words.collect::<Vec<_>>(), tasks)
+        }
         ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
         ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));

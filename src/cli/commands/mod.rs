@@ -14,5 +14,6 @@ pub(crate) mod retire;
 pub(crate) mod rotate;
 pub(crate) mod scanner_rules;
 pub(crate) mod show;
+pub(crate) mod upgrade;
 pub(crate) mod usage;
 pub(crate) mod verify;

@@ -5,6 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use serde_json::Value;
+
 use super::cause::Cause;
 use super::code::{Code, Row};
 use super::wording::{ErrorFormat, Wording};
@@ -104,6 +106,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// A problem that is no refusal of a key, such as a question that is not understood; in the same form, with what is wrong here.
+    #[must_use]
+    pub fn of_problem(row: Row, here: &str) -> Self {
+        let quoted = Value::from(here).to_string();
+        let here = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+        Self { status: row.status, headers: headers(ErrorFormat::Problem), body: problem(row, here, None) }
+    }
+
     /// The body: RFC 9457 JSON with `code`, `request_id` and (for clients of the Flask guides) `error`; or the format `openai`.
     #[must_use]
     pub fn body(&self, request_id: &str) -> String {
@@ -122,15 +132,8 @@ impl Denial {
     /// The response: for a gate a function of the code alone, except for `Allow`, `Retry-After`, the scopes and the request id.
     #[must_use]
     pub fn answer(&self, wording: &Wording) -> Answer {
-        let Row { code, status, title, detail, .. } = self.cause.code().row();
-        let mut headers: Vec<(&'static str, Cow<'static, str>)> = Vec::with_capacity(6);
-        let content_type = match wording.format() {
-            ErrorFormat::Problem => "application/problem+json",
-            ErrorFormat::OpenAi => "application/json",
-        };
-        headers.push(("content-type", content_type.into()));
-        headers.push(("cache-control", "no-store".into()));
-        headers.push(("x-content-type-options", "nosniff".into()));
+        let Row { code, status, detail, .. } = self.cause.code().row();
+        let mut headers = headers(wording.format());
         if let Some(challenge) = self.cause.challenge(wording) {
             headers.push(("www-authenticate", challenge.into()));
         }
@@ -155,20 +158,8 @@ impl Denial {
         // The constants of the table and the advice contain no character that JSON escapes.
         let body = match wording.format() {
             ErrorFormat::Problem => {
-                let error = if status == 401 { ",\"error\":\"Unauthorized access\"" } else { "" };
-                let (problem_type, policies) = match self.cause.code() {
-                    // The same draft, section 5.
-                    Code::QuotaExceeded => {
-                        (QUOTA_EXCEEDED.to_owned(), format!(",\"violated-policies\":[\"{POLICY}\"]"))
-                    }
-                    _ => (format!("urn:problem-type:keygate:{code}"), String::new()),
-                };
-                [
-                    format!(
-                        "{{\"type\":\"{problem_type}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\",\"request_id\":\""
-                    ),
-                    format!("\"{error}{policies}}}"),
-                ]
+                let is_quota = self.cause.code() == Code::QuotaExceeded;
+                problem(self.cause.code().row(), &detail, is_quota.then_some(QUOTA_EXCEEDED))
             }
             ErrorFormat::OpenAi => {
                 let kind = openai_type(status);
@@ -198,6 +189,35 @@ impl Denial {
             }
         }
     }
+}
+
+fn headers(format: ErrorFormat) -> Vec<(&'static str, Cow<'static, str>)> {
+    let content_type = match format {
+        ErrorFormat::Problem => "application/problem+json",
+        ErrorFormat::OpenAi => "application/json",
+    };
+    let mut headers = Vec::with_capacity(6);
+    headers.push(("content-type", content_type.into()));
+    headers.push(("cache-control", "no-store".into()));
+    headers.push(("x-content-type-options", "nosniff".into()));
+    headers
+}
+
+/// A problem document around the request id. `detail` contains no character that JSON escapes, or is escaped.
+fn problem(row: Row, detail: &str, registered: Option<&str>) -> [String; 2] {
+    let Row { code, status, title, .. } = row;
+    let error = if status == 401 { ",\"error\":\"Unauthorized access\"" } else { "" };
+    let (problem_type, policies) = match registered {
+        // The same draft, section 5.
+        Some(registered) => (registered.to_owned(), format!(",\"violated-policies\":[\"{POLICY}\"]")),
+        None => (format!("urn:problem-type:keygate:{code}"), String::new()),
+    };
+    [
+        format!(
+            "{{\"type\":\"{problem_type}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\",\"request_id\":\""
+        ),
+        format!("\"{error}{policies}}}"),
+    ]
 }
 
 /// The `type` of an error in the format `openai`.

@@ -129,6 +129,22 @@ pub struct Report {
     pub lost: u64,
 }
 
+impl Report {
+    /// Adds the answer to the same question about other keys; at most `keys_max` keys stay.
+    pub fn add_other_keys(&mut self, other: Self, keys_max: usize) {
+        self.keys.extend(other.keys);
+        self.keys.sort_by_key(|key| (Reverse(key.counts.total()), key.id));
+        self.keys.truncate(keys_max);
+        self.keys_total += other.keys_total;
+        let mut series: BTreeMap<UnixSeconds, Counts> = BTreeMap::new();
+        for Point { start, counts } in self.series.drain(..).chain(other.series) {
+            series.entry(start).or_default().merge(&counts);
+        }
+        self.series = series.into_iter().map(|(start, counts)| Point { start, counts }).collect();
+        self.lost = self.lost.max(other.lost);
+    }
+}
+
 /// When each key was last used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastUsesReport {

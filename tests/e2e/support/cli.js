@@ -75,6 +75,11 @@ export class Operator {
     return JSON.parse((await this.keygate([...args, "--json"], options)).stdout);
   }
 
+  /** Its version. */
+  async version() {
+    return /^keygate (\S+)\n$/.exec((await this.keygate(["--version"])).stdout)[1];
+  }
+
   /** Issues a key and returns it with its id. */
   async issue(...args) {
     const { stdout } = await this.keygate(["issue", ...args]);

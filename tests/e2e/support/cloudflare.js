@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 
 import { ACCOUNT, LIVE, TOKEN } from "./cli.js";
+import { DeployedWorkers } from "./cloudflare_workers.js";
 import { FaultyServer, readBody } from "./faulty_server.js";
 
 const error = (status, code, message) => ({ status, errors: [{ code, message }] });
@@ -20,7 +21,9 @@ export class Cloudflare extends FaultyServer {
   log = [];
   /** What a page of a listing holds; an empty page stands before each further one, as the real one may send. */
   page = 2;
-  /** Answers of everything that is not KV: call → result. */
+  /** What `wrangler deploy` has uploaded. */
+  workers = new DeployedWorkers();
+  /** Answers of everything but KV: call → result, or the bytes of the whole answer. They precede what was uploaded. */
   results = {};
 
   /** With `tls`, a key and a certificate, over TLS. */
@@ -61,7 +64,7 @@ export class Cloudflare extends FaultyServer {
     if (told?.endsWith?.("hang")) return undefined;
     if (told?.endsWith?.("reset")) return request.socket.destroy();
     if (told) return send(told);
-    send(this.#judged(request) ?? this.#kv(call, url, body) ?? this.#other(call));
+    send(this.#judged(request) ?? this.#kv(call, url, body) ?? (await this.#other(call, request, body)));
     return undefined;
   }
 
@@ -106,8 +109,11 @@ export class Cloudflare extends FaultyServer {
     return { result: names.map(row), result_info: { count: names.length, cursor } };
   }
 
-  #other(call) {
-    return call in this.results ? { result: this.results[call] } : error(404, 7003, `no route for ${call}`);
+  async #other(call, { method, headers }, body) {
+    const known = this.results[call];
+    if (known !== undefined) return Buffer.isBuffer(known) ? { text: known } : { result: known };
+    const path = call.replace(`${method} /accounts/${ACCOUNT}`, "");
+    return (await this.workers.answer(method, path, body, headers["content-type"])) ?? error(404, 7003, `no route for ${call}`);
   }
 }
 

@@ -25,7 +25,10 @@ export function run(program, args, { input, stdout = "pipe", ...options } = {}) 
 
 /** Servers that have not been stopped: they end with this process, even if it fails before its tests begin. */
 const running = new Set();
-process.once("exit", () => running.forEach((child) => child.kill()));
+const endAll = () => running.forEach((child) => child.kill());
+process.once("exit", endAll);
+// What fails before the tests begin ends the process without `exit`: the test runner throws it again.
+process.once("uncaughtExceptionMonitor", endAll);
 
 /** Starts a server; resolves to `{ found, stop }` once `ready` (a regular expression) matches what it prints. */
 export async function serve(program, args, ready, options) {

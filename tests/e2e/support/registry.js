@@ -78,7 +78,7 @@ async function packages(version, folder) {
   const names = (await readdir(TARBALLS).catch(() => [])).filter((name) => name.endsWith(`-${VERSION}.tgz`));
   if (names.length === 0) throw new Error(`${TARBALLS} has no packages of ${VERSION}: run \`cargo xtask pack\``);
   if (version === VERSION) return names.map((name) => path.join(TARBALLS, name));
-  return Promise.all(names.map((name) => relabel(name, version, path.join(folder, name))));
+  return Promise.all(names.map((name) => relabel(name, version, path.join(folder, path.basename(name, ".tgz")))));
 }
 
 async function relabel(name, version, folder) {

@@ -50,15 +50,24 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
     findings.print(context.out)
 }
 
-/// The chosen environment, or the top of the file and every environment in it.
+/// The chosen environment, or all of the file.
 fn check_config(context: &Context, config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
-    check_environment(config, findings)?;
-    if context.environment().is_none() {
-        for environment in config.environments() {
-            check_environment(&config.through(Some(environment)), findings)?;
-        }
+    match context.environment() {
+        Some(_) => check_environment(config, findings),
+        None => check_all(config, findings),
     }
-    Ok(())
+}
+
+/// Checks the top of the file and every environment in it.
+///
+/// # Errors
+/// The local gate's secrets cannot be read.
+pub(crate) fn check_all(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
+    let environments = config.environments().into_iter().map(Some);
+    [None]
+        .into_iter()
+        .chain(environments)
+        .try_for_each(|environment| check_environment(&config.through(environment), findings))
 }
 
 /// One environment.

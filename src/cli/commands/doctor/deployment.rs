@@ -4,27 +4,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cloudflare::{Api, Call, Permission};
+use crate::cloudflare::{Api, Call, DeployedWorker, NOT_LOOKED_AT, Permission};
 use crate::commands::check::loops::check_patterns;
+use crate::commands::doctor::version::check_version;
 use crate::error::Outcome;
 use crate::findings::{Findings, Level};
 use crate::gate_bindings::GateBindings;
 use crate::static_keys::STATIC_KEYS;
 use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
-
-/// The part of the Worker's settings that is looked at.
-#[derive(Deserialize)]
-struct Settings {
-    #[serde(default)]
-    bindings: Vec<Binding>,
-    compatibility_date: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Binding {
-    name: String,
-    namespace_id: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Subdomain {
@@ -63,45 +50,24 @@ struct Rule {
     action_parameters: Value,
 }
 
-/// The names of what is bound to the deployed gate, its secrets among them.
-///
-/// # Errors
-/// Cloudflare could not be asked, or refused.
-pub(crate) fn bindings(config: &WranglerConfig, api: &Api, account: &str) -> Outcome<Vec<String>> {
-    let name = config.worker_name().unwrap_or_default();
-    let answer = api.ask::<Settings>(&Call {
-        method: "GET",
-        path: &["accounts", account, "workers", "scripts", &name, "settings"],
-        query: &[],
-        body: None,
-        needs: Permission::Scripts,
-        doing: "cannot look at the deployed gate's secrets",
-    })?;
-    let settings = answer.result.map(|settings| settings.bindings).unwrap_or_default();
-    Ok(settings.into_iter().map(|binding| binding.name).collect())
-}
-
 /// Checks what runs under the gate's name. What may not be looked at is a finding, and the rest is looked at.
-pub(crate) fn check_deployment(
-    config: &WranglerConfig,
-    api: &Api,
-    account: &str,
-    namespace: &str,
+///
+/// Returns the namespace that holds the records: the `named` one, or the one that is bound to the Worker; `None` if that may not be
+/// looked at.
+pub(super) fn check_deployment(
+    worker: &DeployedWorker<'_>,
+    named: Option<String>,
     findings: &mut Findings,
-) {
+) -> Option<String> {
+    let DeployedWorker { api, account, config } = *worker;
     let Some(name) = config.worker_name() else {
-        return findings.advise(
-            Level::Error,
-            config.name(),
-            config.place("name"),
-            "is not set",
-            "name the Worker",
-        );
+        findings.advise(Level::Error, config.name(), config.place("name"), "is not set", "name the Worker");
+        return named;
     };
     let mut check = Check { api, place: format!("the Worker {name}"), config, findings };
-    let script = ["accounts", account, "workers", "scripts", &name];
-    check.settings(&script, namespace);
-    check.subdomain(&script);
+    let namespace = check.settings(worker, named);
+    check.version(worker);
+    check.subdomain(&["accounts", account, "workers", "scripts", &name]);
     let zones = config.zones();
     let has_no_routes = config.is_at_workers_dev_alone() || config.is_at_custom_domains_alone();
     if zones.is_empty() && !has_no_routes {
@@ -114,6 +80,7 @@ pub(crate) fn check_deployment(
     for zone in zones {
         check.zone(&zone, &name);
     }
+    namespace
 }
 
 struct Check<'c> {
@@ -144,22 +111,23 @@ impl Check<'_> {
         needs: Permission,
         field: &str,
     ) -> Option<T> {
-        match self.api.ask(&Call { method: "GET", path, query, body: None, needs, doing: "not looked at" }) {
-            Ok(answer) => answer.result,
-            Err(error) => {
-                self.warn(field, error.problem(), error.remedy());
-                None
-            }
-        }
+        let answer =
+            self.api.ask(&Call { method: "GET", path, query, body: None, needs, doing: NOT_LOOKED_AT });
+        self.looked_at(answer.map(|answer| answer.result), field).flatten()
     }
 
-    fn settings(&mut self, script: &[&str], namespace: &str) {
-        let Some(settings) =
-            self.ask::<Settings>(&[script, &["settings"]].concat(), Permission::Scripts, "settings")
-        else {
-            return;
+    /// What was found; that it may not be looked at is a finding.
+    fn looked_at<T>(&mut self, found: Outcome<T>, field: &str) -> Option<T> {
+        found.inspect_err(|error| self.warn(field, error.problem(), error.remedy())).ok()
+    }
+
+    fn settings(&mut self, worker: &DeployedWorker<'_>, named: Option<String>) -> Option<String> {
+        let needs = if named.is_some() { Permission::Scripts } else { Permission::ScriptsOfNamespace };
+        let settings = worker.settings(needs, NOT_LOOKED_AT);
+        let Some(settings) = self.looked_at(settings, "settings") else {
+            return named;
         };
-        let bound = |name: &str| settings.bindings.iter().find(|binding| binding.name == name);
+        let bound = |name: &str| settings.bound(name);
         if bound("PEPPER").is_none() {
             self.error(
                 "PEPPER",
@@ -187,7 +155,7 @@ impl Check<'_> {
                 "no KV namespace is bound; the gate answers 503 to every request",
                 "bind it in the configuration, then `wrangler deploy`",
             ),
-            Some(binding) if binding.namespace_id.as_deref() != Some(namespace) => {
+            Some(binding) if named.is_some() && binding.namespace_id != named => {
                 self.error(KEYS_BINDING, "another KV namespace is bound than the configuration names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in the configuration");
             }
             Some(_) => {}
@@ -199,6 +167,15 @@ impl Check<'_> {
                 "is another one than in the configuration; what runs is not what the file says",
                 "`wrangler deploy`",
             );
+        }
+        named.or_else(|| settings.keys_namespace().ok())
+    }
+
+    /// Compares the gate's version with this program's.
+    fn version(&mut self, worker: &DeployedWorker<'_>) {
+        let modules = worker.modules();
+        if let Some(modules) = self.looked_at(modules, "version") {
+            check_version(&modules, &self.place, self.findings);
         }
     }
 

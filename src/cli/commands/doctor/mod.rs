@@ -1,9 +1,10 @@
 //! `keygate doctor`: is the gate deployed as it is meant to be, and do its keys want a hand?
 
 mod clock;
-pub(crate) mod deployment;
+mod deployment;
 mod keys;
 mod settings;
+mod version;
 
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use clap::Args;
 use keygate_core::key::pepper::Pepper;
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare::{self, Api};
+use crate::cloudflare::{self, Api, DeployedWorker, RemoteKv};
 use crate::commands::check::loops::check_url;
 use crate::commands::check::policy::check_policy;
 use crate::commands::doctor::clock::check_clock;
@@ -24,6 +25,8 @@ use crate::findings::Findings;
 use crate::gate_bindings::GateBindings;
 use crate::secrets;
 use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
+use crate::store::Store;
+use crate::wrangler_config::WranglerConfig;
 
 /// Look at wrangler's configuration, the keys and (with --remote) the deployment, and say what is wrong with the remedy
 #[derive(Args, Debug)]
@@ -47,11 +50,11 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
         check_url(&config, &policy, url, &mut findings);
     }
     check_settings(&config, context.now, &mut findings);
-    if args.store.remote {
-        let namespace = cloudflare::namespace(args.store.namespace.as_deref(), &config)?;
-        let account = cloudflare::account(args.store.account.as_deref(), &config)?;
-        check_deployment(&config, &Api::from_environment()?, &account, &namespace, &mut findings);
-    }
+    let store = if args.store.remote {
+        deployed_store(&config, &args.store, &mut findings)?
+    } else {
+        Some(context::store(&config, &args.store)?)
+    };
     let peppers = match secrets::pepper_texts(&PepperArgs::default(), &config, args.store.remote) {
         Ok(texts) => [Some(&texts.current), texts.previous.as_ref()]
             .into_iter()
@@ -69,8 +72,31 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> Outcome<ExitCode> {
             "not looked at: the deployed secret STATIC_KEYS, which cannot be read back; if it has a record of a key that `keygate list --remote` shows as revoked, disabled or expired, the gate still uses that while KV fails; {HIDDEN_REMEDY}"
         ));
     }
-    let store = context::store(&config, &args.store)?;
-    check_keys(&*store, &peppers, &static_keys, context.now, &mut findings)?;
+    match store {
+        Some(store) => check_keys(&*store, &peppers, &static_keys, context.now, &mut findings)?,
+        None => context
+            .out
+            .note("not looked at: the keys, because it is not known in which KV namespace they are"),
+    }
+    if let Some(version) = &findings.deployed_version {
+        context.out.note(format_args!("the deployed gate has version {version}"));
+    }
     check_clock(args.url.as_deref(), &mut findings);
     findings.print(context.out)
+}
+
+/// Checks the deployment, and opens its store; `None` where Cloudflare alone could say which that is, and does not.
+fn deployed_store(
+    config: &WranglerConfig,
+    args: &StoreArgs,
+    findings: &mut Findings,
+) -> Outcome<Option<Box<dyn Store>>> {
+    let named = cloudflare::named_namespace(args.namespace.as_deref(), config)?;
+    let account = cloudflare::account(args.account.as_deref(), config)?;
+    let api = Api::from_environment()?;
+    let worker = DeployedWorker { api: &api, account: &account, config };
+    let namespace = check_deployment(&worker, named, findings);
+    Ok(namespace.map(|namespace| -> Box<dyn Store> {
+        Box::new(RemoteKv::new(api, &account, &namespace, config.environment()))
+    }))
 }

@@ -1,11 +1,16 @@
 //! The files of a new folder.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::commands::init::answers::Answers;
 
 /// Wrangler's file of the gate.
 pub(super) const CONFIG: &str = "wrangler.jsonc";
+/// What npm installs.
+pub(crate) const PACKAGE_JSON: &str = "package.json";
 
 /// A file, by its path in the folder.
 pub(super) struct NewFile {
@@ -19,7 +24,6 @@ pub(super) struct NewFile {
 pub(super) fn all(answers: &Answers) -> Vec<NewFile> {
     let json = |text: &str| json!(text).to_string();
     let (name, control, origin) = (json(&answers.name), json(&answers.control()), json(&answers.origin));
-    let version = json(env!("CARGO_PKG_VERSION"));
     let address = match &answers.domain {
         Some(domain) => filled(include_str!("template/address_domain.jsonc"), &[("domain", &json(domain))]),
         None => filled(include_str!("template/address_workers_dev.jsonc"), &[("name", &answers.name)]),
@@ -42,14 +46,27 @@ pub(super) fn all(answers: &Answers) -> Vec<NewFile> {
             "control/wrangler.jsonc",
             filled(include_str!("template/control/wrangler.jsonc"), &[("control", &control)]),
         ),
-        file(
-            "package.json",
-            filled(include_str!("template/package.json"), &[("name", &name), ("version", &version)]),
-        ),
+        file(PACKAGE_JSON, package_json(&name)),
         NewFile { is_private: true, ..file(".dev.vars", include_str!("template/dev.vars").to_owned()) },
         file(".gitignore", include_str!("template/gitignore").to_owned()),
         file("README.md", readme(answers)),
     ]
+}
+
+/// The packages of a new folder, with their versions.
+pub(crate) fn packages() -> BTreeMap<String, String> {
+    #[derive(Default, Deserialize)]
+    struct Package {
+        dependencies: BTreeMap<String, String>,
+    }
+    // INVARIANT: a test reads the template.
+    serde_json::from_str::<Package>(&package_json("\"\"")).unwrap_or_default().dependencies
+}
+
+fn package_json(name: &str) -> String {
+    let version = json!(env!("CARGO_PKG_VERSION")).to_string();
+    let values = [("name", &name.to_owned()), ("version", &version)];
+    filled(include_str!("template/package.json"), &values)
 }
 
 fn readme(answers: &Answers) -> String {

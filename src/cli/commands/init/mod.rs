@@ -1,7 +1,7 @@
 //! `keygate init`: a folder with a gate that needs no Rust.
 
 mod answers;
-mod files;
+pub(crate) mod files;
 mod folder;
 
 use std::io;

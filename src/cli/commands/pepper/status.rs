@@ -9,8 +9,7 @@ use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare::{self, Api};
-use crate::commands::doctor::deployment::bindings;
+use crate::cloudflare::{self, Api, DeployedWorker};
 use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
 use crate::commands::pepper::shell;
 use crate::context::{self, Context};
@@ -243,8 +242,8 @@ impl Seen {
 fn bound(context: &Context, config: &WranglerConfig, store: &StoreArgs) -> Option<bool> {
     let ask = || -> Outcome<bool> {
         let account = cloudflare::account(store.account.as_deref(), config)?;
-        let names = bindings(config, &Api::from_environment()?, &account)?;
-        Ok(names.iter().any(|name| name == "PEPPER_PREVIOUS"))
+        let api = Api::from_environment()?;
+        DeployedWorker { api: &api, account: &account, config }.has("PEPPER_PREVIOUS")
     };
     ask().inspect_err(|error| context.out.note(format_args!("not looked at: {}", error.problem()))).ok()
 }

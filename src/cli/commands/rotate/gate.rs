@@ -7,7 +7,7 @@ use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, Record
 use keygate_delivery::{CommandEnvironment, Holder, StoreUri};
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare;
+use crate::cloudflare::DeployedKv;
 use crate::commands::rotate::RotateArgs;
 use crate::commands::rotate::pepper::{self, AtHand, Deployed};
 use crate::context::{self, Context};
@@ -46,10 +46,8 @@ impl Gate {
     pub(super) fn of_options(context: &Context, args: &StoreArgs, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.config()?;
         let store = if args.remote {
-            RecordsRef::Remote {
-                account: cloudflare::account(args.account.as_deref(), &config)?,
-                namespace: cloudflare::namespace(args.namespace.as_deref(), &config)?,
-            }
+            let DeployedKv { account, namespace, .. } = DeployedKv::find(args, &config)?;
+            RecordsRef::Remote { account, namespace }
         } else {
             // Absolute: a resumption may be started elsewhere.
             let absolute = args.persist_to.as_deref().map(std::path::absolute).transpose();

@@ -4,8 +4,7 @@ use keygate_core::key::PepperId;
 use keygate_core::record::Record;
 
 use crate::args::StoreArgs;
-use crate::cloudflare::{self, Api};
-use crate::commands::doctor::deployment::bindings;
+use crate::cloudflare::{self, Api, DeployedWorker};
 use crate::error::{Error, Outcome};
 use crate::known_peppers::all_others;
 use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
@@ -90,6 +89,6 @@ fn refused(problem: &str, remedy: &str) -> Error {
 /// Whether the deployed gate has `PEPPER_PREVIOUS`; none where that may not be looked at.
 fn has_previous(gate: &Deployed<'_>) -> Option<bool> {
     let account = cloudflare::account(gate.args.account.as_deref(), gate.config).ok()?;
-    let names = bindings(gate.config, &Api::from_environment().ok()?, &account).ok()?;
-    Some(names.iter().any(|name| name == "PEPPER_PREVIOUS"))
+    let api = Api::from_environment().ok()?;
+    DeployedWorker { api: &api, account: &account, config: gate.config }.has("PEPPER_PREVIOUS").ok()
 }

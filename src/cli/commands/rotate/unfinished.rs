@@ -71,7 +71,9 @@ fn is_of(config: &WranglerConfig, gate: &GateRef) -> bool {
     let is_same_store = match &gate.store {
         RecordsRef::Local { .. } => true,
         RecordsRef::Remote { account, namespace } => {
-            cloudflare::namespace(None, config).is_ok_and(|named| named == *namespace)
+            // Where wrangler makes the namespace, the configuration names none.
+            cloudflare::named_namespace(None, config)
+                .is_ok_and(|named| named.is_none_or(|named| named == *namespace))
                 && cloudflare::account(None, config).is_ok_and(|named| named == *account)
         }
     };

@@ -1,0 +1,37 @@
+// The gate of a folder that `keygate init` made, as its user starts it.
+
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import path from "node:path";
+
+/** `npm run dev` in the folder, on a free port, by the user of a registry: `{ url, stop }`. */
+export async function startDev(folder, { env, home }) {
+  const free = createServer();
+  const port = await new Promise((resolve) => free.listen(0, "127.0.0.1", () => resolve(free.address().port)));
+  await new Promise((resolve) => free.close(resolve));
+  const url = `http://127.0.0.1:${port}`;
+  // A group of its own, as npm, wrangler and the runtime are processes of their own.
+  const child = spawn("npm", ["run", "dev", "--", "--port", String(port), "--inspector-port", "0"], { cwd: folder, env: { ...env, CI: "true", WRANGLER_REGISTRY_PATH: path.join(home, "workers") }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGKILL");
+    await exited;
+  };
+  let printed = "";
+  try {
+    await new Promise((resolve, reject) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on("data", (text) => {
+          printed += text;
+          if (printed.includes(`Ready on ${url}`)) resolve();
+        });
+      }
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`npm run dev ended with ${code}:\n${printed}`)));
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url, stop };
+}
