@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::failure::Failure;
 
@@ -35,6 +36,14 @@ fn walk(folder: &Path, is_wanted: fn(&str) -> bool) -> Result<BTreeSet<PathBuf>,
         }
     }
     Ok(found)
+}
+
+/// When the last of these files was changed.
+pub(crate) fn newest(files: &[PathBuf]) -> Result<SystemTime, Failure> {
+    files.iter().try_fold(SystemTime::UNIX_EPOCH, |newest, file| {
+        let modified = fs::metadata(file).and_then(|metadata| metadata.modified());
+        modified.map(|modified| modified.max(newest)).map_err(|error| not_read(file, &error))
+    })
 }
 
 /// Makes an empty folder, in place of what is there.

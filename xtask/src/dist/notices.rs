@@ -13,7 +13,17 @@ use crate::steps::timed;
 use crate::workspace::Workspace;
 
 /// cargo's own tools, which no registry has built. They read `Cargo.lock`, and the manifests and licences of the crates.
-const TOOLS: [(&str, &str); 2] = [("cargo-about", "0.9.3"), ("cargo-cyclonedx", "0.5.9")];
+const TOOLS: [Tool; 2] = [
+    Tool { name: "cargo-about", version: "0.9.3", features: "cli" },
+    Tool { name: "cargo-cyclonedx", version: "0.5.9", features: "" },
+];
+
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+    /// Beside the default ones. Without its feature cargo-about installs no program.
+    features: &'static str,
+}
 
 /// A program that is released.
 struct Released {
@@ -116,20 +126,20 @@ fn tools(workspace: &Workspace) -> PathBuf {
 pub(crate) fn tools_are_installed(workspace: &Workspace) -> Result<bool, Failure> {
     let record = tools(workspace).join(".crates.toml");
     match fs::read_to_string(&record) {
-        Ok(record) => {
-            Ok(TOOLS.iter().all(|(name, version)| record.contains(&format!("\"{name} {version} "))))
-        }
+        Ok(record) => Ok(TOOLS
+            .iter()
+            .all(|Tool { name, version, .. }| record.contains(&format!("\"{name} {version} ")))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(files::not_read(&record, &error)),
     }
 }
 
 pub(crate) fn install_tools(workspace: &Workspace) -> Result<(), Failure> {
-    TOOLS.iter().try_for_each(|(name, version)| {
+    TOOLS.iter().try_for_each(|Tool { name, version, features }| {
         program::run(
             workspace
                 .command("cargo")
-                .args(["install", "--locked", "--quiet", "--root"])
+                .args(["install", "--locked", "--quiet", "--features", features, "--root"])
                 .arg(tools(workspace))
                 .arg(format!("{name}@{version}")),
             NETWORK_REMEDY,

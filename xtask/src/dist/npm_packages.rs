@@ -1,7 +1,9 @@
 //! The npm packages, made of their sources in `npm/` and of what was built.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use serde_json::{Map, Value, json};
 
@@ -76,15 +78,32 @@ pub(crate) fn pack_for_tests(workspace: &Workspace) -> Result<(), Failure> {
     pack_built(workspace, &program)
 }
 
-/// The same of what is built already.
+/// The same of what is built already. The packages take seconds, so they stay as they are where nothing in them has changed.
 pub(crate) fn pack_built(workspace: &Workspace, program: &Path) -> Result<(), Failure> {
     deploy_button::write(workspace, &workspace.target().join("deploy-button"), &Notices::default())?;
+    let out = workspace.target().join("npm");
+    let mark = out.join(".packed");
+    if mark.exists() && files::newest(&sources(workspace, program)?)? < files::newest(slice::from_ref(&mark))?
+    {
+        return Ok(());
+    }
     timed("the npm packages, packed into target/npm/", || {
-        let out = workspace.target().join("npm");
         files::clear(&out)?;
         pack_portable(workspace, &out, &Notices::default())?;
-        pack_platform(workspace, &out, Platform::host(workspace)?, program, &Notices::default())
+        pack_platform(workspace, &out, Platform::host(workspace)?, program, &Notices::default())?;
+        fs::write(&mark, "").map_err(|error| files::not_written(&mark, &error))
     })
+}
+
+/// All that the packages are made of, and this program, which makes them.
+fn sources(workspace: &Workspace, program: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut sources = vec![program.to_path_buf(), workspace.root().join("Cargo.toml")];
+    sources.extend(env::current_exe().ok());
+    sources.extend(LICENCES.map(|licence| workspace.root().join(licence)));
+    for folder in [workspace.root().join("npm"), workspace.bundles()] {
+        sources.extend(files::visible_below(&folder)?.iter().map(|file| folder.join(file)));
+    }
+    Ok(sources)
 }
 
 impl<'w> Package<'w> {

@@ -9,11 +9,14 @@ use crate::program;
 use crate::workspace::Workspace;
 
 /// A folder of this machine, and what the compiler writes for it.
-pub(crate) type Hidden = (PathBuf, &'static str);
+pub(crate) type Hidden = (PathBuf, String);
 
 /// The folders of the checkout; the later one wins, as the second may be in the first.
 pub(crate) fn paths_of_checkout(workspace: &Workspace) -> Vec<Hidden> {
-    vec![(workspace.root().to_path_buf(), "/keygate"), (workspace.target().to_path_buf(), "/target")]
+    vec![
+        (workspace.root().to_path_buf(), "/keygate".to_owned()),
+        (workspace.target().to_path_buf(), "/target".to_owned()),
+    ]
 }
 
 /// Has `cargo build --target TRIPLE` write neither these folders nor cargo's and the compiler's own into what it makes.
@@ -23,12 +26,16 @@ pub(crate) fn hide_paths(
     triple: &str,
     more: &[Hidden],
 ) -> Result<(), Failure> {
-    let sysroot = program::output(
-        workspace.command("rustc").arg("--print=sysroot"),
-        "update Rust with `rustup update`",
-    )?;
-    let library = PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust");
-    let flags: Vec<_> = [(cargo_home(), "/cargo"), (library, "/rust")]
+    let rustc = |argument| {
+        program::output(workspace.command("rustc").arg(argument), "update Rust with `rustup update`")
+    };
+    let library = PathBuf::from(rustc("--print=sysroot")?.trim()).join("lib/rustlib/src/rust");
+    let version = rustc("-vV")?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or_default();
+    // As the standard library is called where its sources are not installed.
+    let library = (library, format!("/rustc/{commit}"));
+    let home = (cargo_home(), "/cargo".to_owned());
+    let flags: Vec<_> = [home, library]
         .iter()
         .chain(more)
         .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
