@@ -261,7 +261,7 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             check_keygate(&[&["keygate"], arguments].concat())
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
-        ["cargo", "install" | "test", ..] | [] => Ok(()),
+        ["cargo", "install" | "test", ..] | ["tests/deep.sh", ..] | [] => Ok(()),
         ["npx", program, arguments @ ..] => {
             let program = program.strip_suffix("@latest").unwrap_or(program);
             let words = [&[program], arguments].concat();
@@ -272,7 +272,6 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
-        ["tests/deep.sh", ..] => Ok(()),
         [program, ..] if OTHERS.contains(program) || program.starts_with(".venv/bin/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
     }
