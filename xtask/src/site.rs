@@ -28,7 +28,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
             .args(["build", "--dest-dir"])
             .arg(&pages)
             .env("MDBOOK_BOOK__SRC", &source)
-            .env("RUST_LOG", "warn"),
+            .env("MDBOOK_LOG", "warn"),
         "SUMMARY.md lists the pages; see what mdbook said above",
     )?;
     program::run(

@@ -77,7 +77,7 @@ fn every_command_named_in_prose_exists_with_its_options() {
             let mut words = span.split_whitespace();
             let outcome = match (words.next(), words.next()) {
                 (Some("cargo"), Some("xtask")) => check_task(words.next(), &tasks),
-                (Some("npm"), Some(_)) => check_npm(&span.split_whitespace().skip(1).collect::<Vec<_>>()),
+                (Some("npm"), Some("run")) => check_npm(&span.split_whitespace().skip(1).collect::<Vec<_>>()),
                 (Some("npx"), Some("keygate" | "keygate@latest")) => check_options(&cli, words),
                 (Some("keygate"), Some(_)) => check_options(&cli, span.split_whitespace().skip(1)),
                 (Some(name), Some(option))
