@@ -76,7 +76,11 @@ dist)
   done
   diff -r "$work/a/dist" "$work/another/place/dist"
   # No file names the folder that it was built in, or a home folder.
-  for package in "$work"/a/dist/npm/*.tgz; do tar -xzf "$package" -C "$work" --one-top-level="packed/$(basename "$package")"; done
+  for package in "$work"/a/dist/npm/*.tgz; do
+    folder=$work/packed/$(basename "$package")
+    mkdir -p "$folder"
+    tar -xzf "$package" -C "$folder"
+  done
   if grep -rlaF -e "$work" -e "$HOME/" "$work/a/dist" "$work/packed"; then
     echo "these name a folder of this machine" >&2
     exit 1
