@@ -106,11 +106,10 @@ impl Findings {
         Report { ok: self.count(Level::Error) == 0, findings: &self.list, deployed_version }
     }
 
-    /// What is wrong first of all, and what to do about it.
-    pub(crate) fn first_error(&self) -> Option<(String, &str)> {
+    /// What is wrong first of all.
+    pub(crate) fn first_error(&self) -> Option<String> {
         let error = self.list.iter().find(|finding| finding.level == Level::Error)?;
-        let remedy = error.remedy.as_deref().unwrap_or("give another value");
-        Some((format!("{}: {}", error.field, error.problem), remedy))
+        Some(format!("{}: {}", error.field, error.problem))
     }
 
     pub(crate) fn count(&self, level: Level) -> usize {

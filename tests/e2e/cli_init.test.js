@@ -172,12 +172,20 @@ test("wrangler takes a folder with a custom domain without a warning", async () 
   assert.doesNotMatch(stdout + stderr, /\[WARNING\]/);
 });
 
-test("without a terminal a missing origin is an error that names the option", async () => {
-  const { status, stderr } = await keygate(["init", "missing"]);
-  assert.equal(status, 2);
-  assert.match(stderr, /^error: --origin is missing\n help: \S/);
-  assert.ok(!(await readdir(root)).some((name) => /missing|keygate-init/.test(name)), "something was left behind");
-});
+for (const [said, ...options] of [
+  [/^error: --origin is missing\n help: give `--origin`: the URL/],
+  [/^error: --origin: `ftp:\/\/x` is not an origin: .*\n help: /, "--origin", "ftp://x"],
+  [/^error: vars\.ORIGIN: leads back to the gate, .* by the route `api\.example\.com`.*\n help: give another /, "--origin", "https://api.example.com", "--domain", "api.example.com"],
+  [/^error: vars\.ORIGIN: leads back to the gate, .* by the port of .*\n help: give another /, "--origin", "http://127.0.0.1:8787"],
+]) {
+  test(`${["init", ...options].join(" ")} is refused, and leaves nothing behind`, async () => {
+    const before = await readdir(root);
+    const { status, stderr } = await keygate(["init", "refused", ...options]);
+    assert.equal(status, 2);
+    assert.match(stderr, said);
+    assert.deepEqual(await readdir(root), before);
+  });
+}
 
 test("at a terminal, what is missing is asked for until the answer is right", async () => {
   const input = "api.example.com\nhttps://api.example.com\nAcme\nacme_live\n\n";

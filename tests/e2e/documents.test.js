@@ -48,9 +48,10 @@ test("every link to a file or a heading of the project leads there", async () =>
 
 test("docs/README.md names every document, and docs/recipes.md every recipe", async () => {
   const index = documents.get("docs/README.md") + documents.get("docs/recipes.md");
+  const itself = ["docs/README.md", "SUMMARY.md"];
   const linked = new Set([...index.matchAll(/\]\(([^)#]+)\)/g)].map(([, target]) => path.join("docs", target)));
   // The READMEs in npm/ are for those who look at a package, not at the repository.
-  const isNamed = (document) => document === "docs/README.md" || document.startsWith("npm/") || linked.has(document);
+  const isNamed = (document) => itself.includes(document) || document.startsWith("npm/") || linked.has(document);
   assert.deepEqual([...documents.keys()].filter((document) => !isNamed(document)), []);
 });
 
@@ -74,10 +75,24 @@ describe("every path that a document names exists:", () => {
 });
 
 test("docs/responses.md has the codes and statuses of the contract", async () => {
-  const rows = await rowsBelow("docs/responses.md", "| code | status | when |");
+  const rows = await rowsBelow("docs/responses.md", "| code | status | title | when |");
   const documented = Object.fromEntries(rows.map(([code, status]) => [code, Number(status)]));
   // A test that provokes a panic holds the status of the first; no client gets the second.
   const { gate_failed: failed, client_disconnected: disconnected, ...others } = documented;
   assert.deepEqual([failed, disconnected], [503, 499]);
   assert.deepEqual(others, Object.fromEntries(Object.entries(CONTRACT).map(([code, { status }]) => [code, status])));
+});
+
+test("docs/log-events.md has the fields of the schema", async () => {
+  const rows = await rowsBelow("docs/log-events.md", "| field | what it holds |");
+  const documented = rows.flatMap(([names]) => names.split(", ").map((name) => name.replaceAll("`", "")));
+  const { $defs } = JSON.parse(await read("docs/log-event.schema.json"));
+  const fields = new Set(Object.values($defs).flatMap(({ properties = {} }) => Object.keys(properties)));
+  assert.deepEqual(documented.sort(), [...fields].sort());
+});
+
+test("docs/warnings.md has the variables that the control Worker reads", async () => {
+  const rows = await rowsBelow("docs/warnings.md", "| in `src/control/wrangler.toml` | form | default | what it is |");
+  const [, names] = (await read("src/control/warning/object.rs")).match(/\[((?:"[A-Z_]+",? ?)+)\]/);
+  assert.deepEqual(rows.map(([name]) => name).filter((name) => name !== "crons").sort(), names.match(/[A-Z_]+/g).sort());
 });

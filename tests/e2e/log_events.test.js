@@ -22,6 +22,7 @@ const KINDS = LOG_SCHEMA.oneOf.map(({ $ref }) => {
   return { event: event.const, codes: code.enum ?? [code.const].filter(Boolean) };
 });
 const EVENTS = new Set(KINDS.map(({ event }) => event));
+const FIELDS = new Set(Object.values(LOG_SCHEMA.$defs).flatMap(({ properties = {} }) => Object.keys(properties)));
 const CODES = new Set(KINDS.flatMap(({ codes }) => codes));
 
 const closed = await closedPort();
@@ -77,13 +78,13 @@ async function hangUp(gate, key) {
   await harness.logs.until(() => harness.logs.events.some(({ code }) => code === "client_disconnected"));
 }
 
-test("cases 63, 66: exactly the events and codes of the schema are written", async () => {
+test("cases 63, 66: exactly the events, codes and fields of the schema are written", async () => {
   const { gate } = gates;
   const use = async (fields, request, to = gate) => to.send({ target: "/v1/x", ...request, key: (await harness.issue(fields)).key });
   const { seen: forwarded } = await assertAccepted(gate, { target: "/public/x" });
   await gate.get("/public/x", { headers: { "Keygate-Via": valuesOf(forwarded, "keygate-via")[0] } });
   await gate.get("/public/x", { headers: { "Keygate-Via": Array(16).fill("fedcba9876543210").join() } });
-  await gate.get("/v1/x");
+  await gate.get("/v1/x", { headers: { "CF-Connecting-IP": "203.0.113.7", "User-Agent": "curl/8" } });
   await gate.get("/v1/x", { headers: { Authorization: `Token ${makeKey().key}` } });
   await gate.get("/v1/x", { key: makeKey().key });
   await gate.get("/v1%2fx");
@@ -138,6 +139,7 @@ test("cases 63, 66: exactly the events and codes of the schema are written", asy
   const seen = harness.logs.events;
   assert.deepEqual(new Set(seen.map(({ event }) => event)), EVENTS);
   assert.deepEqual(new Set(seen.flatMap(({ code = [] }) => code)), CODES);
+  assert.deepEqual(new Set(seen.flatMap((event) => Object.keys(event))), FIELDS);
 });
 
 test("the table in docs/log-events.md has the same events, levels and codes", async () => {

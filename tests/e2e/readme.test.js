@@ -1,4 +1,4 @@
-// The README's commands, as they stand there, in the order in which a reader meets them.
+// The commands of the README and of the pages that it leads to, as they stand there, in the order in which a reader meets them.
 //
 // They run in a copy of what git tracks, because they write keys, a pepper and a namespace's id. The copy's path is fixed, so that
 // cargo builds it once, and it shares the npm packages and the compiled dependencies of the checkout. Cloudflare's API is a
@@ -6,12 +6,12 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { ACCOUNT, LIVE } from "./support/cli.js";
+import { ACCOUNT, KEYGATE, LIVE } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
@@ -21,26 +21,36 @@ const COPY = path.join(ROOT, "target", "readme");
 /** A first build of the copy takes minutes on a slow machine. */
 const READY_WITHIN_MS = 15 * 60_000;
 
-/** What each command is expected to do. Every command of the README has a row here, in the README's order. */
-const COMMANDS = [
-  ["cargo xtask dev", startDev],
-  ["cargo xtask test", knowsItsTests],
-  ['cargo run -q -p keygate-cli -- issue --subject acme --name "Acme production" --scope reports:read --expires 90d --key-out key.txt', issue],
-  ['KEY_ID="$(cut -c 11-22 key.txt)"', namesTheKey],
-  ["cargo run -q -p keygate-cli -- list", listsTheKey],
-  ["cargo run -q -p keygate-cli -- verify --path /v1/reports < key.txt", permits],
-  ['API_KEY="$(cat key.txt)" python3 examples/flask/client.py', clientIsServed],
-  ['cargo run -q -p keygate-cli -- update "$KEY_ID" --ip 127.0.0.0/8 --ip ::1', succeeds],
-  ['cargo run -q -p keygate-cli -- rotate "$KEY_ID" --grace 24h', rotate],
-  ['cargo run -q -p keygate-cli -- revoke "$KEY_ID"', succeeds],
-  ['export PATH="$PWD/node_modules/.bin:$PATH"', setsThePath],
-  ["wrangler kv namespace create KEYS", createsTheNamespace],
-  ["cargo run -q -p keygate-cli -- check", succeeds],
-  ["(umask 077; cargo run -q -p keygate-cli -- pepper > pepper.txt)", succeeds],
-  ["wrangler secret put PEPPER < pepper.txt", setsThePepper],
-  ["wrangler deploy", deploys],
-  ["cargo run -q -p keygate-cli -- issue --remote --pepper-file pepper.txt --subject acme --scope reports:read --expires 90d", issuesRemotely],
-];
+/** What each command is expected to do. Every command of these documents has a row here, in its document's order. */
+const DOCUMENTS = {
+  "README.md": [
+    ["npm create keygate@latest my-gate", makesTheFolder],
+    ["cd my-gate", isThere],
+    ["npm run dev", isAScript],
+    ["cargo xtask dev", startDev],
+    ["cargo xtask test", knowsItsTests],
+  ],
+  "docs/keys.md": [
+    ['keygate issue --subject acme --name "Acme production" --scope reports:read --expires 90d --key-out key.txt', issue],
+    ['KEY_ID="$(cut -c 11-22 key.txt)"', namesTheKey],
+    ["keygate list", listsTheKey],
+    ["keygate verify --path /v1/reports < key.txt", permits],
+    ['API_KEY="$(cat key.txt)" python3 examples/flask/client.py', clientIsServed],
+    ['keygate update "$KEY_ID" --ip 127.0.0.0/8 --ip ::1', succeeds],
+    ['keygate rotate "$KEY_ID" --grace 24h', rotate],
+    ['keygate revoke "$KEY_ID"', succeeds],
+  ],
+  "docs/deploying.md": [
+    ['export PATH="$PWD/node_modules/.bin:$PATH"', setsThePath],
+    ["wrangler kv namespace create KEYS", createsTheNamespace],
+    ["keygate check", succeeds],
+    ["(umask 077; keygate pepper > pepper.txt)", succeeds],
+    ["wrangler secret put PEPPER < pepper.txt", setsThePepper],
+    ["wrangler deploy -c src/control/wrangler.toml", deploysControl],
+    ["wrangler deploy", deploys],
+    ["keygate issue --remote --pepper-file pepper.txt --subject acme --scope reports:read --expires 90d", issuesRemotely],
+  ],
+};
 
 let api;
 let dev;
@@ -52,10 +62,12 @@ before(async () => {
   api = await cloudflare();
   // Wrangler writes its state and its log below HOME.
   home = await mkdtemp(path.join(tmpdir(), "keygate-readme-"));
+  await mkdir(path.join(home, "bin"));
+  await symlink(KEYGATE, path.join(home, "bin", "keygate"));
   const python = await pythonWithPackages();
   Object.assign(env, process.env, {
     // A venv's folder first: `python3` is the one with the example's packages. No venv of the copy is built.
-    PATH: `${path.dirname(python)}:${process.env.PATH}`,
+    PATH: [path.join(home, "bin"), path.dirname(python), process.env.PATH].join(path.delimiter),
     XDG_CONFIG_HOME: home,
     // Programs go into the copy's folder, and what is compiled on the way into the checkout's.
     CARGO_TARGET_DIR: path.join(COPY, "target"),
@@ -75,43 +87,50 @@ after(async () => {
   if (home) await rm(home, { recursive: true, maxRetries: 10 });
 });
 
-test("every command of the README is run by this test, in its order", async () => {
-  const readme = await readFile(path.join(ROOT, "README.md"), "utf8");
-  const blocks = [...readme.matchAll(/^ *```sh\n([\s\S]*?)^ *```$/gm)].map(([, block]) => block);
-  const commands = blocks.flatMap((block) => block.split("\n").map((line) => line.trim()).filter(Boolean));
-  assert.deepEqual(commands, COMMANDS.map(([command]) => command));
-});
+for (const [document, rows] of Object.entries(DOCUMENTS)) {
+  test(`every command of ${document} is run by this test, in its order`, async () => {
+    const text = await readFile(path.join(ROOT, document), "utf8");
+    const blocks = [...text.matchAll(/^ *```sh\n([\s\S]*?)^ *```$/gm)].map(([, block]) => block);
+    const commands = blocks.flatMap((block) => block.split("\n").map((line) => line.trim()).filter(Boolean));
+    assert.deepEqual(commands, rows.map(([command]) => command));
+  });
 
-for (const [at, [command, check]] of COMMANDS.entries()) {
-  test(`README ${at + 1}: ${command}`, { timeout: READY_WITHIN_MS }, () => check(command));
+  for (const [command, check] of rows) test(`${document}: ${command}`, { timeout: READY_WITHIN_MS }, () => check(command));
 }
 
 /** Cloudflare as it is before anything was deployed; it keeps the bodies of what it is told in `told`. */
 async function cloudflare() {
   const api = await Cloudflare.start();
   const account = `/accounts/${ACCOUNT}`;
-  const script = `${account}/workers/scripts/keygate`;
   const version = { id: "v", number: 1, metadata: {}, resources: { script: { etag: "e" } }, startup_time_ms: 1 };
   api.results = {
     [`GET ${account}/storage/kv/namespaces`]: [],
     [`POST ${account}/storage/kv/namespaces`]: { id: LIVE, title: "KEYS", supports_url_encoding: true },
-    [`GET ${account}/workers/services/keygate`]: { default_environment: { environment: "production", script: { tag: "t", last_deployed_from: "wrangler" } } },
-    [`GET ${account}/workers/workers/keygate`]: { name: "keygate", subdomain: { enabled: false, previews_enabled: false } },
-    [`GET ${script}/secrets`]: [{ name: "PEPPER", type: "secret_text" }],
-    [`PUT ${script}/secrets`]: { name: "PEPPER", type: "secret_text" },
-    [`GET ${script}/settings`]: { bindings: [] },
-    [`GET ${script}/deployments`]: { deployments: [] },
-    [`POST ${script}/versions`]: version,
-    [`PUT ${script}`]: version,
-    [`POST ${script}/deployments`]: { id: "d" },
-    [`PATCH ${script}/script-settings`]: {},
-    [`POST ${script}/subdomain`]: { enabled: false, previews_enabled: false },
-    [`GET ${script}/subdomain`]: { enabled: false, previews_enabled: false },
   };
-  api.told = { secrets: [], uploads: [] };
+  for (const name of ["keygate", "keygate-control"]) {
+    const script = `${account}/workers/scripts/${name}`;
+    const addresses = { enabled: false, previews_enabled: false };
+    Object.assign(api.results, {
+      [`GET ${account}/workers/services/${name}`]: { default_environment: { environment: "production", script: { tag: "t", last_deployed_from: "wrangler" } } },
+      [`GET ${account}/workers/workers/${name}`]: { name, subdomain: addresses },
+      [`GET ${script}/secrets`]: [{ name: "PEPPER", type: "secret_text" }],
+      [`PUT ${script}/secrets`]: { name: "PEPPER", type: "secret_text" },
+      [`GET ${script}/settings`]: { bindings: [] },
+      [`GET ${script}/deployments`]: { deployments: [] },
+      [`POST ${script}/versions`]: version,
+      [`PUT ${script}`]: version,
+      [`POST ${script}/deployments`]: { id: "d" },
+      [`PATCH ${script}/script-settings`]: {},
+      [`PUT ${script}/schedules`]: { schedules: [] },
+      [`POST ${script}/subdomain`]: addresses,
+      [`GET ${script}/subdomain`]: addresses,
+    });
+  }
+  api.told = { secrets: [], uploads: {} };
   api.fail = (call, body) => {
-    if (call === `PUT ${script}/secrets`) api.told.secrets.push(JSON.parse(body));
-    if (call === `POST ${script}/versions` || call === `PUT ${script}`) api.told.uploads.push(body.toString("latin1"));
+    if (/^PUT .*\/scripts\/keygate\/secrets$/.test(call)) api.told.secrets.push(JSON.parse(body));
+    const upload = /^(?:POST .*\/scripts\/([\w-]+)\/versions|PUT .*\/scripts\/([\w-]+))$/.exec(call);
+    if (upload) api.told.uploads[upload[1] ?? upload[2]] = body.toString("latin1");
   };
   return api;
 }
@@ -143,6 +162,22 @@ async function succeeds(command, more) {
   const result = await shell(command, more);
   assert.equal(result.status, 0, `${result.stdout}\n${result.stderr}`);
   return result;
+}
+
+/** With the command line that `create-keygate` starts, and without a terminal, which would be asked. `create.test.js` runs npm itself. */
+async function makesTheFolder(command) {
+  const [, ...words] = command.split(" ").slice(2);
+  const { status, stderr } = await run(KEYGATE, ["init", ...words, "--origin", "https://api.example.com", "--yes"], { cwd: home, env });
+  assert.equal(status, 0, stderr);
+}
+
+function isThere(command) {
+  return access(path.join(home, command.split(" ")[1]));
+}
+
+async function isAScript(command) {
+  const { scripts } = JSON.parse(await readFile(path.join(home, "my-gate", "package.json"), "utf8"));
+  assert.ok(scripts[command.split(" ")[2]]);
 }
 
 async function startDev(command) {
@@ -242,9 +277,15 @@ async function setsThePepper(command) {
   assert.equal((await readFile(path.join(COPY, "pepper.txt"), "utf8")).trim(), secret.text);
 }
 
+async function deploysControl(command) {
+  await succeeds(command);
+  assert.deepEqual(Object.keys(api.told.uploads), ["keygate-control"]);
+  for (const setting of ['"Usage"', '"Quota"', '"Warnings"']) assert.ok(api.told.uploads["keygate-control"].includes(setting), setting);
+}
+
 async function deploys(command) {
   await succeeds(command);
-  const [upload] = api.told.uploads;
+  const upload = api.told.uploads.keygate;
   assert.match(upload, /keygate_bg.*\.wasm/);
   for (const setting of ['"KEYS"', '"KEY_PREFIX"', '"ORIGIN"']) assert.ok(upload.includes(setting), setting);
 }

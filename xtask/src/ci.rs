@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::program;
 use crate::python;
 use crate::setup::{self, WASM_TARGET};
+use crate::site;
 use crate::steps::{side_by_side, timed};
 use crate::test;
 use crate::workflows;
@@ -15,10 +16,11 @@ use crate::workspace::Workspace;
 type Step = (&'static str, fn(&Workspace) -> Result<(), Failure>);
 
 /// Each with its name, the fastest first.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("setup", setup),
     ("format", format),
     ("workflows", workflows::lint_all),
+    ("documentation site", site::build),
     ("licences and sources", licences),
     ("advisories", advisories),
     ("lints, native, and the gate", lints_native_and_gate),

@@ -17,6 +17,7 @@ mod npm;
 mod program;
 mod python;
 mod setup;
+mod site;
 mod steps;
 mod test;
 mod workflows;
@@ -58,6 +59,8 @@ enum Task {
     Pack,
     /// Lints the workflows of .github
     Workflows(workflows::Options),
+    /// Builds the documents into pages below target/site, and checks their links
+    Site,
     /// Runs what has to pass before a change lands: format, lints, licences, all of `test`, random requests, and a short search
     Ci,
 }
@@ -88,6 +91,7 @@ fn run(task: &Task) -> Result<(), Failure> {
         Task::Dist(options) => dist::run(&workspace, options),
         Task::Pack => dist::npm_packages::pack_for_tests(&workspace),
         Task::Workflows(options) => workflows::run(&workspace, options),
+        Task::Site => site::build(&workspace),
         Task::Ci => ci::run(&workspace),
     }
 }

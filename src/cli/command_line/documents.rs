@@ -24,7 +24,7 @@ const WRANGLER: [&[&str]; 8] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 25] = [
+const OTHERS: [&str; 24] = [
     "aws",
     "az",
     "bao",
@@ -42,7 +42,6 @@ const OTHERS: [&str; 25] = [
     "kong",
     "kubectl",
     "node",
-    "npm",
     "openssl",
     "printf",
     "psql",
@@ -78,6 +77,8 @@ fn every_command_named_in_prose_exists_with_its_options() {
             let mut words = span.split_whitespace();
             let outcome = match (words.next(), words.next()) {
                 (Some("cargo"), Some("xtask")) => check_task(words.next(), &tasks),
+                (Some("npm"), Some("run")) => check_npm(&span.split_whitespace().skip(1).collect::<Vec<_>>()),
+                (Some("npx"), Some("keygate" | "keygate@latest")) => check_options(&cli, words),
                 (Some("keygate"), Some(_)) => check_options(&cli, span.split_whitespace().skip(1)),
                 (Some(name), Some(option))
                     if option.starts_with("--") && cli.find_subcommand(name).is_some() =>
@@ -91,6 +92,24 @@ fn every_command_named_in_prose_exists_with_its_options() {
         }
     }
     assert!(checked > 30, "{checked} commands");
+}
+
+#[test]
+fn the_page_of_the_command_line_has_every_command() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/cli.md")).unwrap();
+    let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let mut names = Vec::new();
+    name_all(&Cli::command(), "", &mut names);
+    assert_eq!(headings, names);
+    for name in names {
+        assert!(page.contains(&format!("\n## {name}\n\n```console\n$ {name} --help\n")), "{name}");
+    }
+}
+
+fn name_all(command: &Command, above: &str, names: &mut Vec<String>) {
+    let name = format!("{above}{}", command.get_name());
+    names.push(name.clone());
+    command.get_subcommands().for_each(|below| name_all(below, &format!("{name} "), names));
 }
 
 #[test]
@@ -109,6 +128,10 @@ fn misspelt_commands_are_found() {
         "npx wrangler deplyo",
         "npx keygate isue --subject acme",
         "npx keygate@latest upgrad",
+        "npx keygate@latest isue --subject acme",
+        "npm create keygate@latest",
+        "npm create keygate@latest my-gate -- --orign https://api.example.com",
+        "npm run depoly",
         "keygate pepper | wrangler secret set PEPPER",
         "echo \"$(keygate peper)\"",
         "true",
@@ -166,7 +189,8 @@ fn shell_lines(path: &Path, text: &str) -> Vec<String> {
             (None, _) => {
                 let is_command =
                     ["keygate ", "wrangler ", "cargo xtask "].iter().any(|start| trimmed.starts_with(start));
-                let is_code = language.is_some() || line.starts_with("    ");
+                // The goldens' test runs what is a console.
+                let is_code = (language.is_some() || line.starts_with("    ")) && language != Some("console");
                 assert!(!(is_command && is_code), "{}: put it into a block of sh: {line}", path.display());
             }
         }
@@ -237,19 +261,38 @@ fn check(words: &[String], tasks: &BTreeSet<String>) -> Result<(), String> {
             check_keygate(&[&["keygate"], arguments].concat())
         }
         ["cargo", "xtask", task @ ..] => check_task(task.first().copied(), tasks),
-        ["cargo", "install" | "test", ..] | [] => Ok(()),
-        ["npx", ..] => {
-            let words = words.iter().skip(1).map(|word| word.trim_end_matches("@latest").to_owned());
-            check(&words.collect::<Vec<_>>(), tasks)
+        ["cargo", "install" | "test", ..] | ["tests/deep.sh", ..] | [] => Ok(()),
+        ["npx", program, arguments @ ..] => {
+            let program = program.strip_suffix("@latest").unwrap_or(program);
+            let words = [&[program], arguments].concat();
+            check(&words.into_iter().map(str::to_owned).collect::<Vec<_>>(), tasks)
         }
-        ["npm", "exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
+        ["npm", arguments @ ..] => check_npm(arguments),
         ["wrangler", arguments @ ..] => {
             let is_known = WRANGLER.iter().any(|known| arguments.starts_with(known));
             if is_known { Ok(()) } else { Err(format!("wrangler has no such command: {arguments:?}")) }
         }
-        ["tests/deep.sh", ..] => Ok(()),
         [program, ..] if OTHERS.contains(program) || program.starts_with(".venv/bin/") => Ok(()),
         [program, ..] => Err(format!("`{program}` is not known to this test")),
+    }
+}
+
+/// npm's own commands, as far as the documents use them, and the scripts of a folder that `keygate init` makes.
+fn check_npm(arguments: &[&str]) -> Result<(), String> {
+    match arguments {
+        // The package starts `keygate init` with the same arguments.
+        ["create", "keygate@latest", arguments @ ..] => {
+            let own = arguments.iter().filter(|argument| !["--", "--no-install"].contains(*argument));
+            check_keygate(&["keygate", "init"].into_iter().chain(own.copied()).collect::<Vec<_>>())
+        }
+        ["run", script, ..] => {
+            let package = include_str!("../commands/init/template/package.json");
+            let is_script = package.contains(&format!("\"{script}\": \""));
+            if is_script { Ok(()) } else { Err(format!("a folder has no script `{script}`")) }
+        }
+        ["ci" | "install", ..] => Ok(()),
+        ["exec", ..] => Err("wrangler is written as `wrangler`".to_owned()),
+        _ => Err(format!("npm {arguments:?} is not known to this test")),
     }
 }
 

@@ -75,6 +75,7 @@ pub const VARIABLES: &[Variable] = &[
 #[cfg(test)]
 mod tests {
     use super::VARIABLES;
+    use crate::policy::bindings::{KEY_USAGE, KEYS, QUOTA, SECRETS, USAGE};
     use std::format;
     use std::vec::Vec;
 
@@ -182,5 +183,35 @@ mod tests {
             .collect();
         assert_eq!(MEANINGS.len(), VARIABLES.len());
         assert_eq!(rows, expected, "docs/configuration.md should hold:\n{}", expected.join("\n"));
+    }
+    #[test]
+    fn documentation_has_every_field_of_a_route() {
+        let document = include_str!("../../../docs/configuration.md");
+        let (_, after) = document.split_once("A route has these fields:\n\n").unwrap();
+        let (list, _) = after.split_once("\n\n").unwrap();
+        let items = list.lines().filter_map(|line| line.strip_prefix("- "));
+        let mut documented: Vec<&str> = items
+            .flat_map(|item| {
+                item.split_once(": ").map_or(item, |(names, _)| names).split('`').skip(1).step_by(2)
+            })
+            .collect();
+        let routes = VARIABLES.iter().find(|variable| variable.name == "ROUTES").unwrap();
+        let mut fields: Vec<&str> =
+            routes.form.strip_prefix("array of tables: ").unwrap().split(", ").collect();
+        documented.sort_unstable();
+        fields.sort_unstable();
+        assert_eq!(documented, fields);
+    }
+
+    #[test]
+    fn documentation_has_every_binding() {
+        let document = include_str!("../../../docs/configuration.md");
+        let (_, after) = document.split_once("| binding | what | required |\n|---|---|---|\n").unwrap();
+        let rows = after.lines().take_while(|line| line.starts_with('|'));
+        let mut documented: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+        let mut bindings = [KEYS, USAGE, KEY_USAGE, QUOTA].into_iter().chain(SECRETS).collect::<Vec<_>>();
+        documented.sort_unstable();
+        bindings.sort_unstable();
+        assert_eq!(documented, bindings);
     }
 }

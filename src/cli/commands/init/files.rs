@@ -115,6 +115,7 @@ mod tests {
     use super::{all, curl};
     use crate::commands::init::answers::Answers;
     use crate::wrangler_file::parse;
+    use keygate_core::policy::Policy;
     use serde_json::{Map, Value, json};
     use std::path::Path;
 
@@ -169,6 +170,25 @@ mod tests {
                 bindings.and_then(Value::as_array).unwrap().iter().map(of).collect()
             };
             assert_eq!(classes(&made_settings), classes(&own), "{made}");
+        }
+    }
+
+    #[test]
+    fn examples_in_comments_can_be_used_as_they_stand() {
+        for (path, examples) in [("wrangler.jsonc", 3), ("control/wrangler.jsonc", 3)] {
+            let text = text(path);
+            let is_example =
+                |line: &&str| ["// {", "// \""].iter().any(|start| line.trim().starts_with(start));
+            assert_eq!(text.lines().filter(is_example).count(), examples, "{path}");
+            let used: Vec<String> = text
+                .lines()
+                .map(|line| if is_example(&line) { line.replacen("// ", "", 1) } else { line.to_owned() })
+                .collect();
+            let settings = parse(Path::new(path), &used.join("\n")).unwrap();
+            if path == "wrangler.jsonc" {
+                Policy::from_json(&json!(settings.get("vars")).to_string()).unwrap();
+                assert!(settings.contains_key("routes"));
+            }
         }
     }
 

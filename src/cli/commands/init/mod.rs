@@ -96,7 +96,8 @@ fn give_pepper(folder: &Path) -> Outcome<()> {
     check::check_environment(&config, &mut findings)?;
     match findings.first_error() {
         None => Ok(()),
-        Some((problem, remedy)) => Err(Error::usage(problem, remedy)),
+        // Whatever it is follows from these.
+        Some(problem) => Err(Error::usage(problem, "give another `--origin`, `--domain` or `--name`")),
     }
 }
 

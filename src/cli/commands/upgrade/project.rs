@@ -140,7 +140,7 @@ impl Written<'_> {
         let lock_file = self.folder.join(LOCK_FILE);
         match &self.lock_file {
             Some(before) if fs::read(&lock_file).ok().as_ref() != Some(before) => {
-                fs::write(&lock_file, before)?
+                fs::write(&lock_file, before)?;
             }
             None if lock_file.exists() => fs::remove_file(&lock_file)?,
             _ => {}
