@@ -69,7 +69,7 @@ describe("a binding without id", () => {
       [["export"]],
       [["update", id, "--name", "named"]],
       [["verify"], { input: `${key}\n` }],
-      [["import", "--format", "keys"], { input: "Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc\n", status: null }],
+      [["import", "--format", "keys", "--subject", "acme"], { input: "Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc\n" }],
       [["doctor"]],
       [["rotate", id]],
       [["revoke", id]],

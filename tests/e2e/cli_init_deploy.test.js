@@ -83,10 +83,3 @@ for (const [command, check] of EXPECTED) {
     await check(stdout);
   });
 }
-
-test("before the first deploy, a remote command says how the namespace comes to be", async () => {
-  const other = await make("fresh", "--origin", "https://api.example.com");
-  const { status, stdout } = await runAtTerminal("npx", ["keygate", "list", "--remote"], { cwd: other, env: terminal });
-  assert.equal(status, 1);
-  assert.match(stdout, /wrangler\.jsonc: `kv_namespaces` binds `KEYS` to no namespace yet\s+help: deploy the gate: /);
-});

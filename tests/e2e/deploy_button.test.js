@@ -20,7 +20,7 @@ import { ROOT, WRANGLER_TOML } from "./support/project.js";
 const require = createRequire(import.meta.url);
 const { unstable_readConfig } = require("wrangler");
 
-const MADE = path.join(ROOT, "target/deploy-button");
+const MADE = path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target"), "deploy-button");
 /** A template's folder has its name. */
 const NAME = "keygate-template";
 

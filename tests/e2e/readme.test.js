@@ -32,7 +32,7 @@ const DOCUMENTS = {
   ],
   "docs/keys.md": [
     ['keygate issue --subject acme --name "Acme production" --scope reports:read --expires 90d --key-out key.txt', issue],
-    ['KEY_ID="$(cut -c 11-22 key.txt)"', namesTheKey],
+    [`KEY_ID="$(sed 's/.*_//' key.txt | cut -c 1-12)"`, namesTheKey],
     ["keygate list", listsTheKey],
     ["keygate verify --path /v1/reports < key.txt", permits],
     ['API_KEY="$(cat key.txt)" python3 examples/flask/client.py', clientIsServed],

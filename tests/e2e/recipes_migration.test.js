@@ -41,7 +41,7 @@ const MIGRATIONS = {
     header: "apikey",
     query: "apikey",
     commands: [
-      ["python3 merge.py consumers.json credentials.json > apisix.json"],
+      ["(umask 077; python3 merge.py consumers.json credentials.json > apisix.json)"],
       ["keygate import --format apisix --scope reports:read --dry-run apisix.json"],
       ["keygate import --format apisix --scope reports:read apisix.json"],
     ],

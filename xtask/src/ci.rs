@@ -148,6 +148,12 @@ fn deploy_dry_run(workspace: &Workspace) -> Result<(), Failure> {
 fn gate_under_load(workspace: &Workspace) -> Result<(), Failure> {
     let random = ["run", "--quiet", "--package=keygate-random", "--", "--requests=5000", "--seed=1"];
     cargo(workspace, &random, "see the requests above")?;
+    if !cfg!(target_os = "linux") {
+        eprintln!(
+            "ci: the bench reads the processor time of a process from /proc, so it runs on Linux alone"
+        );
+        return Ok(());
+    }
     cargo(workspace, &["run", "--quiet", "--package=keygate-bench", "--", "--check"], "see the errors above")
 }
 

@@ -24,7 +24,7 @@ const WRANGLER: [&[&str]; 8] = [
 ];
 
 /// Programs whose arguments are their own.
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 25] = [
     "aws",
     "az",
     "bao",
@@ -46,6 +46,7 @@ const OTHERS: [&str; 24] = [
     "printf",
     "psql",
     "python3",
+    "sed",
     "sqlite3",
     "trufflehog",
     "umask",

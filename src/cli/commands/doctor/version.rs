@@ -19,7 +19,7 @@ pub(super) fn check_version(modules: &[u8], place: &str, findings: &mut Findings
             Level::Note,
             place,
             FIELD,
-            "is not known: the modules have none, as those of gates before 0.1.0 and of other programs",
+            "is not known: the modules have none, as those of another program",
             REMEDY_OLDER,
         );
     };

@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn every_line_of_the_own_change_log_is_understood() {
-        let own = env!("CARGO_PKG_VERSION").parse::<Version>().unwrap();
-        let changes = changes_in(CHANGELOG, &Version::new(0, 0, 0), &own);
+        // A version without a section of its own has what is unreleased as well.
+        let changes = changes_in(CHANGELOG, &Version::new(0, 0, 0), &Version::new(9999, 0, 0));
         let bullets = CHANGELOG.lines().filter(|line| line.starts_with("- ")).count();
         assert_eq!(changes.len(), bullets);
         assert!(changes.iter().all(|change| !change.kind.is_empty() && !change.text.is_empty()));

@@ -175,7 +175,7 @@ fn not_ours(folder: &Path) -> Error {
             "{} has no package.json with `{WORKERS}`: it is not a folder that `keygate init` made",
             folder.display()
         ),
-        "name such a folder's configuration with `--config FILE`; a gate that is built from the repository is upgraded as UPGRADING.md says",
+        "name such a folder's configuration with `--config FILE`; a gate that is built from the repository is upgraded as UPGRADING.md says, and one of the deploy button by the folder `gate` of a newer release",
     )
 }
 
