@@ -15,6 +15,7 @@ use crate::revision;
 use crate::store::Store;
 use crate::time;
 use crate::wrangler_config::WranglerConfig;
+use crate::wrangler_file;
 
 /// The variable by which wrangler chooses an environment where no option does.
 const ENVIRONMENT_VARIABLE: &str = "CLOUDFLARE_ENV";
@@ -55,6 +56,17 @@ impl Context {
     pub(crate) fn config(&self) -> Outcome<WranglerConfig> {
         let config = WranglerConfig::read(self.config.as_deref(), self.environment())?;
         Ok(if self.is_by_variable { config.with_secrets_of_top() } else { config })
+    }
+
+    /// The same; where no option names it, it lies in the current folder.
+    ///
+    /// # Errors
+    /// As [`WranglerConfig::read`], or the one that wrangler finds lies above.
+    pub(crate) fn config_here(&self) -> Outcome<WranglerConfig> {
+        if self.config.is_none() {
+            wrangler_file::refuse_above()?;
+        }
+        self.config()
     }
 
     /// The same, for another gate.

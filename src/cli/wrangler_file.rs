@@ -48,6 +48,28 @@ pub(crate) fn found() -> Outcome<Found> {
     Ok(Found { path: at(&name, up), ignored, redirection })
 }
 
+/// Refuses a file of wrangler's above the current folder: whoever can write there would choose what is run.
+///
+/// # Errors
+/// That is the one that wrangler reads, or there is none.
+pub(crate) fn refuse_above() -> Outcome<()> {
+    let Found { path, ignored, .. } = found()?;
+    if !path.starts_with("..") {
+        return Ok(());
+    }
+    let here = ignored.iter().find(|file| !Path::new(file).starts_with(".."));
+    let remedy = match (here, path.parent()) {
+        (None, Some(folder)) => {
+            format!("if that gate is meant, run the command there: `cd {}`", folder.display())
+        }
+        (here, _) => format!(
+            "name this folder's file with `--config {}`, or move the other one away",
+            here.map_or("FILE", String::as_str)
+        ),
+    };
+    Err(Error::failed(format!("wrangler takes {}, which lies above this folder", path.display()), remedy))
+}
+
 /// The file as the Worker's runtime would be given its variables, which is as JSON.
 ///
 /// # Errors

@@ -29,12 +29,17 @@ async function npm(does) {
   await writeFile(calls, "");
 }
 
+/** What npm does to `node_modules` as far as it matters here. */
+const INSTALLS = ["keygate", "keygate-workers", "wrangler"]
+  .map((name) => `mkdir -p node_modules/${name} && sed -n 's/.*"${name}": "\\([0-9].*\\)".*/{"version": "\\1"}/p' package.json > node_modules/${name}/package.json`)
+  .join("\n");
+
 const env = (more) => ({ ...cleanEnv(), PATH: [programs, process.env.PATH].join(path.delimiter), ...more });
 
 let made = 0;
 /** A folder of an older version, whose owner has changed its files as `change` says, by name. */
-async function project(change = {}) {
-  const folder = path.join(root, `gate-${(made += 1)}`);
+async function project(change = {}, parent = root) {
+  const folder = path.join(parent, `gate-${(made += 1)}`);
   const { status, stderr } = await run(KEYGATE, ["init", folder, "--origin", "https://origin.example.com", "--yes"], { env: env() });
   assert.equal(status, 0, stderr);
   const older = (text) => text.replaceAll(`"${own}"`, `"${OLDER}"`);
@@ -47,7 +52,7 @@ async function project(change = {}) {
 
 /** Every file of the folder with its content and its mode. */
 async function contents(folder) {
-  const names = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const names = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && !entry.parentPath.includes("node_modules"));
   const files = names.map((entry) => path.join(entry.parentPath, entry.name)).sort();
   return Promise.all(files.map(async (file) => [file, (await stat(file)).mode, await readFile(file, "utf8")]));
 }
@@ -62,14 +67,17 @@ async function upgrade(folder, args, { status = 0, ...options } = {}) {
 const versions = async (folder) => JSON.parse(await readFile(path.join(folder, "package.json"), "utf8")).dependencies;
 const called = async () => (await readFile(calls, "utf8")).split("\n").filter((line) => line.startsWith(root));
 
+const SECRETS = ["KEYGATE_PEPPER", "KEYGATE_ADMIN_KEY", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "PEPPER", "PEPPER_PREVIOUS", "STATIC_KEYS", "ORIGIN_AUTHORIZATION"]
+  .concat(["ORIGIN_SIGNING_KEY", "VAULT_TOKEN", "VAULT_SECRET_ID", "BAO_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET"]);
+
 test("it shows the change log with what breaks first, writes the versions, and runs npm install", async () => {
-  await npm("");
+  await npm(INSTALLS);
   const folder = await project();
   const before = await contents(folder);
-  const secrets = { KEYGATE_PEPPER: "a-pepper-that-stays-here", CLOUDFLARE_API_TOKEN: "a-token-that-stays-here" };
+  const secrets = Object.fromEntries(SECRETS.map((name) => [name, `the-${name}-that-stays-here`]));
   const { stdout, stderr } = await upgrade(folder, [], { env: env(secrets) });
   assert.match(stdout, new RegExp(`^Changes from version ${OLDER} to ${own}:\n\nBreaking changes:\n(  - .*\\*\\*Breaking\\*\\*.*\n)+Added \\(`));
-  assert.match(stdout, /^package\.json:\n {2}keygate-workers 0\.0\.1 → .*\n {2}keygate 0\.0\.1 → .*\n$/m);
+  assert.match(stdout, /^\/.*\/gate-[0-9]+\/package\.json:\n {2}keygate-workers 0\.0\.1 → .*\n {2}keygate 0\.0\.1 → .*\n$/m);
   assert.doesNotMatch(stdout, /from npm/);
   assert.match(stderr, /from npm\nthe folder has version .*; nothing was deployed\nnext: `npm run dev` to try it, `npm run deploy` to deploy it\n$/);
   assert.deepEqual(await called(), [`${folder} install`]);
@@ -90,6 +98,83 @@ test("only the versions change in a package.json that its owner has edited; a ne
   assert.equal(await readFile(path.join(folder, "package.json"), "utf8"), before.replaceAll(new RegExp(`"~?${OLDER}"`, "g"), `"${own}"`));
   assert.deepEqual(await called(), []);
 });
+
+for (const [title, lockFile, args, { installs, next }] of [
+  ["after a run that was stopped before npm was done", "package-lock.json", [], { installs: true, next: /node_modules does not have the versions of package\.json: `npm install` is run[^]*already/ }],
+  ["the same, told not to install", "package-lock.json", ["--no-install"], { installs: false, next: /next: `npm install`\n$/ }],
+  ["the same as a dry run", "package-lock.json", ["--dry-run"], { installs: false, next: /next: `npm install`\n$/ }],
+  ["the same in a folder of pnpm", "pnpm-lock.yaml", [], { installs: false, next: /next: `pnpm install`\n$/ }],
+]) {
+  test(`${title}: it ${installs ? "runs npm install" : "says what to run"}`, async () => {
+    await npm(INSTALLS);
+    const folder = await project();
+    await writeFile(path.join(folder, lockFile), "");
+    await upgrade(folder, ["--no-install"]);
+    for (const modules of ["none", OLDER]) {
+      await rm(path.join(folder, "node_modules"), { recursive: true, force: true });
+      if (modules === OLDER) {
+        await mkdir(path.join(folder, "node_modules", "keygate"), { recursive: true });
+        await writeFile(path.join(folder, "node_modules", "keygate", "package.json"), JSON.stringify({ version: OLDER }));
+      }
+      await writeFile(calls, "");
+      const { stderr } = await upgrade(folder, args);
+      assert.match(stderr, next);
+      assert.deepEqual(await called(), installs ? [`${folder} install`] : []);
+    }
+  });
+}
+
+for (const [lockFile, program] of [["pnpm-lock.yaml", "pnpm"], ["yarn.lock", "yarn"], ["bun.lock", "bun"], ["bun.lockb", "bun"]]) {
+  test(`beside ${lockFile} npm is not run`, async () => {
+    await npm(INSTALLS);
+    const folder = await project();
+    await writeFile(path.join(folder, lockFile), "");
+    const { stderr } = await upgrade(folder, []);
+    assert.match(stderr, new RegExp(`next: \`${program} install\`, then \`npm run dev\` to try it`));
+    assert.equal((await versions(folder))["keygate-workers"], own);
+    assert.deepEqual(await called(), []);
+  });
+}
+
+for (const [title, change, places] of [
+  ["with a byte order mark", (text) => `\ufeff${text}`, 2],
+  ["that names a package in both sections", (text) => text.replace('"dependencies"', `"devDependencies": { "keygate": "${OLDER}" },\n  "dependencies"`), 3],
+]) {
+  test(`in a package.json ${title}, every version is written and nothing else`, async () => {
+    await npm("");
+    const folder = await project({ "package.json": (text, older) => change(older(text)) });
+    const before = await readFile(path.join(folder, "package.json"), "utf8");
+    const { stdout } = await upgrade(folder, []);
+    assert.equal(stdout.split(" → ").length - 1, places);
+    assert.equal(await readFile(path.join(folder, "package.json"), "utf8"), before.replaceAll(`"${OLDER}"`, `"${own}"`));
+  });
+}
+
+for (const [title, above, inside, status, said] of [
+  ["a wrangler.json above, which wrangler takes", "wrangler.json", "", 1, /wrangler takes \.\.\/wrangler\.json, which lies above this folder\n help: name this folder's file with `--config wrangler\.jsonc`/],
+  ["a folder of the project without a file of its own", undefined, "notes", 1, /wrangler takes \.\.\/wrangler\.jsonc, which lies above this folder\n help: if that gate is meant, run the command there: `cd \.\.`/],
+  ["a wrangler.toml above, which wrangler does not take", "wrangler.toml", "", 0, /nothing was deployed/],
+]) {
+  test(`${title}: npm is run in no other folder`, async () => {
+    await npm(INSTALLS);
+    const outer = await mkdtemp(path.join(root, "outer-"));
+    const folder = await project({}, outer);
+    if (above) {
+      await writeFile(path.join(outer, above), "{}");
+      await writeFile(path.join(outer, "package.json"), `{ "dependencies": { "keygate-workers": "${OLDER}" } }`);
+    }
+    const current = path.join(folder, inside);
+    await mkdir(current, { recursive: true });
+    const before = await contents(outer);
+    const { stderr } = await upgrade(current, [], { status });
+    assert.match(stderr, said);
+    if (status === 1) {
+      assert.deepEqual(await contents(outer), before);
+      await upgrade(current, ["--config", path.join(folder, "wrangler.jsonc")]);
+    }
+    assert.deepEqual(await called(), [`${folder} install`]);
+  });
+}
 
 const POLICY_ERROR = (text) => text.replace('"CREDENTIALS"', '"IMPORTED_KEYS": "perhaps", "CREDENTIALS"');
 const IN_ENVIRONMENT = (text) => text.replace(/\}\s*$/, ', "env": { "staging": { "vars": { "KEY_PREFIX": "No" } } } }');

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Args;
+use keygate_core::policy::bindings::SECRETS;
 use semver::Version;
 use serde::Serialize;
 
@@ -22,10 +23,27 @@ use crate::error::{Error, Outcome};
 use crate::findings::{Findings, Level, Report};
 use crate::secrets;
 
+const RETRY: &str = "see what npm says above, then run the command again";
+
+/// Secrets beside those of the gate and the CLI, of which the install scripts of packages get none.
+const OTHER_SECRETS: [&str; 11] = [
+    TOKEN_VARIABLE,
+    "CLOUDFLARE_API_KEY",
+    "WEBHOOK_SECRET",
+    "VAULT_TOKEN",
+    "VAULT_SECRET_ID",
+    "BAO_TOKEN",
+    "BAO_SECRET_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+];
+
 /// Bring a folder that `keygate init` made to this program's version
 #[derive(Args, Debug)]
 #[command(
-    after_help = "`npx keygate@latest upgrade` runs the newest version in the folder. It shows what changed, and checks the policy as the new gate reads it; if there is an error, nothing is changed. Then it writes the new versions into package.json and runs `npm install`. Nothing is deployed; keys, .dev.vars and wrangler's configuration stay as they are.\n\nExample:\n  keygate upgrade --dry-run"
+    after_help = "`npx keygate@latest upgrade` runs the newest version in the folder. It shows what changed, and checks the policy as the new gate reads it; if there is an error, nothing is changed. Then it writes the new versions into package.json and runs `npm install`; beside a lock file of pnpm, Yarn or Bun it leaves that to you. Without --config, wrangler's file must lie in the current folder. Nothing is deployed; keys, .dev.vars and wrangler's configuration stay as they are.\n\nExample:\n  keygate upgrade --dry-run"
 )]
 pub(crate) struct UpgradeArgs {
     /// Show the changes and check the policy, and change nothing
@@ -61,7 +79,7 @@ pub(crate) struct Upgrade<'u> {
 /// Upgrades the folder.
 pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
     let out = context.out;
-    let config = context.config()?;
+    let config = context.config_here()?;
     let own = version(env!("CARGO_PKG_VERSION"))?;
     let project = Project::read(config.folder())?;
     let (oldest, newest) = project.versions().unwrap_or((&own, &own));
@@ -83,20 +101,35 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
         written: false,
         installed: false,
     };
+    let installer = project.installer();
+    let installs = installer == "npm" && !args.no_install;
     if packages.is_empty() {
+        let is_behind = !project.is_installed();
+        if is_behind && installs && !args.dry_run && (args.yes || is_confirmed("Run `npm install`?")?) {
+            // As a run leaves it that was stopped before npm was done.
+            out.note("node_modules does not have the versions of package.json: `npm install` is run");
+            install(config.folder()).map_err(|problem| Error::failed(problem, RETRY))?;
+            upgrade.installed = true;
+        }
         if out.is_json() {
             out.result(&upgrade, "")?;
         }
-        out.note(format_args!(
-            "the folder has version {own} already, which is this program's; `npx keygate@latest upgrade` runs the newest"
-        ));
+        if is_behind && !upgrade.installed {
+            out.note(format_args!(
+                "package.json has version {own} already, and node_modules has not\nnext: `{installer} install`"
+            ));
+        } else {
+            out.note(format_args!(
+                "the folder has version {own} already, which is this program's; `npx keygate@latest upgrade` runs the newest"
+            ));
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut findings = Findings::default();
     check_all(&config, &mut findings)?;
     let is_refused = findings.count(Level::Error) > 0;
     if !out.is_json() {
-        out.result(&upgrade, Text { upgrade: &upgrade, findings: &findings })?;
+        out.result(&upgrade, Text { upgrade: &upgrade, findings: &findings, folder: config.folder() })?;
     }
     upgrade.check = Some(findings.report());
     if is_refused {
@@ -108,11 +141,13 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
         ));
         return Ok(ExitCode::FAILURE);
     }
-    if !args.dry_run && (args.yes || is_confirmed()?) {
+    let question =
+        if installs { "Write these versions, and run `npm install`?" } else { "Write these versions?" };
+    if !args.dry_run && (args.yes || is_confirmed(question)?) {
         let written = project.write()?;
         upgrade.written = true;
-        if !args.no_install {
-            install(config.folder(), &written)?;
+        if installs {
+            install(config.folder()).map_err(|problem| undone(&problem, &written))?;
             upgrade.installed = true;
         }
     }
@@ -123,7 +158,7 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
         out.note("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
-    let install = if upgrade.installed { "" } else { "`npm install`, then " };
+    let install = if upgrade.installed { String::new() } else { format!("`{installer} install`, then ") };
     out.note(format_args!(
         "the folder has version {own}; nothing was deployed\nnext: {install}`npm run dev` to try it, `npm run deploy` to deploy it"
     ));
@@ -134,6 +169,7 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
 struct Text<'t> {
     upgrade: &'t Upgrade<'t>,
     findings: &'t Findings,
+    folder: &'t Path,
 }
 
 impl fmt::Display for Text<'_> {
@@ -143,7 +179,7 @@ impl fmt::Display for Text<'_> {
         if !self.findings.is_empty() {
             writeln!(f, "The configuration, as version {to} reads it:\n{}\n", self.findings.to_text())?;
         }
-        write!(f, "package.json:")?;
+        write!(f, "{}:", self.folder.join(files::PACKAGE_JSON).display())?;
         packages.iter().try_for_each(|step| write!(f, "\n  {step}"))
     }
 }
@@ -155,13 +191,13 @@ fn version(text: &str) -> Outcome<Version> {
 }
 
 /// Asks whoever sits at the terminal; where nobody does, the command itself was the answer.
-fn is_confirmed() -> Outcome<bool> {
+fn is_confirmed(question: &str) -> Outcome<bool> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Ok(true);
     }
     let mut answer = String::new();
-    let _ = write!(io::stderr(), "Write these versions, and run `npm install`? [y/N] ");
+    let _ = write!(io::stderr(), "{question} [y/N] ");
     stdin
         .lock()
         .read_line(&mut answer)
@@ -169,29 +205,35 @@ fn is_confirmed() -> Outcome<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Runs `npm install`; where it fails, package.json is put back.
-fn install(folder: &Path, written: &Written<'_>) -> Outcome<()> {
+/// Runs `npm install`.
+///
+/// # Errors
+/// What went wrong.
+fn install(folder: &Path) -> Result<(), String> {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    secrets::scrub(&mut command);
+    for name in SECRETS.into_iter().chain(OTHER_SECRETS) {
+        command.env_remove(name);
+    }
     // What npm prints is no result of this command.
-    secrets::scrub(&mut command)
-        .arg("install")
-        .current_dir(folder)
-        .env_remove(TOKEN_VARIABLE)
-        .stdin(Stdio::null())
-        .stdout(io::stderr());
-    let problem = match command.status() {
-        Ok(status) if status.success() => return Ok(()),
-        Ok(status) => format!("`npm install` failed ({status})"),
-        Err(e) => format!("npm cannot be started: {e}"),
-    };
-    Err(match written.undo() {
+    command.arg("install").current_dir(folder).stdin(Stdio::null()).stdout(io::stderr());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`npm install` failed ({status})")),
+        Err(e) => Err(format!("npm cannot be started: {e}")),
+    }
+}
+
+/// The error of npm, once package.json is put back.
+fn undone(problem: &str, written: &Written<'_>) -> Error {
+    match written.undo() {
         Ok(()) => Error::failed(
             format!("{problem}; package.json is as it was before"),
-            "see what npm says above, then run the command again; `npm install` puts node_modules back in order",
+            format!("{RETRY}; `npm install` puts node_modules back in order"),
         ),
         Err(e) => Error::failed(
             format!("{problem}, and package.json cannot be put back: {e}"),
             "take it from git, or write the older versions into it by hand; then run `npm install`",
         ),
-    })
+    }
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstObject, CstRootNode, CstStringLit};
 use semver::Version;
-use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::init::files::PACKAGE_JSON;
 use crate::error::{Error, Outcome};
@@ -22,6 +22,10 @@ const WORKERS: &str = "keygate-workers";
 const WRANGLER: &str = "wrangler";
 const PACKAGES: [&str; 3] = [WORKERS, "keygate", WRANGLER];
 const SECTIONS: [&str; 2] = ["dependencies", "devDependencies"];
+/// The lock files of other programs than npm, which install the folder's packages.
+const INSTALLERS: [(&str, &str); 4] =
+    [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lock", "bun"), ("bun.lockb", "bun")];
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A folder with a package.json that names the gate's modules.
 // Absent on purpose: Debug; the tree of the file has none that is worth reading.
@@ -38,6 +42,12 @@ struct Package {
     name: &'static str,
     version: Version,
     place: CstStringLit,
+}
+
+/// A package in `node_modules`.
+#[derive(Deserialize)]
+struct Installed {
+    version: String,
 }
 
 /// A version that is written anew.
@@ -70,15 +80,18 @@ impl Project {
                 "make the file readable, and UTF-8",
             ),
         })?;
+        let json = text.trim_start_matches(BYTE_ORDER_MARK);
         let no_json = |what: String| Error::failed(format!("{} {what}", path.display()), "correct the file");
         // npm takes no comments, which the tree does.
-        serde_json::from_str::<IgnoredAny>(&text).map_err(|e| no_json(format!("is not JSON: {e}")))?;
-        let root = CstRootNode::parse(&text, &ParseOptions::default())
+        serde_json::from_str::<IgnoredAny>(json).map_err(|e| no_json(format!("is not JSON: {e}")))?;
+        let root = CstRootNode::parse(json, &ParseOptions::default())
             .map_err(|e| no_json(format!("is not JSON: line {}: {}", e.line_display(), e.kind())))?;
         let object = root.object_value().ok_or_else(|| no_json("is not a JSON object".to_owned()))?;
         let mut packages = Vec::new();
         for name in PACKAGES {
-            packages.extend(package(&object, name, &path)?);
+            for section in SECTIONS {
+                packages.extend(package(&object, section, name, &path)?);
+            }
         }
         if packages.first().is_none_or(|package| package.name != WORKERS) {
             return Err(not_ours(folder));
@@ -92,6 +105,24 @@ impl Project {
             self.packages.iter().filter(|package| package.name != WRANGLER).map(|package| &package.version)
         };
         own().min().zip(own().max())
+    }
+
+    /// The program that installs the packages, by the folder's lock file.
+    pub(super) fn installer(&self) -> &'static str {
+        let is_there = |(file, _): &(&str, &str)| self.folder.join(file).exists();
+        INSTALLERS.into_iter().find(is_there).map_or("npm", |(_, program)| program)
+    }
+
+    /// Whether `node_modules` has the versions of package.json, or newer ones.
+    pub(super) fn is_installed(&self) -> bool {
+        self.packages.iter().all(|Package { name, version, .. }| {
+            let file = self.folder.join("node_modules").join(name).join(PACKAGE_JSON);
+            let installed =
+                fs::read(file).ok().and_then(|text| serde_json::from_slice::<Installed>(&text).ok());
+            installed
+                .and_then(|installed| installed.version.parse().ok())
+                .is_some_and(|installed: Version| *version <= installed)
+        })
     }
 
     /// Puts newer versions into the text: those of `new`, by package. A wrangler that is newer stays.
@@ -112,7 +143,7 @@ impl Project {
     /// The file cannot be written.
     pub(super) fn write(&self) -> Outcome<Written<'_>> {
         let lock_file = fs::read(self.folder.join(LOCK_FILE)).ok();
-        let written = rewrite(&self.folder.join(PACKAGE_JSON), self.root.to_string().as_bytes());
+        let written = rewrite(&self.folder.join(PACKAGE_JSON), self.new_text().as_bytes());
         written.map_err(|e| {
             Error::failed(
                 format!("cannot write {PACKAGE_JSON}: {e}; nothing was changed"),
@@ -120,6 +151,13 @@ impl Project {
             )
         })?;
         Ok(Written { folder: &self.folder, text: &self.text, lock_file })
+    }
+
+    /// As it is to be written.
+    fn new_text(&self) -> String {
+        let mark =
+            if self.text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.to_string() } else { String::new() };
+        mark + &self.root.to_string()
     }
 }
 
@@ -149,11 +187,9 @@ impl Written<'_> {
     }
 }
 
-/// The package as the file names it.
-fn package(object: &CstObject, name: &'static str, path: &Path) -> Outcome<Option<Package>> {
-    let mut sections = SECTIONS.into_iter();
-    let find = |section| Some((section, object.object_value(section)?.get(name)?));
-    let Some((section, property)) = sections.find_map(find) else {
+/// The package as a section of the file names it.
+fn package(object: &CstObject, section: &str, name: &'static str, path: &Path) -> Outcome<Option<Package>> {
+    let Some(property) = object.object_value(section).and_then(|section| section.get(name)) else {
         return Ok(None);
     };
     let place = property.value().and_then(|value| value.as_string_lit());
@@ -204,8 +240,21 @@ mod tests {
             let project = project(TEXT).unwrap();
             let new = [("keygate", "0.2.0"), ("keygate-workers", "0.2.0"), ("wrangler", wrangler)];
             let steps = project.step_to(&new.map(|(name, to)| (name.to_owned(), to.parse().unwrap())).into());
-            assert_eq!(project.root.to_string(), expected);
+            assert_eq!(project.new_text(), expected);
             assert_eq!(steps.len(), if expected.contains("5.0.0") { 3 } else { 2 });
+        }
+    }
+
+    #[test]
+    fn every_place_of_a_package_is_written() {
+        for text in [
+            "\u{feff}{\"dependencies\": {\"keygate-workers\": \"0.1.0\"}}",
+            "{\"dependencies\": {\"keygate-workers\": \"0.1.0\"}, \"devDependencies\": {\"keygate-workers\": \"0.1.0\"}}",
+        ] {
+            let project = project(text).unwrap();
+            let new = [("keygate-workers".to_owned(), "0.2.0".parse().unwrap())];
+            assert_eq!(project.step_to(&new.into()).len(), text.matches("0.1.0").count());
+            assert_eq!(project.new_text(), text.replace("0.1.0", "0.2.0"));
         }
     }
 
@@ -225,6 +274,10 @@ mod tests {
             (
                 "{\"dependencies\": {\"keygate-workers\": \"0.1.0\", \"wrangler\": \">=4\"}}",
                 "`dependencies.wrangler` is not a version",
+            ),
+            (
+                "{\"dependencies\": {\"keygate-workers\": \"0.1.0\"}, \"devDependencies\": {\"keygate-workers\": \"next\"}}",
+                "`devDependencies.keygate-workers` is not a version",
             ),
             ("[]", "is not a JSON object"),
             ("{ // comment\n}", "is not JSON: key must be a string at line 1"),
