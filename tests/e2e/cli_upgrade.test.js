@@ -1,7 +1,7 @@
 // `keygate upgrade`: what it shows, what it writes, and that it leaves everything as it was where it stops.
 
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -13,7 +13,8 @@ import { ROOT } from "./support/project.js";
 import { runAtTerminal } from "./support/terminal.js";
 
 const OLDER = "0.0.1";
-const root = await mkdtemp(path.join(tmpdir(), "keygate-upgrade-"));
+// As a shell in a folder names it: macOS has a link for the temporary folder.
+const root = await realpath(await mkdtemp(path.join(tmpdir(), "keygate-upgrade-")));
 after(() => rm(root, { recursive: true, force: true }));
 const schema = JSON.parse(await readFile(path.join(ROOT, "docs", "cli-output.schema.json"), "utf8"));
 const { stdout: said } = await run(KEYGATE, ["--version"]);
