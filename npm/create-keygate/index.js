@@ -3,6 +3,7 @@
 
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
+import path from "node:path";
 
 const require = createRequire(import.meta.url);
 const NO_INSTALL = "--no-install";
@@ -24,17 +25,19 @@ function create(args) {
   if (status !== 0 || asksForHelp) return status;
   if (args.includes(NO_INSTALL)) return 0;
   if (install(folder) !== 0) {
-    return fail("npm could not install the packages", `see what it said above, then run \`npm install\` in \`${folder}\``);
+    return fail("npm could not install the packages", "see what it said above, then run `npm install` in the folder");
   }
-  console.log(`\nThe packages are installed. Now:\n\n  cd ${folder}\n  npm run dev\n`);
+  console.log("\nThe packages are installed: in the folder, `npm run dev` starts the gate.\n");
   return 0;
 }
 
 /** With the package manager that runs this. */
 function install(folder) {
   const manager = process.env.npm_execpath;
-  if (/\.[cm]?js$/.test(manager ?? "")) return runScript(manager, ["install"], folder);
-  return spawnSync(manager ?? "npm", ["install"], { cwd: folder, stdio: "inherit", shell: process.platform === "win32" }).status ?? 1;
+  // In a folder of an npm workspace, npm would put the packages elsewhere, where wrangler.jsonc does not name them.
+  const args = /^npm\b/.test(path.basename(manager ?? "npm")) ? ["install", "--workspaces=false"] : ["install"];
+  if (/\.[cm]?js$/.test(manager ?? "")) return runScript(manager, args, folder);
+  return spawnSync(manager ?? "npm", args, { cwd: folder, stdio: "inherit", shell: process.platform === "win32" }).status ?? 1;
 }
 
 function runScript(script, args, cwd) {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -117,7 +117,7 @@ test("before anything was counted, usage names the command that runs both Worker
   const idle = await make("idle", "--origin", "https://api.example.com");
   const { status, stderr } = await keygate(["usage"], { cwd: idle });
   assert.equal(status, 1);
-  assert.match(stderr, /\n help: run both Workers \(`npm run dev`\) and send a request/);
+  assert.match(stderr, /\n help: run both Workers \(`npm run dev`\) and send a request, which is counted some seconds later/);
 });
 
 test("usage counts what the gate answered", async () => {
@@ -165,11 +165,60 @@ for (const [name, ...options] of [
   });
 }
 
-test("wrangler takes a folder with a custom domain without a warning", async () => {
-  const { status, stdout, stderr } = await shell(folder, "npx wrangler deploy --dry-run");
+for (const [script, ...bindings] of [
+  ["deploy", "KEYS", "KEY_USAGE", "QUOTA", "ORIGIN"],
+  ["deploy:control", "KEY_USAGE", "WARNINGS", "KEY_PREFIX"],
+]) {
+  test(`npm run ${script} -- --dry-run deploys nothing, and wrangler has no warning`, async () => {
+    const { status, stdout, stderr } = await shell(folder, `npm run ${script} -- --dry-run`);
+    assert.equal(status, 0, stderr);
+    for (const name of bindings) assert.match(stdout, new RegExp(`env\\.${name} `));
+    assert.equal(stdout.split("wrangler deploy -c").length - 1, 1, "one Worker is deployed");
+    assert.match(stdout, /^--dry-run: exiting now\.$/m);
+    assert.doesNotMatch(stdout + stderr, /\[WARNING\]/);
+  });
+}
+
+test("npm run dev keeps no URL of a request", async () => {
+  await fetch(`http://127.0.0.1:${port}/?token=secret`);
+  const state = await readdir(path.join(folder, ".wrangler", "state", "v3"));
+  assert.ok(state.includes("kv") && !state.includes("observability"), state.join());
+});
+
+test("git takes none of the secrets that the documents make", async () => {
+  const secrets = ["key.txt", "key2.txt", "deployed-key.txt", "admin-key", "admin-keys.json", "control-pepper", "pepper.txt", ".dev.vars", ".env"];
+  await shell(folder, "git init -q");
+  const { stdout } = await shell(folder, `git check-ignore ${secrets.join(" ")}`);
+  assert.deepEqual(stdout.trim().split("\n"), secrets);
+  const { stdout: taken } = await shell(folder, "git status --porcelain --untracked-files=all");
+  assert.deepEqual(taken.trim().split("\n").map((line) => line.slice(3)).sort(), FILES.filter((name) => name !== ".dev.vars"));
+});
+
+for (const [name, said] of [
+  ["-gate", "\n  cd ./-gate\n"],
+  ["x$(touch pwned)", "\n  cd 'x$(touch pwned)'\n"],
+]) {
+  test(`the command that enters the folder ${name} can be pasted`, async () => {
+    const { status, stderr } = await keygate(["init", "--origin", "https://api.example.com", "--yes", "--", name]);
+    assert.equal(status, 0, stderr);
+    assert.ok(stderr.includes(said), stderr);
+  });
+}
+
+test("a wrangler.json further up is warned of, and is not what npm run check reads", async () => {
+  const outer = path.join(root, "outer");
+  await mkdir(outer);
+  await writeFile(path.join(outer, "wrangler.json"), "{}");
+  const { status, stderr } = await keygate(["init", "outer/gate", "--origin", "https://api.example.com", "--yes"]);
   assert.equal(status, 0, stderr);
-  for (const name of ["KEYS", "KEY_USAGE", "QUOTA", "ORIGIN"]) assert.match(stdout, new RegExp(`env\\.${name} `));
-  assert.doesNotMatch(stdout + stderr, /\[WARNING\]/);
+  assert.match(stderr, /^warning: \S+\/outer\/wrangler\.json lies above the folder, .* `--config wrangler\.jsonc`/m);
+  const made = await make("outer/checked", "--origin", "https://api.example.com");
+  const checked = await shell(made, "npm run check");
+  assert.match(checked.stderr, /^0 errors, 0 warnings$/m);
+  await rm(path.join(made, "node_modules", "keygate-workers"), { recursive: true });
+  const missing = await shell(made, "npm run check");
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr + missing.stdout, /node_modules\/keygate-workers\/gate\/entry\.js is not there.*`npm install --workspaces=false`/s);
 });
 
 for (const [said, ...options] of [

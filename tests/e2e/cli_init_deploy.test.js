@@ -59,6 +59,7 @@ const EXPECTED = [
     const { name, text } = JSON.parse(sent.get(`PUT ${account}/workers/scripts/my-gate/secrets`));
     assert.deepEqual([name, `${text}\n`], ["PEPPER", await readFile(path.join(folder, "pepper.txt"), "utf8")]);
   }],
+  ["npm run deploy:control", async () => assert.ok(sent.has(UPLOADS.control))],
   ["npm run deploy", async (said) => {
     const order = api.log.filter((call) => Object.values(UPLOADS).includes(call));
     assert.deepEqual(order, [UPLOADS.control, UPLOADS.gate], "the gate binds the control Worker's classes");

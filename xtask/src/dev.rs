@@ -166,7 +166,9 @@ fn wrangler_dev(workspace: &Workspace, options: &Options) -> Command {
         .arg(format!("--local-upstream=127.0.0.1:{port}"))
         // What differs from the policy that is deployed: a demo origin, and no TLS on loopback.
         .arg(format!("--var=ORIGIN:{origin}"))
-        .arg("--var=ALLOW_HTTP:true");
+        .arg("--var=ALLOW_HTTP:true")
+        // Wrangler would keep the URL of every request, and a key in it, in a file that others can read.
+        .env("X_LOCAL_OBSERVABILITY", "false");
     command
 }
 

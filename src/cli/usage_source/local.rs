@@ -107,7 +107,7 @@ impl LocalUsage {
         Error::failed(
             format!("nothing has been counted yet by {} in {}", self.place, self.folder.display()),
             format!(
-                "run both Workers (`{}`) and send a request; if they keep their state in another folder, name it with `--persist-to`",
+                "run both Workers (`{}`) and send a request, which is counted some seconds later; if they keep their state in another folder, name it with `--persist-to`",
                 self.command
             ),
         )

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::commands::check::policy::check_policy;
 use crate::commands::check::records::check_records;
 use crate::commands::check::routes::check_routes;
 use crate::context::Context;
 use crate::error::{Error, Outcome};
-use crate::findings::Findings;
+use crate::findings::{Findings, Level};
 use crate::wrangler_config::WranglerConfig;
 
 /// Check the policy in wrangler's configuration, and files of records
@@ -52,9 +53,25 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Outcome<ExitCode> {
 
 /// The chosen environment, or all of the file.
 fn check_config(context: &Context, config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
+    check_main(config, findings);
     match context.environment() {
         Some(_) => check_environment(config, findings),
         None => check_all(config, findings),
+    }
+}
+
+/// Whether npm has installed the Worker where the file names it: in a workspace it puts packages elsewhere.
+fn check_main(config: &WranglerConfig, findings: &mut Findings) {
+    let main = config.setting("main").and_then(Value::as_str).map(Path::new);
+    let Some(main) = main.filter(|main| main.iter().any(|part| part == "node_modules")) else { return };
+    if !config.folder().join(main).is_file() {
+        findings.advise(
+            Level::Error,
+            config.name(),
+            config.place("main"),
+            format!("{} is not there", main.display()),
+            "run `npm install --workspaces=false` in the folder",
+        );
     }
 }
 

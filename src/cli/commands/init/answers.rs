@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use keygate_core::policy::origin::Origin;
+use keygate_core::policy::origin::{Origin, OriginError};
 use keygate_core::policy::{Policy, PolicyErrors};
 use serde_json::{Value, json};
 
@@ -170,12 +170,17 @@ fn domain_problem(host: &str) -> Option<String> {
         && host.contains('.')
         && host.contains(|c: char| c.is_ascii_alphabetic())
         && !host.contains([':', '/']);
-    (!is_name).then(|| "is not a host name such as api.example.com, without scheme, port and path".to_owned())
+    (!is_name).then(|| {
+        "is not a host name such as api.example.com, in lower case, without scheme, port and path".to_owned()
+    })
 }
 
 fn origin_problem(origin: &str) -> Option<String> {
     if origin == "zone" || origin.starts_with("service:") {
         return Some("needs a route or a binding of your own; give a URL now, and set ORIGIN in wrangler.jsonc afterwards".to_owned());
+    }
+    if Origin::parse(origin, false) == Err(OriginError::Http) {
+        return Some("is plain HTTP to another machine; give an https:// URL now, and set ORIGIN in .dev.vars afterwards, which holds on this machine alone".to_owned());
     }
     policy_problem("ORIGIN", json!(origin))
 }
@@ -280,7 +285,7 @@ mod tests {
             (
                 "--origin http://api.example.com",
                 "my-gate",
-                "--origin: `http://api.example.com` is plain HTTP",
+                "--origin: is plain HTTP to another machine; give an https:// URL now, and set ORIGIN in .dev.vars",
             ),
             ("--origin zone", "my-gate", "--origin: needs a route"),
             ("--origin service:API", "my-gate", "set ORIGIN in wrangler.jsonc afterwards"),
@@ -312,6 +317,11 @@ mod tests {
                 "--origin https://a.example --domain api.example.com:8443",
                 "my-gate",
                 "--domain: is not a host name",
+            ),
+            (
+                "--origin https://a.example --domain API.example.com",
+                "my-gate",
+                "--domain: is not a host name such as api.example.com, in lower case",
             ),
             ("--origin https://a.example --domain *.example.com", "my-gate", "--domain: is not a host name"),
             ("--origin https://a.example --domain localhost", "my-gate", "--domain: is not a host name"),

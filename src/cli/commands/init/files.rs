@@ -41,6 +41,8 @@ pub(super) fn all(answers: &Answers) -> Vec<NewFile> {
     ];
     let file = |path, text| NewFile { path, text, is_private: false };
     vec![
+        // First, so that git takes none of the others where the run is killed.
+        file(".gitignore", include_str!("template/gitignore").to_owned()),
         file(CONFIG, filled(include_str!("template/wrangler.jsonc"), &gate)),
         file(
             "control/wrangler.jsonc",
@@ -48,7 +50,6 @@ pub(super) fn all(answers: &Answers) -> Vec<NewFile> {
         ),
         file(PACKAGE_JSON, package_json(&name)),
         NewFile { is_private: true, ..file(".dev.vars", include_str!("template/dev.vars").to_owned()) },
-        file(".gitignore", include_str!("template/gitignore").to_owned()),
         file("README.md", readme(answers)),
     ]
 }

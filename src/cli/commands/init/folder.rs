@@ -1,5 +1,7 @@
 //! A folder that is there whole or not at all.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,12 @@ use crate::output::printable;
 /// What may be in the folder already: no tool of the gate reads it.
 const MAY_BE_THERE: [&str; 8] =
     [".DS_Store", ".git", ".gitattributes", ".github", ".hg", ".idea", ".vscode", "Thumbs.db"];
+
+/// What a run leaves that is killed before its files are in their place.
+const STAGED: &str = ".keygate-init-";
+
+/// The file that is put in its place first: git takes none of the others after it.
+const FIRST: &str = ".gitignore";
 
 /// A folder that may be made.
 #[derive(Debug)]
@@ -43,6 +51,7 @@ impl NewFolder {
             )
         };
         let here = std::path::absolute(path).map_err(|error| failed(&error))?;
+        refuse_unusable(&here)?;
         let entries = match fs::read_dir(&here) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !here.is_symlink() => {
@@ -55,7 +64,7 @@ impl NewFolder {
         };
         for entry in entries {
             let name = entry.map_err(|error| failed(&error))?.file_name();
-            if !MAY_BE_THERE.iter().any(|known| name == *known) {
+            if !MAY_BE_THERE.iter().any(|known| name == *known) && !is_staged(&name) {
                 return Err(Error::usage(
                     format!(
                         "the folder {shown} is not empty: {} is there",
@@ -75,6 +84,11 @@ impl NewFolder {
         self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
+    /// The `wrangler.json` that wrangler takes in place of the folder's `wrangler.jsonc`, unless it is told which file to take.
+    pub(super) fn configuration_above(&self) -> Option<PathBuf> {
+        self.path.ancestors().skip(1).map(|folder| folder.join("wrangler.json")).find(|file| file.is_file())
+    }
+
     /// Writes the files beside the folder, or within it where it is there: on the same file system.
     ///
     /// # Errors
@@ -82,8 +96,10 @@ impl NewFolder {
     pub(super) fn stage(&self, files: &[NewFile]) -> Outcome<Staged<'_>> {
         let beside = if self.is_there { Some(self.path.as_path()) } else { self.path.parent() };
         let write = || {
-            let around =
-                tempfile::Builder::new().prefix(".keygate-init-").tempdir_in(beside.unwrap_or(&self.path))?;
+            if self.is_there {
+                self.remove_staged()?;
+            }
+            let around = tempfile::Builder::new().prefix(STAGED).tempdir_in(beside.unwrap_or(&self.path))?;
             let staged =
                 Staged { new: self, around, paths: files.iter().map(|file| file.path.to_owned()).collect() };
             fs::create_dir(staged.path())?;
@@ -93,12 +109,41 @@ impl NewFolder {
         write().map_err(|error: io::Error| self.not_written(&error))
     }
 
+    fn remove_staged(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if is_staged(&entry.file_name()) && entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn not_written(&self, error: &io::Error) -> Error {
         Error::failed(
             format!("cannot write into {}: {error}", printable(&self.path.display().to_string())),
             "make room there, and the folder writable, then run the command again",
         )
     }
+}
+
+fn is_staged(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(STAGED)
+}
+
+/// # Errors
+/// In a folder of this path, a terminal or npm would do something else than they say.
+fn refuse_unusable(folder: &Path) -> Outcome<()> {
+    let written = folder.display().to_string();
+    let shown = printable(&written);
+    let problem = if shown != written {
+        "control characters, or marks that change the reading direction"
+    } else if env::join_paths([folder]).is_err() {
+        "the separator of PATH"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("the folder's path {shown} has {problem}"), "name another folder"))
 }
 
 fn write(path: &Path, file: &NewFile) -> io::Result<()> {
@@ -136,8 +181,9 @@ impl Staged<'_> {
         }
         let mut moved: Vec<PathBuf> = Vec::new();
         let outcome = fs::read_dir(self.path()).and_then(|entries| {
+            let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+            entries.sort_by_key(|entry| entry.file_name() != FIRST);
             for entry in entries {
-                let entry = entry?;
                 let target = self.new.path.join(entry.file_name());
                 if target.symlink_metadata().is_ok() {
                     return Err(io::Error::new(
@@ -194,6 +240,8 @@ mod tests {
             (None, vec![".d", "a", "b"]),
             (Some(vec![]), vec![".d", "a", "b"]),
             (Some(vec![".git", ".vscode"]), vec![".d", ".git", ".vscode", "a", "b"]),
+            // A run before was killed.
+            (Some(vec![".keygate-init-x1/gate/b"]), vec![".d", "a", "b"]),
         ] {
             let root = tempfile::tempdir().unwrap();
             let path = root.path().join("gate");
@@ -238,6 +286,26 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert!(NewFolder::at(&root.path().join("absent/gate")).unwrap_err().is_usage());
         assert!(names(root.path()).is_empty());
+    }
+
+    #[test]
+    fn a_path_that_would_mislead_is_refused() {
+        for (name, said) in [
+            ("a\nb", "control characters"),
+            ("a\u{1b}[2J", "control characters"),
+            ("a\u{202e}b", "reading direction"),
+            #[cfg(unix)]
+            ("a:b", "the separator of PATH"),
+            #[cfg(unix)]
+            ("a:b/gate", "the separator of PATH"),
+            #[cfg(windows)]
+            ("a;b", "the separator of PATH"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let error = NewFolder::at(&root.path().join(name)).unwrap_err();
+            assert!(error.is_usage() && error.problem().contains(said), "{name:?}: {error}");
+            assert!(!error.problem().contains(|c: char| c.is_control() || c == '\u{202e}'), "{error}");
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Outcome<()> {
     let is_asking = !args.yes && io::stdin().is_terminal();
     let asker = is_asking.then(|| Asker::new(io::stdin().lock(), io::stderr()));
     let answers = Answers::of(args, new.name(), asker)?;
+    let above = new.configuration_above();
     let staged = new.stage(&files::all(&answers))?;
     give_pepper(&staged.path())?;
     let written = staged.publish()?;
@@ -80,6 +81,12 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Outcome<()> {
     };
     if context.out.is_json() {
         context.out.result(&result, "")?;
+    }
+    if let Some(above) = above {
+        context.out.note(format!(
+            "warning: {} lies above the folder, and wrangler takes it in place of wrangler.jsonc; give `npx wrangler` and `npx keygate` the option `--config wrangler.jsonc`, or move that file away",
+            printable(&above.display().to_string())
+        ));
     }
     context.out.note(next_steps(&args.folder, &answers));
     Ok(())
@@ -102,12 +109,14 @@ fn give_pepper(folder: &Path) -> Outcome<()> {
 }
 
 fn next_steps(folder: &Path, answers: &Answers) -> String {
-    let enter = match folder.to_string_lossy() {
-        here if here == "." => String::new(),
-        plain if plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) => {
-            format!("  cd {plain}\n")
-        }
-        folder => format!("  cd {}\n", quoted(&folder)),
+    let path = folder.to_string_lossy();
+    // With a `-` it would be an option of `cd`.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    let enter = match path.as_str() {
+        "." => String::new(),
+        path if is_plain => format!("  cd {path}\n"),
+        path => format!("  cd {}\n", quoted(path)),
     };
     format!(
         "made a gate in {} in front of {}; its keys begin with {}_\n\n{enter}  npm install\n  npm run dev\n\nthen, in a second terminal in the same folder:\n\n  npx keygate issue --subject me --key-out key.txt\n  {}\n\nREADME.md in the folder says how to deploy it",
