@@ -6,12 +6,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::context::Context;
+use crate::control_config::control_file;
 use crate::error::Outcome;
+use crate::wrangler_config::WranglerConfig;
 
 /// Print rules by which a secret scanner finds the gate's keys
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The rules are for the KEY_PREFIX of every environment in the configuration, or of the one of --env. Keys that were imported have no prefix, and no rule finds them.\n\nExamples:\n  keygate scanner-rules --format gitleaks > .gitleaks.toml\n  keygate scanner-rules --format github --prefix acme_live | gh api repos/acme/reports/secret-scanning/custom-patterns --input -"
+    after_help = "The rules are for the KEY_PREFIX of every environment in the configuration, or of the one of --env, and for that of the admin keys if the control Worker's configuration is in control or src/control beside it. Keys that were imported have no prefix, and no rule finds them.\n\nExamples:\n  keygate scanner-rules --format gitleaks > .gitleaks.toml\n  keygate scanner-rules --format github --prefix acme_live | gh api repos/acme/reports/secret-scanning/custom-patterns --input -"
 )]
 pub(crate) struct ScannerRulesArgs {
     /// The scanner
@@ -59,17 +61,30 @@ pub(crate) fn run(context: &Context, args: &ScannerRulesArgs) -> Outcome<()> {
     context.out.result(&file, &file.text)
 }
 
-/// The prefix of the chosen environment, or those of the top of the file and every environment in it.
+/// The prefixes of the gate's keys and of the admin keys.
 fn configured(context: &Context) -> Outcome<Vec<KeyPrefix>> {
-    let config = context.config()?;
-    if context.environment().is_some() {
-        return Ok(vec![config.key_prefix()?]);
+    let gate = context.config()?;
+    let mut prefixes = prefixes_in(&gate, context.environment())?;
+    if prefixes.is_empty() {
+        prefixes.push(gate.key_prefix()?);
     }
-    let environments = config.environments().into_iter().map(Some);
-    let gates = [None].into_iter().chain(environments).map(|environment| config.through(environment));
-    let prefixes = gates.filter(|gate| gate.vars().get("KEY_PREFIX").is_some()).map(|gate| gate.key_prefix());
-    let prefixes = unique(prefixes.collect::<Outcome<Vec<_>>>()?);
-    if prefixes.is_empty() { Ok(vec![config.key_prefix()?]) } else { Ok(prefixes) }
+    if let Some(control) = control_file(&gate) {
+        let control = WranglerConfig::read(Some(&control), None)?;
+        prefixes.extend(prefixes_in(&control, context.environment())?);
+    }
+    Ok(unique(prefixes))
+}
+
+/// Those of the top of the file and of every environment in it, or that of the chosen environment. A file without that environment
+/// is deployed to it as its top is.
+fn prefixes_in(file: &WranglerConfig, chosen: Option<&str>) -> Outcome<Vec<KeyPrefix>> {
+    let mut environments = file.environments().into_iter();
+    let seen: Vec<_> = match chosen {
+        Some(chosen) => vec![environments.find(|own| *own == chosen)],
+        None => [None].into_iter().chain(environments.map(Some)).collect(),
+    };
+    let seen = seen.into_iter().map(|environment| file.through(environment));
+    seen.filter(|file| file.vars().get("KEY_PREFIX").is_some()).map(|file| file.key_prefix()).collect()
 }
 
 fn unique(prefixes: Vec<KeyPrefix>) -> Vec<KeyPrefix> {
@@ -92,12 +107,12 @@ fn keyword(prefix: &KeyPrefix) -> String {
     format!("{}_", prefix.as_str())
 }
 
-// A prefix consists of a-z, 0-9 and `_`, and the regular expression contains no quote: nothing below needs to be escaped.
+// A prefix consists of a-z, 0-9 and `_`, and the regular expressions contain no quote: nothing below needs to be escaped.
 
 fn gitleaks(prefixes: &[KeyPrefix]) -> String {
     let rule = |prefix: &KeyPrefix| {
         format!(
-            "\n\n[[rules]]\nid = \"{}\"\ndescription = \"API key of the Keygate gate with the prefix {}\"\nregex = '''{}'''\nkeywords = [\"{}\"]",
+            "\n\n[[rules]]\nid = \"{}\"\ndescription = \"API key of the Keygate gate with the prefix {}\"\nregex = '''{}'''\nsecretGroup = 1\nkeywords = [\"{}\"]",
             rule_name(prefix),
             prefix.as_str(),
             prefix.scanner_regex(),
@@ -140,13 +155,15 @@ fn detect_secrets(prefixes: &[KeyPrefix]) -> String {
     )
 }
 
-/// The body of `POST …/secret-scanning/custom-patterns`. The delimiters are GitHub's own with `_`, which `\b` counts as a letter.
+/// The body of `POST …/secret-scanning/custom-patterns`. The delimiters are GitHub's own with `_`, which `\b` counts as a letter, and the
+/// escapes.
 fn github(prefixes: &[KeyPrefix]) -> String {
+    let start = format!(r"\A|[^0-9A-Za-z_]|{}", KeyPrefix::ESCAPE_REGEX);
     let pattern = |prefix: &KeyPrefix| {
         json!({
             "name": format!("Keygate key {}", prefix.as_str()),
             "pattern": prefix.key_regex(),
-            "start_delimiter": r"\A|[^0-9A-Za-z_]",
+            "start_delimiter": start,
             "end_delimiter": r"\z|[^0-9A-Za-z_]",
         })
     };

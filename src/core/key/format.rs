@@ -78,10 +78,14 @@ impl KeyPrefix {
         alloc::format!("{}_[0-9A-Za-z]{{{BODY_LEN}}}", self.0)
     }
 
-    /// A regular expression for secret scanners: a key that is not a part of a longer word.
+    /// A regular expression for what may stand directly before a key although it ends with a letter or digit: escapes of strings and
+    /// URLs, and colours of a terminal.
+    pub const ESCAPE_REGEX: &'static str = r"\\[nrt]|(?:%|\\x|\\u00)[0-9A-Fa-f]{2}|\[[0-9;]*[mK]";
+
+    /// A regular expression for secret scanners, with the key as its one group: a key that is not a part of a longer word.
     #[must_use]
     pub fn scanner_regex(&self) -> String {
-        alloc::format!(r"\b{}\b", self.key_regex())
+        alloc::format!(r"(?:\b|{})({})\b", Self::ESCAPE_REGEX, self.key_regex())
     }
 }
 

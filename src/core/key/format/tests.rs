@@ -242,7 +242,13 @@ fn longest_key_has_the_longest_prefix() {
     .unwrap();
     assert_eq!(key.reveal().len(), KEY_MAX_LEN);
     assert!("a".repeat(25).parse::<KeyPrefix>().is_err());
-    assert_eq!(prefix.scanner_regex(), std::format!(r"\b{}_[0-9A-Za-z]{{50}}\b", prefix.as_str()));
+    assert_eq!(
+        prefix.scanner_regex(),
+        std::format!(
+            r"(?:\b|\\[nrt]|(?:%|\\x|\\u00)[0-9A-Fa-f]{{2}}|\[[0-9;]*[mK])({}_[0-9A-Za-z]{{50}})\b",
+            prefix.as_str()
+        )
+    );
 }
 
 #[test]
