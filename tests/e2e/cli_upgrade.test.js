@@ -80,7 +80,7 @@ test("it shows the change log with what breaks first, writes the versions, and r
   assert.match(stdout, new RegExp(`^Changes from version ${OLDER} to ${own}:\n\nBreaking changes:\n(  - .*\\*\\*Breaking\\*\\*.*\n)+Added \\(`));
   assert.match(stdout, /^\/.*\/gate-[0-9]+\/package\.json:\n {2}keygate-workers 0\.0\.1 → .*\n {2}keygate 0\.0\.1 → .*\n$/m);
   assert.doesNotMatch(stdout, /from npm/);
-  assert.match(stderr, /from npm\nthe folder has version .*; nothing was deployed\nnext: `npm run dev` to try it, `npm run deploy` to deploy it\n$/);
+  assert.match(stderr, /from npm\nthe folder has version .*; nothing was deployed\nnext: `npm run dev` to try it, `npm run deploy:control` and `npm run deploy` to deploy it\n$/);
   assert.deepEqual(await called(), [`${folder} install`]);
   for (const secret of Object.values(secrets)) assert.ok(!(await readFile(calls, "utf8")).includes(secret), "npm was given a secret");
   const changed = before.map(([file, mode, text]) => [file, mode, file.endsWith("package.json") ? text.replaceAll(`"${OLDER}"`, `"${own}"`) : text]);

@@ -73,7 +73,7 @@ test("one command brings the new version; keys and policy stay", async (t) => {
   const before = await state();
   const { stdout, stderr } = await user("npx --yes keygate@latest upgrade");
   assert.match(stdout, new RegExp(`^Changes from version ${OLDER} to ${VERSION}:`));
-  assert.match(stderr, /nothing was deployed\nnext: `npm run dev` to try it, `npm run deploy` to deploy it\n/);
+  assert.match(stderr, /nothing was deployed\nnext: `npm run dev` to try it, `npm run deploy:control` and `npm run deploy` to deploy it\n/);
   const { files, packages } = await state();
   assert.deepEqual(packages, [VERSION, VERSION]);
   const { "package-lock.json": lock, ...others } = files;

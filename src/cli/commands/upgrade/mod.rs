@@ -160,7 +160,7 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
     }
     let install = if upgrade.installed { String::new() } else { format!("`{installer} install`, then ") };
     out.note(format_args!(
-        "the folder has version {own}; nothing was deployed\nnext: {install}`npm run dev` to try it, `npm run deploy` to deploy it"
+        "the folder has version {own}; nothing was deployed\nnext: {install}`npm run dev` to try it, `npm run deploy:control` and `npm run deploy` to deploy it"
     ));
     Ok(ExitCode::SUCCESS)
 }
