@@ -1,10 +1,9 @@
 //! `cargo xtask site`: the documents as web pages with a search, in which every link leads somewhere.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use crate::failure::Failure;
+use crate::files;
 use crate::program;
 use crate::python;
 use crate::setup;
@@ -51,22 +50,8 @@ fn copy_sources(workspace: &Workspace, to: &Path) -> Result<(), Failure> {
             .args(SOURCES),
         "run this in a clone of the repository",
     )?;
-    let copy = || -> io::Result<()> {
-        if to.exists() {
-            fs::remove_dir_all(to)?;
-        }
-        // A file may be tracked, and deleted in the working tree.
-        for name in listed.split('\0').filter(|name| workspace.root().join(name).is_file()) {
-            let copy = to.join(name);
-            copy.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::copy(workspace.root().join(name), copy)?;
-        }
-        Ok(())
-    };
-    copy().map_err(|error| {
-        Failure::new(
-            format!("cannot copy the documents into `{}`: {error}", to.display()),
-            "make that folder writable",
-        )
-    })
+    files::clear(to)?;
+    // A file may be tracked, and deleted in the working tree.
+    let mut names = listed.split('\0').filter(|name| workspace.root().join(name).is_file());
+    names.try_for_each(|name| files::copy(&workspace.root().join(name), &to.join(name)))
 }
