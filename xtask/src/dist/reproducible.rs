@@ -35,15 +35,19 @@ pub(crate) fn hide_paths(
     // As the standard library is called where its sources are not installed.
     let library = (library, format!("/rustc/{commit}"));
     let home = (cargo_home(), "/cargo".to_owned());
-    let flags: Vec<_> = [home, library]
-        .iter()
-        .chain(more)
-        .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
+    let folders = || [&home, &library].into_iter().chain(more);
+    let flags: Vec<_> =
+        folders().map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())).collect();
+    // For the C of crates. There, a blank in a path would part it.
+    let c_flags: Vec<_> = folders()
+        .map(|(folder, name)| format!("-ffile-prefix-map={}={name}", folder.display()))
+        .filter(|flag| !flag.contains(char::is_whitespace))
         .collect();
     command
         // Added to what .cargo/config.toml has for the target, which flags of the environment would replace.
         .arg("--config")
         .arg(format!("target.{triple}.rustflags={flags:?}"))
+        .env("CFLAGS", c_flags.join(" "))
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     Ok(())
