@@ -1,7 +1,6 @@
 // `keygate init`: its folder runs with wrangler and the built Workers alone, as its README says.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -10,6 +9,7 @@ import { after, before, test } from "node:test";
 
 import { KEYGATE } from "./support/cli.js";
 import { initFolders, readmeCommands } from "./support/init_folder.js";
+import { startDev } from "./support/npm_run_dev.js";
 import { run } from "./support/program.js";
 import { runAtTerminal } from "./support/terminal.js";
 
@@ -22,7 +22,7 @@ const FILES = [".dev.vars", ".gitignore", "README.md", "control/wrangler.jsonc",
 const { root, env, keygate, make } = await initFolders();
 
 /** Runs a line as a reader's shell would; wrangler's server has another port. */
-const shell = (folder, line) => run("bash", ["-c", line.replaceAll("8787", String(port))], { cwd: folder, env });
+const shell = (folder, line) => run("bash", ["-c", line.replaceAll("8787", String(dev.port))], { cwd: folder, env });
 
 async function listening(server) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -35,35 +35,17 @@ const origin = createServer((request, response) => {
   response.end("hello");
 });
 let folder;
-let port;
 let dev;
 
 before(async () => {
   const originPort = await listening(origin);
-  const free = createServer();
-  port = await listening(free);
-  await new Promise((resolve) => free.close(resolve));
   // With a route of its own, which must not keep it from listening on this machine.
   folder = await make("my-gate", "--origin", `http://127.0.0.1:${originPort}`, "--domain", "api.example.com");
-  dev = spawn("npm", ["run", "dev", "--", "--port", String(port), "--inspector-port", "0"], { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
-  let printed = "";
-  await new Promise((resolve, reject) => {
-    for (const stream of [dev.stdout, dev.stderr]) {
-      stream.on("data", (text) => {
-        printed += text;
-        if (printed.includes(`Ready on http://127.0.0.1:${port}`)) resolve();
-      });
-    }
-    dev.once("exit", (code) => reject(new Error(`npm run dev ended with ${code}:\n${printed}`)));
-  });
+  dev = await startDev(folder, env);
 }, { timeout: 300_000 });
 
 after(async () => {
-  if (dev?.exitCode === null) {
-    const exited = new Promise((resolve) => dev.once("exit", resolve));
-    process.kill(-dev.pid, "SIGKILL");
-    await exited;
-  }
+  await dev?.stop();
   origin.close();
   origin.closeAllConnections();
 });
@@ -102,14 +84,14 @@ test("a revoked key is refused", async () => {
   const { stdout: key } = await keygate(["issue", "--subject", "gone"], { cwd: folder });
   const revoked = await keygate(["revoke", key.slice("my_gate_".length, "my_gate_".length + 12)], { cwd: folder });
   assert.equal(revoked.status, 0, revoked.stderr);
-  const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { "X-Api-Key": key.trim() } });
+  const answer = await fetch(`${dev.url}/`, { headers: { "X-Api-Key": key.trim() } });
   assert.deepEqual([answer.status, (await answer.json()).code], [401, "key_revoked"]);
 });
 
 test("a quota is exact", async () => {
   const { stdout: key } = await keygate(["issue", "--subject", "limited", "--quota", "1/day"], { cwd: folder });
   const codes = [];
-  for (const _ of [1, 2]) codes.push((await fetch(`http://127.0.0.1:${port}/`, { headers: { "X-Api-Key": key.trim() } })).status);
+  for (const _ of [1, 2]) codes.push((await fetch(`${dev.url}/`, { headers: { "X-Api-Key": key.trim() } })).status);
   assert.deepEqual(codes, [200, 429]);
 });
 
@@ -180,7 +162,7 @@ for (const [script, ...bindings] of [
 }
 
 test("npm run dev keeps no URL of a request", async () => {
-  await fetch(`http://127.0.0.1:${port}/?token=secret`);
+  await fetch(`${dev.url}/?token=secret`);
   const state = await readdir(path.join(folder, ".wrangler", "state", "v3"));
   assert.ok(state.includes("kv") && !state.includes("observability"), state.join());
 });

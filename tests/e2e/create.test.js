@@ -42,7 +42,7 @@ test("npm create, npm run dev, npx keygate issue: 401 without a key, 200 with it
 
   const folder = path.join(root, "my-gate");
   const started = performance.now();
-  const dev = await startDev(folder, registry);
+  const dev = await startDev(folder, registry.env);
   t.after(dev.stop);
   t.diagnostic(`npm run dev: ${seconds(started)}`);
 

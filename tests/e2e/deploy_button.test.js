@@ -2,17 +2,17 @@
 // runs with wrangler alone, on this machine and without an account. Cloudflare's API is a stand-in.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { access, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from "node:fs/promises";
-import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ACCOUNT, cleanEnv, KEYGATE, LIVE, TOKEN } from "./support/cli.js";
-import { Cloudflare, refuse } from "./support/cloudflare.js";
+import { ACCOUNT, cleanEnv, KEYGATE, TOKEN } from "./support/cli.js";
+import { Cloudflare } from "./support/cloudflare.js";
+import { commandsOf } from "./support/documents.js";
+import { startDev } from "./support/npm_run_dev.js";
 import { Origin } from "./support/origin.js";
 import { run } from "./support/program.js";
 import { ROOT, WRANGLER_TOML } from "./support/project.js";
@@ -109,39 +109,19 @@ test("`keygate check` finds nothing, and `wrangler deploy --dry-run` takes it", 
   }
 });
 
-/** The lines of a document's commands, in the folder. */
-const commands = (text) => [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, block]) => block.trim().split("\n"));
-
 const shell = async (line, more = {}) => {
   const ran = await run("bash", ["-c", line], { cwd: folder, env: { ...env(), ...more } });
   assert.equal(ran.status, 0, `${line}\n${ran.stdout}${ran.stderr}`);
   return ran.stdout;
 };
 
-/** Runs `npm run dev` of the folder while `work` goes on with its URL. */
+/** Runs `npm run dev` of the folder while `work` goes on with its port. */
 async function withDev(origin, work) {
-  const free = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => free.once("listening", resolve));
-  const { port } = free.address();
-  await new Promise((resolve) => free.close(resolve));
-  const args = ["run", "dev", "--", "--port", String(port), "--inspector-port", "0", "--var", `ORIGIN:${origin.url}`];
-  const dev = spawn("npm", args, { cwd: folder, env: env(), detached: true, stdio: ["ignore", "pipe", "pipe"] });
-  const exited = new Promise((resolve) => dev.once("exit", resolve));
-  let printed = "";
+  const dev = await startDev(folder, env(), "--var", `ORIGIN:${origin.url}`);
   try {
-    await new Promise((resolve, reject) => {
-      for (const stream of [dev.stdout, dev.stderr]) {
-        stream.on("data", (text) => {
-          printed += text;
-          if (printed.includes(`Ready on http://127.0.0.1:${port}`)) resolve();
-        });
-      }
-      exited.then((code) => reject(new Error(`npm run dev ended with ${code}:\n${printed}`)));
-    });
-    await work(port);
+    await work(dev.port);
   } finally {
-    if (dev.exitCode === null) process.kill(-dev.pid, "SIGKILL");
-    await exited;
+    await dev.stop();
   }
 }
 
@@ -161,7 +141,7 @@ test("with the example's secret the gate refuses every request", { timeout: 300_
 });
 
 test("the README's commands for this machine: 401 without a key, 200 with one", { timeout: 300_000 }, async () => {
-  const lines = commands(made.readme.split("## Run it on this machine")[1]);
+  const lines = commandsOf(made.readme.split("## Run it on this machine")[1]);
   assert.deepEqual(lines.map((line) => line.split(" ")[0]), ["npm", "(umask", "npm", "npx", "curl"]);
   const [, pepper, , issue, curl] = lines;
   const origin = await Origin.start();
@@ -181,58 +161,32 @@ test("the README's commands for this machine: 401 without a key, 200 with one", 
 /** Cloudflare, which makes an account for whoever has none and has solved a small puzzle. */
 async function cloudflareWithTemporaryAccounts() {
   const api = await Cloudflare.start();
-  const account = `/accounts/${ACCOUNT}`;
-  const script = `${account}/workers/scripts/${NAME}`;
-  const version = { id: "v", number: 1, metadata: {}, resources: { script: { etag: "e" } }, startup_time_ms: 1 };
-  const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
-  const provisioning = {
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  Object.assign(api.results, {
     "POST /provisioning/previews/challenge": { challengeToken: "c", seed: randomBytes(32).toString("base64url"), k: 1, g: 1 },
     "POST /provisioning/previews": {
-      account: { id: ACCOUNT, name: "temporary", apiToken: TOKEN, expiresAt: inAnHour },
-      claim: { url: "https://dash.example.com/claim-preview?claimToken=t", expiresAt: inAnHour },
+      account: { id: ACCOUNT, name: "temporary", apiToken: TOKEN, expiresAt },
+      claim: { url: "https://dash.example.com/claim-preview?claimToken=t", expiresAt },
     },
-  };
-  api.results = {
-    [`GET ${account}/storage/kv/namespaces`]: [],
-    [`POST ${account}/storage/kv/namespaces`]: { id: LIVE, title: `${NAME}-keys`, supports_url_encoding: true },
-    [`GET ${account}/workers/workers/${NAME}`]: { name: NAME, subdomain: { enabled: false, previews_enabled: false } },
-    [`GET ${script}/secrets`]: [],
-    [`GET ${script}/settings`]: { bindings: [] },
-    [`GET ${script}/deployments`]: { deployments: [] },
-    [`POST ${script}/versions`]: version,
-    [`PUT ${script}`]: version,
-    [`POST ${script}/deployments`]: { id: "d" },
-    [`PATCH ${script}/script-settings`]: {},
-    [`GET ${account}/workers/subdomain`]: { subdomain: "temporary" },
-    [`POST ${script}/subdomain`]: { enabled: true, previews_enabled: false },
-    [`GET ${script}/subdomain`]: { enabled: true, previews_enabled: false },
-  };
-  api.uploads = [];
-  api.fail = (call, body) => {
-    if (call === `PUT ${script}` || call === `POST ${script}/versions`) {
-      api.uploads.push(body.toString("latin1"));
-      api.results[`GET ${script}/settings`] = { bindings: [{ type: "kv_namespace", name: "KEYS", namespace_id: LIVE }] };
-    }
-    if (call === `GET ${account}/workers/services/${NAME}`) return refuse(404, { code: 10090, message: "This Worker does not exist on your account." });
-    return call in provisioning ? { result: provisioning[call] } : undefined;
-  };
+  });
+  // Who asks for an account has no token yet.
+  api.fail = (call) => (call in api.results ? { result: api.results[call] } : undefined);
   return api;
 }
 
 test("the commands for a gate without an account deploy it with its pepper, and write the record of a key", { timeout: 300_000 }, async () => {
   const document = await readFile(path.join(ROOT, "docs/deploy-button.md"), "utf8");
-  const [install, pepper, deploy, issue, put] = commands(document.split("## Trying it without an account")[1]);
+  const [install, pepper, deploy, issue, put] = commandsOf(document.split("## Trying it without an account")[1]);
   assert.equal(install, "npm install");
   const api = await cloudflareWithTemporaryAccounts();
   const cloud = { CLOUDFLARE_API_BASE_URL: api.url };
   try {
     await shell(pepper);
     const said = await shell(`${deploy} 2>&1`, cloud);
-    assert.match(said, /https:\/\/keygate-template\.temporary\.workers\.dev/, said);
+    assert.match(said, /https:\/\/keygate-template\.acme\.workers\.dev/, said);
     assert.match(said, /claimToken=t/);
     const secret = /"?PEPPER"?="(.*)"/.exec(await read(".dev.vars"))[1];
-    assert.equal(api.uploads.length, 1);
-    assert.ok(api.uploads[0].includes(secret), "the pepper is not in the upload");
+    assert.deepEqual(api.workers.binding(NAME, "PEPPER"), { name: "PEPPER", type: "secret_text", text: secret });
     await shell(issue);
     await shell(put, cloud);
     const key = (await read("key.txt")).trim();

@@ -13,6 +13,7 @@ import { after, before, test } from "node:test";
 
 import { ACCOUNT, KEYGATE, LIVE } from "./support/cli.js";
 import { Cloudflare } from "./support/cloudflare.js";
+import { commandsOf } from "./support/documents.js";
 import { run } from "./support/program.js";
 import { ROOT } from "./support/project.js";
 import { pythonWithPackages } from "./support/python.js";
@@ -59,7 +60,7 @@ const env = {};
 
 before(async () => {
   await copyProject();
-  api = await cloudflare();
+  api = await Cloudflare.start();
   // Wrangler writes its state and its log below HOME.
   home = await mkdtemp(path.join(tmpdir(), "keygate-readme-"));
   await mkdir(path.join(home, "bin"));
@@ -90,49 +91,10 @@ after(async () => {
 for (const [document, rows] of Object.entries(DOCUMENTS)) {
   test(`every command of ${document} is run by this test, in its order`, async () => {
     const text = await readFile(path.join(ROOT, document), "utf8");
-    const blocks = [...text.matchAll(/^ *```sh\n([\s\S]*?)^ *```$/gm)].map(([, block]) => block);
-    const commands = blocks.flatMap((block) => block.split("\n").map((line) => line.trim()).filter(Boolean));
-    assert.deepEqual(commands, rows.map(([command]) => command));
+    assert.deepEqual(commandsOf(text), rows.map(([command]) => command));
   });
 
   for (const [command, check] of rows) test(`${document}: ${command}`, { timeout: READY_WITHIN_MS }, () => check(command));
-}
-
-/** Cloudflare as it is before anything was deployed; it keeps the bodies of what it is told in `told`. */
-async function cloudflare() {
-  const api = await Cloudflare.start();
-  const account = `/accounts/${ACCOUNT}`;
-  const version = { id: "v", number: 1, metadata: {}, resources: { script: { etag: "e" } }, startup_time_ms: 1 };
-  api.results = {
-    [`GET ${account}/storage/kv/namespaces`]: [],
-    [`POST ${account}/storage/kv/namespaces`]: { id: LIVE, title: "KEYS", supports_url_encoding: true },
-  };
-  for (const name of ["keygate", "keygate-control"]) {
-    const script = `${account}/workers/scripts/${name}`;
-    const addresses = { enabled: false, previews_enabled: false };
-    Object.assign(api.results, {
-      [`GET ${account}/workers/services/${name}`]: { default_environment: { environment: "production", script: { tag: "t", last_deployed_from: "wrangler" } } },
-      [`GET ${account}/workers/workers/${name}`]: { name, subdomain: addresses },
-      [`GET ${script}/secrets`]: [{ name: "PEPPER", type: "secret_text" }],
-      [`PUT ${script}/secrets`]: { name: "PEPPER", type: "secret_text" },
-      [`GET ${script}/settings`]: { bindings: [] },
-      [`GET ${script}/deployments`]: { deployments: [] },
-      [`POST ${script}/versions`]: version,
-      [`PUT ${script}`]: version,
-      [`POST ${script}/deployments`]: { id: "d" },
-      [`PATCH ${script}/script-settings`]: {},
-      [`PUT ${script}/schedules`]: { schedules: [] },
-      [`POST ${script}/subdomain`]: addresses,
-      [`GET ${script}/subdomain`]: addresses,
-    });
-  }
-  api.told = { secrets: [], uploads: {} };
-  api.fail = (call, body) => {
-    if (/^PUT .*\/scripts\/keygate\/secrets$/.test(call)) api.told.secrets.push(JSON.parse(body));
-    const upload = /^(?:POST .*\/scripts\/([\w-]+)\/versions|PUT .*\/scripts\/([\w-]+))$/.exec(call);
-    if (upload) api.told.uploads[upload[1] ?? upload[2]] = body.toString("latin1");
-  };
-  return api;
 }
 
 /** What git tracks or would: the working tree, not the last commit. Untouched files keep their times, for cargo. */
@@ -271,23 +233,22 @@ async function createsTheNamespace(command) {
 
 async function setsThePepper(command) {
   await succeeds(command);
-  const [secret] = api.told.secrets;
-  assert.equal(secret.name, "PEPPER");
-  assert.match(secret.text, /^[\w-]{43}$/);
-  assert.equal((await readFile(path.join(COPY, "pepper.txt"), "utf8")).trim(), secret.text);
+  const { text } = api.workers.binding("keygate", "PEPPER");
+  assert.match(text, /^[\w-]{43}$/);
+  assert.equal((await readFile(path.join(COPY, "pepper.txt"), "utf8")).trim(), text);
 }
 
 async function deploysControl(command) {
   await succeeds(command);
-  assert.deepEqual(Object.keys(api.told.uploads), ["keygate-control"]);
-  for (const setting of ['"Usage"', '"Quota"', '"Warnings"']) assert.ok(api.told.uploads["keygate-control"].includes(setting), setting);
+  assert.ok(api.workers.hasModule("keygate-control", "keygate_control_bg.wasm"));
+  assert.equal(api.workers.schedules("keygate-control").length, 1);
 }
 
 async function deploys(command) {
   await succeeds(command);
-  const upload = api.told.uploads.keygate;
-  assert.match(upload, /keygate_bg.*\.wasm/);
-  for (const setting of ['"KEYS"', '"KEY_PREFIX"', '"ORIGIN"']) assert.ok(upload.includes(setting), setting);
+  assert.ok(api.workers.hasModule("keygate", "keygate_bg.wasm"));
+  assert.equal(api.workers.binding("keygate", "KEYS").namespace_id, LIVE);
+  for (const variable of ["KEY_PREFIX", "ORIGIN"]) assert.ok(api.workers.binding("keygate", variable).text, variable);
 }
 
 async function issuesRemotely(command) {

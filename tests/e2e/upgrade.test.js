@@ -81,7 +81,7 @@ test("one command brings the new version; keys and policy stay", async (t) => {
   assert.deepEqual(others, { ...kept, "package.json": manifest.replaceAll(`"${OLDER}"`, `"${VERSION}"`) });
   assert.equal(JSON.parse(lock).packages["node_modules/keygate-workers"].version, VERSION);
 
-  const dev = await startDev(folder, registry);
+  const dev = await startDev(folder, registry.env);
   t.after(dev.stop);
   const get = (target, key) => fetch(`${dev.url}${target}`, { headers: key ? { Authorization: `Bearer ${key}` } : {} });
   for (const [subject, key] of keys) {

@@ -7,6 +7,7 @@ import path from "node:path";
 import { after } from "node:test";
 
 import { cleanEnv, KEYGATE } from "./cli.js";
+import { codeBlocks } from "./documents.js";
 import { run } from "./program.js";
 import { ROOT } from "./project.js";
 
@@ -33,8 +34,8 @@ export async function initFolders() {
   return { root, env, keygate, make };
 }
 
-/** The commands in a folder's README. */
+/** The commands in a folder's README, block by block. */
 export async function readmeCommands(folder) {
   const text = await readFile(path.join(folder, "README.md"), "utf8");
-  return [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block.trim().split("\n"));
+  return codeBlocks(text, "sh").map((block) => block.trim().split("\n"));
 }

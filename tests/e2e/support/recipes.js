@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after } from "node:test";
 
+import { codeBlocks, commandsOf } from "./documents.js";
 import { ROOT } from "./project.js";
 import { pythonWithPackages } from "./python.js";
 
@@ -26,12 +27,10 @@ export async function readRecipe(name) {
     readme,
     files: files.sort(),
     listed: [...readme.matchAll(/^\| `([^`/]+)` \|/gm)].map(([, file]) => file).sort(),
-    settings: parseJsonc(`{${blocks(readme, "jsonc").join("\n")}}`),
-    commands: blocks(readme, "sh").flatMap((block) => block.split("\n").filter(Boolean)),
+    settings: parseJsonc(`{${codeBlocks(readme, "jsonc").join("\n")}}`),
+    commands: commandsOf(readme),
   };
 }
-
-const blocks = (text, language) => [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].filter(([, found]) => found === language).map(([, , block]) => block);
 
 /** JSON whose comments have lines of their own. */
 export const parseJsonc = (text) => JSON.parse(text.replace(/^\s*\/\/.*$/gm, ""));

@@ -42,7 +42,7 @@ export async function startRegistry({ versions = [VERSION] } = {}) {
   await mkdir(home);
   // npm publishes with a token alone; this registry takes any.
   await writeFile(path.join(home, ".npmrc"), `registry=${url}\n//127.0.0.1:${port}/:_authToken=none\nupdate-notifier=false\n`);
-  const env = { HOME: home, PATH: await nodeAlone(path.join(folder, "bin")), WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
+  const env = { HOME: home, PATH: await nodeAlone(path.join(folder, "bin")), WRANGLER_REGISTRY_PATH: path.join(home, "workers"), WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
   // In ascending order: npm gives each the tag `latest`, and refuses to give it to a lower version.
   for (const version of versions.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))) {
     await Promise.all((await packages(version, path.join(folder, version))).map((one) => publish(one, env)));
