@@ -67,6 +67,11 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     })
 }
 
+/// Copies a file into a folder, under its own name.
+pub(crate) fn copy_into(file: &Path, folder: &Path) -> Result<(), Failure> {
+    copy(file, &folder.join(file.file_name().unwrap_or_default()))
+}
+
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(file).map_err(|error| not_read(file, &error))
 }

@@ -8,15 +8,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, HeaderMode};
 
-use crate::dist::notices::Notices;
+use crate::dist::notices::{Notices, own_licences};
 use crate::dist::platform::Platform;
 use crate::failure::Failure;
 use crate::files;
 use crate::program;
 use crate::workspace::Workspace;
 
-const DOCUMENTS: [&str; 6] =
-    ["CHANGELOG.md", "LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "UPGRADING.md"];
+const DOCUMENTS: [&str; 3] = ["CHANGELOG.md", "README.md", "UPGRADING.md"];
 
 /// Each shell, and what its completions are called where it looks for them.
 const COMPLETIONS: [(&str, &str); 5] = [
@@ -40,11 +39,9 @@ pub(crate) fn write(
     let folder = workspace.target().join("archive").join(&name);
     files::clear(&folder)?;
     files::copy(program, &folder.join(platform.program()))?;
-    for document in DOCUMENTS {
-        files::copy(&workspace.root().join(document), &folder.join(document))?;
-    }
-    if let Some(notice) = &notices.cli {
-        files::copy(notice, &folder.join(notice.file_name().unwrap_or_default()))?;
+    let documents = DOCUMENTS.map(|document| workspace.root().join(document));
+    for file in documents.iter().chain(&own_licences(workspace)).chain(&notices.cli) {
+        files::copy_into(file, &folder)?;
     }
     let remedy = "see what `keygate` said above";
     program::run(workspace.command(runnable).arg("man").arg(folder.join("man")), remedy)?;

@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use crate::dist::archive;
-use crate::dist::notices::Notices;
+use crate::dist::notices::{Notices, own_licences};
 use crate::failure::Failure;
 use crate::files;
 use crate::workspace::Workspace;
-
-const LICENCES: [&str; 3] = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Writes the folder, of `npm/deploy-button`, the gate that was built, and the licences.
 pub(crate) fn write(workspace: &Workspace, out: &Path, notices: &Notices) -> Result<(), Failure> {
@@ -17,11 +15,8 @@ pub(crate) fn write(workspace: &Workspace, out: &Path, notices: &Notices) -> Res
     for file in files::below(&sources)? {
         files::copy(&sources.join(&file), &out.join(&file))?;
     }
-    for licence in LICENCES {
-        files::copy(&workspace.root().join(licence), &out.join(licence))?;
-    }
-    if let Some(notice) = notices.workers.first() {
-        files::copy(notice, &out.join(notice.file_name().unwrap_or_default()))?;
+    for licence in own_licences(workspace).iter().chain(notices.workers.first()) {
+        files::copy_into(licence, out)?;
     }
     let gate = workspace.bundles().join("gate");
     for file in files::visible_below(&gate)? {

@@ -1,4 +1,4 @@
-//! What the programs are made of: the licences of their crates, and their bills of materials.
+//! Licences, our own and those of the crates; and what the programs are made of, as bills of materials.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,6 +11,9 @@ use crate::program;
 use crate::setup::WASM_TARGET;
 use crate::steps::timed;
 use crate::workspace::Workspace;
+
+/// Keygate's own, which are in all that is released.
+const OWN: [&str; 3] = ["LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// cargo's own tools, which no registry has built. They read `Cargo.lock`, and the manifests and licences of the crates.
 const TOOLS: [Tool; 2] = [
@@ -59,6 +62,11 @@ impl Notices {
             Ok(Self { cli: Some(make(&CLI)?), workers: WORKERS.iter().map(make).collect::<Result<_, _>>()? })
         })
     }
+}
+
+/// Where Keygate's own licences are.
+pub(crate) fn own_licences(workspace: &Workspace) -> [PathBuf; 3] {
+    OWN.map(|licence| workspace.root().join(licence))
 }
 
 /// Writes a bill of materials for each program.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bundle;
 use crate::dist::deploy_button;
-use crate::dist::notices::Notices;
+use crate::dist::notices::{Notices, own_licences};
 use crate::dist::platform::{self, Platform};
 use crate::failure::{Failure, NETWORK_REMEDY};
 use crate::files;
@@ -17,9 +17,6 @@ use crate::keygate;
 use crate::program;
 use crate::steps::timed;
 use crate::workspace::Workspace;
-
-/// In each package.
-const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// A package on its way to npm.
 struct Package<'w> {
@@ -99,7 +96,7 @@ pub(crate) fn pack_built(workspace: &Workspace, program: &Path) -> Result<(), Fa
 fn sources(workspace: &Workspace, program: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut sources = vec![program.to_path_buf(), workspace.root().join("Cargo.toml")];
     sources.extend(env::current_exe().ok());
-    sources.extend(LICENCES.map(|licence| workspace.root().join(licence)));
+    sources.extend(own_licences(workspace));
     for folder in [workspace.root().join("npm"), workspace.bundles()] {
         sources.extend(files::visible_below(&folder)?.iter().map(|file| folder.join(file)));
     }
@@ -120,8 +117,8 @@ impl<'w> Package<'w> {
         for file in files::below(&sources)? {
             package.add(&sources.join(&file), &file)?;
         }
-        for licence in LICENCES {
-            package.add_to_root(&workspace.root().join(licence))?;
+        for licence in own_licences(workspace) {
+            package.add_to_root(&licence)?;
         }
         package.set("version", workspace.version()?);
         package.set("license", workspace.manifest_field("license")?);
@@ -144,7 +141,7 @@ impl<'w> Package<'w> {
     }
 
     fn add_to_root(&self, file: &Path) -> Result<(), Failure> {
-        self.add(file, Path::new(file.file_name().unwrap_or_default()))
+        files::copy_into(file, &self.folder)
     }
 
     /// npm gives all files one time and one owner, and sorts them.

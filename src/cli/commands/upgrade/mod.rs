@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::error::{Error, Outcome};
 use crate::findings::{Findings, Level, Report};
 use crate::secrets;
+use crate::wrangler_config::WranglerConfig;
 
 const RETRY: &str = "see what npm says above, then run the command again";
 
@@ -92,6 +93,7 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
     let new = files::packages().into_iter().map(|(name, text)| Ok((name, version(&text)?)));
     let packages = project.step_to(&new.collect::<Outcome<_>>()?);
     let changes = changes(oldest, &own);
+    let mut findings = Findings::default();
     let mut upgrade = Upgrade {
         from: oldest.to_string(),
         to: env!("CARGO_PKG_VERSION"),
@@ -101,68 +103,76 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
         written: false,
         installed: false,
     };
-    let installer = project.installer();
-    let installs = installer == "npm" && !args.no_install;
-    if packages.is_empty() {
-        let is_behind = !project.is_installed();
-        if is_behind && installs && !args.dry_run && (args.yes || is_confirmed("Run `npm install`?")?) {
-            // As a run leaves it that was stopped before npm was done.
-            out.note("node_modules does not have the versions of package.json: `npm install` is run");
-            install(config.folder()).map_err(|problem| Error::failed(problem, RETRY))?;
-            upgrade.installed = true;
-        }
-        if out.is_json() {
-            out.result(&upgrade, "")?;
-        }
-        if is_behind && !upgrade.installed {
-            out.note(format_args!(
-                "package.json has version {own} already, and node_modules has not\nnext: `{installer} install`"
-            ));
-        } else {
-            out.note(format_args!(
-                "the folder has version {own} already, which is this program's; `npx keygate@latest upgrade` runs the newest"
-            ));
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut findings = Findings::default();
-    check_all(&config, &mut findings)?;
-    let is_refused = findings.count(Level::Error) > 0;
-    if !out.is_json() {
-        out.result(&upgrade, Text { upgrade: &upgrade, findings: &findings, folder: config.folder() })?;
-    }
-    upgrade.check = Some(findings.report());
-    if is_refused {
-        if out.is_json() {
-            out.result(&upgrade, "")?;
-        }
-        out.note(format_args!(
-            "nothing was changed: version {own} refuses the configuration; correct the errors above, then run the command again"
-        ));
-        return Ok(ExitCode::FAILURE);
-    }
-    let question =
-        if installs { "Write these versions, and run `npm install`?" } else { "Write these versions?" };
-    if !args.dry_run && (args.yes || is_confirmed(question)?) {
-        let written = project.write()?;
-        upgrade.written = true;
-        if installs {
-            install(config.folder()).map_err(|problem| undone(&problem, &written))?;
-            upgrade.installed = true;
-        }
-    }
+    let (code, note) = apply(context, args, &config, &project, &mut findings, &mut upgrade)?;
     if out.is_json() {
         out.result(&upgrade, "")?;
     }
-    if !upgrade.written {
-        out.note("nothing was changed");
-        return Ok(ExitCode::SUCCESS);
+    out.note(note);
+    Ok(code)
+}
+
+/// Does what there is to do, and says so at the end.
+fn apply<'u>(
+    context: &Context,
+    args: &UpgradeArgs,
+    config: &WranglerConfig,
+    project: &Project,
+    findings: &'u mut Findings,
+    upgrade: &mut Upgrade<'u>,
+) -> Outcome<(ExitCode, String)> {
+    let own = upgrade.to;
+    let installer = project.installer();
+    let installs = installer == "npm" && !args.no_install;
+    if upgrade.packages.is_empty() {
+        let is_behind = !project.is_installed();
+        if is_behind && installs && !args.dry_run && (args.yes || is_confirmed("Run `npm install`?")?) {
+            // As a run leaves it that was stopped before npm was done.
+            context.out.note("node_modules does not have the versions of package.json: `npm install` is run");
+            install(config.folder()).map_err(|problem| Error::failed(problem, RETRY))?;
+            upgrade.installed = true;
+        }
+        let note = if is_behind && !upgrade.installed {
+            format!(
+                "package.json has version {own} already, and node_modules has not\nnext: `{installer} install`"
+            )
+        } else {
+            format!(
+                "the folder has version {own} already, which is this program's; `npx keygate@latest upgrade` runs the newest"
+            )
+        };
+        return Ok((ExitCode::SUCCESS, note));
+    }
+    check_all(config, findings)?;
+    let findings: &'u Findings = findings;
+    if !context.out.is_json() {
+        context.out.result(&upgrade, Text { upgrade, findings, folder: config.folder() })?;
+    }
+    let is_refused = findings.count(Level::Error) > 0;
+    upgrade.check = Some(findings.report());
+    if is_refused {
+        let note = format!(
+            "nothing was changed: version {own} refuses the configuration; correct the errors above, then run the command again"
+        );
+        return Ok((ExitCode::FAILURE, note));
+    }
+    let question =
+        if installs { "Write these versions, and run `npm install`?" } else { "Write these versions?" };
+    if args.dry_run || !(args.yes || is_confirmed(question)?) {
+        return Ok((ExitCode::SUCCESS, "nothing was changed".to_owned()));
+    }
+    let written = project.write()?;
+    upgrade.written = true;
+    if installs {
+        install(config.folder()).map_err(|problem| undone(&problem, &written))?;
+        upgrade.installed = true;
     }
     let install = if upgrade.installed { String::new() } else { format!("`{installer} install`, then ") };
-    out.note(format_args!(
-        "the folder has version {own}; nothing was deployed\nnext: {install}`npm run dev` to try it, `npm run deploy:control` and `npm run deploy` to deploy it"
-    ));
-    Ok(ExitCode::SUCCESS)
+    Ok((
+        ExitCode::SUCCESS,
+        format!(
+            "the folder has version {own}; nothing was deployed\nnext: {install}`npm run dev` to try it, `npm run deploy:control` and `npm run deploy` to deploy it"
+        ),
+    ))
 }
 
 /// What is shown before it is asked whether to go on.
