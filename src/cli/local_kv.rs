@@ -59,15 +59,11 @@ impl LocalKv {
         let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
         // As `wrangler dev` does.
         let id = ["preview_id", "id"].iter().find_map(|name| namespace.get(name)?.as_str());
-        let place = "the local KV of `wrangler dev`";
         Ok(Self {
             project: config.folder().to_owned(),
             folder: state_folder(config, persist_to)?,
             namespace: id.unwrap_or(KEYS_BINDING).to_owned(),
-            place: match config.environment() {
-                Some(name) => format!("{place} (environment {name})"),
-                None => place.to_owned(),
-            },
+            place: config.with_environment("the local KV of `wrangler dev`"),
             process: RefCell::default(),
         })
     }
@@ -144,10 +140,6 @@ impl Store for LocalKv {
 
     fn place(&self) -> &str {
         &self.place
-    }
-
-    fn is_remote(&self) -> bool {
-        false
     }
 }
 

@@ -42,8 +42,23 @@ pub(crate) trait Store {
     /// What the store is, for messages.
     fn place(&self) -> &str;
 
+    /// The ids of the account and of the namespace; `None` for the store of the local gate.
+    fn deployed_at(&self) -> Option<(&str, &str)> {
+        None
+    }
+
     /// Whether it is the store of a deployed gate.
-    fn is_remote(&self) -> bool;
+    fn is_remote(&self) -> bool {
+        self.deployed_at().is_some()
+    }
+
+    /// Whether the deployed gate of this store has a secret of this name; `None` for the local gate.
+    ///
+    /// # Errors
+    /// Cloudflare could not be asked.
+    fn gate_has(&self, _secret: &str) -> Outcome<Option<bool>> {
+        Ok(None)
+    }
 
     /// The option for this store, after a command that a message names.
     fn option(&self) -> &'static str {
@@ -235,8 +250,8 @@ pub(crate) mod fake {
             "the fake store"
         }
 
-        fn is_remote(&self) -> bool {
-            self.remote.get()
+        fn deployed_at(&self) -> Option<(&str, &str)> {
+            self.remote.get().then_some(("account", "namespace"))
         }
     }
 }

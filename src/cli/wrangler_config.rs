@@ -17,7 +17,7 @@ pub(crate) const KEYS_BINDING: &str = "KEYS";
 pub(crate) const USAGE_BINDING: &str = "KEY_USAGE";
 
 /// One gate's configuration: wrangler's file, seen through the chosen environment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct WranglerConfig {
     /// As it was given or found, for messages.
     name: String,
@@ -141,15 +141,14 @@ impl WranglerConfig {
 
     /// The same file, seen through another environment.
     pub(crate) fn through(&self, environment: Option<&str>) -> Self {
-        Self {
-            name: self.name.clone(),
-            path: self.path.clone(),
-            ignored: self.ignored.clone(),
-            redirection: self.redirection.clone(),
-            environment: environment.map(str::to_owned),
-            environment_of_secrets: environment.map(str::to_owned),
-            whole: self.whole.clone(),
-        }
+        let environment = environment.map(str::to_owned);
+        Self { environment_of_secrets: environment.clone(), environment, ..self.clone() }
+    }
+
+    /// The same file, seen through the top and through each environment.
+    pub(crate) fn each_environment(&self) -> impl Iterator<Item = Self> {
+        let environments = self.environments().into_iter().map(Some);
+        [None].into_iter().chain(environments).map(|environment| self.through(environment))
     }
 
     /// The file, absolute.
@@ -220,6 +219,14 @@ impl WranglerConfig {
         match &self.environment {
             Some(environment) => format!("env.{environment}.{setting}"),
             None => setting.to_owned(),
+        }
+    }
+
+    /// `what`, with the chosen environment, for messages.
+    pub(crate) fn with_environment(&self, what: &str) -> String {
+        match &self.environment {
+            Some(name) => format!("{what} (environment {name})"),
+            None => what.to_owned(),
         }
     }
 

@@ -12,7 +12,7 @@ use clap::Args;
 use keygate_core::key::pepper::Pepper;
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare::{self, Api, DeployedWorker, RemoteKv};
+use crate::cloudflare::{DeployedGate, RemoteKv};
 use crate::commands::check::loops::check_url;
 use crate::commands::check::policy::check_policy;
 use crate::commands::doctor::clock::check_clock;
@@ -91,12 +91,8 @@ fn deployed_store(
     args: &StoreArgs,
     findings: &mut Findings,
 ) -> Outcome<Option<Box<dyn Store>>> {
-    let named = cloudflare::named_namespace(args.namespace.as_deref(), config)?;
-    let account = cloudflare::account(args.account.as_deref(), config)?;
-    let api = Api::from_environment()?;
-    let worker = DeployedWorker { api: &api, account: &account, config };
-    let namespace = check_deployment(&worker, named, findings);
-    Ok(namespace.map(|namespace| -> Box<dyn Store> {
-        Box::new(RemoteKv::new(api, &account, &namespace, config.environment()))
-    }))
+    let gate = DeployedGate::find(args, config)?;
+    check_deployment(&gate, config, findings);
+    let namespace = gate.known_namespace();
+    Ok(namespace.map(|namespace| Box::new(RemoteKv::new(gate, namespace, config)) as Box<dyn Store>))
 }

@@ -127,9 +127,7 @@ fn refuse_while_others_depend(
     let Some(previous) = seen.previous.as_deref().filter(|previous| *previous != seen.current) else {
         return Ok(());
     };
-    let all = [None].into_iter().chain(config.environments().into_iter().map(Some));
-    for environment in all.filter(|environment| *environment != config.environment()) {
-        let other = config.through(environment);
+    for other in config.each_environment().filter(|other| other.environment() != config.environment()) {
         let is_shared = DevVars::of(&other)?.is_some_and(|others| others.shares_a_file(file));
         if !is_shared || other.keys_namespace().is_none() {
             continue;
@@ -137,7 +135,7 @@ fn refuse_while_others_depend(
         let kv = context::store(&other, store)?;
         let found = dependents(&*kv, &static_keys::local(&other)?, context.now)?;
         if found.by_pepper.contains_key(previous) {
-            let (whose, option) = match environment {
+            let (whose, option) = match other.environment() {
                 Some(name) => (format!("the environment `{name}`"), format!(" --env {name}")),
                 None => ("the top of the file".to_owned(), String::new()),
             };

@@ -7,7 +7,7 @@ use keygate_delivery::{KeyStatus, new_key};
 
 use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
-use crate::commands::rotate::pepper::{self, AtHand, Deployed};
+use crate::commands::rotate::pepper::{self, AtHand};
 use crate::commands::rotate::{Made, OldKey, RotateArgs, announce, last_used};
 use crate::context::{self, Context};
 use crate::entry::Entry;
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
             let before = secrets::peppers(&args.pepper, &config, args.store.remote)?.peppers.previous;
             at_hand.previous = before.map(|pepper| pepper.id());
         }
-        pepper::check(&[&old], &at_hand, &Deployed { config: &config, store: &*store, args: &args.store })?;
+        pepper::check(&[&old], &at_hand, &*store)?;
     }
     let key = new_key(&prefix, pepper)?;
     let digest = pepper.digest(&key.as_presented());
