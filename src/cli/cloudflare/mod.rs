@@ -5,7 +5,7 @@ mod gate;
 mod kv;
 mod refusal;
 
-pub(crate) use api::{TOKEN_VARIABLE, http_client, unreachable};
+pub(crate) use api::{TOKEN_VARIABLE, http_client};
 pub(crate) use gate::{DeployedGate, NOT_LOOKED_AT};
 pub(crate) use kv::{RemoteKv, WRITE_MAX, bulks};
 pub(crate) use refusal::Permission;
