@@ -5,7 +5,6 @@ use std::fmt::Display;
 
 use clap::Args;
 use keygate_core::address::Network;
-use keygate_core::key::KeyId;
 use keygate_core::quota::Quota;
 use keygate_core::record::token::{Plan, Scope};
 use keygate_core::record::{Bounded, Meta, Name, Record};
@@ -76,19 +75,6 @@ fn note(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// The id of a key.
-///
-/// # Errors
-/// It is none; of a whole key that was given in its place nothing is repeated.
-pub(crate) fn id(text: &str) -> Outcome<KeyId> {
-    text.parse::<KeyId>().map_err(|e| {
-        Error::usage(
-            e.to_string(),
-            "give the 12 characters after the key's prefix; `keygate list` shows them",
-        )
-    })
-}
-
 /// The expiry of a key.
 ///
 /// # Errors
@@ -109,17 +95,9 @@ fn wrong(option: &str, problem: impl Display) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{end, id, note};
+    use super::{end, note};
     use crate::time::When;
     use keygate_core::time::UnixSeconds;
-
-    #[test]
-    fn a_whole_key_given_for_an_id_is_not_repeated() {
-        let key = format!("acme_live_{}", "Zx9".repeat(17));
-        let error = id(&key).unwrap_err();
-        assert!(!error.to_string().contains("Zx9Zx9"), "{error}");
-        assert!(error.is_usage());
-    }
 
     #[test]
     fn a_note_has_a_name_and_may_hold_an_equals_sign() {

@@ -112,29 +112,40 @@ pub(crate) type EachEntry<'e> = dyn FnMut(&Progress, &Listed, Option<Stored>) ->
 /// # Errors
 /// The store could not be asked, or `each` failed.
 pub(crate) fn each_entry(store: &dyn Store, counted: &'static str, each: &mut EachEntry<'_>) -> Outcome<()> {
+    each_entry_of(store, counted, &|_| true, each)
+}
+
+/// As [`each_entry`], of the keys that `may_be` meant by their metadata. Where there is none, the entry is read.
+fn each_entry_of(
+    store: &dyn Store,
+    counted: &'static str,
+    may_be: &dyn Fn(&Metadata) -> bool,
+    each: &mut EachEntry<'_>,
+) -> Outcome<()> {
     let progress = Progress::counting(counted, None);
-    store.list(KV_NAME_PREFIX, &mut |page| {
+    store.list(KV_NAME_PREFIX, &mut |mut page| {
+        progress.add(page.len());
+        page.retain(|listed| listed.metadata.as_ref().is_none_or(may_be));
         let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
         for (listed, stored) in page.iter().zip(store.entries(&names)?) {
             each(&progress, listed, stored)?;
         }
-        progress.add(page.len());
         Ok(())
     })?;
     progress.finish();
     Ok(())
 }
 
-/// As [`each_entry`], of valid records alone.
+/// Gives every record to `each` that `may_be` meant by its metadata, with the entry that it was read from.
 ///
 /// # Errors
 /// As [`each_entry`], or there is an entry that is no record.
 pub(crate) fn each_record(
     store: &dyn Store,
-    counted: &'static str,
+    may_be: &dyn Fn(&Metadata) -> bool,
     each: &mut dyn FnMut(Record, Stored),
 ) -> Outcome<()> {
-    each_entry(store, counted, &mut |_, listed, stored| {
+    each_entry_of(store, "looked at", may_be, &mut |_, listed, stored| {
         if let Some(stored) = stored {
             let id = listed.id().parse::<KeyId>().map_err(|e| {
                 Error::failed(

@@ -349,33 +349,39 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
     list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
+/// For tests: a gate.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::WranglerConfig;
+
+    /// The gate of this wrangler.toml and .dev.vars, in a folder that goes with the first value.
+    pub(crate) fn gate(toml: &str, dev_vars: &str) -> (TempDir, WranglerConfig) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wrangler.toml");
+        fs::write(&path, toml).unwrap();
+        fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
+        let config = WranglerConfig::read(Some(&path), None).unwrap();
+        (folder, config)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::WranglerConfig;
-    use crate::wrangler_file::parse;
-    use std::path::PathBuf;
-
-    fn file(text: &str) -> WranglerConfig {
-        let path = PathBuf::from("/gate/wrangler.toml");
-        WranglerConfig {
-            name: "wrangler.toml".to_owned(),
-            whole: parse(&path, text).unwrap(),
-            ignored: Vec::new(),
-            redirection: None,
-            path,
-            environment: None,
-            environment_of_secrets: None,
-        }
-    }
+    use super::fake::gate;
 
     #[test]
     fn an_environment_inherits_what_wrangler_inherits_and_nothing_else() {
-        let file = file(
+        let (_folder, file) = gate(
             "workers_dev = false\n\
              [vars]\nKEY_PREFIX = 'acme_live'\n\
              [[kv_namespaces]]\nbinding = 'KEYS'\nid = 'a'\n\
              [env.test.vars]\nKEY_PREFIX = 'acme_test'\n\
              [env.bare]\nname = 'bare'\n",
+            "",
         );
         assert_eq!(file.environments(), ["bare", "test"]);
         assert_eq!(file.key_prefix().unwrap().as_str(), "acme_live");

@@ -187,8 +187,8 @@ fn change(
     };
     if dry_run {
         context.out.result(&result, context::bulk_json(&entries))?;
-    } else if context.out.is_json() {
-        context.out.result(&result, "")?;
+    } else {
+        context.out.json_result(&result)?;
     }
     context.out.note(format_args!(
         "{} {id} of {}: {}, {}, expires {}, in {}",

@@ -152,7 +152,8 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
             store::write_surely(&*store, &entry)
                 .map_err(|error| unsure(error, &*store, record.id.as_str()))?;
         }
-        show(context, &mut key_out, &record, key.reveal(), dry_run.then_some(&[entry]))
+        let entries = [entry];
+        show(context, &mut key_out, issued(&record), key.reveal(), dry_run.then_some(&entries))
             .map_err(|error| if dry_run { error } else { lost(error, &*store, record.id.as_str()) })?;
     }
     announce(context, &record, &*store, dry_run);
@@ -171,7 +172,7 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
     let key = new_key(&prefix, &found.pepper)?;
     let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
     static_keys::add(file, &record)?;
-    show(context, &mut key_out, &record, key.reveal(), None).map_err(|error| {
+    show(context, &mut key_out, issued(&record), key.reveal(), None).map_err(|error| {
         error.and(
             format!("the record of key {} was added to {}, but the key is lost", record.id, file.display()),
             "take the record out of the file, then issue another key",
@@ -220,23 +221,18 @@ fn say_deliverable(context: &Context, record: &Record, places: &[String]) -> Out
     )
 }
 
-/// Hands the key over, once: into its file, or as the result.
-fn show(
+/// Hands the key over, once: into its file, or as the result; in a dry run with the entries.
+pub(crate) fn show(
     context: &Context,
     key_out: &mut KeyOut,
-    record: &Record,
+    issued: Issued<'_>,
     key: &str,
-    dry_run: Option<&[Entry; 1]>,
+    entries: Option<&[Entry]>,
 ) -> Outcome<()> {
     key_out.fill(key)?;
     let key_file = key_out.path();
-    let result = Issued {
-        key: key_file.is_none().then_some(key),
-        key_file,
-        entries: dry_run.map(|entries| &entries[..]),
-        ..issued(record)
-    };
-    match dry_run {
+    let result = Issued { key: key_file.is_none().then_some(key), key_file, entries, ..issued };
+    match entries {
         Some(entries) => context.out.result(&result, context::bulk_json(entries)),
         None if key_file.is_some() && !context.out.is_json() => Ok(()),
         None => context.out.result(&result, key),

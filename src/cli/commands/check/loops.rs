@@ -190,14 +190,11 @@ fn leads_back(origin: &OriginUrl, address: &Address, all: &[Address]) -> bool {
 mod tests {
     use super::check_loops;
     use crate::findings::Findings;
-    use crate::wrangler_config::WranglerConfig;
+    use crate::wrangler_config::fake::gate;
     use keygate_core::policy::Policy;
 
     fn is_loop(settings: &str, origin: &str) -> bool {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("wrangler.toml");
-        std::fs::write(&path, format!("name = 'gate'\n{settings}\n")).unwrap();
-        let config = WranglerConfig::read(Some(&path), None).unwrap();
+        let (_folder, config) = gate(&format!("name = 'gate'\n{settings}\n"), "");
         let vars = format!("{{\"KEY_PREFIX\": \"acme\", \"ORIGIN\": \"{origin}\"}}");
         let mut findings = Findings::default();
         check_loops(&config, &Policy::from_json(&vars).unwrap(), &mut findings);

@@ -105,9 +105,7 @@ fn drop_local(context: &Context, store: &StoreArgs, seen: &Seen) -> Outcome<()> 
     let file = dev_vars(&config, seen)?;
     refuse_while_others_depend(context, store, &config, &file, seen)?;
     file.write_with(&[("PEPPER_PREVIOUS", None)])?;
-    if context.out.is_json() {
-        context.out.result(&Step { new: None, next: &[] }, "")?;
-    }
+    context.out.json_result(&Step { new: None, next: &[] })?;
     context.out.note(format_args!(
         "{} has no PEPPER_PREVIOUS any more: the rotation is finished",
         file.place("PEPPER")

@@ -45,22 +45,18 @@ impl Gate {
     pub(super) fn of_options(context: &Context, args: &StoreArgs, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.config()?;
         let store = context::store(&config, args)?;
-        let records = match store.deployed_at() {
-            Some((account, namespace)) => {
-                RecordsRef::Remote { account: account.to_owned(), namespace: namespace.to_owned() }
-            }
-            None => {
-                // Absolute: a resumption may be started elsewhere.
-                let absolute = args.persist_to.as_deref().map(std::path::absolute).transpose();
-                RecordsRef::Local {
-                    persist_to: absolute.map_err(|e| {
-                        Error::usage(
-                            format!("cannot use --persist-to: {e}"),
-                            "name the folder that `wrangler dev --persist-to` was given",
-                        )
-                    })?,
-                }
-            }
+        let records = if let Some((account, namespace)) = store.deployed_at() {
+            RecordsRef::Remote { account: account.to_owned(), namespace: namespace.to_owned() }
+        } else {
+            // Absolute: a resumption may be started elsewhere.
+            let absolute = args.persist_to.as_deref().map(std::path::absolute).transpose();
+            let persist_to = absolute.map_err(|e| {
+                Error::usage(
+                    format!("cannot use --persist-to: {e}"),
+                    "name the folder that `wrangler dev --persist-to` was given",
+                )
+            })?;
+            RecordsRef::Local { persist_to }
         };
         let environment = config.environment().map(str::to_owned);
         let reference = GateRef { config: config.path().to_owned(), environment, store: records };

@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
         return many::run(context, args, age);
     }
     // INVARIANT: clap asks for an id where neither of the two is given.
-    let old = fields::id(args.id.as_deref().unwrap_or_default())?;
+    let Some(old) = args.id else { return Ok(()) };
     if args.undo {
         return resume::undo(context, args, old);
     }

@@ -6,7 +6,7 @@ use keygate_delivery::rotation::Succession;
 use keygate_delivery::{KeyStatus, new_key};
 
 use crate::clock;
-use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
+use crate::commands::issue::{Issued, Replaced, issued, lost, show, unsure};
 use crate::commands::rotate::pepper::{self, AtHand};
 use crate::commands::rotate::{Made, OldKey, RotateArgs, announce, last_used};
 use crate::context::{self, Context};
@@ -67,28 +67,15 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     ];
     let last_used = last_used(context.out, &config, &args.store, &args.usage, old_id);
     let mut show = || {
-        key_out.fill(key.reveal())?;
-        let in_file = key_out.path().is_some();
-        let result = Issued {
-            key: (!in_file).then(|| key.reveal()),
-            key_file: key_out.path(),
-            replaces: Some(Replaced {
-                id: old_id.to_string(),
-                state: KeyStatus::of_record(&succession.old, context.now),
-                not_after: succession.old.not_after.map(Into::into),
-                last_used,
-                staleness_seconds: staleness.worst_secs(),
-            }),
-            entries: dry_run.then_some(&entries),
-            ..issued(&succession.new)
+        let replaced = Replaced {
+            id: old_id.to_string(),
+            state: KeyStatus::of_record(&succession.old, context.now),
+            not_after: succession.old.not_after.map(Into::into),
+            last_used,
+            staleness_seconds: staleness.worst_secs(),
         };
-        if dry_run {
-            context.out.result(&result, context::bulk_json(&entries))
-        } else if in_file && !context.out.is_json() {
-            Ok(())
-        } else {
-            context.out.result(&result, key.reveal())
-        }
+        let issued = Issued { replaces: Some(replaced), ..issued(&succession.new) };
+        show(context, &mut key_out, issued, key.reveal(), dry_run.then_some(&entries))
     };
     match how {
         Made::Written => hand_over(&succession, &*store, &entries, &seen, show)?,
@@ -157,42 +144,26 @@ mod tests {
     use std::slice;
 
     use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
-    use keygate_core::record::{Record, State};
+    use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
 
     use super::{Succession, hand_over};
     use crate::entry::Entry;
     use crate::error::{Error, Outcome};
-    use crate::store::fake::FakeStore;
-    use crate::store::{Store as _, record};
+    use crate::store::fake::{FakeStore, at, record};
+    use crate::store::{self, Store as _};
 
     const NOW: u64 = 1_000_000;
     const OLD: &str = "4fTz0Qw9Lr2K";
     const NEW: &str = "7hVbT1mWcZk3";
 
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
     fn id(text: &str) -> KeyId {
         text.parse::<KeyId>().unwrap()
     }
 
-    fn digest() -> Digest {
-        format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap()
-    }
-
-    fn old() -> Record {
-        let subject = "acme".parse::<Subject>().unwrap();
-        Record::new(id(OLD), subject, digest(), at(NOW - 500))
-    }
-
-    fn old_with(change: impl FnOnce(&mut Record)) -> Record {
-        let mut record = old();
-        change(&mut record);
-        record
+    fn state_and_expiry(store: &FakeStore) -> (State, Option<UnixSeconds>) {
+        let (old, _) = store::record(store, id(OLD)).unwrap();
+        (old.state, old.not_after)
     }
 
     /// What came of a rotation: the store, the outcome, and the order of the steps.
@@ -208,12 +179,14 @@ mod tests {
         meanwhile: impl FnOnce(&FakeStore) -> Outcome<()>,
     ) -> Rotated {
         let store = FakeStore::default();
-        let entry = Entry::of(&old(), None).unwrap();
+        let old = record(|_| {});
+        let entry = Entry::of(&old, None).unwrap();
         store.write(slice::from_ref(&entry)).unwrap();
         store.written.borrow_mut().clear();
         store.fails_after.set(fails_after);
         let seen = store.entry(&entry.key).unwrap().unwrap();
-        let succession = Succession::of(&old(), id(NEW), digest(), None, Some(86_400), at(NOW), "").unwrap();
+        let digest = old.digest.clone();
+        let succession = Succession::of(&old, id(NEW), digest, None, Some(86_400), at(NOW), "").unwrap();
         let entries = [&succession.new, &succession.old].map(|record| Entry::of(record, None).unwrap());
         let outcome = hand_over(&succession, &store, &entries, &seen, || {
             store.written.borrow_mut().push("shown".to_owned());
@@ -226,12 +199,12 @@ mod tests {
     #[test]
     fn a_key_that_is_revoked_while_the_new_one_is_handed_over_stays_revoked() {
         let (store, outcome, _) = rotated_while(None, |store| {
-            let revoked = old_with(|old| old.state = State::Revoked);
+            let revoked = record(|old| old.state = State::Revoked);
             store.write(&[Entry::of(&revoked, None).unwrap()])
         });
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains(r#"changed in between: state "active" → "revoked""#), "{error}");
-        assert_eq!(record(&store, id(OLD)).unwrap().0.state, State::Revoked);
+        assert_eq!(state_and_expiry(&store), (State::Revoked, None));
     }
 
     #[test]
@@ -246,12 +219,12 @@ mod tests {
         let (store, outcome, steps) = rotated(Some(0), Ok(()));
         assert!(outcome.is_err());
         assert!(steps.is_empty());
-        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
+        assert_eq!(state_and_expiry(&store), (State::Active, None));
 
         let (store, outcome, _) = rotated(Some(2), Ok(()));
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("keygate update 4fTz0Qw9Lr2K --expires 1970-01-13T13:46:40Z"), "{error}");
-        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
+        assert_eq!(state_and_expiry(&store), (State::Active, None));
     }
 
     #[test]
@@ -259,6 +232,6 @@ mod tests {
         let (store, outcome, _) = rotated(None, Err(Error::failed("closed", "open")));
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains(&format!("keygate revoke {NEW}")), "{error}");
-        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
+        assert_eq!(state_and_expiry(&store), (State::Active, None));
     }
 }
