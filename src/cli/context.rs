@@ -99,17 +99,6 @@ pub(crate) fn store(config: &WranglerConfig, args: &StoreArgs) -> Outcome<Box<dy
     Ok(Box::new(RemoteKv::new(gate, namespace, config)))
 }
 
-/// Writes the entries, unless this is a dry run.
-///
-/// # Errors
-/// Those of the store.
-pub(crate) fn write(store: &dyn Store, entries: &[Entry], dry_run: bool) -> Outcome<()> {
-    if dry_run {
-        return Ok(());
-    }
-    store.write(entries)
-}
-
 /// The entries as wrangler's bulk JSON, for reading and for `wrangler kv bulk put`.
 pub(crate) fn bulk_json(entries: &[Entry]) -> String {
     // INVARIANT: strings, numbers and null always serialize.

@@ -340,7 +340,8 @@ impl WranglerConfig {
     }
 }
 
-fn is_custom_domain(route: &Value) -> bool {
+/// Whether the route is a custom domain, which is no route of its zone's.
+pub(crate) fn is_custom_domain(route: &Value) -> bool {
     route.get("custom_domain") == Some(&Value::Bool(true))
 }
 

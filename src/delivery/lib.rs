@@ -8,12 +8,12 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
 )]
 
+mod entropy;
 mod error;
 mod file_lock;
 mod key_status;
 #[cfg(any(feature = "aws", feature = "azure", feature = "vault"))]
 mod network;
-mod new_key;
 mod no_answer;
 mod open;
 pub mod rotation;
@@ -26,9 +26,9 @@ mod template;
 pub mod text;
 mod timeout;
 
+pub use entropy::entropy;
 pub use error::{Error, Result};
 pub use key_status::KeyStatus;
-pub use new_key::{entropy, new_key};
 pub use no_answer::{Peer, is_untrusted, unreachable};
 pub use open::open;
 pub use secret_store::{CommandEnvironment, SecretStore, StoredSecret};

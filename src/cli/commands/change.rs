@@ -175,7 +175,9 @@ fn change(
     }
     let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
     let entries = [Entry::of(&record, revision)?];
-    context::write(&*store, &entries, dry_run)?;
+    if !dry_run {
+        store.write(&entries)?;
+    }
 
     let status = KeyStatus::of_record(&record, context.now);
     let result = Changed {

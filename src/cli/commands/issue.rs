@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use keygate_core::key::digest::Digest;
-use keygate_core::key::{KeyId, PepperId};
+use keygate_core::key::{KeyId, NewKey, PepperId};
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
 use keygate_delivery::rotation::{Targets, deliver_first_key};
-use keygate_delivery::{Holder, KeyStatus, Template, new_key};
+use keygate_delivery::{Holder, KeyStatus, Template, entropy};
 use serde::Serialize;
 
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
@@ -123,10 +123,11 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let mut key_out =
         KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_stores, context.out.is_json())?;
 
-    let key = new_key(&prefix, &found.pepper)?;
-    let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    let pepper = &found.peppers.current;
+    let key = NewKey::from_entropy(&prefix, pepper, entropy)?;
+    let record = args.record(context, key.id(), pepper.digest(&key.as_presented()))?;
     if args.store.remote {
-        warn_of_another_pepper(context, &*store, found.pepper.id());
+        warn_of_another_pepper(context, &*store, pepper.id());
     }
     clock::check_to_come(record.not_after, context.now)?;
     if to_stores {
@@ -157,7 +158,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
             .map_err(|error| if dry_run { error } else { lost(error, &*store, record.id.as_str()) })?;
     }
     announce(context, &record, &*store, dry_run);
-    context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
+    context.out.note(found.made_with());
     if found.not_a_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
@@ -169,8 +170,9 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(&args.pepper, config, args.store.remote)?;
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), false, context.out.is_json())?;
-    let key = new_key(&prefix, &found.pepper)?;
-    let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    let pepper = &found.peppers.current;
+    let key = NewKey::from_entropy(&prefix, pepper, entropy)?;
+    let record = args.record(context, key.id(), pepper.digest(&key.as_presented()))?;
     static_keys::add(file, &record)?;
     show(context, &mut key_out, issued(&record), key.reveal(), None).map_err(|error| {
         error.and(
@@ -186,7 +188,7 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
         printable(&file.display().to_string()),
         control_config(config),
     ));
-    context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
+    context.out.note(found.made_with());
     Ok(())
 }
 
@@ -267,7 +269,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
         let text = imported::read_line(io::stdin().lock())?;
         imported::import(&text, &config.key_prefix()?, false)?
     };
-    let pepper = secrets::pepper(&args.pepper, config, args.store.remote)?.pepper;
+    let pepper = secrets::pepper(&args.pepper, config, args.store.remote)?.peppers.current;
     let record = args.record(context, key.id(), pepper.imported_digest(&key))?;
     let entries = [Entry::of(&record, revision::next(store, None, context.operator.as_deref()))?];
     // The id of an imported key follows from the key, so its record may be there, revoked even.
@@ -281,7 +283,9 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
             ),
         ));
     }
-    context::write(store, &entries, args.write.dry_run)?;
+    if !args.write.dry_run {
+        store.write(&entries)?;
+    }
     let result = Issued { entries: args.write.dry_run.then_some(&entries), ..issued(&record) };
     if args.write.dry_run {
         context.out.result(&result, context::bulk_json(&entries))?;

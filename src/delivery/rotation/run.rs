@@ -5,9 +5,9 @@ use keygate_core::key::{KeyId, NewKey};
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 
+use crate::entropy::entropy;
 use crate::error::{Error, Result};
 use crate::key_status::KeyStatus;
-use crate::new_key::entropy;
 use crate::rotation::gate::Gate;
 use crate::rotation::journal::Journal;
 use crate::rotation::notes::{NewKeyNote, Step};

@@ -6,7 +6,7 @@ use keygate_core::policy::route::Route;
 use serde_json::Value;
 
 use crate::findings::{Findings, Level};
-use crate::wrangler_config::WranglerConfig;
+use crate::wrangler_config::{WranglerConfig, is_custom_domain};
 
 const REMEDY: &str = "name the host behind the gate; `ORIGIN = \"zone\"` for the origin of the zone that the gate's route is in, or `service:BINDING` for a Worker";
 
@@ -130,8 +130,7 @@ fn of_config(config: &WranglerConfig) -> Vec<Address> {
         .routes()
         .filter_map(|route| {
             let pattern = route.as_str().or_else(|| route.get("pattern")?.as_str())?;
-            let is_domain = route.get("custom_domain") == Some(&Value::Bool(true));
-            Some(of_pattern(pattern, is_domain))
+            Some(of_pattern(pattern, is_custom_domain(route)))
         })
         .collect();
     let dev = config.setting("dev").and_then(|dev| dev.get("port")).and_then(Value::as_u64);

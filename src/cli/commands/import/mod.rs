@@ -105,7 +105,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     import::read(args.format, &source, &options, &mut |place, read| {
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
             // Only now: a source of records alone needs none.
-            rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
+            rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.peppers.current);
         }
         digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         notes.extend(read.as_ref().ok().and_then(Draft::note));

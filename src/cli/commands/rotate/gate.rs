@@ -109,7 +109,7 @@ impl Gate {
                 source: found.source.to_string(),
                 is_not_local: found.not_a_local_one,
             },
-            made_with: format!("made with pepper {} from {}", found.peppers.current.id(), found.source),
+            made_with: found.made_with(),
             peppers: found.peppers,
             staleness: Staleness::of(&config, args.remote),
             static_keys: StaticKeys::of(&config, args.remote, context.now),

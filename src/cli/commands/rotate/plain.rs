@@ -1,9 +1,9 @@
 //! `keygate rotate` without `--to`: the new key is printed, and handed over by who runs the command.
 
-use keygate_core::key::KeyId;
+use keygate_core::key::{KeyId, NewKey};
 use keygate_core::record::State;
 use keygate_delivery::rotation::Succession;
-use keygate_delivery::{KeyStatus, new_key};
+use keygate_delivery::{KeyStatus, entropy};
 
 use crate::clock;
 use crate::commands::issue::{Issued, Replaced, issued, lost, show, unsure};
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let static_keys = StaticKeys::of(&config, args.store.remote, context.now);
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
-    let pepper = &found.pepper;
+    let pepper = &found.peppers.current;
     let dry_run = args.write.dry_run;
     let how = match (dry_run, args.key_out.key_out.is_some() || context.out.is_json()) {
         (false, _) => Made::Written,
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
         }
         pepper::check(&[&old], &at_hand, &*store)?;
     }
-    let key = new_key(&prefix, pepper)?;
+    let key = NewKey::from_entropy(&prefix, pepper, entropy)?;
     let digest = pepper.digest(&key.as_presented());
     let expiry = args.expires.map(Into::into);
     let succession =
@@ -90,7 +90,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let end = OldKey { unused: args.when_unused, last_used, option: store.option() };
     announce(context.out, new, old, context.now, staleness, how, &end);
     static_keys.warn(context.out, &[old]);
-    context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
+    context.out.note(found.made_with());
     if found.not_a_local_one {
         context
             .out
