@@ -148,7 +148,7 @@ describe("what the commands do", () => {
     const { key, id } = await gate.issue("--subject", "planned");
     const { stdout, stderr } = await gate.keygate(["rotate", id, "--dry-run", "--grace", "24h"]);
     assert.equal(stdout, "");
-    assert.match(stderr, new RegExp(`add .--key-out FILE.[^]*would make a key for planned: good at once[^]*old key ${id} would stop working at .*, in [^]*nothing was written`));
+    assert.match(stderr, new RegExp(`add .--key-out FILE.[^]*would make a key for planned: valid at once[^]*old key ${id} would stop working at .*, in [^]*nothing was written`));
     assert.equal((await gate.json(["show", id])).record.not_after, null);
     assert.equal(await gate.verify(key), "permitted");
     const out = path.join(gate.folder, "planned");
