@@ -92,7 +92,8 @@ fn is_ready(
                 let ended = gate.has_ended();
                 let status = if ended { None } else { status_of(options.port, key) };
                 if status == Some(200) || (status.is_some() && options.origin.is_some()) {
-                    return Ok(true);
+                    // What came while the gate was asked belongs to its start as well: it would push the printed lines off the screen.
+                    return Ok(!inbox.try_iter().any(|event| matches!(event, Event::Interrupted)));
                 }
                 if ended || Instant::now() > deadline {
                     for line in held_back {
