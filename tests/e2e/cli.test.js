@@ -57,9 +57,9 @@ describe("what the commands do", () => {
     assert.deepEqual(await quota(), { limit: 1000, period: "day" });
     assert.match((await gate.keygate(["show", id])).stdout, /^quota +1000\/day$/m);
     assert.match((await gate.keygate(["verify", "--path", "/reports/7"], { input: `${key}\n` })).stdout, /^if the quota has it: 1 of 1000\/day$/m);
-    await gate.keygate(["update", id, "--quota", "5/total"]);
+    assert.match((await gate.keygate(["update", id, "--quota", "5/total"])).stderr, /^warning: .*durable_objects\.bindings has no class bound as QUOTA/m);
     assert.deepEqual(await quota(), { limit: 5, period: "total" });
-    await gate.keygate(["update", id, "--clear", "quota"]);
+    assert.doesNotMatch((await gate.keygate(["update", id, "--clear", "quota"])).stderr, /^warning:/m);
     assert.equal(await quota(), undefined);
     assert.match((await gate.keygate(["update", id, "--quota", "5/week"], { status: 2 })).stderr, /`hour`, `day`, `month` or `total`/);
   });
