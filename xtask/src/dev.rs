@@ -193,7 +193,7 @@ fn print_ready(options: &Options, key: &str) {
     println!();
     println!("# no key: 401");
     println!("curl -i {url}");
-    println!("# the demo key, good for a day: {with_key}");
+    println!("# the demo key, valid for a day: {with_key}");
     println!("curl -i {url} -H 'Authorization: Bearer {key}'");
     println!("# the same with one character changed: 401, and the key store was not asked");
     println!("curl -i {url} -H 'Authorization: Bearer {}'", with_one_character_changed(key));
