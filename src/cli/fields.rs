@@ -5,13 +5,18 @@ use std::fmt::Display;
 
 use clap::Args;
 use keygate_core::address::Network;
+use keygate_core::policy::bindings;
 use keygate_core::quota::Quota;
 use keygate_core::record::token::{Plan, Scope};
 use keygate_core::record::{Bounded, Meta, Name, Record};
 use keygate_core::time::UnixSeconds;
+use serde_json::Value;
 
+use crate::context::Context;
 use crate::error::{Error, Outcome};
+use crate::output::printable;
 use crate::time::{When, utc};
+use crate::wrangler_config::{WranglerConfig, bound};
 
 #[derive(Args, Debug)]
 pub(crate) struct FieldArgs {
@@ -64,6 +69,37 @@ impl FieldArgs {
         notes.extend(self.meta.iter().cloned());
         record.meta = Meta::try_from(notes).map_err(|e| wrong("--meta", e))?;
         Ok(())
+    }
+}
+
+/// Says so when the gate would answer 503 to a key for its plan or its quota.
+pub(crate) fn warn_of_limits(
+    context: &Context,
+    config: &WranglerConfig,
+    plan: Option<&Plan>,
+    quota: Option<Quota>,
+) {
+    let vars = config.vars();
+    let plans = vars.get("PLANS").and_then(Value::as_object).filter(|plans| !plans.is_empty());
+    if let (Some(plan), Some(plans)) = (plan, plans)
+        && !plans.contains_key(plan.as_str())
+    {
+        let known: Vec<&str> = plans.keys().map(String::as_str).collect();
+        context.out.note(format_args!(
+            "warning: {}: {} has no plan `{plan}`, only {}: the gate answers 503 to its keys",
+            printable(config.name()),
+            config.place("vars.PLANS"),
+            printable(&known.join(", ")),
+        ));
+    }
+    let objects = config.setting("durable_objects").and_then(|objects| objects.get("bindings"));
+    if quota.is_some() && bound(objects, "name", bindings::QUOTA).is_none() {
+        context.out.note(format_args!(
+            "warning: {}: {} has no class bound as {}, which counts quotas: the gate answers 503 to the key; docs/plans.md shows the binding",
+            printable(config.name()),
+            config.place("durable_objects.bindings"),
+            bindings::QUOTA,
+        ));
     }
 }
 

@@ -318,7 +318,7 @@ impl WranglerConfig {
                 self.name,
                 self.place("kv_namespaces"),
             ),
-            "add one with `binding` KEYS; `wrangler kv namespace create KEYS` prints what to add",
+            "add one with `binding` KEYS (`wrangler kv namespace create KEYS` prints what to add); if this is not the gate's configuration, run the command in the gate's folder, or name the file with `--config FILE`",
         )
     }
 

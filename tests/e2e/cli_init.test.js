@@ -226,7 +226,7 @@ test("npm run check reads the control Worker's file too, and names what is wrong
 
 for (const [said, ...options] of [
   [/^error: --origin is missing\n help: give `--origin`: the URL/],
-  [/^error: --origin: `ftp:\/\/x` is not an origin: .*\n help: /, "--origin", "ftp://x"],
+  [/^error: --origin: `ftp:\/\/x` is not the URL of an API: .*\n help: /, "--origin", "ftp://x"],
   [/^error: vars\.ORIGIN: leads back to the gate, .* by the route `api\.example\.com`.*\n help: give another /, "--origin", "https://api.example.com", "--domain", "api.example.com"],
   [/^error: vars\.ORIGIN: leads back to the gate, .* by the port of .*\n help: give another /, "--origin", "http://127.0.0.1:8787"],
 ]) {
@@ -243,7 +243,7 @@ test("at a terminal, what is missing is asked for until the answer is right", as
   const input = "api.example.com\nhttps://api.example.com\nAcme\nacme_live\n\n";
   const { status, stdout } = await runAtTerminal(KEYGATE, ["init", "asked"], { cwd: root, env, input });
   assert.equal(status, 0, stdout);
-  assert.match(stdout, /`api\.example\.com` is not an origin/);
+  assert.match(stdout, /`api\.example\.com` is not the URL of an API/);
   assert.match(stdout, /`Acme` is not a key prefix/);
   const config = await readFile(path.join(root, "asked", "wrangler.jsonc"), "utf8");
   for (const setting of ['"ORIGIN": "https://api.example.com"', '"KEY_PREFIX": "acme_live"', '"header:x-api-key"']) assert.ok(config.includes(setting), setting);

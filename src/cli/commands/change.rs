@@ -10,7 +10,7 @@ use crate::clock;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::fields::FieldArgs;
+use crate::fields::{self, FieldArgs};
 use crate::revision;
 use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
@@ -201,6 +201,9 @@ fn change(
         utc_or_never(record.not_after),
         store.place(),
     ));
+    if matches!(status, KeyStatus::Active | KeyStatus::Pending) {
+        fields::warn_of_limits(context, &config, record.plan.as_ref(), record.quota);
+    }
     // A key that goes on is not said to end.
     if static_keys.overrides(&record) || !matches!(status, KeyStatus::Active | KeyStatus::Pending) {
         static_keys.warn(context.out, &[&record]);

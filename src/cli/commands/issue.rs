@@ -18,7 +18,7 @@ use crate::context::{self, Context};
 use crate::control_config::control_config;
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::fields::FieldArgs;
+use crate::fields::{self, FieldArgs};
 use crate::imported;
 use crate::key_out::KeyOut;
 use crate::key_records::StoreRecords;
@@ -159,6 +159,7 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     }
     announce(context, &record, &*store, dry_run);
     context.out.note(found.made_with());
+    fields::warn_of_limits(context, &config, record.plan.as_ref(), record.quota);
     if found.not_a_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
@@ -293,6 +294,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
         context.out.result(&result, key.id())?;
     }
     announce(context, &record, store, args.write.dry_run);
+    fields::warn_of_limits(context, config, record.plan.as_ref(), record.quota);
     imported::warn_unless_read(context, config);
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) fn check_routes(config: &WranglerConfig, findings: &mut Findings) {
             config.name(),
             config.place("vars.ROUTES"),
             "has scopes or subjects, and its last rule is not for `/*`: what no rule names needs any valid key, whoever holds it",
-            "end with a rule `path = \"/*\"`, `access = \"deny\"`",
+            "end with a rule whose `path` is `/*` and whose `access` is `deny`",
         );
     }
     let restricts = |route: &Value| is_restricted(route) && text(route, "path") != EVERYTHING;

@@ -28,7 +28,7 @@ use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
 use crate::store::Store;
 use crate::wrangler_config::WranglerConfig;
 
-/// Look at wrangler's configuration, the keys and (with --remote) the deployment, and say what is wrong with the remedy
+/// Look at wrangler's configuration, the keys and (with --remote) the deployment, and say what is wrong and what to do about it
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"

@@ -23,6 +23,7 @@ pub(crate) use crate::commands::import::row::ImportedKey;
 use crate::commands::import::writer::{Target, Writer};
 use crate::context::{self, Context};
 use crate::error::{Error, Outcome};
+use crate::fields;
 use crate::import::{self, Draft, Format, Options, Rules, SubjectMap};
 use crate::secrets;
 use crate::time::When;
@@ -142,6 +143,8 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
             ));
         }
     }
+    let plan = args.plan.as_deref().and_then(|plan| plan.parse().ok());
+    fields::warn_of_limits(context, &config, plan.as_ref(), None);
     if written.imported > 0 {
         crate::imported::warn_unless_read(context, &config);
     }

@@ -131,7 +131,7 @@ fn announce(
     // Not by this machine's clock, which may be fast.
     let ends = old.not_after.filter(|_| old.state != State::Revoked);
     out.note(format_args!(
-        "{made} for {}: good at once, expires {}",
+        "{made} for {}: valid at once, expires {}",
         new.subject,
         utc_or_never(new.not_after),
     ));
