@@ -80,8 +80,7 @@ impl Secrets {
         let mut errors = Vec::new();
         let current = match values.pepper.filter(|text| !text.trim_ascii().is_empty()) {
             None => {
-                let problem =
-                    "is missing or empty; set it with `wrangler secret put PEPPER`, or in .dev.vars";
+                let problem = "is missing or empty; set it with `wrangler secret put PEPPER`, or on this machine with `keygate pepper init`";
                 errors.push(SecretError::new("PEPPER", problem));
                 None
             }
