@@ -21,8 +21,8 @@ pub use counts::{Counts, Day, Event, Hour, KeyUsage, LastUse, Usage};
 pub use intake::{Commit, Intake, Received};
 pub use networks::{ClientNetwork, FirstSeen, NetworkSketch};
 pub use report::{
-    Collector, KeyTotal, LastUseTimes, LastUsesReport, Point, Query, RefusedNetwork, Report, SeenNetwork,
-    Step, WithoutKeyTotal,
+    Collector, KeyTotal, LastUseTimes, LastUsesReport, Part, Point, Query, RefusedNetwork, Report,
+    SeenNetwork, Step, WithoutKeyTotal,
 };
 pub use row::{Bucket, DaySums, HourCounts, Kind, LastUses, Row, RowError, RowName, Rows, WithoutKey};
 

@@ -6,6 +6,8 @@
 //! | `rows` | keys of a day, or their last uses: `keygate_core::usage::RowName` | every ten minutes |
 //! | `moved` | up to where commits are in `rows`, and days have sums | every ten minutes |
 
+use core::ops::RangeInclusive;
+
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{
     Commit, Day, Hour, HourCounts, Intake, Kind, LastUses, Row, RowError, RowName, Rows, Usage,
@@ -137,14 +139,16 @@ impl Store {
         rows.first().copied().ok_or_else(|| Error::RustError("the table `moved` is empty".into()))
     }
 
-    /// Calls `with` with the rows of these numbers.
+    /// Calls `with` with the rows of these numbers: one statement, however many ranges there are.
     pub(super) fn each_row(
         &self,
-        numbers: &core::ops::RangeInclusive<u64>,
+        numbers: &[RangeInclusive<u64>],
         mut with: impl FnMut(u64, &[u8]) -> core::result::Result<(), RowError>,
     ) -> Result<()> {
-        let values = vec![number(*numbers.start()), number(*numbers.end())];
-        let rows = self.sql.exec("SELECT name, packed FROM rows WHERE name BETWEEN ? AND ?", values)?;
+        let ranges: Vec<_> = numbers.iter().map(|range| (range.start(), range.end())).collect();
+        let query = "SELECT name, packed FROM json_each(?) AS range CROSS JOIN rows
+            WHERE name BETWEEN range.value ->> 0 AND range.value ->> 1";
+        let rows = self.sql.exec(query, vec![serde_json::to_string(&ranges)?.into()])?;
         for row in rows.next::<StoredRow>() {
             let row = row?;
             with(row.name, &row.packed).map_err(unreadable)?;
@@ -171,7 +175,7 @@ impl Store {
             return Ok(());
         }
         let mut names = Vec::new();
-        self.each_row(&RowName::of_days(Kind::HourCounts, from..=to), |name, _| {
+        self.each_row(&[RowName::of_days(Kind::HourCounts, from..=to)], |name, _| {
             names.extend(RowName::of_number(name));
             Ok(())
         })?;
@@ -184,7 +188,7 @@ impl Store {
 
     fn read<R: Row>(&self, name: RowName) -> Result<R> {
         let mut read = R::default();
-        self.each_row(&(name.number()..=name.number()), |_, packed| {
+        self.each_row(&[name.number()..=name.number()], |_, packed| {
             read = R::unpack(packed)?;
             Ok(())
         })?;

@@ -43,6 +43,29 @@ pub struct Query {
     pub keys_max: usize,
 }
 
+/// A part of an answer: all parts, read one after the other, need less memory than the whole, and other work can be done between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The requests without a known key.
+    WithoutKey,
+    /// The keys of a bucket.
+    Keys(Bucket),
+}
+
+impl Query {
+    /// The parts of the answer.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        match &self.keys {
+            None => [Part::WithoutKey].into_iter().chain(Bucket::all().map(Part::Keys)).collect(),
+            Some(ids) => {
+                let buckets: BTreeSet<Bucket> = ids.iter().map(|id| Bucket::of(*id)).collect();
+                buckets.into_iter().map(Part::Keys).collect()
+            }
+        }
+    }
+}
+
 /// The requests of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -130,7 +153,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds the answer to the same question about other keys; at most `keys_max` keys stay.
+    /// Adds another part of the answer, or the answer to the same question about other keys; at most `keys_max` keys stay.
     pub fn add_other_keys(&mut self, other: Self, keys_max: usize) {
         self.keys.extend(other.keys);
         self.keys.sort_by_key(|key| (Reverse(key.counts.total()), key.id));
@@ -141,6 +164,7 @@ impl Report {
             series.entry(start).or_default().merge(&counts);
         }
         self.series = series.into_iter().map(|(start, counts)| Point { start, counts }).collect();
+        self.without_key = self.without_key.take().or(other.without_key);
         self.lost = self.lost.max(other.lost);
     }
 }
@@ -168,6 +192,8 @@ pub struct LastUseTimes {
 #[derive(Debug)]
 pub struct Collector {
     query: Query,
+    /// `None`: all of it.
+    part: Option<Part>,
     keys: BTreeMap<KeyId, Counts>,
     last: LastUses,
     series: BTreeMap<Hour, Counts>,
@@ -194,6 +220,7 @@ impl Collector {
         let keys = query.keys.iter().flatten().map(|id| (*id, Counts::default())).collect();
         Self {
             query,
+            part: None,
             keys,
             last: LastUses::default(),
             series: BTreeMap::new(),
@@ -201,6 +228,14 @@ impl Collector {
             networks: NetworkSketch::default(),
             lost: 0,
         }
+    }
+
+    /// For one part of the answer.
+    #[must_use]
+    pub fn of_part(query: &Query, part: Part, today: Day) -> Self {
+        let is_asked = |id: &&KeyId| part == Part::Keys(Bucket::of(**id));
+        let keys = query.keys.as_ref().map(|ids| ids.iter().filter(is_asked).copied().collect());
+        Self { part: Some(part), ..Self::new(Query { keys, ..query.clone() }, today) }
     }
 
     /// The numbers of the rows to read. Days up to `summed` have sums.
@@ -218,12 +253,16 @@ impl Collector {
         ];
         let spans =
             kinds.into_iter().filter_map(|(kind, from, to)| Some((kind, from, to.filter(|to| from <= *to)?)));
-        let Some(ids) = &self.query.keys else {
-            let rows = spans.map(|(kind, from, to)| RowName::of_days(kind, from..=to));
-            let others = [RowName::of_days(Kind::WithoutKey, days), RowName::all_last_uses()];
-            return rows.chain(others).collect();
+        let without_key = || RowName::of_days(Kind::WithoutKey, days.clone());
+        let buckets: BTreeSet<Bucket> = match (self.part, &self.query.keys) {
+            (Some(Part::WithoutKey), _) => return Vec::from([without_key()]),
+            (None, None) => {
+                let rows = spans.map(|(kind, from, to)| RowName::of_days(kind, from..=to));
+                return rows.chain([without_key(), RowName::all_last_uses()]).collect();
+            }
+            (Some(Part::Keys(bucket)), _) => [bucket].into(),
+            (None, Some(ids)) => ids.iter().map(|id| Bucket::of(*id)).collect(),
         };
-        let buckets: BTreeSet<Bucket> = ids.iter().map(|id| Bucket::of(*id)).collect();
         let single = |name: RowName| name.number()..=name.number();
         let of_days = spans.flat_map(|(kind, from, to)| {
             let buckets = &buckets;
@@ -261,7 +300,7 @@ impl Collector {
                     self.add_hours(*id, hours);
                 }
             }
-            Kind::WithoutKey if self.query.keys.is_none() => {
+            Kind::WithoutKey if self.has_without_key() => {
                 let row = WithoutKey::unpack(packed)?;
                 self.add_without_key(&row.hours);
                 self.networks.merge(&row.networks);
@@ -278,7 +317,7 @@ impl Collector {
             self.add_last_use(*id, &key.last);
             self.add_hours(*id, &key.hours);
         }
-        if self.query.keys.is_some() {
+        if !self.has_without_key() {
             return;
         }
         let days = self.query.hours.start().day()..=self.query.hours.end().day();
@@ -293,7 +332,7 @@ impl Collector {
     #[must_use]
     pub fn report(self) -> Report {
         let seconds = |hour: Hour| UnixSeconds::new(hour.0.saturating_mul(3600)).unwrap_or(UnixSeconds::MAX);
-        let keys_total = self.keys.len();
+        let (keys_total, has_without_key) = (self.keys.len(), self.has_without_key());
         let mut keys: Vec<_> = self.keys.into_iter().collect();
         keys.sort_by_key(|(id, counts)| (Reverse(counts.total()), *id));
         keys.truncate(self.query.keys_max);
@@ -327,14 +366,26 @@ impl Collector {
                 .into_iter()
                 .map(|(hour, counts)| Point { start: seconds(hour), counts })
                 .collect(),
-            without_key: self.query.keys.is_none().then_some(without_key),
+            without_key: has_without_key.then_some(without_key),
             lost: self.lost,
+        }
+    }
+
+    fn has_without_key(&self) -> bool {
+        self.query.keys.is_none() && matches!(self.part, None | Some(Part::WithoutKey))
+    }
+
+    fn is_asked(&self, id: KeyId) -> bool {
+        match (&self.query.keys, self.part) {
+            (Some(ids), _) => ids.contains(&id),
+            (None, None) => true,
+            (None, Some(part)) => part == Part::Keys(Bucket::of(id)),
         }
     }
 
     fn add_last_use(&mut self, id: KeyId, last: &LastUse) {
         // Of the others nothing is said.
-        if self.query.keys.as_ref().is_none_or(|ids| ids.contains(&id)) {
+        if self.is_asked(id) {
             self.last.0.entry(id).or_default().merge(last);
         }
     }
@@ -354,8 +405,7 @@ impl Collector {
     }
 
     fn add_counts(&mut self, id: KeyId, hour: Hour, counts: &Counts) {
-        let is_asked = self.query.keys.as_ref().is_none_or(|ids| ids.contains(&id));
-        if !is_asked || !self.query.hours.contains(&hour) {
+        if !self.is_asked(id) || !self.query.hours.contains(&hour) {
             return;
         }
         self.keys.entry(id).or_default().merge(counts);
