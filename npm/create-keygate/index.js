@@ -27,7 +27,7 @@ function create(args) {
   if (install(folder) !== 0) {
     return fail("npm could not install the packages", "see what it said above, then run `npm install` in the folder");
   }
-  console.log("\nThe packages are installed: in the folder, `npm run dev` starts the gate.\n");
+  console.log("\n`npm install` is done: in the folder, go on with `npm run dev`.\n");
   return 0;
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn key_id(text: &str) -> Result<KeyId, String> {
 }
 
 /// Which store a command works on.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct StoreArgs {
     /// Work on the local KV of `wrangler dev` (the default)
     #[arg(long, conflicts_with = "remote")]

@@ -1,12 +1,13 @@
 //! A folder of files, each of which `wrangler kv bulk put` takes whole.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::cloudflare::bulks;
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
+use crate::files::new_private;
 
 /// `keys-0001.json` and so on.
 #[derive(Debug)]
@@ -39,11 +40,7 @@ impl BulkFiles {
 
     fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
         self.count += 1;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(self.folder.join(format!("keys-{:04}.json", self.count)))?;
+        let file = new_private(&self.folder.join(format!("keys-{:04}.json", self.count)))?;
         let mut file = BufWriter::new(file);
         serde_json::to_writer(&mut file, entries)?;
         file.flush()

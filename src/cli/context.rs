@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keygate_core::time::UnixSeconds;
 
 use crate::args::{GateArgs, StoreArgs};
-use crate::cloudflare::{DeployedKv, RemoteKv};
+use crate::cloudflare::{DeployedGate, RemoteKv};
 use crate::entry::Entry;
 use crate::error::Outcome;
 use crate::local_kv::LocalKv;
@@ -89,24 +89,14 @@ impl Context {
 /// The store that the options name.
 ///
 /// # Errors
-/// Those of [`LocalKv::new`] and [`DeployedKv::find`].
+/// Those of [`LocalKv::new`], [`DeployedGate::find`] and [`DeployedGate::namespace`].
 pub(crate) fn store(config: &WranglerConfig, args: &StoreArgs) -> Outcome<Box<dyn Store>> {
     if !args.remote {
         return Ok(Box::new(LocalKv::new(config, args.persist_to.as_deref())?));
     }
-    let DeployedKv { api, account, namespace } = DeployedKv::find(args, config)?;
-    Ok(Box::new(RemoteKv::new(api, &account, &namespace, config.environment())))
-}
-
-/// Writes the entries, unless this is a dry run.
-///
-/// # Errors
-/// Those of the store.
-pub(crate) fn write(store: &dyn Store, entries: &[Entry], dry_run: bool) -> Outcome<()> {
-    if dry_run {
-        return Ok(());
-    }
-    store.write(entries)
+    let gate = DeployedGate::find(args, config)?;
+    let namespace = gate.namespace()?;
+    Ok(Box::new(RemoteKv::new(gate, namespace, config)))
 }
 
 /// The entries as wrangler's bulk JSON, for reading and for `wrangler kv bulk put`.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::dotenv::{self, Values};
 use crate::error::{Error, Outcome};
-use crate::rewrite::rewrite;
+use crate::files::rewrite;
 use crate::wrangler_config::WranglerConfig;
 
 /// Whether `.env` is read where there is no `.dev.vars`; true unless it says false.

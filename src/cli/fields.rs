@@ -5,14 +5,18 @@ use std::fmt::Display;
 
 use clap::Args;
 use keygate_core::address::Network;
-use keygate_core::key::KeyId;
+use keygate_core::policy::bindings;
 use keygate_core::quota::Quota;
 use keygate_core::record::token::{Plan, Scope};
 use keygate_core::record::{Bounded, Meta, Name, Record};
 use keygate_core::time::UnixSeconds;
+use serde_json::Value;
 
+use crate::context::Context;
 use crate::error::{Error, Outcome};
+use crate::output::printable;
 use crate::time::{When, utc};
+use crate::wrangler_config::{WranglerConfig, bound};
 
 #[derive(Args, Debug)]
 pub(crate) struct FieldArgs {
@@ -68,25 +72,43 @@ impl FieldArgs {
     }
 }
 
+/// Says so when the gate would answer 503 to a key for its plan or its quota.
+pub(crate) fn warn_of_limits(
+    context: &Context,
+    config: &WranglerConfig,
+    plan: Option<&Plan>,
+    quota: Option<Quota>,
+) {
+    let vars = config.vars();
+    let plans = vars.get("PLANS").and_then(Value::as_object).filter(|plans| !plans.is_empty());
+    if let (Some(plan), Some(plans)) = (plan, plans)
+        && !plans.contains_key(plan.as_str())
+    {
+        let known: Vec<&str> = plans.keys().map(String::as_str).collect();
+        context.out.note(format_args!(
+            "warning: {}: {} has no plan `{plan}`, only {}: the gate answers 503 to its keys",
+            printable(config.name()),
+            config.place("vars.PLANS"),
+            printable(&known.join(", ")),
+        ));
+    }
+    let objects = config.setting("durable_objects").and_then(|objects| objects.get("bindings"));
+    if quota.is_some() && bound(objects, "name", bindings::QUOTA).is_none() {
+        context.out.note(format_args!(
+            "warning: {}: {} has no class bound as {}, which counts quotas: the gate answers 503 to the key; docs/plans.md shows the binding",
+            printable(config.name()),
+            config.place("durable_objects.bindings"),
+            bindings::QUOTA,
+        ));
+    }
+}
+
 fn note(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text
         .split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .ok_or("it has not the form NAME=VALUE, for example team=billing")?;
     Ok((name.to_owned(), value.to_owned()))
-}
-
-/// The id of a key.
-///
-/// # Errors
-/// It is none; of a whole key that was given in its place nothing is repeated.
-pub(crate) fn id(text: &str) -> Outcome<KeyId> {
-    text.parse::<KeyId>().map_err(|e| {
-        Error::usage(
-            e.to_string(),
-            "give the 12 characters after the key's prefix; `keygate list` shows them",
-        )
-    })
 }
 
 /// The expiry of a key.
@@ -109,17 +131,9 @@ fn wrong(option: &str, problem: impl Display) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{end, id, note};
+    use super::{end, note};
     use crate::time::When;
     use keygate_core::time::UnixSeconds;
-
-    #[test]
-    fn a_whole_key_given_for_an_id_is_not_repeated() {
-        let key = format!("acme_live_{}", "Zx9".repeat(17));
-        let error = id(&key).unwrap_err();
-        assert!(!error.to_string().contains("Zx9Zx9"), "{error}");
-        assert!(error.is_usage());
-    }
 
     #[test]
     fn a_note_has_a_name_and_may_hold_an_equals_sign() {

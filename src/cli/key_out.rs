@@ -1,10 +1,11 @@
 //! Where a new key goes, once: to standard output, or into a new file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Outcome};
+use crate::files::new_private;
 
 /// A file that waits for a key. Without one the key is part of the result on standard output.
 ///
@@ -31,11 +32,7 @@ impl KeyOut {
             }
             return Ok(Self { file: None, filled: false });
         };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|e| {
+        let file = new_private(path).map_err(|e| {
             Error::usage(
                 format!("cannot make the key file {}: {e}", path.display()),
                 "name a file that is not there yet, in a folder that you can write to",

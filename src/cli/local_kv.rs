@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::ffi::OsStr;
+use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::node;
+use crate::node::{self, Script};
 use crate::store::{Listed, Store, Stored};
 use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
@@ -30,7 +30,7 @@ pub(crate) struct LocalKv {
     folder: PathBuf,
     namespace: String,
     place: String,
-    process: RefCell<Option<Process>>,
+    process: RefCell<Option<Script>>,
 }
 
 /// What is asked, a line each.
@@ -59,15 +59,11 @@ impl LocalKv {
         let namespace = config.keys_namespace().ok_or_else(|| config.no_namespace())?;
         // As `wrangler dev` does.
         let id = ["preview_id", "id"].iter().find_map(|name| namespace.get(name)?.as_str());
-        let place = "the local KV of `wrangler dev`";
         Ok(Self {
             project: config.folder().to_owned(),
             folder: state_folder(config, persist_to)?,
             namespace: id.unwrap_or(KEYS_BINDING).to_owned(),
-            place: match config.environment() {
-                Some(name) => format!("{place} (environment {name})"),
-                None => place.to_owned(),
-            },
+            place: config.with_environment("the local KV of `wrangler dev`"),
             process: RefCell::default(),
         })
     }
@@ -78,7 +74,7 @@ impl LocalKv {
             Some(process) => process,
             none => none.insert(self.start()?),
         };
-        let line = process.ask(question).unwrap_or_default();
+        let line = exchange(process, question).unwrap_or_default();
         if line.is_empty() {
             return Err(self.failed(&process.last_words()));
         }
@@ -90,7 +86,7 @@ impl LocalKv {
         }
     }
 
-    fn start(&self) -> Outcome<Process> {
+    fn start(&self) -> Outcome<Script> {
         let path = node::search_path(&self.project)?;
         let find =
             |name: &str| env::split_paths(&path).map(|folder| folder.join(name)).find(|it| it.is_file());
@@ -99,15 +95,8 @@ impl LocalKv {
             let problem = "wrangler was found neither in node_modules in the gate's folder nor on PATH";
             Error::failed(problem, node::INSTALL)
         })?;
-        let started = node::script(&self.project, SCRIPT)?
-            .args([&wrangler, &self.folder])
-            .arg(&self.namespace)
-            // Reading Miniflare's code takes half of a command's time. Not in a folder that others can write to.
-            .env("NODE_COMPILE_CACHE", self.project.join(".wrangler").join("cache").join("node"))
-            .spawn();
-        let mut child = started.map_err(|error| node::not_started(&error))?;
-        let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
-        Ok(Process { child, input, output })
+        let arguments = [wrangler.as_os_str(), self.folder.as_os_str(), OsStr::new(&self.namespace)];
+        Script::start(&self.project, SCRIPT, &arguments)
     }
 
     fn failed(&self, reason: &str) -> Error {
@@ -145,10 +134,16 @@ impl Store for LocalKv {
     fn place(&self) -> &str {
         &self.place
     }
+}
 
-    fn is_remote(&self) -> bool {
-        false
-    }
+/// Asks the question, and reads the line of the answer; an empty one where the process has ended.
+fn exchange(process: &mut Script, question: &Question<'_>) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(question)?;
+    line.push(b'\n');
+    process.write(&line)?;
+    line.clear();
+    process.output()?.read_until(b'\n', &mut line)?;
+    Ok(line)
 }
 
 /// Where Miniflare keeps what `wrangler dev` stores: in the gate's folder, or in that of `wrangler dev --persist-to`.
@@ -164,41 +159,4 @@ pub(crate) fn state_folder(config: &WranglerConfig, persist_to: Option<&Path>) -
         )
     })?;
     Ok(folder.join("v3"))
-}
-
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: Option<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn ask(&mut self, question: &Question<'_>) -> Option<Vec<u8>> {
-        let mut line = serde_json::to_vec(question).ok()?;
-        line.push(b'\n');
-        self.input.as_mut()?.write_all(&line).ok()?;
-        line.clear();
-        self.output.as_mut()?.read_until(b'\n', &mut line).ok()?;
-        Some(line)
-    }
-
-    /// What it wrote to standard error before it ended.
-    fn last_words(&mut self) -> String {
-        self.input = None;
-        let mut said = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            let _ = stderr.read_to_string(&mut said);
-        }
-        let said = said.split_whitespace().take(60).collect::<Vec<_>>().join(" ");
-        if said.is_empty() { "it gave no reason".to_owned() } else { said }
-    }
-}
-
-impl Drop for Process {
-    /// Lets it close the store: whoever looks at its folder next finds it at rest.
-    fn drop(&mut self) {
-        self.input = None;
-        let _ = self.child.wait();
-    }
 }

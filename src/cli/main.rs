@@ -15,6 +15,7 @@ mod dotenv;
 mod entry;
 mod error;
 mod fields;
+mod files;
 mod findings;
 mod gate_bindings;
 mod import;
@@ -27,10 +28,8 @@ mod node;
 mod output;
 #[cfg(test)]
 mod output_schema;
-mod percent;
 mod progress;
 mod revision;
-mod rewrite;
 mod secrets;
 mod staleness;
 mod static_keys;

@@ -5,11 +5,12 @@ use std::io::{self, BufWriter, StdoutLock, Write as _};
 
 use keygate_delivery::text::redact_runs;
 use serde::Serialize;
+use tabwriter::TabWriter;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Outcome};
 
-pub(crate) use keygate_delivery::text::{printable, quoted, redact};
+pub(crate) use keygate_delivery::text::{printable, quoted};
 
 /// Room for any result that holds a key, so that no reallocation leaves a copy of it behind.
 const RESULT_BYTES: usize = 32 * 1024;
@@ -54,6 +55,14 @@ impl Output {
             stdout.flush()
         })
         .map_err(|e| not_written(&e))
+    }
+
+    /// Writes the one result under `--json`; without it the command has none.
+    ///
+    /// # Errors
+    /// As [`Output::result`].
+    pub(crate) fn json_result(self, value: &impl Serialize) -> Outcome<()> {
+        if self.json { self.result(value, "") } else { Ok(()) }
     }
 
     /// Standard output for results without number: one JSON object a line.
@@ -103,6 +112,14 @@ impl Lines {
     pub(crate) fn finish(mut self) -> Outcome<()> {
         self.0.flush().map_err(|e| not_written(&e))
     }
+}
+
+/// A table whose rows have tabs between their cells, with its columns aligned.
+pub(crate) fn aligned(rows: &str) -> String {
+    let mut table = TabWriter::new(Vec::new());
+    let written = table.write_all(rows.as_bytes());
+    let bytes = written.ok().and_then(|()| table.into_inner().ok());
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| rows.to_owned())
 }
 
 pub(crate) fn not_written(error: &io::Error) -> Error {

@@ -102,15 +102,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// The pepper that new keys are made with.
-#[derive(Debug)]
-pub(crate) struct FoundPepper {
-    pub(crate) pepper: Pepper,
-    pub(crate) source: Source,
-    /// The local gate has other peppers, by wrangler's local secrets.
-    pub(crate) not_a_local_one: bool,
-}
-
 /// The peppers that keys are known by.
 #[derive(Debug)]
 pub(crate) struct FoundPeppers {
@@ -118,8 +109,15 @@ pub(crate) struct FoundPeppers {
     pub(crate) source: Source,
     /// Of the previous one.
     pub(crate) previous_source: Option<Source>,
-    /// As of [`FoundPepper`].
+    /// The local gate has other peppers, by wrangler's local secrets.
     pub(crate) not_a_local_one: bool,
+}
+
+impl FoundPeppers {
+    /// Which pepper new keys are made with, for messages.
+    pub(crate) fn made_with(&self) -> String {
+        format!("made with pepper {} from {}", self.peppers.current.id(), self.source)
+    }
 }
 
 /// Reads the pepper from where the options say, else `KEYGATE_PEPPER`, else the secret store that `KEYGATE_PEPPER_FROM` names, else
@@ -127,10 +125,9 @@ pub(crate) struct FoundPeppers {
 ///
 /// # Errors
 /// There is none, or what there is cannot be a pepper. The text is never repeated.
-pub(crate) fn pepper(args: &PepperArgs, config: &WranglerConfig, remote: bool) -> Outcome<FoundPepper> {
-    let (text, source) = current_text(args, config, remote)?;
-    let pepper = parsed(&text, "pepper", &source)?;
-    Ok(FoundPepper { not_a_local_one: is_not_local(&pepper, config, remote)?, pepper, source })
+pub(crate) fn pepper(args: &PepperArgs, config: &WranglerConfig, remote: bool) -> Outcome<FoundPeppers> {
+    let (current, source) = current_text(args, config, remote)?;
+    of_texts(PepperTexts { current, previous: None, source, previous_source: None }, config, remote)
 }
 
 /// Whether the local gate has other peppers, by wrangler's local secrets.
@@ -147,7 +144,11 @@ fn is_not_local(pepper: &Pepper, config: &WranglerConfig, remote: bool) -> Outco
 /// # Errors
 /// As [`pepper`], for either.
 pub(crate) fn peppers(args: &PepperArgs, config: &WranglerConfig, remote: bool) -> Outcome<FoundPeppers> {
-    let PepperTexts { current, previous, source, previous_source } = pepper_texts(args, config, remote)?;
+    of_texts(pepper_texts(args, config, remote)?, config, remote)
+}
+
+fn of_texts(texts: PepperTexts, config: &WranglerConfig, remote: bool) -> Outcome<FoundPeppers> {
+    let PepperTexts { current, previous, source, previous_source } = texts;
     let previous = previous.zip(previous_source.as_ref());
     let previous = previous.map(|(text, source)| parsed(&text, "pepper before", source)).transpose()?;
     let peppers = Peppers { current: parsed(&current, "pepper", &source)?, previous };

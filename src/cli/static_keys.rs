@@ -158,18 +158,9 @@ mod tests {
 
     use super::StaticKeys;
     use crate::store::fake::{at, record};
-    use crate::wrangler_config::WranglerConfig;
+    use crate::wrangler_config::fake::gate;
 
     const NOW: u64 = 1_000;
-
-    fn config(required: &str, dev_vars: &str) -> (tempfile::TempDir, WranglerConfig) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("wrangler.toml");
-        std::fs::write(&path, required).unwrap();
-        std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
-        let config = WranglerConfig::read(Some(&path), None).unwrap();
-        (folder, config)
-    }
 
     #[test]
     fn a_static_record_that_serves_and_differs_overrides_the_stored_one() {
@@ -182,7 +173,7 @@ mod tests {
             (record(|r| r.id = "000000000000".parse::<KeyId>().unwrap()), false),
         ] {
             let list = serde_json::to_string(&[fixed]).unwrap();
-            let (_folder, config) = config("", &format!("STATIC_KEYS='{list}'\n"));
+            let (_folder, config) = gate("", &format!("STATIC_KEYS='{list}'\n"));
             assert_eq!(StaticKeys::of(&config, false, at(NOW)).overrides(&stored), overrides, "{list}");
             assert!(
                 !StaticKeys::of(&config, false, at(NOW)).overrides(&record(|_| {})) || list.contains("1001")
@@ -203,7 +194,7 @@ mod tests {
             ("secrets = { required = ['PEPPER'] }", [false, false]),
             ("secrets = { required = ['STATIC_KEYS'] }", [true, true]),
         ] {
-            let (_folder, config) = config(required, &format!("STATIC_KEYS='{list}'\n"));
+            let (_folder, config) = gate(required, &format!("STATIC_KEYS='{list}'\n"));
             assert_eq!(StaticKeys::of(&config, false, at(NOW)).overrides(&stored), local, "{required}");
             assert_eq!(StaticKeys::of(&config, true, at(NOW)).is_hidden(), hidden, "{required}");
         }

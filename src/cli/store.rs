@@ -42,8 +42,23 @@ pub(crate) trait Store {
     /// What the store is, for messages.
     fn place(&self) -> &str;
 
+    /// The ids of the account and of the namespace; `None` for the store of the local gate.
+    fn deployed_at(&self) -> Option<(&str, &str)> {
+        None
+    }
+
     /// Whether it is the store of a deployed gate.
-    fn is_remote(&self) -> bool;
+    fn is_remote(&self) -> bool {
+        self.deployed_at().is_some()
+    }
+
+    /// Whether the deployed gate of this store has a secret of this name; `None` for the local gate.
+    ///
+    /// # Errors
+    /// Cloudflare could not be asked.
+    fn gate_has(&self, _secret: &str) -> Outcome<Option<bool>> {
+        Ok(None)
+    }
 
     /// The option for this store, after a command that a message names.
     fn option(&self) -> &'static str {
@@ -97,29 +112,40 @@ pub(crate) type EachEntry<'e> = dyn FnMut(&Progress, &Listed, Option<Stored>) ->
 /// # Errors
 /// The store could not be asked, or `each` failed.
 pub(crate) fn each_entry(store: &dyn Store, counted: &'static str, each: &mut EachEntry<'_>) -> Outcome<()> {
+    each_entry_of(store, counted, &|_| true, each)
+}
+
+/// As [`each_entry`], of the keys that `may_be` meant by their metadata. Where there is none, the entry is read.
+fn each_entry_of(
+    store: &dyn Store,
+    counted: &'static str,
+    may_be: &dyn Fn(&Metadata) -> bool,
+    each: &mut EachEntry<'_>,
+) -> Outcome<()> {
     let progress = Progress::counting(counted, None);
-    store.list(KV_NAME_PREFIX, &mut |page| {
+    store.list(KV_NAME_PREFIX, &mut |mut page| {
+        progress.add(page.len());
+        page.retain(|listed| listed.metadata.as_ref().is_none_or(may_be));
         let names: Vec<String> = page.iter().map(|listed| listed.name.clone()).collect();
         for (listed, stored) in page.iter().zip(store.entries(&names)?) {
             each(&progress, listed, stored)?;
         }
-        progress.add(page.len());
         Ok(())
     })?;
     progress.finish();
     Ok(())
 }
 
-/// As [`each_entry`], of valid records alone.
+/// Gives every record to `each` that `may_be` meant by its metadata, with the entry that it was read from.
 ///
 /// # Errors
 /// As [`each_entry`], or there is an entry that is no record.
 pub(crate) fn each_record(
     store: &dyn Store,
-    counted: &'static str,
+    may_be: &dyn Fn(&Metadata) -> bool,
     each: &mut dyn FnMut(Record, Stored),
 ) -> Outcome<()> {
-    each_entry(store, counted, &mut |_, listed, stored| {
+    each_entry_of(store, "looked at", may_be, &mut |_, listed, stored| {
         if let Some(stored) = stored {
             let id = listed.id().parse::<KeyId>().map_err(|e| {
                 Error::failed(
@@ -235,8 +261,8 @@ pub(crate) mod fake {
             "the fake store"
         }
 
-        fn is_remote(&self) -> bool {
-            self.remote.get()
+        fn deployed_at(&self) -> Option<(&str, &str)> {
+            self.remote.get().then_some(("account", "namespace"))
         }
     }
 }

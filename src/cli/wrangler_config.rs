@@ -17,7 +17,7 @@ pub(crate) const KEYS_BINDING: &str = "KEYS";
 pub(crate) const USAGE_BINDING: &str = "KEY_USAGE";
 
 /// One gate's configuration: wrangler's file, seen through the chosen environment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct WranglerConfig {
     /// As it was given or found, for messages.
     name: String,
@@ -141,15 +141,14 @@ impl WranglerConfig {
 
     /// The same file, seen through another environment.
     pub(crate) fn through(&self, environment: Option<&str>) -> Self {
-        Self {
-            name: self.name.clone(),
-            path: self.path.clone(),
-            ignored: self.ignored.clone(),
-            redirection: self.redirection.clone(),
-            environment: environment.map(str::to_owned),
-            environment_of_secrets: environment.map(str::to_owned),
-            whole: self.whole.clone(),
-        }
+        let environment = environment.map(str::to_owned);
+        Self { environment_of_secrets: environment.clone(), environment, ..self.clone() }
+    }
+
+    /// The same file, seen through the top and through each environment.
+    pub(crate) fn each_environment(&self) -> impl Iterator<Item = Self> {
+        let environments = self.environments().into_iter().map(Some);
+        [None].into_iter().chain(environments).map(|environment| self.through(environment))
     }
 
     /// The file, absolute.
@@ -220,6 +219,14 @@ impl WranglerConfig {
         match &self.environment {
             Some(environment) => format!("env.{environment}.{setting}"),
             None => setting.to_owned(),
+        }
+    }
+
+    /// `what`, with the chosen environment, for messages.
+    pub(crate) fn with_environment(&self, what: &str) -> String {
+        match &self.environment {
+            Some(name) => format!("{what} (environment {name})"),
+            None => what.to_owned(),
         }
     }
 
@@ -311,7 +318,7 @@ impl WranglerConfig {
                 self.name,
                 self.place("kv_namespaces"),
             ),
-            "add one with `binding` KEYS; `wrangler kv namespace create KEYS` prints what to add",
+            "add one with `binding` KEYS (`wrangler kv namespace create KEYS` prints what to add); if this is not the gate's configuration, run the command in the gate's folder, or name the file with `--config FILE`",
         )
     }
 
@@ -333,7 +340,8 @@ impl WranglerConfig {
     }
 }
 
-fn is_custom_domain(route: &Value) -> bool {
+/// Whether the route is a custom domain, which is no route of its zone's.
+pub(crate) fn is_custom_domain(route: &Value) -> bool {
     route.get("custom_domain") == Some(&Value::Bool(true))
 }
 
@@ -342,33 +350,39 @@ pub(crate) fn bound<'v>(list: Option<&'v Value>, field: &str, name: &str) -> Opt
     list?.as_array()?.iter().find(|entry| entry.get(field).and_then(Value::as_str) == Some(name))
 }
 
+/// For tests: a gate.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::WranglerConfig;
+
+    /// The gate of this wrangler.toml and .dev.vars, in a folder that goes with the first value.
+    pub(crate) fn gate(toml: &str, dev_vars: &str) -> (TempDir, WranglerConfig) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wrangler.toml");
+        fs::write(&path, toml).unwrap();
+        fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
+        let config = WranglerConfig::read(Some(&path), None).unwrap();
+        (folder, config)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::WranglerConfig;
-    use crate::wrangler_file::parse;
-    use std::path::PathBuf;
-
-    fn file(text: &str) -> WranglerConfig {
-        let path = PathBuf::from("/gate/wrangler.toml");
-        WranglerConfig {
-            name: "wrangler.toml".to_owned(),
-            whole: parse(&path, text).unwrap(),
-            ignored: Vec::new(),
-            redirection: None,
-            path,
-            environment: None,
-            environment_of_secrets: None,
-        }
-    }
+    use super::fake::gate;
 
     #[test]
     fn an_environment_inherits_what_wrangler_inherits_and_nothing_else() {
-        let file = file(
+        let (_folder, file) = gate(
             "workers_dev = false\n\
              [vars]\nKEY_PREFIX = 'acme_live'\n\
              [[kv_namespaces]]\nbinding = 'KEYS'\nid = 'a'\n\
              [env.test.vars]\nKEY_PREFIX = 'acme_test'\n\
              [env.bare]\nname = 'bare'\n",
+            "",
         );
         assert_eq!(file.environments(), ["bare", "test"]);
         assert_eq!(file.key_prefix().unwrap().as_str(), "acme_live");

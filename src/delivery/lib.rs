@@ -8,12 +8,13 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
 )]
 
+mod entropy;
 mod error;
 mod file_lock;
 mod key_status;
 #[cfg(any(feature = "aws", feature = "azure", feature = "vault"))]
 mod network;
-mod new_key;
+mod no_answer;
 mod open;
 pub mod rotation;
 mod secret_store;
@@ -23,13 +24,16 @@ mod store_uri;
 mod stores;
 mod template;
 pub mod text;
+mod timeout;
 
+pub use entropy::entropy;
 pub use error::{Error, Result};
 pub use key_status::KeyStatus;
-pub use new_key::{entropy, new_key};
+pub use no_answer::{Peer, is_untrusted, unreachable};
 pub use open::open;
 pub use secret_store::{CommandEnvironment, SecretStore, StoredSecret};
 pub use secure_address::may_carry_secrets;
 pub use sibling_file::sibling_file;
 pub use store_uri::StoreUri;
 pub use template::{Holder, Template};
+pub use timeout::timeout;

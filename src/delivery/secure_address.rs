@@ -23,9 +23,19 @@ mod tests {
         {
             assert!(may_carry_secrets(url), "{url}");
         }
-        for url in
-            ["", "https://", "http://vault.example", "http://localhost.example", "https://u@h", "https://h?q"]
-        {
+        for url in [
+            "",
+            "https://",
+            "vault.example",
+            "ftp://localhost",
+            "http://vault.example",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://127.0.0.1@vault.example/",
+            "http://localhost@vault.example:1",
+            "https://u@h",
+            "https://h?q",
+        ] {
             assert!(!may_carry_secrets(url), "{url}");
         }
     }

@@ -41,8 +41,8 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// What a server said: on one line, redacted, and no longer than a message bears.
-#[cfg(any(feature = "aws", feature = "azure", feature = "vault"))]
-pub(crate) fn short(text: &str) -> String {
+#[must_use]
+pub fn short(text: &str) -> String {
     const LONGEST: usize = 200;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     printable(&redact(&line)).chars().take(LONGEST).collect()

@@ -63,6 +63,7 @@ describe("a binding without id", () => {
     assert.deepEqual(JSON.parse(await readFile(file("wrangler.jsonc"), "utf8")), CONFIG);
     const { id, key } = keyIn((await remote(["issue", "--subject", "acme"])).stdout);
     assert.equal(api.record(id).subject, "acme");
+    await writeFile(file("held"), `${key}\n`, { mode: 0o600 });
     for (const [args, options] of [
       [["list"]],
       [["show", id]],
@@ -71,6 +72,8 @@ describe("a binding without id", () => {
       [["verify"], { input: `${key}\n` }],
       [["import", "--format", "keys", "--subject", "acme"], { input: "Zk3vQ9xLr2K7hVbT1mWcZk3vQ9xLr2K7hVbT1mWc\n" }],
       [["doctor"]],
+      [["pepper", "status"]],
+      [["rotate", id, "--to", `file:${file("held")}`, "--dry-run"]],
       [["rotate", id]],
       [["revoke", id]],
     ]) {

@@ -203,9 +203,30 @@ test("a wrangler.json further up is warned of, and is not what npm run check rea
   assert.match(missing.stderr + missing.stdout, /node_modules\/keygate-workers\/gate\/entry\.js is not there.*`npm install --workspaces=false`/s);
 });
 
+test("npm run check reads the control Worker's file too, and names what is wrong there", async () => {
+  const made = await make("controlled", "--origin", "https://api.example.com");
+  const file = path.join(made, "control", "wrangler.jsonc");
+  const text = await readFile(file, "utf8");
+  const vars = (more) => text.replace('"KEY_PREFIX"', `${more}, "KEY_PREFIX"`);
+  for (const [changed, said, status] of [
+    [text.replace("controlled-control", "other"), /^error: wrangler\.jsonc: durable_objects\.bindings\[1\]\.script_name: is `controlled-control`, and the Worker of control\/wrangler\.jsonc is `other`\n help: /m, 1],
+    [text.replace('"vars": {', '"vars": '), /^error: control\/wrangler\.jsonc: \.: .* is not JSON with comments: line \d+/m, 1],
+    [text.replace("keygate_admin", "No"), /^error: control\/wrangler\.jsonc: vars\.KEY_PREFIX: `No` is not a key prefix/m, 1],
+    [vars('"WEBHOOK_URL": "http://hooks.example.com"'), /^error: control\/wrangler\.jsonc: vars: variable WEBHOOK_URL is not `https:/m, 1],
+    [vars('"WEBHOOK_URL": "https://hooks.example.com", "UNUSED_WARNING_DAYS": 366'), /^error: control\/wrangler\.jsonc: vars: variable UNUSED_WARNING_DAYS is not /m, 1],
+    [vars('"WEBHOOK_ADDRESS": "https://hooks.example.com"'), /^warning: control\/wrangler\.jsonc: vars\.WEBHOOK_ADDRESS: is not a variable of the control Worker/m, 0],
+    [vars('"WEBHOOK_URL": "https://hooks.example.com", "UNUSED_WARNING_DAYS": 90'), /^0 errors, 0 warnings$/m, 0],
+  ]) {
+    await writeFile(file, changed);
+    const checked = await shell(made, "npm run check");
+    assert.match(checked.stdout + checked.stderr, said);
+    assert.equal(checked.status, status, checked.stderr);
+  }
+});
+
 for (const [said, ...options] of [
   [/^error: --origin is missing\n help: give `--origin`: the URL/],
-  [/^error: --origin: `ftp:\/\/x` is not an origin: .*\n help: /, "--origin", "ftp://x"],
+  [/^error: --origin: `ftp:\/\/x` is not the URL of an API: .*\n help: /, "--origin", "ftp://x"],
   [/^error: vars\.ORIGIN: leads back to the gate, .* by the route `api\.example\.com`.*\n help: give another /, "--origin", "https://api.example.com", "--domain", "api.example.com"],
   [/^error: vars\.ORIGIN: leads back to the gate, .* by the port of .*\n help: give another /, "--origin", "http://127.0.0.1:8787"],
 ]) {
@@ -222,7 +243,7 @@ test("at a terminal, what is missing is asked for until the answer is right", as
   const input = "api.example.com\nhttps://api.example.com\nAcme\nacme_live\n\n";
   const { status, stdout } = await runAtTerminal(KEYGATE, ["init", "asked"], { cwd: root, env, input });
   assert.equal(status, 0, stdout);
-  assert.match(stdout, /`api\.example\.com` is not an origin/);
+  assert.match(stdout, /`api\.example\.com` is not the URL of an API/);
   assert.match(stdout, /`Acme` is not a key prefix/);
   const config = await readFile(path.join(root, "asked", "wrangler.jsonc"), "utf8");
   for (const setting of ['"ORIGIN": "https://api.example.com"', '"KEY_PREFIX": "acme_live"', '"header:x-api-key"']) assert.ok(config.includes(setting), setting);

@@ -185,6 +185,7 @@ for (const [title, change, args, status, shown] of [
   ["a policy that the new version refuses", { "wrangler.jsonc": POLICY_ERROR }, [], 1, /error: wrangler\.jsonc: vars\.IMPORTED_KEYS: [^]*nothing was changed: version .* refuses the configuration; correct the errors above, then run the command again\n$/],
   ["the same with --dry-run", { "wrangler.jsonc": POLICY_ERROR }, ["--dry-run"], 1, /vars\.IMPORTED_KEYS/],
   ["an environment that it refuses", { "wrangler.jsonc": IN_ENVIRONMENT }, [], 1, /error: wrangler\.jsonc: env\.staging\.vars\.KEY_PREFIX: /],
+  ["a control Worker that it refuses", { "control/wrangler.jsonc": (text) => text.replace("keygate_admin", "No") }, [], 1, /error: control\/wrangler\.jsonc: vars\.KEY_PREFIX: /],
   ["a folder that is newer", { "package.json": (text) => text.replaceAll(`"${own}"`, '"99.0.0"') }, [], 1, /the folder has version 99\.0\.0, and this program is .*\n help: run the newest version: `npx keygate@latest upgrade`; to go back, /],
   ["a folder whose command line alone is newer", { "package.json": (text, older) => older(text).replace(`"${OLDER}"`, '"99.0.0-rc.1"') }, [], 1, /the folder has version 99\.0\.0-rc\.1/],
   ["a folder that init did not make", { "package.json": (text) => text.replace("keygate-workers", "other") }, [], 1, /it is not a folder that `keygate init` made\n help: .*UPGRADING\.md/],

@@ -37,7 +37,7 @@ test("npm create, npm run dev, npx keygate issue: 401 without a key, 200 with it
 
   const made = await create(["my-gate", "--origin", `http://127.0.0.1:${origin.address().port}`, "--prefix", "acme_live", "--yes"]);
   assert.equal(made.status, 0, `${made.stdout}\n${made.stderr}`);
-  assert.match(made.stdout, /\nThe packages are installed: in the folder, `npm run dev` starts the gate\.\n/);
+  assert.match(made.stdout, /\n`npm install` is done: in the folder, go on with `npm run dev`\.\n/);
   t.diagnostic(`npm create: ${seconds(begin)}`);
 
   const folder = path.join(root, "my-gate");

@@ -24,6 +24,8 @@ const MADE = path.join(process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target")
 /** A template's folder has its name. */
 const NAME = "keygate-template";
 
+const KEYGATE_OF_ITS_VERSION = `keygate@${/^version = "(.*)"$/m.exec(await readFile(path.join(ROOT, "Cargo.toml"), "utf8"))[1]}`;
+
 const root = await mkdtemp(path.join(tmpdir(), "keygate-deploy-button-"));
 const folder = path.join(root, NAME);
 const read = (file) => readFile(path.join(folder, file), "utf8");
@@ -75,6 +77,10 @@ describe("as Cloudflare asks of a template, and ours:", () => {
       const documents = readme + (await readFile(path.join(ROOT, "docs/deploy-button.md"), "utf8"));
       const links = new Set([...documents.matchAll(/https:\/\/github\.com\/[\w./-]*\w/g)].map(([link]) => link));
       assert.deepEqual([...links].sort(), [repository, `${repository}-template`]);
+    }],
+    ["its README names the keygate of the gate's version", async ({ readme }) => {
+      const named = commandsOf(readme).filter((line) => line.startsWith("npx ")).map((line) => line.split(" ")[1]);
+      assert.deepEqual(named, [KEYGATE_OF_ITS_VERSION, KEYGATE_OF_ITS_VERSION]);
     }],
     ["the lock file is that of its package", async ({ manifest }) => {
       const { packages } = JSON.parse(await read("package-lock.json"));
@@ -148,7 +154,7 @@ test("the README's commands for this machine: 401 without a key, 200 with one", 
   await shell(pepper);
   try {
     await withDev(origin, async (port) => {
-      await shell(issue);
+      await shell(issue.replace(KEYGATE_OF_ITS_VERSION, "keygate"));
       assert.deepEqual(await statuses(["curl -i http://127.0.0.1:8787/", curl, curl.replace("$(cat", "$(tr a-z b-za < ")], port), ["401", "200", "401"]);
     });
     assert.equal(origin.requests.length, 1);

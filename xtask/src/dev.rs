@@ -92,7 +92,8 @@ fn is_ready(
                 let ended = gate.has_ended();
                 let status = if ended { None } else { status_of(options.port, key) };
                 if status == Some(200) || (status.is_some() && options.origin.is_some()) {
-                    return Ok(true);
+                    // What came while the gate was asked belongs to its start as well: it would push the printed lines off the screen.
+                    return Ok(!inbox.try_iter().any(|event| matches!(event, Event::Interrupted)));
                 }
                 if ended || Instant::now() > deadline {
                     for line in held_back {
@@ -192,7 +193,7 @@ fn print_ready(options: &Options, key: &str) {
     println!();
     println!("# no key: 401");
     println!("curl -i {url}");
-    println!("# the demo key, good for a day: {with_key}");
+    println!("# the demo key, valid for a day: {with_key}");
     println!("curl -i {url} -H 'Authorization: Bearer {key}'");
     println!("# the same with one character changed: 401, and the key store was not asked");
     println!("curl -i {url} -H 'Authorization: Bearer {}'", with_one_character_changed(key));

@@ -2,11 +2,12 @@
 
 use std::env;
 use std::error::Error as StdError;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use keygate_delivery::{Peer, is_untrusted, timeout, unreachable};
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -28,7 +29,6 @@ const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 const TIMEOUT_VARIABLE: &str = "KEYGATE_API_TIMEOUT";
 /// 100 MB, the most that one call may send, in two minutes is 7 Mbit/s.
 const TIMEOUT_SECS: u64 = 120;
-const TIMEOUT_MAX_SECS: u64 = 3600;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Above any honest answer: 1,000 names with 1 KB of metadata each are 2 MB, 100 records of 16 KB are 2 MB.
 const ANSWER_MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -188,9 +188,10 @@ impl Api {
     }
 
     /// What a request without an answer amounts to.
-    fn unreachable(&self, call: &Call<'_>, error: &Cause) -> Failed {
-        let failed = unreachable(call.doing, &self.base, BASE_URL_VARIABLE, error);
-        let is_untrusted = causes(error).any(is_tls);
+    fn unreachable(&self, call: &Call<'_>, error: &(dyn StdError + 'static)) -> Failed {
+        let peer = Peer { name: self.base.as_str(), named_by: BASE_URL_VARIABLE, own_trust: None };
+        let failed = unreachable(call.doing, peer, error);
+        let is_untrusted = is_untrusted(error);
         Failed {
             error: if is_untrusted { failed } else { failed.unanswered() },
             is_passing: !is_untrusted,
@@ -199,42 +200,12 @@ impl Api {
     }
 }
 
-/// The error of a request without an answer, to an address that `variable` names.
-pub(crate) fn unreachable(doing: &str, address: &Url, variable: &str, error: &Cause) -> Error {
-    let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    let (problem, remedy) = if causes(error).any(is_timeout) {
-        (
-            "did not answer in time",
-            "check the network, then run the command again; a change that was sent may have been made"
-                .to_owned(),
-        )
-    } else if causes(error).any(is_tls) {
-        (
-            "does not prove who it is",
-            "check this machine's clock and its trusted certificates (on Linux the package ca-certificates, or SSL_CERT_FILE); a proxy that opens TLS needs its certificate there".to_owned(),
-        )
-    } else if last.contains("failed to lookup address") {
-        (
-            "has no address that this machine can find",
-            format!("check {variable}, the network and its name service"),
-        )
-    } else if causes(error).any(<Cause>::is::<io::Error>) {
-        ("cannot be reached", "check the network and HTTPS_PROXY, then run the command again".to_owned())
-    } else {
-        ("did not answer as HTTP wants it", format!("check {variable} and HTTPS_PROXY"))
-    };
-    Error::failed(format!("{doing}: {address} {problem} ({last})"), remedy)
-}
-
 /// A client of HTTP, with the time that `KEYGATE_API_TIMEOUT` gives an attempt.
 ///
 /// # Errors
 /// The variable cannot be used, or this machine's certificates cannot be read.
 pub(crate) fn http_client() -> Outcome<Client> {
-    client(timeout()?)
-}
-
-fn client(timeout: Duration) -> Outcome<Client> {
+    let timeout = timeout(TIMEOUT_VARIABLE, TIMEOUT_SECS, "an attempt")?;
     // Another part of the program may have chosen it before.
     let _ = ring::default_provider().install_default();
     // Trusts what the operator's machine trusts, so that a company's own proxy works as it does for wrangler.
@@ -253,48 +224,10 @@ fn client(timeout: Duration) -> Outcome<Client> {
         })
 }
 
-type Cause = dyn StdError + 'static;
-
-/// The error and what lies behind it.
-fn causes(error: &Cause) -> impl Iterator<Item = &Cause> {
-    std::iter::successors(Some(error), |error| behind(*error))
-}
-
-fn behind(error: &Cause) -> Option<&Cause> {
-    // The `source` of an I/O error passes over what it wraps.
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
-}
-
-fn is_tls(error: &Cause) -> bool {
-    error.is::<rustls::Error>()
-}
-
-fn is_timeout(error: &Cause) -> bool {
-    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
-        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-}
-
 /// The seconds of a `Retry-After`. Cloudflare does not send its other form, a date.
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     seconds.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// How long one attempt may take.
-fn timeout() -> Outcome<Duration> {
-    let text = env::var(TIMEOUT_VARIABLE).unwrap_or_default();
-    let seconds = if text.is_empty() { Some(TIMEOUT_SECS) } else { text.parse().ok() };
-    seconds.filter(|seconds| (1..=TIMEOUT_MAX_SECS).contains(seconds)).map(Duration::from_secs).ok_or_else(
-        || {
-            Error::usage(
-                format!("{TIMEOUT_VARIABLE} is not a number of seconds from 1 to {TIMEOUT_MAX_SECS}"),
-                format!("unset it; an attempt may then take {TIMEOUT_SECS} seconds"),
-            )
-        },
-    )
 }
 
 /// A token is not sent in the clear, but to this machine.
@@ -345,35 +278,5 @@ fn answer<T: DeserializeOwned>(status: u16, body: &[u8], call: &Call<'_>) -> Out
         )
         // By its status it was done; what came of it was cut off on its way, or is a proxy's.
         .unanswered()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base_url;
-
-    #[test]
-    fn a_token_goes_to_https_or_to_this_machine() {
-        for good in [
-            "https://api.example.com/v4/",
-            "http://127.0.0.1:8080/client/v4",
-            "http://[::1]:80",
-            "http://localhost",
-        ] {
-            assert!(base_url(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "https://",
-            "http://api.example.com",
-            "http://127.0.0.1.example.com",
-            "http://127.0.0.1@example.com/",
-            "ftp://localhost",
-            "api.example.com",
-            "https://a?b",
-            "http://localhost@example.com:1",
-        ] {
-            assert!(base_url(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cloudflare::api::{Api, Call, WAITS};
+use crate::cloudflare::api::{Call, WAITS};
+use crate::cloudflare::gate::DeployedGate;
 use crate::cloudflare::refusal::Permission;
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::store::{Listed, Store, Stored};
+use crate::wrangler_config::WranglerConfig;
 
 /// Names that one bulk read may ask for.
 const READ_MAX: usize = 100;
@@ -21,29 +23,19 @@ const WRITE_MAX_BYTES: usize = 90_000_000;
 /// The namespace of one deployed gate.
 // Absent on purpose: Debug; the API holds the token.
 pub(crate) struct RemoteKv {
-    api: Api,
-    account: String,
+    gate: DeployedGate,
     namespace: String,
     place: String,
 }
 
 impl RemoteKv {
-    pub(crate) fn new(api: Api, account: &str, namespace: &str, environment: Option<&str>) -> Self {
-        let place = "the deployed KV namespace";
-        Self {
-            api,
-            account: account.to_owned(),
-            namespace: namespace.to_owned(),
-            place: match environment {
-                Some(name) => format!("{place} (environment {name})"),
-                None => place.to_owned(),
-            },
-        }
+    pub(crate) fn new(gate: DeployedGate, namespace: String, config: &WranglerConfig) -> Self {
+        Self { gate, namespace, place: config.with_environment("the deployed KV namespace") }
     }
 
     /// The segments of a path below the namespace.
     fn path<'p>(&'p self, below: &[&'p str]) -> Vec<&'p str> {
-        let namespace = ["accounts", &self.account, "storage", "kv", "namespaces", &self.namespace];
+        let namespace = ["accounts", &self.gate.account, "storage", "kv", "namespaces", &self.namespace];
         [&namespace[..], below].concat()
     }
 
@@ -59,7 +51,7 @@ impl RemoteKv {
             #[serde(default)]
             values: BTreeMap<String, Option<Found>>,
         }
-        let answer = self.api.ask::<Values>(&Call {
+        let answer = self.gate.api.ask::<Values>(&Call {
             method: "POST",
             path: &self.path(&["bulk", "get"]),
             query: &[],
@@ -91,7 +83,7 @@ impl RemoteKv {
         let mut waits = WAITS.into_iter();
         let mut body = json(&entries)?;
         loop {
-            let answer = self.api.ask::<Written>(&Call {
+            let answer = self.gate.api.ask::<Written>(&Call {
                 method: "PUT",
                 path: &self.path(&["bulk"]),
                 query: &[],
@@ -155,7 +147,7 @@ impl Store for RemoteKv {
         loop {
             let first = [("limit", "1000"), ("prefix", prefix)];
             let further = [("limit", "1000"), ("prefix", prefix), ("cursor", cursor.as_str())];
-            let answer = self.api.ask::<Vec<Listed>>(&Call {
+            let answer = self.gate.api.ask::<Vec<Listed>>(&Call {
                 method: "GET",
                 path: &self.path(&["keys"]),
                 query: if cursor.is_empty() { &first } else { &further },
@@ -184,8 +176,12 @@ impl Store for RemoteKv {
         &self.place
     }
 
-    fn is_remote(&self) -> bool {
-        true
+    fn deployed_at(&self) -> Option<(&str, &str)> {
+        Some((&self.gate.account, &self.namespace))
+    }
+
+    fn gate_has(&self, secret: &str) -> Outcome<Option<bool>> {
+        self.gate.has(secret).map(Some)
     }
 }
 

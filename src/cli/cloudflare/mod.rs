@@ -1,18 +1,17 @@
 //! Cloudflare's REST API: who asks, of which account, and what the answers mean.
 
 mod api;
+mod gate;
 mod kv;
 mod refusal;
-mod worker;
 
-pub(crate) use api::{Api, Call, TOKEN_VARIABLE, http_client, unreachable};
+pub(crate) use api::{TOKEN_VARIABLE, http_client};
+pub(crate) use gate::{DeployedGate, NOT_LOOKED_AT};
 pub(crate) use kv::{RemoteKv, WRITE_MAX, bulks};
 pub(crate) use refusal::Permission;
-pub(crate) use worker::{DeployedWorker, NOT_LOOKED_AT};
 
 use std::env;
 
-use crate::args::StoreArgs;
 use crate::error::{Error, Outcome};
 use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
 
@@ -41,32 +40,6 @@ pub(crate) fn account(flag: Option<&str>, config: &WranglerConfig) -> Outcome<St
         ));
     };
     identifier(id, &place)
-}
-
-/// The deployed KV namespace that a command works on.
-// Absent on purpose: Debug; the API holds the token.
-pub(crate) struct DeployedKv {
-    pub(crate) api: Api,
-    pub(crate) account: String,
-    pub(crate) namespace: String,
-}
-
-impl DeployedKv {
-    /// The one that the options or the configuration name, or, where that leaves its id to wrangler, the one that is bound to the
-    /// deployed Worker.
-    ///
-    /// # Errors
-    /// Those of [`named_namespace`], [`account`], [`Api::from_environment`] and [`DeployedWorker::keys_namespace`].
-    pub(crate) fn find(args: &StoreArgs, config: &WranglerConfig) -> Outcome<Self> {
-        let named = named_namespace(args.namespace.as_deref(), config)?;
-        let account = account(args.account.as_deref(), config)?;
-        let api = Api::from_environment()?;
-        let namespace = match named {
-            Some(id) => id,
-            None => DeployedWorker { api: &api, account: &account, config }.keys_namespace()?,
-        };
-        Ok(Self { api, account, namespace })
-    }
 }
 
 /// The KV namespace that `--namespace` or the configuration names; `None` where a deploy finds or makes one.

@@ -1,11 +1,9 @@
 //! What Cloudflare's refusals mean, and what to do about each.
 
-use std::fmt::Write as _;
-
+use keygate_delivery::text::short;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::output::{printable, redact};
 
 /// An element of `errors` in an answer.
 #[derive(Debug, Deserialize)]
@@ -106,14 +104,8 @@ pub(super) fn refusal(status: u16, said: &[ApiError], needs: Permission, doing: 
 
 /// What Cloudflare said, short and harmless. It has no reason to repeat the token; nor is it given the chance.
 fn words(status: u16, said: &[ApiError]) -> String {
-    const LONGEST: usize = 160;
-    let mut words = format!("status {status}");
-    for said in said.iter().take(2) {
-        let message: String = printable(&redact(&said.message)).chars().take(LONGEST).collect();
-        // Writing to a String does not fail.
-        let _ = write!(words, ", {}: {message}", said.code);
-    }
-    words
+    let words = said.iter().take(2).map(|said| format!(", {}: {}", said.code, short(&said.message)));
+    format!("status {status}{}", words.collect::<String>())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::context::{self, Context};
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::fields::FieldArgs;
+use crate::fields::{self, FieldArgs};
 use crate::revision;
 use crate::staleness::Staleness;
 use crate::static_keys::StaticKeys;
@@ -175,7 +175,9 @@ fn change(
     }
     let revision = revision::next(&*store, Some(&seen), context.operator.as_deref());
     let entries = [Entry::of(&record, revision)?];
-    context::write(&*store, &entries, dry_run)?;
+    if !dry_run {
+        store.write(&entries)?;
+    }
 
     let status = KeyStatus::of_record(&record, context.now);
     let result = Changed {
@@ -187,8 +189,8 @@ fn change(
     };
     if dry_run {
         context.out.result(&result, context::bulk_json(&entries))?;
-    } else if context.out.is_json() {
-        context.out.result(&result, "")?;
+    } else {
+        context.out.json_result(&result)?;
     }
     context.out.note(format_args!(
         "{} {id} of {}: {}, {}, expires {}, in {}",
@@ -199,6 +201,9 @@ fn change(
         utc_or_never(record.not_after),
         store.place(),
     ));
+    if matches!(status, KeyStatus::Active | KeyStatus::Pending) {
+        fields::warn_of_limits(context, &config, record.plan.as_ref(), record.quota);
+    }
     // A key that goes on is not said to end.
     if static_keys.overrides(&record) || !matches!(status, KeyStatus::Active | KeyStatus::Pending) {
         static_keys.warn(context.out, &[&record]);

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use keygate_core::key::digest::Digest;
-use keygate_core::key::{KeyId, PepperId};
+use keygate_core::key::{KeyId, NewKey, PepperId};
 use keygate_core::record::Record;
 use keygate_core::record::token::Subject;
 use keygate_delivery::rotation::{Targets, deliver_first_key};
-use keygate_delivery::{Holder, KeyStatus, Template, new_key};
+use keygate_delivery::{Holder, KeyStatus, Template, entropy};
 use serde::Serialize;
 
 use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
@@ -18,7 +18,7 @@ use crate::context::{self, Context};
 use crate::control_config::control_config;
 use crate::entry::Entry;
 use crate::error::{Error, Outcome};
-use crate::fields::FieldArgs;
+use crate::fields::{self, FieldArgs};
 use crate::imported;
 use crate::key_out::KeyOut;
 use crate::key_records::StoreRecords;
@@ -123,10 +123,11 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
     let mut key_out =
         KeyOut::open(args.key_out.key_out.as_deref(), dry_run && !to_stores, context.out.is_json())?;
 
-    let key = new_key(&prefix, &found.pepper)?;
-    let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    let pepper = &found.peppers.current;
+    let key = NewKey::from_entropy(&prefix, pepper, entropy)?;
+    let record = args.record(context, key.id(), pepper.digest(&key.as_presented()))?;
     if args.store.remote {
-        warn_of_another_pepper(context, &*store, found.pepper.id());
+        warn_of_another_pepper(context, &*store, pepper.id());
     }
     clock::check_to_come(record.not_after, context.now)?;
     if to_stores {
@@ -152,11 +153,13 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome<()> {
             store::write_surely(&*store, &entry)
                 .map_err(|error| unsure(error, &*store, record.id.as_str()))?;
         }
-        show(context, &mut key_out, &record, key.reveal(), dry_run.then_some(&[entry]))
+        let entries = [entry];
+        show(context, &mut key_out, issued(&record), key.reveal(), dry_run.then_some(&entries))
             .map_err(|error| if dry_run { error } else { lost(error, &*store, record.id.as_str()) })?;
     }
     announce(context, &record, &*store, dry_run);
-    context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
+    context.out.note(found.made_with());
+    fields::warn_of_limits(context, &config, record.plan.as_ref(), record.quota);
     if found.not_a_local_one {
         context.out.note("warning: PEPPER in .dev.vars is another one; the local gate will refuse this key");
     }
@@ -168,10 +171,11 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(&args.pepper, config, args.store.remote)?;
     let mut key_out = KeyOut::open(args.key_out.key_out.as_deref(), false, context.out.is_json())?;
-    let key = new_key(&prefix, &found.pepper)?;
-    let record = args.record(context, key.id(), found.pepper.digest(&key.as_presented()))?;
+    let pepper = &found.peppers.current;
+    let key = NewKey::from_entropy(&prefix, pepper, entropy)?;
+    let record = args.record(context, key.id(), pepper.digest(&key.as_presented()))?;
     static_keys::add(file, &record)?;
-    show(context, &mut key_out, &record, key.reveal(), None).map_err(|error| {
+    show(context, &mut key_out, issued(&record), key.reveal(), None).map_err(|error| {
         error.and(
             format!("the record of key {} was added to {}, but the key is lost", record.id, file.display()),
             "take the record out of the file, then issue another key",
@@ -185,7 +189,7 @@ fn issue_static(context: &Context, args: &IssueArgs, config: &WranglerConfig, fi
         printable(&file.display().to_string()),
         control_config(config),
     ));
-    context.out.note(format_args!("made with pepper {} from {}", found.pepper.id(), found.source));
+    context.out.note(found.made_with());
     Ok(())
 }
 
@@ -220,23 +224,18 @@ fn say_deliverable(context: &Context, record: &Record, places: &[String]) -> Out
     )
 }
 
-/// Hands the key over, once: into its file, or as the result.
-fn show(
+/// Hands the key over, once: into its file, or as the result; in a dry run with the entries.
+pub(crate) fn show(
     context: &Context,
     key_out: &mut KeyOut,
-    record: &Record,
+    issued: Issued<'_>,
     key: &str,
-    dry_run: Option<&[Entry; 1]>,
+    entries: Option<&[Entry]>,
 ) -> Outcome<()> {
     key_out.fill(key)?;
     let key_file = key_out.path();
-    let result = Issued {
-        key: key_file.is_none().then_some(key),
-        key_file,
-        entries: dry_run.map(|entries| &entries[..]),
-        ..issued(record)
-    };
-    match dry_run {
+    let result = Issued { key: key_file.is_none().then_some(key), key_file, entries, ..issued };
+    match entries {
         Some(entries) => context.out.result(&result, context::bulk_json(entries)),
         None if key_file.is_some() && !context.out.is_json() => Ok(()),
         None => context.out.result(&result, key),
@@ -271,7 +270,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
         let text = imported::read_line(io::stdin().lock())?;
         imported::import(&text, &config.key_prefix()?, false)?
     };
-    let pepper = secrets::pepper(&args.pepper, config, args.store.remote)?.pepper;
+    let pepper = secrets::pepper(&args.pepper, config, args.store.remote)?.peppers.current;
     let record = args.record(context, key.id(), pepper.imported_digest(&key))?;
     let entries = [Entry::of(&record, revision::next(store, None, context.operator.as_deref()))?];
     // The id of an imported key follows from the key, so its record may be there, revoked even.
@@ -285,7 +284,9 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
             ),
         ));
     }
-    context::write(store, &entries, args.write.dry_run)?;
+    if !args.write.dry_run {
+        store.write(&entries)?;
+    }
     let result = Issued { entries: args.write.dry_run.then_some(&entries), ..issued(&record) };
     if args.write.dry_run {
         context.out.result(&result, context::bulk_json(&entries))?;
@@ -293,6 +294,7 @@ fn import(context: &Context, args: &IssueArgs, config: &WranglerConfig, store: &
         context.out.result(&result, key.id())?;
     }
     announce(context, &record, store, args.write.dry_run);
+    fields::warn_of_limits(context, config, record.plan.as_ref(), record.quota);
     imported::warn_unless_read(context, config);
     Ok(())
 }

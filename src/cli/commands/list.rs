@@ -1,7 +1,7 @@
 //! `keygate list`: all keys, from the metadata of their entries alone.
 
 use std::cmp::Reverse;
-use std::io::{self, Write as _};
+use std::fmt::Write as _;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -12,12 +12,11 @@ use keygate_core::time::UnixSeconds;
 use keygate_core::usage::LastUsesReport;
 use keygate_delivery::KeyStatus;
 use serde::Serialize;
-use tabwriter::TabWriter;
 
 use crate::args::StoreArgs;
 use crate::context::{self, Context};
 use crate::error::Outcome;
-use crate::output::{not_written, printable};
+use crate::output::{aligned, printable};
 use crate::progress::Progress;
 use crate::store::Listed;
 use crate::time::{Span, ago, in_words, utc_or_never};
@@ -140,7 +139,7 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     if context.out.is_json() {
         rows.iter().try_for_each(|row| lines.add(row))?;
     } else if !rows.is_empty() {
-        lines.add_text(table(&rows, context.now).map_err(|e| not_written(&e))?.trim_end())?;
+        lines.add_text(table(&rows, context.now).trim_end())?;
     }
     lines.finish()?;
     progress.finish();
@@ -222,22 +221,21 @@ fn is_wanted(row: &ListedKey, args: &ListArgs, now: UnixSeconds) -> bool {
     subject && state && scope && expiring && unused
 }
 
-fn table(rows: &[ListedKey], now: UnixSeconds) -> io::Result<String> {
+fn table(rows: &[ListedKey], now: UnixSeconds) -> String {
     let text = |cell: &Option<String>| printable(cell.as_deref().unwrap_or("?"));
     // With usage all of them have it.
     let has_usage = rows.iter().any(|row| !row.last_used.is_unknown());
-    let mut table = TabWriter::new(Vec::new());
     let last_used = if has_usage { "LAST USED\t" } else { "" };
-    writeln!(table, "ID\tSTATE\tSUBJECT\tNOT AFTER\t{last_used}NAME")?;
+    let mut table = format!("ID\tSTATE\tSUBJECT\tNOT AFTER\t{last_used}NAME\n");
     for row in rows {
         let state = row.state.map_or("?", KeyStatus::as_str);
         let end = utc_or_never(row.not_after.and_then(UnixSeconds::new));
         let (id, subject, name) = (printable(&row.id), text(&row.subject), text(&row.name));
         let used = if has_usage { format!("{}\t", use_of(row, now)) } else { String::new() };
-        writeln!(table, "{id}\t{state}\t{subject}\t{end}\t{used}{name}")?;
+        // Writing to a String does not fail.
+        let _ = writeln!(table, "{id}\t{state}\t{subject}\t{end}\t{used}{name}");
     }
-    let table = table.into_inner().map_err(|e| io::Error::other(e.to_string()))?;
-    String::from_utf8(table).map_err(io::Error::other)
+    aligned(&table)
 }
 
 /// When the key was last used; of one that another one replaces it says that it still is.
@@ -289,7 +287,7 @@ mod tests {
         let now = UnixSeconds::new(100).unwrap();
         let rows: Vec<_> = entries.into_iter().map(|entry| row(entry, now)).collect();
         assert_eq!(
-            table(&rows, now).unwrap(),
+            table(&rows, now),
             "ID            STATE    SUBJECT  NOT AFTER             NAME\n\
              4fTz0Qw9Lr2K  expired  acme     1970-01-01T00:01:40Z  Acme\u{fffd}[2J\n\
              7hVbT1mWcZk3  revoked  acme     never                 Acme\u{fffd}[2J\n\

@@ -56,9 +56,7 @@ pub(crate) fn man(out: Output, program: Command, args: &ManArgs) -> Outcome<()> 
             "name a folder that you can write to",
         )
     })?;
-    if out.is_json() {
-        out.result(&Written { folder }, "")?;
-    }
+    out.json_result(&Written { folder })?;
     out.note(format_args!("wrote keygate.1 and a page for each command into {}", folder.display()));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use keygate_core::key::{KV_NAME_PREFIX, KeyId};
+use keygate_core::key::KeyId;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{Hour, LastUseTimes, LastUsesReport, Query, Step};
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::args::{StoreArgs, key_id};
 use crate::clock;
 use crate::context::{self, Context};
-use crate::entry::{self, Entry};
+use crate::entry::{self, Entry, Metadata};
 use crate::error::{Error, Outcome};
 use crate::output::Lines;
 use crate::revision;
@@ -267,23 +267,14 @@ fn replaced_one(store: &dyn Store, id: KeyId, now: UnixSeconds) -> Outcome<(Reco
 
 fn all_replaced(store: &dyn Store, now: UnixSeconds) -> Outcome<Vec<(Record, Stored)>> {
     let mut found = Vec::new();
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        // Which key replaces it is in the records alone, as earlier versions wrote them.
-        let is_active = |listed: &store::Listed| {
-            listed.metadata.as_ref().is_none_or(|metadata| {
-                KeyStatus::of(metadata.state, None, metadata.not_after, now) == KeyStatus::Active
-            })
-        };
-        let names: Vec<String> = page.into_iter().filter(is_active).map(|listed| listed.name).collect();
-        for (name, stored) in names.iter().zip(store.entries(&names)?) {
-            let id = name.strip_prefix(KV_NAME_PREFIX).and_then(|id| id.parse::<KeyId>().ok());
-            let (Some(id), Some(stored)) = (id, stored) else { continue };
-            let record = entry::read(id, &stored.value)?;
-            if record.replaced_by.is_some() && KeyStatus::of_record(&record, now) == KeyStatus::Active {
-                found.push((record, stored));
-            }
+    // Which key replaces it is in the records alone, as earlier versions wrote them.
+    let may_be = |metadata: &Metadata| {
+        KeyStatus::of(metadata.state, None, metadata.not_after, now) == KeyStatus::Active
+    };
+    store::each_record(store, &may_be, &mut |record, stored| {
+        if record.replaced_by.is_some() && KeyStatus::of_record(&record, now) == KeyStatus::Active {
+            found.push((record, stored));
         }
-        Ok(())
     })?;
     Ok(found)
 }

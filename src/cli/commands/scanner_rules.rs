@@ -78,13 +78,12 @@ fn configured(context: &Context) -> Outcome<Vec<KeyPrefix>> {
 /// Those of the top of the file and of every environment in it, or that of the chosen environment. A file without that environment
 /// is deployed to it as its top is.
 fn prefixes_in(file: &WranglerConfig, chosen: Option<&str>) -> Outcome<Vec<KeyPrefix>> {
-    let mut environments = file.environments().into_iter();
-    let seen: Vec<_> = match chosen {
-        Some(chosen) => vec![environments.find(|own| *own == chosen)],
-        None => [None].into_iter().chain(environments.map(Some)).collect(),
+    let seen = match chosen {
+        Some(chosen) => vec![file.through(file.environments().into_iter().find(|own| *own == chosen))],
+        None => file.each_environment().collect(),
     };
-    let seen = seen.into_iter().map(|environment| file.through(environment));
-    seen.filter(|file| file.vars().get("KEY_PREFIX").is_some()).map(|file| file.key_prefix()).collect()
+    let seen = seen.iter().filter(|file| file.vars().get("KEY_PREFIX").is_some());
+    seen.map(WranglerConfig::key_prefix).collect()
 }
 
 fn unique(prefixes: Vec<KeyPrefix>) -> Vec<KeyPrefix> {

@@ -1,6 +1,6 @@
 //! `keygate show`: one record, and what it amounts to now.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 use clap::Args;
 use keygate_core::key::KeyId;
@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     let usage = usage_source::if_any(context.out, &config, &args.store, &args.usage, |source| {
         key_use(source, record.id, context.now)
     });
-    let mut text = lines(&record, status, context.now, store.option());
+    let mut rows = rows(&record, status, context.now, store.option());
     let shown = Shown {
         record: &record,
         state: status,
@@ -81,15 +81,18 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome<()> {
     };
     if let Some(rev) = rev {
         let by = by.as_deref().map(|by| format!(" by {}", printable(by))).unwrap_or_default();
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{:<12}{rev}{by}", "revision");
+        rows.push(("revision", format!("{rev}{by}")));
     }
     if let Some(usage) = &shown.usage {
         let is_replaced = record.replaced_by.is_some() && status == KeyStatus::Active;
-        text.push_str(&use_lines(usage, is_replaced, context.now));
+        rows.extend(use_rows(usage, is_replaced, context.now));
     }
-    context.out.result(&shown, text.trim_end())
+    let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
+    context.out.result(&shown, lines.join("\n"))
 }
+
+/// What is said of a key, a line each.
+type Row = (&'static str, String);
 
 /// The longest time that is shown.
 const DAYS: u64 = 30;
@@ -113,66 +116,47 @@ fn key_use(source: &dyn UsageSource, id: KeyId, now: UnixSeconds) -> Outcome<Key
     })
 }
 
-fn use_lines(usage: &KeyUse, is_replaced: bool, now: UnixSeconds) -> String {
+fn use_rows(usage: &KeyUse, is_replaced: bool, now: UnixSeconds) -> [Row; 4] {
     let when = |time: Option<u64>, words: &dyn Fn(UnixSeconds) -> String| {
         let time = time.and_then(UnixSeconds::new);
         time.map_or_else(|| "never".to_owned(), |time| format!("{}, {}", utc(time), words(time)))
     };
     let counted = |counts: &Counts| format!("{} accepted, {}", counts.accepted, refused(counts));
     let used = |last| if is_replaced { still_used(last, now) } else { ago(last, now) };
-    let rows = [
+    [
         ("last used", when(usage.last_accepted, &used)),
         ("refused", when(usage.last_refused, &|last| ago(last, now))),
         ("7 days", counted(&usage.in_7_days)),
         ("30 days", counted(&usage.in_30_days)),
-    ];
-    let mut text = String::new();
-    for (name, value) in rows {
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{name:<12}{value}");
-    }
-    text
+    ]
 }
 
-fn lines(record: &Record, status: KeyStatus, now: UnixSeconds, option: &str) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &dyn Display| {
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{name:<12}{value}");
-    };
-    line("id", &record.id);
-    line("subject", &record.subject);
-    line("name", &printable(record.name.as_str()));
-    line("state", &sentence(record, status, now));
-    line("created", &utc(record.created));
-    line("not_before", &record.not_before.map_or_else(|| "-".to_owned(), utc));
-    line("not_after", &utc_or_never(record.not_after));
-    line("scopes", &list(record.scopes.as_slice(), "none"));
+fn rows(record: &Record, status: KeyStatus, now: UnixSeconds, option: &str) -> Vec<Row> {
     let ips = record.ips.as_ref().map_or(&[][..], |ips| ips.as_slice());
-    line("ips", &list(ips, "from anywhere"));
-    line("plan", &record.plan.as_ref().map_or("-", |plan| plan.as_str()));
-    if let Some(quota) = &record.quota {
-        line("quota", quota);
-    }
-    line(
-        "digest",
-        &match &record.digest {
-            Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
-            Digest::Imported { pepper, .. } => format!("imported, made with pepper {pepper}"),
-            Digest::ImportedBare(_) => {
-                format!("imported: SHA-256, no pepper; `keygate pepper apply{option}`")
-            }
-        },
-    );
-    for (name, id) in [("replaces", record.replaces), ("replaced_by", record.replaced_by)] {
-        if let Some(id) = id {
-            line(name, &id);
-        }
-    }
-    for (name, value) in record.meta.as_map() {
-        line("meta", &printable(&format!("{name}={value}")));
-    }
-    text
+    let mut rows = vec![
+        ("id", record.id.to_string()),
+        ("subject", record.subject.to_string()),
+        ("name", printable(record.name.as_str())),
+        ("state", sentence(record, status, now)),
+        ("created", utc(record.created)),
+        ("not_before", record.not_before.map_or_else(|| "-".to_owned(), utc)),
+        ("not_after", utc_or_never(record.not_after)),
+        ("scopes", list(record.scopes.as_slice(), "none")),
+        ("ips", list(ips, "from anywhere")),
+        ("plan", record.plan.as_ref().map_or("-", |plan| plan.as_str()).to_owned()),
+    ];
+    rows.extend(record.quota.as_ref().map(|quota| ("quota", quota.to_string())));
+    let digest = match &record.digest {
+        Digest::Keyed { pepper, .. } => format!("made with pepper {pepper}"),
+        Digest::Imported { pepper, .. } => format!("imported, made with pepper {pepper}"),
+        Digest::ImportedBare(_) => format!("imported: SHA-256, no pepper; `keygate pepper apply{option}`"),
+    };
+    rows.push(("digest", digest));
+    rows.extend(record.replaces.map(|id| ("replaces", id.to_string())));
+    rows.extend(record.replaced_by.map(|id| ("replaced_by", id.to_string())));
+    let notes = record.meta.as_map().iter();
+    rows.extend(notes.map(|(name, value)| ("meta", printable(&format!("{name}={value}")))));
+    rows
 }
 
 fn sentence(record: &Record, status: KeyStatus, now: UnixSeconds) -> String {

@@ -14,6 +14,8 @@ use keygate_core::auth::secrets::{SecretValues, Secrets};
 use keygate_core::request::credential::CredentialSources;
 use keygate_core::request::head::RequestHead;
 use keygate_core::response::{Cause, Code, Denial};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -24,7 +26,6 @@ use crate::error::{Error, Outcome};
 use crate::gate_bindings::GateBindings;
 use crate::imported::read_line;
 use crate::output::printable;
-use crate::percent::encoded;
 use crate::secrets::pepper_texts;
 use crate::store::Store;
 use crate::wrangler_config::WranglerConfig;
@@ -201,7 +202,8 @@ impl Request {
                 Some(("authorization".into(), Zeroizing::new(format!("Basic {}", encoded.as_str()))));
         } else if let Some(name) = sources.query_name() {
             let joint = if path.contains('?') { '&' } else { '?' };
-            request.url = Zeroizing::new(format!("{GATE}{path}{joint}{name}={}", encoded(key).as_str()));
+            let encoded = utf8_percent_encode(key, NON_ALPHANUMERIC);
+            request.url = Zeroizing::new(format!("{GATE}{path}{joint}{name}={encoded}"));
         }
         request
     }
@@ -209,16 +211,11 @@ impl Request {
 
 /// The runtime has resolved and encoded a URL before the gate sees it; so must who asks about one.
 fn check_path(path: &str) -> Outcome<()> {
-    let plain = path.split('?').next().unwrap_or_default();
-    let resolved = |segment: &str| {
-        let dots = segment.to_ascii_lowercase().replace("%2e", ".");
-        dots != "." && dots != ".."
-    };
-    let as_sent = plain.starts_with('/')
-        && path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'"' | b'<' | b'>'))
-        && !plain.contains(['\\', '^', '`', '{', '}'])
-        && plain.split('/').all(resolved);
-    if as_sent {
+    let url = format!("{GATE}{path}");
+    let is_as_sent = |parsed: Url| parsed.as_str() == url && parsed.fragment().is_none();
+    // The runtime encodes `^` in a path; `Url` does not.
+    let has_caret = path.split('?').next().is_some_and(|path| path.contains('^'));
+    if path.starts_with('/') && !has_caret && Url::parse(&url).is_ok_and(is_as_sent) {
         return Ok(());
     }
     Err(Error::usage(
@@ -307,6 +304,9 @@ mod tests {
             "/a\\b",
             "https://gate.invalid/",
             "/a\nb",
+            "/a^b",
+            "/a{b}",
+            "/a?\"b",
         ] {
             assert!(check_path(bad).is_err(), "{bad}");
         }

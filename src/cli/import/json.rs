@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -122,14 +123,13 @@ impl Fields {
     /// # Errors
     /// The text is not an object, or it or an object within it has a field twice.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let Self(fields) = match serde_json::from_str(text) {
+        let Pairs(fields) = match serde_json::from_str(text) {
             Ok(fields) => fields,
             Err(e) if e.is_data() => return Err("is not a JSON object".to_owned()),
             // Where, not what: the text may hold a key.
             Err(e) => return Err(format!("is not JSON, from column {} on", e.column())),
         };
-        serde_json::from_str::<Distinct>(text).map_err(|_| "has a field twice")?;
-        Ok(Self(fields))
+        if has_field_twice(text) { Err("has a field twice".to_owned()) } else { Ok(Self(fields)) }
     }
 
     /// Each field that says something: `null` is as good as none.
@@ -138,82 +138,46 @@ impl Fields {
     }
 }
 
-impl<'de> Deserialize<'de> for Fields {
+/// The fields of an object with values of one type.
+struct Pairs<V>(Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
     fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Fields;
+        struct InOrder<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for InOrder<V> {
+            type Value = Pairs<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Fields, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Pairs<V>, M::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = object.next_entry()? {
                     fields.push(field);
                 }
-                Ok(Fields(fields))
+                Ok(Pairs(fields))
             }
         }
-        object.deserialize_map(Pairs)
+        object.deserialize_map(InOrder(PhantomData))
     }
 }
 
-/// JSON in which no object has a field twice.
-struct Distinct;
-
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        value.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Distinct {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("objects without a field twice")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self, A::Error> {
-        while array.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut object: M) -> Result<Self, M::Error> {
-        let mut names = HashSet::new();
-        while let Some((name, _)) = object.next_entry::<String, Self>()? {
-            if !names.insert(name) {
-                return Err(M::Error::custom("a field is there twice"));
+/// Whether an object in the JSON has a field twice.
+fn has_field_twice(json: &str) -> bool {
+    let within: Vec<&RawValue> = match json.trim_ascii_start().as_bytes().first() {
+        Some(b'{') => {
+            let Ok(Pairs(fields)) = serde_json::from_str::<Pairs<&RawValue>>(json) else { return true };
+            let names: HashSet<&String> = fields.iter().map(|(name, _)| name).collect();
+            if names.len() < fields.len() {
+                return true;
             }
+            fields.iter().map(|(_, value)| *value).collect()
         }
-        Ok(self)
-    }
+        Some(b'[') => serde_json::from_str(json).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    within.iter().any(|value| has_field_twice(value.get()))
 }
 
 /// An array of strings.

@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use keygate_core::key::KeyId;
 use keygate_core::usage::{AnomalyReport, LastUsesReport, Query, Report, Step};
-use keygate_delivery::may_carry_secrets;
+use keygate_delivery::{Peer, may_carry_secrets, unreachable};
 use reqwest::Url;
 use reqwest::blocking::{Client, Response};
 use serde::Deserialize;
@@ -72,13 +72,14 @@ impl ControlWorker {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let unreachable = |error: &(dyn std::error::Error + 'static)| {
-            cloudflare::unreachable("cannot read usage", &self.base, URL_VARIABLE, error)
+        let no_answer = |error: &(dyn std::error::Error + 'static)| {
+            let peer = Peer { name: self.base.as_str(), named_by: URL_VARIABLE, own_trust: None };
+            unreachable("cannot read usage", peer, error)
         };
         let response = self.client.get(url).bearer_auth(self.key.as_str()).send();
-        let response = response.map_err(|error| unreachable(&error))?;
+        let response = response.map_err(|error| no_answer(&error))?;
         let status = response.status().as_u16();
-        let body = body(response).map_err(|error| unreachable(&error))?;
+        let body = body(response).map_err(|error| no_answer(&error))?;
         if status != 200 {
             return Err(self.refused(status, &serde_json::from_slice(&body).unwrap_or_default()));
         }

@@ -1,9 +1,9 @@
 //! The Durable Object of `wrangler dev`, read from its SQLite file by a Node.js process. The object may be running meanwhile.
 
-use std::io::{self, BufReader, Read as _, Write as _};
+use std::ffi::OsStr;
+use std::io::{self, Read as _};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout};
 
 use keygate_core::usage::{
     AnomalyCollector, AnomalyReport, Collector, Commit, Day, Hour, LastUses, LastUsesReport, Query, Report,
@@ -13,7 +13,7 @@ use keygate_core::usage::{
 use crate::control_config::dev_command;
 use crate::error::{Error, Outcome};
 use crate::local_kv::state_folder;
-use crate::node;
+use crate::node::{self, Script};
 use crate::time;
 use crate::usage_source::UsageSource;
 use crate::wrangler_config::WranglerConfig;
@@ -71,8 +71,9 @@ impl LocalUsage {
         mut row: impl FnMut(u64, &[u8]) -> Result<(), RowError>,
     ) -> Outcome<Usage> {
         let mut recent = Usage::default();
-        let mut process = self.start()?;
-        let first = process.piece().map_err(|error| self.broken(&error))?;
+        let arguments = [self.folder.as_os_str(), OsStr::new(&self.unique_key), OsStr::new(OBJECT)];
+        let mut script = Script::start(&self.project, SCRIPT, &arguments)?;
+        let first = piece(&mut script).map_err(|error| self.broken(&error))?;
         match first.letter {
             b'n' => return Err(self.nothing_yet()),
             b'm' => {}
@@ -80,9 +81,12 @@ impl LocalUsage {
         }
         let names = rows((first.number > 0).then_some(Day(first.number)));
         let names: Vec<_> = names.iter().map(|range| (range.start(), range.end())).collect();
-        process.ask(&serde_json::to_vec(&names).unwrap_or_default()).map_err(|error| self.broken(&error))?;
+        let names = serde_json::to_vec(&names).unwrap_or_default();
+        script.write(&names).map_err(|error| self.broken(&error))?;
+        // The script reads to its end.
+        script.input = None;
         loop {
-            let piece = process.piece().map_err(|error| self.broken(&error))?;
+            let piece = piece(&mut script).map_err(|error| self.broken(&error))?;
             match piece.letter {
                 b'r' => row(piece.number, &piece.bytes).map_err(|error| self.unreadable(&error))?,
                 b'c' => {
@@ -93,14 +97,6 @@ impl LocalUsage {
                 _ => return Err(self.said(&piece)),
             }
         }
-    }
-
-    fn start(&self) -> Outcome<Process> {
-        let started =
-            node::script(&self.project, SCRIPT)?.arg(&self.folder).args([&self.unique_key, OBJECT]).spawn();
-        let mut child = started.map_err(|error| node::not_started(&error))?;
-        let output = child.stdout.take().map(BufReader::new);
-        Ok(Process { child, output })
     }
 
     fn nothing_yet(&self) -> Error {
@@ -178,40 +174,17 @@ impl UsageSource for LocalUsage {
     }
 }
 
-struct Process {
-    child: Child,
-    output: Option<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn ask(&mut self, question: &[u8]) -> io::Result<()> {
-        // Closed thereafter: the script reads to its end.
-        match self.child.stdin.take() {
-            Some(mut input) => input.write_all(question),
-            None => Ok(()),
-        }
+/// The next piece that the script writes.
+fn piece(script: &mut Script) -> io::Result<Piece> {
+    let output = script.output()?;
+    let (mut letter, mut number, mut length) = ([0; 1], [0; 8], [0; 4]);
+    output.read_exact(&mut letter)?;
+    output.read_exact(&mut number)?;
+    output.read_exact(&mut length)?;
+    let mut bytes = Vec::new();
+    let length = u64::from(u32::from_le_bytes(length));
+    if output.take(length).read_to_end(&mut bytes)? as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-
-    fn piece(&mut self) -> io::Result<Piece> {
-        let output = self.output.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        let (mut letter, mut number, mut length) = ([0; 1], [0; 8], [0; 4]);
-        output.read_exact(&mut letter)?;
-        output.read_exact(&mut number)?;
-        output.read_exact(&mut length)?;
-        let mut bytes = Vec::new();
-        let length = u64::from(u32::from_le_bytes(length));
-        if output.take(length).read_to_end(&mut bytes)? as u64 != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Piece { letter: u8::from_le_bytes(letter), number: u64::from_le_bytes(number), bytes })
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // What it still writes is read by nobody.
-        self.output = None;
-        self.child.stdin = None;
-        let _ = self.child.wait();
-    }
+    Ok(Piece { letter: u8::from_le_bytes(letter), number: u64::from_le_bytes(number), bytes })
 }

@@ -56,6 +56,18 @@ pub fn option(journals: &Path) -> String {
     format!(" --journal {}", quoted(&printable(&journals.display().to_string())))
 }
 
+/// The error that a rotation of the key was begun in this folder, and is not finished.
+#[must_use]
+pub fn not_finished(journals: &Path, old: &str) -> Error {
+    let option = option(journals);
+    Error::failed(
+        format!("a rotation of key {old} is not finished"),
+        format!(
+            "`keygate rotate --resume {old}{option}` finishes it, `keygate rotate --undo {old}{option}` undoes it"
+        ),
+    )
+}
+
 /// The ids of the keys whose rotation is not finished, in their order.
 ///
 /// # Errors
@@ -131,13 +143,7 @@ impl Journal {
         let path = file(folder, &notes.old);
         let lock = lock(&path, &notes.old)?;
         if path.exists() {
-            let (old, option) = (&notes.old, option(folder));
-            return Err(Error::failed(
-                format!("a rotation of key {old} is not finished"),
-                format!(
-                    "`keygate rotate --resume {old}{option}` finishes it, `keygate rotate --undo {old}{option}` undoes it"
-                ),
-            ));
+            return Err(not_finished(folder, &notes.old));
         }
         Ok(Self { notes, is_new: true, path, _lock: lock })
     }

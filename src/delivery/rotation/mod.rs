@@ -75,7 +75,7 @@ mod undo;
 
 pub use first_key::deliver_first_key;
 pub use gate::{Gate, KeyRecords};
-pub use journal::{Journal, folder, gate_of, option, tidy, unfinished};
+pub use journal::{Journal, folder, gate_of, not_finished, option, tidy, unfinished};
 pub use notes::{Expiry, GateRef, Notes, RecordsRef};
 pub use retirement::{Evidence, Kept, UNUSED_MIN_SECS, may_retire, retired};
 pub use run::{Finished, Rotation};

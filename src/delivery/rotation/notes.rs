@@ -8,8 +8,8 @@ use keygate_core::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::entropy::entropy;
 use crate::error::{Error, Result};
-use crate::new_key::entropy;
 use crate::rotation::gate::{Gate, key_id};
 
 /// The version of the journal's format; another one is not read.

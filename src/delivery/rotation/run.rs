@@ -5,9 +5,9 @@ use keygate_core::key::{KeyId, NewKey};
 use keygate_core::record::{Record, State};
 use keygate_core::time::UnixSeconds;
 
+use crate::entropy::entropy;
 use crate::error::{Error, Result};
 use crate::key_status::KeyStatus;
-use crate::new_key::entropy;
 use crate::rotation::gate::Gate;
 use crate::rotation::journal::Journal;
 use crate::rotation::notes::{NewKeyNote, Step};
@@ -75,10 +75,7 @@ impl<'g> Rotation<'g> {
             Some(key) => key,
             None => self.make(&old)?,
         };
-        self.extend()?;
-        self.deliver(key.reveal())?;
-        self.confirm(key.reveal())?;
-        show(&self.new_in_use()?, key.reveal())?;
+        self.hand_over(key.reveal(), show)?;
         let finished = self.end_old()?;
         self.targets.tidy();
         Ok(finished)
@@ -98,15 +95,21 @@ impl<'g> Rotation<'g> {
         if !is_in_use || !self.targets.hold(key.reveal(), &self.journal.notes)? {
             return Err(self.gone());
         }
-        self.extend()?;
-        self.deliver(key.reveal())?;
-        self.confirm(key.reveal())?;
-        let new = self.new_in_use()?;
-        show(&new, key.reveal())?;
+        let new = self.hand_over(key.reveal(), show)?;
         self.targets.tidy();
         let mut old = new.clone();
         (old.id, old.state, old.replaces, old.replaced_by) = (self.old, State::Revoked, None, Some(new.id));
         Ok(Finished { new, old, diverged: false })
+    }
+
+    /// E, P and C; then `show` is given the key.
+    fn hand_over(&mut self, key: &str, show: &mut dyn FnMut(&Record, &str) -> Result<()>) -> Result<Record> {
+        self.extend()?;
+        self.deliver(key)?;
+        self.confirm(key)?;
+        let new = self.new_in_use()?;
+        show(&new, key)?;
+        Ok(new)
     }
 
     pub(super) fn gone(&self) -> Error {

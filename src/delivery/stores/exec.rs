@@ -1,6 +1,5 @@
 //! `exec:COMMAND`: a line for the shell, which takes the text on standard input or prints it.
 
-use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,12 +14,12 @@ use crate::secret_store::{CommandEnvironment, SecretStore, StoredSecret};
 use crate::stores::bounded::read_bounded;
 use crate::stores::program::first_word;
 use crate::text::{printable, redact};
+use crate::timeout::timeout;
 
 /// How many seconds a command may take, where the default does not fit it.
 const TIMEOUT_VARIABLE: &str = "KEYGATE_COMMAND_TIMEOUT";
 /// A person may have to unlock something first.
 const TIMEOUT_SECS: u64 = 120;
-const TIMEOUT_MAX_SECS: u64 = 3600;
 /// How long after its end what it said is waited for: a process that it left behind may keep the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -40,9 +39,10 @@ impl ExecStore {
     /// # Errors
     /// `KEYGATE_COMMAND_TIMEOUT` is no number of seconds.
     pub(crate) fn new(command: String, environment: CommandEnvironment) -> Result<Self> {
+        let timeout = timeout(TIMEOUT_VARIABLE, TIMEOUT_SECS, "a command")?;
         // A group of its own may not read the terminal: where there is one, who is asked for a password sits there, and can
         // end the command with all that it started.
-        Ok(Self { command, environment, timeout: timeout()?, has_own_group: !has_terminal() })
+        Ok(Self { command, environment, timeout, has_own_group: !has_terminal() })
     }
 
     /// Runs the command with `input` on its standard input; returns its standard output.
@@ -151,19 +151,6 @@ impl ExecStore {
             "run it by hand to see what it wants; it gets the text on standard input, and has to end with 0",
         )
     }
-}
-
-/// How long a command may take.
-fn timeout() -> Result<Duration> {
-    let text = env::var(TIMEOUT_VARIABLE).unwrap_or_default();
-    let seconds = if text.is_empty() { Some(TIMEOUT_SECS) } else { text.parse().ok() };
-    let seconds = seconds.filter(|seconds| (1..=TIMEOUT_MAX_SECS).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        Error::usage(
-            format!("{TIMEOUT_VARIABLE} is not a number of seconds from 1 to {TIMEOUT_MAX_SECS}"),
-            format!("unset it; a command may then take {TIMEOUT_SECS} seconds"),
-        )
-    })
 }
 
 /// A standard input that holds the text and then ends. It is written before the command starts, because a command that goes on

@@ -1,5 +1,6 @@
 //! The repository of the deploy button: one Worker, the gate, with its modules built.
 
+use std::fs;
 use std::path::Path;
 
 use crate::dist::archive;
@@ -15,6 +16,7 @@ pub(crate) fn write(workspace: &Workspace, out: &Path, notices: &Notices) -> Res
     for file in files::below(&sources)? {
         files::copy(&sources.join(&file), &out.join(&file))?;
     }
+    name_version(workspace, out)?;
     for licence in own_licences(workspace).iter().chain(notices.workers.first()) {
         files::copy_into(licence, out)?;
     }
@@ -23,6 +25,14 @@ pub(crate) fn write(workspace: &Workspace, out: &Path, notices: &Notices) -> Res
         files::copy(&gate.join(&file), &out.join("gate").join(&file))?;
     }
     files::normalize_modes(out)
+}
+
+/// In the README, `npx keygate` is that of the gate's version: an older gate refuses records of a newer one.
+fn name_version(workspace: &Workspace, out: &Path) -> Result<(), Failure> {
+    let readme = workspace.read("npm/deploy-button/README.md")?;
+    let readme = readme.replace("npx keygate ", &format!("npx keygate@{} ", workspace.version()?));
+    let file = out.join("README.md");
+    fs::write(&file, readme).map_err(|error| files::not_written(&file, &error))
 }
 
 /// Writes the folder, and an archive of it.

@@ -6,7 +6,7 @@ use keygate_core::policy::route::Route;
 use serde_json::Value;
 
 use crate::findings::{Findings, Level};
-use crate::wrangler_config::WranglerConfig;
+use crate::wrangler_config::{WranglerConfig, is_custom_domain};
 
 const REMEDY: &str = "name the host behind the gate; `ORIGIN = \"zone\"` for the origin of the zone that the gate's route is in, or `service:BINDING` for a Worker";
 
@@ -130,8 +130,7 @@ fn of_config(config: &WranglerConfig) -> Vec<Address> {
         .routes()
         .filter_map(|route| {
             let pattern = route.as_str().or_else(|| route.get("pattern")?.as_str())?;
-            let is_domain = route.get("custom_domain") == Some(&Value::Bool(true));
-            Some(of_pattern(pattern, is_domain))
+            Some(of_pattern(pattern, is_custom_domain(route)))
         })
         .collect();
     let dev = config.setting("dev").and_then(|dev| dev.get("port")).and_then(Value::as_u64);
@@ -190,14 +189,11 @@ fn leads_back(origin: &OriginUrl, address: &Address, all: &[Address]) -> bool {
 mod tests {
     use super::check_loops;
     use crate::findings::Findings;
-    use crate::wrangler_config::WranglerConfig;
+    use crate::wrangler_config::fake::gate;
     use keygate_core::policy::Policy;
 
     fn is_loop(settings: &str, origin: &str) -> bool {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("wrangler.toml");
-        std::fs::write(&path, format!("name = 'gate'\n{settings}\n")).unwrap();
-        let config = WranglerConfig::read(Some(&path), None).unwrap();
+        let (_folder, config) = gate(&format!("name = 'gate'\n{settings}\n"), "");
         let vars = format!("{{\"KEY_PREFIX\": \"acme\", \"ORIGIN\": \"{origin}\"}}");
         let mut findings = Findings::default();
         check_loops(&config, &Policy::from_json(&vars).unwrap(), &mut findings);

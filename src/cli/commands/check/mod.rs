@@ -1,5 +1,6 @@
 //! `keygate check`: is what is written what the gate will read?
 
+mod control;
 pub(crate) mod loops;
 pub(crate) mod policy;
 mod records;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
+use crate::commands::check::control::check_control;
 use crate::commands::check::policy::check_policy;
 use crate::commands::check::records::check_records;
 use crate::commands::check::routes::check_routes;
@@ -25,7 +27,7 @@ use crate::wrangler_config::WranglerConfig;
 /// Check the policy in wrangler's configuration, and files of records
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml or .jsonc, or begins with `wrangler.`, is read as wrangler's configuration. Without FILES the one of --config is checked, all its environments or the one of --env.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
+    after_help = "A file may hold one record, an array of records (STATIC_KEYS), or wrangler's bulk JSON; `-` is standard input. A name that ends with .toml or .jsonc, or begins with `wrangler.`, is read as wrangler's configuration. Without FILES the one of --config is checked, all its environments or the one of --env; the file of the control Worker beside it is checked too.\n\nExamples:\n  keygate check\n  keygate check static-keys.json\n  wrangler kv key get key/4fTz0Qw9Lr2K --binding KEYS --remote | keygate check -"
 )]
 pub(crate) struct CheckArgs {
     /// Configurations of wrangler, and files of records
@@ -80,11 +82,7 @@ fn check_main(config: &WranglerConfig, findings: &mut Findings) {
 /// # Errors
 /// The local gate's secrets cannot be read.
 pub(crate) fn check_all(config: &WranglerConfig, findings: &mut Findings) -> Outcome<()> {
-    let environments = config.environments().into_iter().map(Some);
-    [None]
-        .into_iter()
-        .chain(environments)
-        .try_for_each(|environment| check_environment(&config.through(environment), findings))
+    config.each_environment().try_for_each(|config| check_environment(&config, findings))
 }
 
 /// One environment.
@@ -95,6 +93,7 @@ pub(crate) fn check_environment(config: &WranglerConfig, findings: &mut Findings
     if check_policy(config, findings)? {
         check_routes(config, findings);
     }
+    check_control(config, findings);
     Ok(())
 }
 

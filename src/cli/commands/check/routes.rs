@@ -34,7 +34,7 @@ pub(crate) fn check_routes(config: &WranglerConfig, findings: &mut Findings) {
             config.name(),
             config.place("vars.ROUTES"),
             "has scopes or subjects, and its last rule is not for `/*`: what no rule names needs any valid key, whoever holds it",
-            "end with a rule `path = \"/*\"`, `access = \"deny\"`",
+            "end with a rule whose `path` is `/*` and whose `access` is `deny`",
         );
     }
     let restricts = |route: &Value| is_restricted(route) && text(route, "path") != EVERYTHING;
@@ -118,16 +118,14 @@ fn is_restricted(route: &Value) -> bool {
 mod tests {
     use super::check_routes;
     use crate::findings::Findings;
-    use crate::wrangler_config::WranglerConfig;
+    use crate::wrangler_config::fake::gate;
 
     /// What is said of routes, as lines of inline tables, and of the variables before them.
     fn said(vars: &str, routes: &[&str], dev_vars: &str) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("wrangler.toml");
-        std::fs::write(&path, format!("[vars]\n{vars}\nROUTES = [{}]\n", routes.join(", "))).unwrap();
-        std::fs::write(folder.path().join(".dev.vars"), dev_vars).unwrap();
+        let toml = format!("[vars]\n{vars}\nROUTES = [{}]\n", routes.join(", "));
+        let (_folder, config) = gate(&toml, dev_vars);
         let mut findings = Findings::default();
-        check_routes(&WranglerConfig::read(Some(&path), None).unwrap(), &mut findings);
+        check_routes(&config, &mut findings);
         findings.to_text()
     }
 

@@ -1,16 +1,18 @@
 //! Rules that hold for a path, and not for what is below it.
 
-use std::fmt::Write as _;
-
 use keygate_core::policy::Policy;
 use keygate_core::policy::route::{Access, Found, Route};
 use keygate_core::request::path::CanonicalPath;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::findings::{Findings, Level};
 use crate::wrangler_config::WranglerConfig;
 
 /// A segment that no rule names.
 const ANY: &str = "keygate-check";
+
+/// What a request has percent-encoded, beside all that is not ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ');
 
 /// Checks every rule that denies or restricts one path against the rule that applies below that path.
 pub(crate) fn check_subpaths(config: &WranglerConfig, policy: &Policy, findings: &mut Findings) {
@@ -40,7 +42,8 @@ pub(crate) fn check_subpaths(config: &WranglerConfig, policy: &Policy, findings:
 
 /// A method of the route for which a rule that asks for less applies below its path, and that rule in words.
 fn laxer_below(policy: &Policy, route: &Route) -> Option<(String, String)> {
-    let below = format!("{}/{ANY}", request_path(route.path()));
+    let pattern = route.path().replace('*', ANY);
+    let below = format!("{}/{ANY}", utf8_percent_encode(&pattern, ENCODED));
     let path = CanonicalPath::parse(&below, policy.path_rules()).ok()?;
     let methods = policy.methods().allow_header(route.methods());
     methods.split(", ").find_map(|method| {
@@ -68,25 +71,11 @@ fn is_laxer(other: &Route, route: &Route) -> bool {
     !is_meant && asks_for_less
 }
 
-/// A path that the pattern matches, as a request has it.
-fn request_path(pattern: &str) -> String {
-    let mut path = String::new();
-    for byte in pattern.replace('*', ANY).bytes() {
-        if byte.is_ascii_graphic() {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::check_subpaths;
     use crate::findings::Findings;
-    use crate::wrangler_config::WranglerConfig;
+    use crate::wrangler_config::fake::gate;
     use keygate_core::policy::Policy;
 
     const DENIED: &str = r#"{"path": "/internal", "access": "deny"}"#;
@@ -95,10 +84,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_leaves_what_is_below_its_path_to_a_laxer_one_is_a_warning() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("wrangler.toml");
-        std::fs::write(&path, "").unwrap();
-        let config = WranglerConfig::read(Some(&path), None).unwrap();
+        let (_folder, config) = gate("", "");
         for (routes, rule) in [
             (&[DENIED][..], "any valid key"),
             (&[SCOPED], "any valid key"),

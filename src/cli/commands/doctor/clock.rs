@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::blocking::Client;
 use reqwest::header::DATE;
-use reqwest::redirect::Policy;
-use rustls::crypto::ring;
 
 use crate::clock::{self, Comparison};
+use crate::cloudflare::http_client;
 use crate::findings::{Findings, Level};
 
 const REMEDY: &str = "set the clock of this machine (on Linux: `timedatectl set-ntp true`); until then `--expires` and `--grace` are off by the difference";
@@ -28,13 +26,10 @@ pub(super) fn check_clock(url: Option<&str>, findings: &mut Findings) {
 
 /// The `Date` of the gate's answer to a request without a key, whatever the answer is.
 fn date_of(url: &str) -> Result<Comparison, String> {
-    // Another part of the program may have chosen it before.
-    let _ = ring::default_provider().install_default();
-    let client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT).build();
+    let client = http_client().map_err(|error| format!("was not asked: {}", error.problem()))?;
     let sent = Timestamp::now();
-    let answer = client
-        .and_then(|client| client.head(url).send())
-        .map_err(|error| format!("does not answer ({})", error.without_url()))?;
+    let answer = client.head(url).timeout(TIMEOUT).send();
+    let answer = answer.map_err(|error| format!("does not answer ({})", error.without_url()))?;
     let answered = Timestamp::now();
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
     date.and_then(|date| Comparison::of(date, sent, answered))

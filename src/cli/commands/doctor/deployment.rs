@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cloudflare::{Api, Call, DeployedWorker, NOT_LOOKED_AT, Permission};
+use crate::cloudflare::{DeployedGate, NOT_LOOKED_AT, Permission};
 use crate::commands::check::loops::check_patterns;
 use crate::commands::doctor::version::check_version;
 use crate::error::Outcome;
@@ -51,23 +51,20 @@ struct Rule {
 }
 
 /// Checks what runs under the gate's name. What may not be looked at is a finding, and the rest is looked at.
-///
-/// Returns the namespace that holds the records: the `named` one, or the one that is bound to the Worker; `None` if that may not be
-/// looked at.
-pub(super) fn check_deployment(
-    worker: &DeployedWorker<'_>,
-    named: Option<String>,
-    findings: &mut Findings,
-) -> Option<String> {
-    let DeployedWorker { api, account, config } = *worker;
+pub(super) fn check_deployment(gate: &DeployedGate, config: &WranglerConfig, findings: &mut Findings) {
     let Some(name) = config.worker_name() else {
-        findings.advise(Level::Error, config.name(), config.place("name"), "is not set", "name the Worker");
-        return named;
+        return findings.advise(
+            Level::Error,
+            config.name(),
+            config.place("name"),
+            "is not set",
+            "name the Worker",
+        );
     };
-    let mut check = Check { api, place: format!("the Worker {name}"), config, findings };
-    let namespace = check.settings(worker, named);
-    check.version(worker);
-    check.subdomain(&["accounts", account, "workers", "scripts", &name]);
+    let mut check = Check { gate, place: format!("the Worker {name}"), config, findings };
+    check.settings();
+    check.version();
+    check.subdomain();
     let zones = config.zones();
     let has_no_routes = config.is_at_workers_dev_alone() || config.is_at_custom_domains_alone();
     if zones.is_empty() && !has_no_routes {
@@ -80,11 +77,10 @@ pub(super) fn check_deployment(
     for zone in zones {
         check.zone(&zone, &name);
     }
-    namespace
 }
 
 struct Check<'c> {
-    api: &'c Api,
+    gate: &'c DeployedGate,
     place: String,
     config: &'c WranglerConfig,
     findings: &'c mut Findings,
@@ -100,20 +96,15 @@ impl Check<'_> {
     }
 
     /// What stands at `path`; that it may not be looked at is a finding.
-    fn ask<T: DeserializeOwned>(&mut self, path: &[&str], needs: Permission, field: &str) -> Option<T> {
-        self.ask_for(path, &[], needs, field)
-    }
-
-    fn ask_for<T: DeserializeOwned>(
+    fn ask<T: DeserializeOwned>(
         &mut self,
         path: &[&str],
         query: &[(&str, &str)],
         needs: Permission,
         field: &str,
     ) -> Option<T> {
-        let answer =
-            self.api.ask(&Call { method: "GET", path, query, body: None, needs, doing: NOT_LOOKED_AT });
-        self.looked_at(answer.map(|answer| answer.result), field).flatten()
+        let answer = self.gate.get(path, query, needs, NOT_LOOKED_AT);
+        self.looked_at(answer, field).flatten()
     }
 
     /// What was found; that it may not be looked at is a finding.
@@ -121,11 +112,10 @@ impl Check<'_> {
         found.inspect_err(|error| self.warn(field, error.problem(), error.remedy())).ok()
     }
 
-    fn settings(&mut self, worker: &DeployedWorker<'_>, named: Option<String>) -> Option<String> {
-        let needs = if named.is_some() { Permission::Scripts } else { Permission::ScriptsOfNamespace };
-        let settings = worker.settings(needs, NOT_LOOKED_AT);
-        let Some(settings) = self.looked_at(settings, "settings") else {
-            return named;
+    fn settings(&mut self) {
+        let named = &self.gate.named_namespace;
+        let Some(settings) = self.looked_at(self.gate.settings(NOT_LOOKED_AT), "settings") else {
+            return;
         };
         let bound = |name: &str| settings.bound(name);
         if bound("PEPPER").is_none() {
@@ -155,7 +145,7 @@ impl Check<'_> {
                 "no KV namespace is bound; the gate answers 503 to every request",
                 "bind it in the configuration, then `wrangler deploy`",
             ),
-            Some(binding) if named.is_some() && binding.namespace_id != named => {
+            Some(binding) if named.is_some() && binding.namespace_id != *named => {
                 self.error(KEYS_BINDING, "another KV namespace is bound than the configuration names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in the configuration");
             }
             Some(_) => {}
@@ -168,26 +158,24 @@ impl Check<'_> {
                 "`wrangler deploy`",
             );
         }
-        named.or_else(|| settings.keys_namespace().ok())
     }
 
     /// Compares the gate's version with this program's.
-    fn version(&mut self, worker: &DeployedWorker<'_>) {
-        let modules = worker.modules();
-        if let Some(modules) = self.looked_at(modules, "version") {
+    fn version(&mut self) {
+        if let Some(modules) = self.looked_at(self.gate.modules(), "version") {
             check_version(&modules, &self.place, self.findings);
         }
     }
 
-    fn subdomain(&mut self, script: &[&str]) {
-        let Some(subdomain) =
-            self.ask::<Subdomain>(&[script, &["subdomain"]].concat(), Permission::Scripts, "workers_dev")
-        else {
+    fn subdomain(&mut self) {
+        const FIELD: &str = "workers_dev";
+        let path = self.looked_at(self.gate.script(&["subdomain"]), FIELD).unwrap_or_default();
+        let Some(subdomain) = self.ask::<Subdomain>(&path, &[], Permission::Scripts, FIELD) else {
             return;
         };
         if subdomain.enabled && !self.config.is_at_workers_dev_alone() {
             self.error(
-                "workers_dev",
+                FIELD,
                 "the gate's workers.dev address is on: a way round the route and its rules",
                 "set `workers_dev` to false in the configuration, then `wrangler deploy`",
             );
@@ -203,7 +191,7 @@ impl Check<'_> {
 
     fn zone(&mut self, zone: &str, worker: &str) {
         let name = [("name", zone)];
-        let Some(zones) = self.ask_for::<Vec<Zone>>(&["zones"], &name, Permission::Zones, zone) else {
+        let Some(zones) = self.ask::<Vec<Zone>>(&["zones"], &name, Permission::Zones, zone) else {
             return;
         };
         let Some(Zone { id }) = zones.first() else {
@@ -214,7 +202,7 @@ impl Check<'_> {
             );
         };
         if let Some(routes) =
-            self.ask::<Vec<Route>>(&["zones", id, "workers", "routes"], Permission::Routes, "routes")
+            self.ask::<Vec<Route>>(&["zones", id, "workers", "routes"], &[], Permission::Routes, "routes")
         {
             let ours: Vec<&Route> =
                 routes.iter().filter(|route| route.script.as_deref() == Some(worker)).collect();
@@ -236,7 +224,7 @@ impl Check<'_> {
             }
         }
         let rules = ["zones", id, "rulesets", "phases", "http_request_cache_settings", "entrypoint"];
-        if let Some(ruleset) = self.ask::<Ruleset>(&rules, Permission::CacheRules, "cache rules") {
+        if let Some(ruleset) = self.ask::<Ruleset>(&rules, &[], Permission::CacheRules, "cache rules") {
             let caches = |rule: &&Rule| {
                 rule.enabled
                     && rule.action.as_deref() == Some("set_cache_settings")

@@ -30,17 +30,8 @@ pub(crate) fn check_keys(
     now: UnixSeconds,
     findings: &mut Findings,
 ) -> Outcome<()> {
-    let mut check = Check {
-        place: store.place().to_owned(),
-        option: store.option(),
-        is_remote: store.is_remote(),
-        peppers,
-        static_keys,
-        now,
-        findings,
-        unknown: BTreeMap::new(),
-        without_pepper: 0,
-    };
+    let mut check =
+        Check { store, peppers, static_keys, now, findings, unknown: BTreeMap::new(), without_pepper: 0 };
     store::each_entry(store, "looked at", &mut |_, listed, stored| {
         if let Some(stored) = stored {
             check.entry(listed, &stored.value);
@@ -69,10 +60,7 @@ pub(crate) fn check_keys(
 }
 
 struct Check<'c> {
-    place: String,
-    /// The option for the store, after a command.
-    option: &'static str,
-    is_remote: bool,
+    store: &'c dyn Store,
     peppers: &'c [String],
     static_keys: &'c StaticKeys,
     now: UnixSeconds,
@@ -98,7 +86,10 @@ impl Check<'_> {
                 &listed.name,
                 "its metadata is missing or does not say the same; `keygate list` shows it wrongly"
                     .to_owned(),
-                &format!("any change by keygate writes it anew: `keygate update ID --name …{}`", self.option),
+                &format!(
+                    "any change by keygate writes it anew: `keygate update ID --name …{}`",
+                    self.store.option()
+                ),
             );
         }
         if self.static_keys.overrides(&record) {
@@ -114,13 +105,13 @@ impl Check<'_> {
         match record.not_after {
             Some(_) if record.replaced_by.is_some() => {}
             // A key to try the local gate with, as `cargo xtask dev` makes one each day.
-            Some(end) if !self.is_remote && end <= record.created.plus(SOON_SECS) => {}
+            Some(end) if !self.store.is_remote() && end <= record.created.plus(SOON_SECS) => {}
             Some(end) if end <= self.now.plus(SOON_SECS) => {
                 self.say(
                     Level::Warning,
                     name,
                     format!("expires soon, at {}", utc(end)),
-                    &format!("`keygate rotate ID --to URI{}` delivers a new key; without --to, hand it over in time", self.option),
+                    &format!("`keygate rotate ID --to URI{}` delivers a new key; without --to, hand it over in time", self.store.option()),
                 );
             }
             _ if age > OLD_SECS && !record.digest.is_imported() => {
@@ -128,7 +119,7 @@ impl Check<'_> {
                     Level::Warning,
                     name,
                     format!("was issued {} days ago and not rotated since", age / DAY_SECS),
-                    &format!("`keygate rotate ID --to URI{0}`, or all such keys: `keygate rotate --all-older-than 90d --to URI{0}`", self.option),
+                    &format!("`keygate rotate ID --to URI{0}`, or all such keys: `keygate rotate --all-older-than 90d --to URI{0}`", self.store.option()),
                 );
             }
             _ => {}
@@ -144,7 +135,7 @@ impl Check<'_> {
     }
 
     fn say(&mut self, level: Level, name: &str, problem: String, remedy: &str) {
-        self.findings.advise(level, &self.place, name, problem, remedy);
+        self.findings.advise(level, self.store.place(), name, problem, remedy);
     }
 }
 

@@ -12,7 +12,7 @@ use clap::Args;
 use keygate_core::key::pepper::Pepper;
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare::{self, Api, DeployedWorker, RemoteKv};
+use crate::cloudflare::{DeployedGate, RemoteKv};
 use crate::commands::check::loops::check_url;
 use crate::commands::check::policy::check_policy;
 use crate::commands::doctor::clock::check_clock;
@@ -28,7 +28,7 @@ use crate::static_keys::{HIDDEN_REMEDY, StaticKeys};
 use crate::store::Store;
 use crate::wrangler_config::WranglerConfig;
 
-/// Look at wrangler's configuration, the keys and (with --remote) the deployment, and say what is wrong with the remedy
+/// Look at wrangler's configuration, the keys and (with --remote) the deployment, and say what is wrong and what to do about it
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit code 1 when there is an error; warnings do not count. With --remote the token also needs Workers Scripts: Read, Zone: Read, Workers Routes: Read and Cache Rules: Read; what it may not look at is named.\n\nExample:\n  keygate doctor --remote"
@@ -91,12 +91,8 @@ fn deployed_store(
     args: &StoreArgs,
     findings: &mut Findings,
 ) -> Outcome<Option<Box<dyn Store>>> {
-    let named = cloudflare::named_namespace(args.namespace.as_deref(), config)?;
-    let account = cloudflare::account(args.account.as_deref(), config)?;
-    let api = Api::from_environment()?;
-    let worker = DeployedWorker { api: &api, account: &account, config };
-    let namespace = check_deployment(&worker, named, findings);
-    Ok(namespace.map(|namespace| -> Box<dyn Store> {
-        Box::new(RemoteKv::new(api, &account, &namespace, config.environment()))
-    }))
+    let gate = DeployedGate::find(args, config)?;
+    check_deployment(&gate, config, findings);
+    let namespace = gate.known_namespace();
+    Ok(namespace.map(|namespace| Box::new(RemoteKv::new(gate, namespace, config)) as Box<dyn Store>))
 }

@@ -23,6 +23,7 @@ pub(crate) use crate::commands::import::row::ImportedKey;
 use crate::commands::import::writer::{Target, Writer};
 use crate::context::{self, Context};
 use crate::error::{Error, Outcome};
+use crate::fields;
 use crate::import::{self, Draft, Format, Options, Rules, SubjectMap};
 use crate::secrets;
 use crate::time::When;
@@ -105,7 +106,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
     import::read(args.format, &source, &options, &mut |place, read| {
         if rules.pepper.is_none() && matches!(read, Ok(Draft::Imported(_))) {
             // Only now: a source of records alone needs none.
-            rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.pepper);
+            rules.pepper = Some(secrets::pepper(&args.pepper, &config, remote)?.peppers.current);
         }
         digests += usize::from(read.as_ref().is_ok_and(Draft::is_digest));
         notes.extend(read.as_ref().ok().and_then(Draft::note));
@@ -142,6 +143,8 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Outcome<ExitCode> {
             ));
         }
     }
+    let plan = args.plan.as_deref().and_then(|plan| plan.parse().ok());
+    fields::warn_of_limits(context, &config, plan.as_ref(), None);
     if written.imported > 0 {
         crate::imported::warn_unless_read(context, &config);
     }

@@ -62,7 +62,7 @@ impl Answers {
         let origin = answer(
             "--origin",
             args.origin.as_ref(),
-            "the URL of the API behind the gate, such as https://api.example.com",
+            "the URL of the API behind the gate, such as https://api.example.com, or http://127.0.0.1:5000 on this machine",
             None,
             origin_problem,
         )?;
@@ -79,7 +79,7 @@ impl Answers {
         let credentials = answer(
             "--credential",
             given.as_ref(),
-            "where a request may carry its key, with blanks between: bearer, authorization, basic, header:NAME, query:NAME",
+            "where a request may carry its key, separated by spaces: bearer, authorization, basic, header:NAME, query:NAME",
             Some(&DEFAULT_CREDENTIALS.join(" ")),
             credentials_problem,
         )?;
@@ -179,10 +179,13 @@ fn origin_problem(origin: &str) -> Option<String> {
     if origin == "zone" || origin.starts_with("service:") {
         return Some("needs a route or a binding of your own; give a URL now, and set ORIGIN in wrangler.jsonc afterwards".to_owned());
     }
-    if Origin::parse(origin, false) == Err(OriginError::Http) {
-        return Some("is plain HTTP to another machine; give an https:// URL now, and set ORIGIN in .dev.vars afterwards, which holds on this machine alone".to_owned());
+    match Origin::parse(origin, false) {
+        Err(OriginError::Form) => Some(format!(
+            "`{origin}` is not the URL of an API: `https://host[:port][/base]`, or `http://127.0.0.1:PORT` for an API on this machine"
+        )),
+        Err(OriginError::Http) => Some("is plain HTTP to another machine; give an https:// URL now, and set ORIGIN in .dev.vars afterwards, which holds on this machine alone".to_owned()),
+        _ => policy_problem("ORIGIN", json!(origin)),
     }
-    policy_problem("ORIGIN", json!(origin))
 }
 
 fn prefix_problem(prefix: &str) -> Option<String> {
@@ -261,7 +264,7 @@ mod tests {
             let (shown, answers) = asked(options, typed);
             let answers = answers.unwrap();
             assert_eq!(
-                shown.matches("such as").count() + shown.matches("with blanks between").count(),
+                shown.matches("such as").count() + shown.matches("separated by spaces").count(),
                 questions,
                 "{shown}"
             );
@@ -280,8 +283,9 @@ mod tests {
             (
                 "--origin api.example.com",
                 "my-gate",
-                "--origin: `api.example.com` is not an origin: `https://host",
+                "--origin: `api.example.com` is not the URL of an API: `https://host[:port][/base]`, or `http://127.0.0.1:PORT`",
             ),
+            ("--origin localhost:5000", "my-gate", "--origin: `localhost:5000` is not the URL of an API"),
             (
                 "--origin http://api.example.com",
                 "my-gate",

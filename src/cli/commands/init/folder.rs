@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::commands::init::files::NewFile;
 use crate::error::{Error, Outcome};
+use crate::files::new_private;
 use crate::output::printable;
 
 /// What may be in the folder already: no tool of the gate reads it.
@@ -150,13 +151,7 @@ fn write(path: &Path, file: &NewFile) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if file.is_private {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    let mut out = options.open(path)?;
+    let mut out = if file.is_private { new_private(path)? } else { File::create_new(path)? };
     out.write_all(file.text.as_bytes())?;
     out.sync_all()
 }

@@ -79,9 +79,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Outcome<()> {
         prefix: &answers.prefix,
         origin: &answers.origin,
     };
-    if context.out.is_json() {
-        context.out.result(&result, "")?;
-    }
+    context.out.json_result(&result)?;
     if let Some(above) = above {
         context.out.note(format!(
             "warning: {} lies above the folder, and wrangler takes it in place of wrangler.jsonc; give `npx wrangler` and `npx keygate` the option `--config wrangler.jsonc`, or move that file away",

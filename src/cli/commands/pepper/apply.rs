@@ -46,10 +46,10 @@ struct Upgrade {
 /// Writes the keyed digests; the old ones hold all that is needed.
 pub(super) fn run(context: &Context, args: &ApplyArgs) -> Outcome<()> {
     let config = context.config()?;
-    let pepper = secrets::pepper(&args.pepper, &config, args.store.remote)?.pepper;
+    let pepper = secrets::pepper(&args.pepper, &config, args.store.remote)?.peppers.current;
     let store = context::store(&config, &args.store)?;
     let mut upgrades = Vec::new();
-    store::each_record(&*store, "looked at", &mut |mut record, seen| {
+    store::each_record(&*store, &|_| true, &mut |mut record, seen| {
         if let Digest::ImportedBare(sha256) = record.digest {
             record.digest = pepper.imported_digest(&ImportedKey::of_sha256(sha256));
             upgrades.push(Upgrade { name: record.id.kv_name(), seen, record });

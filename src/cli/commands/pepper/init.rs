@@ -1,6 +1,5 @@
 //! `keygate pepper init`: the local gate's pepper.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use clap::Args;
@@ -12,6 +11,7 @@ use crate::commands::pepper::make;
 use crate::context::Context;
 use crate::dev_vars::DevVars;
 use crate::error::{Error, Outcome};
+use crate::files::new_private;
 use crate::gate_bindings::is_secret;
 use crate::wrangler_config::WranglerConfig;
 
@@ -94,12 +94,8 @@ fn write(config: &WranglerConfig, local: Option<&DevVars>) -> Outcome<LocalPeppe
             "remove the link, or make the file that it leads to",
         ));
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = || {
-        let mut file = options.open(&path)?;
+        let mut file = new_private(&path)?;
         file.write_all(b"PEPPER=\"")?;
         file.write_all(text.as_bytes())?;
         file.write_all(b"\"\n")?;

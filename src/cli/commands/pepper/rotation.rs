@@ -105,9 +105,7 @@ fn drop_local(context: &Context, store: &StoreArgs, seen: &Seen) -> Outcome<()> 
     let file = dev_vars(&config, seen)?;
     refuse_while_others_depend(context, store, &config, &file, seen)?;
     file.write_with(&[("PEPPER_PREVIOUS", None)])?;
-    if context.out.is_json() {
-        context.out.result(&Step { new: None, next: &[] }, "")?;
-    }
+    context.out.json_result(&Step { new: None, next: &[] })?;
     context.out.note(format_args!(
         "{} has no PEPPER_PREVIOUS any more: the rotation is finished",
         file.place("PEPPER")
@@ -127,9 +125,7 @@ fn refuse_while_others_depend(
     let Some(previous) = seen.previous.as_deref().filter(|previous| *previous != seen.current) else {
         return Ok(());
     };
-    let all = [None].into_iter().chain(config.environments().into_iter().map(Some));
-    for environment in all.filter(|environment| *environment != config.environment()) {
-        let other = config.through(environment);
+    for other in config.each_environment().filter(|other| other.environment() != config.environment()) {
         let is_shared = DevVars::of(&other)?.is_some_and(|others| others.shares_a_file(file));
         if !is_shared || other.keys_namespace().is_none() {
             continue;
@@ -137,7 +133,7 @@ fn refuse_while_others_depend(
         let kv = context::store(&other, store)?;
         let found = dependents(&*kv, &static_keys::local(&other)?, context.now)?;
         if found.by_pepper.contains_key(previous) {
-            let (whose, option) = match environment {
+            let (whose, option) = match other.environment() {
                 Some(name) => (format!("the environment `{name}`"), format!(" --env {name}")),
                 None => ("the top of the file".to_owned(), String::new()),
             };

@@ -9,7 +9,6 @@ use keygate_core::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare::{self, Api, DeployedWorker};
 use crate::commands::pepper::dependents::{Dependents, Stage, dependents, stage};
 use crate::commands::pepper::shell;
 use crate::context::{self, Context};
@@ -17,7 +16,6 @@ use crate::error::Outcome;
 use crate::secrets::{self, PREVIOUS_FROM_VARIABLE, PREVIOUS_VARIABLE, Source};
 use crate::static_keys;
 use crate::time::utc;
-use crate::wrangler_config::WranglerConfig;
 
 /// Say how far a rotation of the pepper is, and what comes next
 #[derive(Args, Debug)]
@@ -75,8 +73,12 @@ impl Seen {
         let config = context.config()?;
         let found = secrets::peppers(pepper, &config, store.remote)?;
         let more = if store.remote { Vec::new() } else { static_keys::local(&config)? };
-        let bound = if store.remote { bound(context, &config, store) } else { None };
         let kv = context::store(&config, store)?;
+        // What may not be looked at is said.
+        let bound = kv.gate_has("PEPPER_PREVIOUS").unwrap_or_else(|error| {
+            context.out.note(format_args!("not looked at: {}", error.problem()));
+            None
+        });
         let keys = dependents(&*kv, &more, context.now)?;
         let Peppers { current, previous } = &found.peppers;
         let (current, previous) = (current.id().to_string(), previous.as_ref().map(|p| p.id().to_string()));
@@ -236,14 +238,4 @@ impl Seen {
             (Stage::Droppable, _) => "no key depends on the pepper before: it can go".to_owned(),
         }
     }
-}
-
-/// Whether the deployed gate has `PEPPER_PREVIOUS`; what may not be looked at is said.
-fn bound(context: &Context, config: &WranglerConfig, store: &StoreArgs) -> Option<bool> {
-    let ask = || -> Outcome<bool> {
-        let account = cloudflare::account(store.account.as_deref(), config)?;
-        let api = Api::from_environment()?;
-        DeployedWorker { api: &api, account: &account, config }.has("PEPPER_PREVIOUS")
-    };
-    ask().inspect_err(|error| context.out.note(format_args!("not looked at: {}", error.problem()))).ok()
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use keygate_core::key::KeyId;
 
-use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs};
+use crate::args::{KeyOutArgs, PepperArgs, StoreArgs, ToArgs, WriteArgs, key_id};
 use crate::time::{Span, When};
 use crate::usage_source::UsageArgs;
 
@@ -37,8 +38,8 @@ const AFTERWARDS: &str = "After an interruption";
 #[command(after_help = HELP)]
 pub(crate) struct RotateArgs {
     /// The old key's id: the 12 characters after the prefix
-    #[arg(required_unless_present_any = ["resume", "all_older_than"], conflicts_with = "all_older_than")]
-    pub(crate) id: Option<String>,
+    #[arg(value_parser = key_id, required_unless_present_any = ["resume", "all_older_than"], conflicts_with = "all_older_than")]
+    pub(crate) id: Option<KeyId>,
     /// How long the old key still works: 24h, 7d; with 0 it is revoked
     #[arg(long, value_name = "SPAN", default_value = "24h")]
     pub(crate) grace: Span,

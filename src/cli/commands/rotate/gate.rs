@@ -7,9 +7,8 @@ use keygate_delivery::rotation::{self, GateRef, Journal, KeyRecords as _, Record
 use keygate_delivery::{CommandEnvironment, Holder, StoreUri};
 
 use crate::args::{PepperArgs, StoreArgs};
-use crate::cloudflare::DeployedKv;
 use crate::commands::rotate::RotateArgs;
-use crate::commands::rotate::pepper::{self, AtHand, Deployed};
+use crate::commands::rotate::pepper::{self, AtHand};
 use crate::context::{self, Context};
 use crate::error::{Error, Outcome};
 use crate::key_records::StoreRecords;
@@ -45,23 +44,23 @@ impl Gate {
     /// Something of it is missing, or cannot be read.
     pub(super) fn of_options(context: &Context, args: &StoreArgs, pepper: &PepperArgs) -> Outcome<Self> {
         let config = context.config()?;
-        let store = if args.remote {
-            let DeployedKv { account, namespace, .. } = DeployedKv::find(args, &config)?;
-            RecordsRef::Remote { account, namespace }
+        let store = context::store(&config, args)?;
+        let records = if let Some((account, namespace)) = store.deployed_at() {
+            RecordsRef::Remote { account: account.to_owned(), namespace: namespace.to_owned() }
         } else {
             // Absolute: a resumption may be started elsewhere.
             let absolute = args.persist_to.as_deref().map(std::path::absolute).transpose();
-            RecordsRef::Local {
-                persist_to: absolute.map_err(|e| {
-                    Error::usage(
-                        format!("cannot use --persist-to: {e}"),
-                        "name the folder that `wrangler dev --persist-to` was given",
-                    )
-                })?,
-            }
+            let persist_to = absolute.map_err(|e| {
+                Error::usage(
+                    format!("cannot use --persist-to: {e}"),
+                    "name the folder that `wrangler dev --persist-to` was given",
+                )
+            })?;
+            RecordsRef::Local { persist_to }
         };
         let environment = config.environment().map(str::to_owned);
-        Self::of_reference(context, GateRef { config: config.path().to_owned(), environment, store }, pepper)
+        let reference = GateRef { config: config.path().to_owned(), environment, store: records };
+        Self::new(context, reference, config, args.clone(), store, pepper)
     }
 
     /// The gate that a journal names.
@@ -88,9 +87,21 @@ impl Gate {
                 ..StoreArgs::default()
             },
         };
+        let store = context::store(&config, &args)?;
+        Self::new(context, reference, config, args, store, pepper)
+    }
+
+    fn new(
+        context: &Context,
+        reference: GateRef,
+        config: WranglerConfig,
+        args: StoreArgs,
+        store: Box<dyn Store>,
+        pepper: &PepperArgs,
+    ) -> Outcome<Self> {
         let found = secrets::peppers(pepper, &config, args.remote)?;
         Ok(Self {
-            store: context::store(&config, &args)?,
+            store,
             prefix: config.key_prefix()?,
             at_hand: AtHand {
                 current: found.peppers.current.id(),
@@ -98,7 +109,7 @@ impl Gate {
                 source: found.source.to_string(),
                 is_not_local: found.not_a_local_one,
             },
-            made_with: format!("made with pepper {} from {}", found.peppers.current.id(), found.source),
+            made_with: found.made_with(),
             peppers: found.peppers,
             staleness: Staleness::of(&config, args.remote),
             static_keys: StaticKeys::of(&config, args.remote, context.now),
@@ -117,8 +128,7 @@ impl Gate {
         if args.pepper_override.new_pepper {
             return Ok(());
         }
-        let deployed = Deployed { config: &self.config, store: &*self.store, args: &self.args };
-        pepper::check(records, &self.at_hand, &deployed)
+        pepper::check(records, &self.at_hand, &*self.store)
     }
 
     /// When a key was last accepted, where usage can be read.

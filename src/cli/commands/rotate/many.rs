@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use keygate_core::key::KV_NAME_PREFIX;
 use keygate_core::record::Record;
 use keygate_core::time::UnixSeconds;
 use keygate_delivery::rotation::check_in_use;
@@ -13,10 +12,10 @@ use crate::commands::rotate::delivered::{names, one, templates, uris};
 use crate::commands::rotate::gate::Gate;
 use crate::commands::rotate::{RotateArgs, until_retired};
 use crate::context::Context;
-use crate::entry::{self, Metadata};
+use crate::entry::Metadata;
 use crate::error::{Error, Outcome};
 use crate::progress::Progress;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::time::{Span, utc};
 
 /// What became of one key; as JSON under `--json`.
@@ -149,21 +148,11 @@ fn wanted(
     now: UnixSeconds,
 ) -> Outcome<Vec<Record>> {
     let mut found = Vec::new();
-    store.list(KV_NAME_PREFIX, &mut |page| {
-        // The metadata leaves out what the records need not be read for; where there is none, the record is asked.
-        let maybe =
-            |metadata: &Option<Metadata>| metadata.as_ref().is_none_or(|metadata| may_be(metadata, args));
-        let names: Vec<String> =
-            page.into_iter().filter(|listed| maybe(&listed.metadata)).map(|listed| listed.name).collect();
-        for (name, stored) in names.iter().zip(store.entries(&names)?) {
-            let Some(stored) = stored else { continue };
-            let id = crate::fields::id(name.strip_prefix(KV_NAME_PREFIX).unwrap_or(name))?;
-            let record = entry::read(id, &stored.value)?;
-            if is_meant(&record, args, before) && check_in_use(&record, now, store.option()).is_ok() {
-                found.push(record);
-            }
+    // The metadata leaves out what the records need not be read for.
+    store::each_record(store, &|metadata| may_be(metadata, args), &mut |record, _| {
+        if is_meant(&record, args, before) && check_in_use(&record, now, store.option()).is_ok() {
+            found.push(record);
         }
-        Ok(())
     })?;
     found.sort_by_key(|record| (record.created, record.id.to_string()));
     Ok(found)
@@ -211,31 +200,22 @@ fn jobs(templates: &[Template], records: Vec<Record>) -> Outcome<Vec<Job>> {
 #[cfg(test)]
 mod tests {
     use clap::{Args as _, Command, FromArgMatches as _};
-    use keygate_core::key::KeyId;
     use keygate_core::record::token::{Scope, Subject};
     use keygate_core::record::{Bounded, Record, State};
-    use keygate_core::time::UnixSeconds;
     use keygate_delivery::Template;
 
     use super::{RotateArgs, jobs, wanted};
     use crate::entry::Entry;
     use crate::store::Store as _;
-    use crate::store::fake::FakeStore;
+    use crate::store::fake::{self, FakeStore, at};
 
     const NOW: u64 = 1_000_000;
 
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
     fn record(id: &str, change: impl FnOnce(&mut Record)) -> Record {
-        let digest = format!("hs256.01234567.{}", "A".repeat(43))
-            .parse::<keygate_core::key::digest::Digest>()
-            .unwrap();
-        let subject = "acme".parse::<Subject>().unwrap();
-        let mut record = Record::new(id.parse::<KeyId>().unwrap(), subject, digest, at(NOW - 1000));
-        change(&mut record);
-        record
+        fake::record(|r| {
+            (r.id, r.created) = (id.parse().unwrap(), at(NOW - 1000));
+            change(r);
+        })
     }
 
     fn args(options: &[&str]) -> RotateArgs {

@@ -16,7 +16,7 @@ use keygate_delivery::rotation::{self, Expiry};
 
 use crate::args::StoreArgs;
 use crate::context::Context;
-use crate::error::{Error, Outcome};
+use crate::error::Outcome;
 use crate::fields;
 use crate::output::Output;
 use crate::staleness::Staleness;
@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
         return many::run(context, args, age);
     }
     // INVARIANT: clap asks for an id where neither of the two is given.
-    let old = fields::id(args.id.as_deref().unwrap_or_default())?;
+    let Some(old) = args.id else { return Ok(()) };
     if args.undo {
         return resume::undo(context, args, old);
     }
@@ -54,16 +54,10 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome<()> {
         return delivered::run(context, args, old);
     }
     // Another key in its place would be in the way of the one that is half delivered.
-    let folder = rotation::folder(args.journal.as_deref()).ok();
-    let unfinished = folder.as_deref().map(rotation::unfinished).transpose()?.unwrap_or_default();
-    if unfinished.contains(&old.to_string()) {
-        let option = folder.as_deref().map(rotation::option).unwrap_or_default();
-        return Err(Error::failed(
-            format!("a rotation of key {old} is not finished"),
-            format!(
-                "`keygate rotate --resume {old}{option}` finishes it, `keygate rotate --undo {old}{option}` undoes it"
-            ),
-        ));
+    if let Ok(folder) = rotation::folder(args.journal.as_deref())
+        && rotation::unfinished(&folder)?.contains(&old.to_string())
+    {
+        return Err(rotation::not_finished(&folder, old.as_str()));
     }
     plain::run(context, args, old)
 }
@@ -137,7 +131,7 @@ fn announce(
     // Not by this machine's clock, which may be fast.
     let ends = old.not_after.filter(|_| old.state != State::Revoked);
     out.note(format_args!(
-        "{made} for {}: good at once, expires {}",
+        "{made} for {}: valid at once, expires {}",
         new.subject,
         utc_or_never(new.not_after),
     ));

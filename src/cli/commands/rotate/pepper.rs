@@ -3,13 +3,10 @@
 use keygate_core::key::PepperId;
 use keygate_core::record::Record;
 
-use crate::args::StoreArgs;
-use crate::cloudflare::{self, Api, DeployedWorker};
 use crate::error::{Error, Outcome};
 use crate::known_peppers::all_others;
 use crate::secrets::{PEPPER_VARIABLE, PREVIOUS_VARIABLE};
 use crate::store::Store;
-use crate::wrangler_config::WranglerConfig;
 
 /// The pepper that new keys are made with.
 pub(super) struct AtHand {
@@ -21,18 +18,11 @@ pub(super) struct AtHand {
     pub(super) is_not_local: bool,
 }
 
-/// The gate that is to take the new keys.
-pub(super) struct Deployed<'d> {
-    pub(super) config: &'d WranglerConfig,
-    pub(super) store: &'d dyn Store,
-    pub(super) args: &'d StoreArgs,
-}
-
 /// Refuses a pepper that is not the one of the `records`, unless it follows on that one in a rotation of the pepper.
 ///
 /// # Errors
 /// The gate would refuse the new keys, as far as can be told from here.
-pub(super) fn check(records: &[&Record], at_hand: &AtHand, gate: &Deployed<'_>) -> Outcome<()> {
+pub(super) fn check(records: &[&Record], at_hand: &AtHand, store: &dyn Store) -> Outcome<()> {
     let AtHand { current, previous, source, is_not_local } = at_hand;
     if *is_not_local {
         return Err(refused(
@@ -50,14 +40,15 @@ pub(super) fn check(records: &[&Record], at_hand: &AtHand, gate: &Deployed<'_>) 
             ),
             &format!(
                 "set {PEPPER_VARIABLE} to the pepper that the gate has; while the pepper is rotated also {PREVIOUS_VARIABLE} to the one before (`keygate pepper status{}` says how far that is)",
-                gate.store.option()
+                store.option()
             ),
         ));
     }
-    if !gate.args.remote {
+    if !store.is_remote() {
         return Ok(());
     }
-    if !others.is_empty() && has_previous(gate) == Some(false) {
+    // Where that may not be looked at, it is not known.
+    if !others.is_empty() && matches!(store.gate_has("PEPPER_PREVIOUS"), Ok(Some(false))) {
         return Err(refused(
             &format!(
                 "the keys were made with the pepper before, and the gate has no PEPPER_PREVIOUS: it has not been given pepper {current}"
@@ -67,7 +58,7 @@ pub(super) fn check(records: &[&Record], at_hand: &AtHand, gate: &Deployed<'_>) 
     }
     // A key of another system whose digest has no pepper says nothing of the gate's.
     if of_records().next().is_none()
-        && let Some(known) = all_others(gate.store, *current)?
+        && let Some(known) = all_others(store, *current)?
     {
         return Err(refused(
             &format!(
@@ -84,11 +75,4 @@ fn refused(problem: &str, remedy: &str) -> Error {
         format!("{problem}: the gate would refuse the new key, while the old one ends"),
         format!("{remedy}; where the gate does have this pepper, add --new-pepper"),
     )
-}
-
-/// Whether the deployed gate has `PEPPER_PREVIOUS`; none where that may not be looked at.
-fn has_previous(gate: &Deployed<'_>) -> Option<bool> {
-    let account = cloudflare::account(gate.args.account.as_deref(), gate.config).ok()?;
-    let api = Api::from_environment().ok()?;
-    DeployedWorker { api: &api, account: &account, config: gate.config }.has("PEPPER_PREVIOUS").ok()
 }

@@ -1,13 +1,13 @@
 //! `keygate rotate` without `--to`: the new key is printed, and handed over by who runs the command.
 
-use keygate_core::key::KeyId;
+use keygate_core::key::{KeyId, NewKey};
 use keygate_core::record::State;
 use keygate_delivery::rotation::Succession;
-use keygate_delivery::{KeyStatus, new_key};
+use keygate_delivery::{KeyStatus, entropy};
 
 use crate::clock;
-use crate::commands::issue::{Issued, Replaced, issued, lost, unsure};
-use crate::commands::rotate::pepper::{self, AtHand, Deployed};
+use crate::commands::issue::{Issued, Replaced, issued, lost, show, unsure};
+use crate::commands::rotate::pepper::{self, AtHand};
 use crate::commands::rotate::{Made, OldKey, RotateArgs, announce, last_used};
 use crate::context::{self, Context};
 use crate::entry::Entry;
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let static_keys = StaticKeys::of(&config, args.store.remote, context.now);
     let prefix = config.key_prefix()?;
     let found = secrets::pepper(&args.pepper, &config, args.store.remote)?;
-    let pepper = &found.pepper;
+    let pepper = &found.peppers.current;
     let dry_run = args.write.dry_run;
     let how = match (dry_run, args.key_out.key_out.is_some() || context.out.is_json()) {
         (false, _) => Made::Written,
@@ -52,9 +52,9 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
             let before = secrets::peppers(&args.pepper, &config, args.store.remote)?.peppers.previous;
             at_hand.previous = before.map(|pepper| pepper.id());
         }
-        pepper::check(&[&old], &at_hand, &Deployed { config: &config, store: &*store, args: &args.store })?;
+        pepper::check(&[&old], &at_hand, &*store)?;
     }
-    let key = new_key(&prefix, pepper)?;
+    let key = NewKey::from_entropy(&prefix, pepper, entropy)?;
     let digest = pepper.digest(&key.as_presented());
     let expiry = args.expires.map(Into::into);
     let succession =
@@ -67,28 +67,15 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     ];
     let last_used = last_used(context.out, &config, &args.store, &args.usage, old_id);
     let mut show = || {
-        key_out.fill(key.reveal())?;
-        let in_file = key_out.path().is_some();
-        let result = Issued {
-            key: (!in_file).then(|| key.reveal()),
-            key_file: key_out.path(),
-            replaces: Some(Replaced {
-                id: old_id.to_string(),
-                state: KeyStatus::of_record(&succession.old, context.now),
-                not_after: succession.old.not_after.map(Into::into),
-                last_used,
-                staleness_seconds: staleness.worst_secs(),
-            }),
-            entries: dry_run.then_some(&entries),
-            ..issued(&succession.new)
+        let replaced = Replaced {
+            id: old_id.to_string(),
+            state: KeyStatus::of_record(&succession.old, context.now),
+            not_after: succession.old.not_after.map(Into::into),
+            last_used,
+            staleness_seconds: staleness.worst_secs(),
         };
-        if dry_run {
-            context.out.result(&result, context::bulk_json(&entries))
-        } else if in_file && !context.out.is_json() {
-            Ok(())
-        } else {
-            context.out.result(&result, key.reveal())
-        }
+        let issued = Issued { replaces: Some(replaced), ..issued(&succession.new) };
+        show(context, &mut key_out, issued, key.reveal(), dry_run.then_some(&entries))
     };
     match how {
         Made::Written => hand_over(&succession, &*store, &entries, &seen, show)?,
@@ -103,7 +90,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs, old_id: KeyId) -> Outcom
     let end = OldKey { unused: args.when_unused, last_used, option: store.option() };
     announce(context.out, new, old, context.now, staleness, how, &end);
     static_keys.warn(context.out, &[old]);
-    context.out.note(format_args!("made with pepper {} from {}", pepper.id(), found.source));
+    context.out.note(found.made_with());
     if found.not_a_local_one {
         context
             .out
@@ -157,42 +144,26 @@ mod tests {
     use std::slice;
 
     use keygate_core::key::KeyId;
-    use keygate_core::key::digest::Digest;
-    use keygate_core::record::token::Subject;
-    use keygate_core::record::{Record, State};
+    use keygate_core::record::State;
     use keygate_core::time::UnixSeconds;
 
     use super::{Succession, hand_over};
     use crate::entry::Entry;
     use crate::error::{Error, Outcome};
-    use crate::store::fake::FakeStore;
-    use crate::store::{Store as _, record};
+    use crate::store::fake::{FakeStore, at, record};
+    use crate::store::{self, Store as _};
 
     const NOW: u64 = 1_000_000;
     const OLD: &str = "4fTz0Qw9Lr2K";
     const NEW: &str = "7hVbT1mWcZk3";
 
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(seconds).unwrap()
-    }
-
     fn id(text: &str) -> KeyId {
         text.parse::<KeyId>().unwrap()
     }
 
-    fn digest() -> Digest {
-        format!("hs256.01234567.{}", "A".repeat(43)).parse::<Digest>().unwrap()
-    }
-
-    fn old() -> Record {
-        let subject = "acme".parse::<Subject>().unwrap();
-        Record::new(id(OLD), subject, digest(), at(NOW - 500))
-    }
-
-    fn old_with(change: impl FnOnce(&mut Record)) -> Record {
-        let mut record = old();
-        change(&mut record);
-        record
+    fn state_and_expiry(store: &FakeStore) -> (State, Option<UnixSeconds>) {
+        let (old, _) = store::record(store, id(OLD)).unwrap();
+        (old.state, old.not_after)
     }
 
     /// What came of a rotation: the store, the outcome, and the order of the steps.
@@ -208,12 +179,14 @@ mod tests {
         meanwhile: impl FnOnce(&FakeStore) -> Outcome<()>,
     ) -> Rotated {
         let store = FakeStore::default();
-        let entry = Entry::of(&old(), None).unwrap();
+        let old = record(|_| {});
+        let entry = Entry::of(&old, None).unwrap();
         store.write(slice::from_ref(&entry)).unwrap();
         store.written.borrow_mut().clear();
         store.fails_after.set(fails_after);
         let seen = store.entry(&entry.key).unwrap().unwrap();
-        let succession = Succession::of(&old(), id(NEW), digest(), None, Some(86_400), at(NOW), "").unwrap();
+        let digest = old.digest.clone();
+        let succession = Succession::of(&old, id(NEW), digest, None, Some(86_400), at(NOW), "").unwrap();
         let entries = [&succession.new, &succession.old].map(|record| Entry::of(record, None).unwrap());
         let outcome = hand_over(&succession, &store, &entries, &seen, || {
             store.written.borrow_mut().push("shown".to_owned());
@@ -226,12 +199,12 @@ mod tests {
     #[test]
     fn a_key_that_is_revoked_while_the_new_one_is_handed_over_stays_revoked() {
         let (store, outcome, _) = rotated_while(None, |store| {
-            let revoked = old_with(|old| old.state = State::Revoked);
+            let revoked = record(|old| old.state = State::Revoked);
             store.write(&[Entry::of(&revoked, None).unwrap()])
         });
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains(r#"changed in between: state "active" → "revoked""#), "{error}");
-        assert_eq!(record(&store, id(OLD)).unwrap().0.state, State::Revoked);
+        assert_eq!(state_and_expiry(&store), (State::Revoked, None));
     }
 
     #[test]
@@ -246,12 +219,12 @@ mod tests {
         let (store, outcome, steps) = rotated(Some(0), Ok(()));
         assert!(outcome.is_err());
         assert!(steps.is_empty());
-        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
+        assert_eq!(state_and_expiry(&store), (State::Active, None));
 
         let (store, outcome, _) = rotated(Some(2), Ok(()));
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains("keygate update 4fTz0Qw9Lr2K --expires 1970-01-13T13:46:40Z"), "{error}");
-        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
+        assert_eq!(state_and_expiry(&store), (State::Active, None));
     }
 
     #[test]
@@ -259,6 +232,6 @@ mod tests {
         let (store, outcome, _) = rotated(None, Err(Error::failed("closed", "open")));
         let error = outcome.unwrap_err().to_string();
         assert!(error.contains(&format!("keygate revoke {NEW}")), "{error}");
-        assert_eq!(record(&store, id(OLD)).unwrap().0.not_after, None);
+        assert_eq!(state_and_expiry(&store), (State::Active, None));
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn resume(context: &Context, args: &RotateArgs) -> Outcome<()> {
     let folder = rotation::folder(args.journal.as_deref())?;
     rotation::tidy(&folder);
     let ids = match &args.id {
-        Some(id) => vec![crate::fields::id(id)?.to_string()],
+        Some(id) => vec![id.to_string()],
         None => of_this_gate(context, &folder)?,
     };
     if ids.len() > 1 && (args.key_out.key_out.is_some() || args.to.print) {
@@ -165,7 +165,7 @@ pub(super) fn check_options(context: &Context, args: &RotateArgs) -> Outcome<()>
         let folder = rotation::folder(args.journal.as_deref())?;
         let journal = rotation::option(&folder);
         let command = match &args.id {
-            Some(id) => format!("`keygate rotate {option} {}{journal}`", crate::fields::id(id)?),
+            Some(id) => format!("`keygate rotate {option} {id}{journal}`"),
             None => format!("`keygate rotate {option}{journal}`"),
         };
         let unfinished = match Unfinished::find(context, &folder) {
@@ -213,9 +213,7 @@ pub(super) fn undo(context: &Context, args: &RotateArgs, old: KeyId) -> Outcome<
 
 fn undone(context: &Context, old: &str, undone: &rotation::Undone) -> Outcome<()> {
     let rotation::Undone { new, meant, unseen } = undone;
-    if context.out.is_json() {
-        context.out.result(&TakenBack { id: old, undone: true, not_looked_at: unseen }, "")?;
-    }
+    context.out.json_result(&TakenBack { id: old, undone: true, not_looked_at: unseen })?;
     let revoked = new.map(|new| format!(": the new key {new} is revoked")).unwrap_or_default();
     let nowhere = if unseen.is_empty() { ", and no secret store is left with it" } else { "" };
     context.out.note(format_args!("the rotation of key {old} is undone{revoked}{nowhere}"));

@@ -104,9 +104,7 @@ pub(crate) fn run(context: &Context, args: &UpgradeArgs) -> Outcome<ExitCode> {
         installed: false,
     };
     let (code, note) = apply(context, args, &config, &project, &mut findings, &mut upgrade)?;
-    if out.is_json() {
-        out.result(&upgrade, "")?;
-    }
+    out.json_result(&upgrade)?;
     out.note(note);
     Ok(code)
 }

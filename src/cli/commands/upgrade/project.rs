@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::init::files::PACKAGE_JSON;
 use crate::error::{Error, Outcome};
-use crate::rewrite::rewrite;
+use crate::files::rewrite;
 
 const LOCK_FILE: &str = "package-lock.json";
 /// The modules of both Workers; a folder with this package is one of `keygate init`.

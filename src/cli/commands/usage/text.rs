@@ -6,10 +6,9 @@ use std::io::{self, IsTerminal as _};
 
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{Anomaly, AnomalyReport, Counts, Signal, Step};
-use tabwriter::TabWriter;
 
 use super::{UsageOfKey, UsageOfKeys};
-use crate::output::printable;
+use crate::output::{aligned, printable};
 use crate::time::{ago, utc};
 
 const BAR_WIDTH: u64 = 40;
@@ -153,13 +152,6 @@ pub(crate) fn refused(counts: &Counts) -> String {
 
 pub(crate) fn refused_total(counts: &Counts) -> u64 {
     counts.total() - counts.accepted
-}
-
-fn aligned(rows: &str) -> String {
-    let mut table = TabWriter::new(Vec::new());
-    let written = io::Write::write_all(&mut table, rows.as_bytes());
-    let bytes = written.ok().and_then(|()| table.into_inner().ok());
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| rows.to_owned())
 }
 
 #[cfg(test)]

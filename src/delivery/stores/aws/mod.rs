@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 
 use self::config::{ATTEMPT_TIMEOUT, OnlyEncrypted, loader};
 use self::refusal::Asked;
+use crate::entropy::entropy;
 use crate::error::{Error, Result};
 use crate::network::Blocking;
-use crate::new_key::entropy;
 use crate::secret_store::{SecretStore, StoredSecret};
 
 /// The label of the version that is read.

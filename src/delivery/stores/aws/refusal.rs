@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::config::InTheClear;
 use crate::error::Error;
-use crate::network::{Peer, causes, is_caused_by, unreachable};
+use crate::no_answer::{Peer, causes, is_caused_by, unreachable};
 use crate::text::short;
 
 /// What was asked.

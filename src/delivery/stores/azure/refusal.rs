@@ -5,7 +5,7 @@ use std::iter;
 use azure_core::error::{ErrorKind, ErrorResponse};
 
 use crate::error::Error;
-use crate::network::{Peer, causes, unreachable};
+use crate::no_answer::{Peer, causes, unreachable};
 use crate::text::short;
 
 /// What was asked.

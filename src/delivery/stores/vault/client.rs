@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 
 use super::settings::{Identity, Settings};
 use crate::error::{Error, Result};
-use crate::network::{Blocking, Peer, is_caused_by, reqwest_client, unreachable};
+use crate::network::{Blocking, reqwest_client};
+use crate::no_answer::{Peer, is_untrusted, unreachable};
 use crate::secure_address::may_carry_secrets;
 use crate::text::short;
 
@@ -268,7 +269,7 @@ fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::RestClientError {
             source: RestError::RequestError { .. } | RestError::ResponseError { .. },
-        } => !is_caused_by::<rustls::Error>(error),
+        } => !is_untrusted(error),
         _ => matches!(status(error), Some(412 | 429 | 500..=599)),
     }
 }

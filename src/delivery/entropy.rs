@@ -1,7 +1,4 @@
-//! New keys, from the operating system's random number generator.
-
-use keygate_core::key::pepper::Pepper;
-use keygate_core::key::{KeyPrefix, NewKey};
+//! The operating system's random number generator.
 
 use crate::error::{Error, Result};
 
@@ -16,12 +13,4 @@ pub fn entropy(bytes: &mut [u8]) -> Result<()> {
             "run the command on a system whose generator works",
         )
     })
-}
-
-/// Makes a key.
-///
-/// # Errors
-/// As [`entropy`].
-pub fn new_key(prefix: &KeyPrefix, pepper: &Pepper) -> Result<NewKey> {
-    NewKey::from_entropy(prefix, pepper, entropy)
 }

@@ -1,10 +1,22 @@
-//! A file that is written anew in one step.
+//! Files that are written whole: a new one for its owner alone, and one that is replaced in one step.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use keygate_delivery::sibling_file;
+
+/// Makes a file that only its owner can read, where there is none.
+///
+/// # Errors
+/// One is there, or none can be made.
+pub(crate) fn new_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
 
 /// Gives the file another content, and keeps its owner, group and mode. What a link leads to is written, not the link.
 ///
