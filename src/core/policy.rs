@@ -50,6 +50,9 @@ const READ_HEADERS: [&str; 12] = [
     "user-agent",
 ];
 
+/// Read only where a query parameter is a credential source: it may hold the URL of another request, with its key.
+pub(crate) const REFERER: &str = "referer";
+
 /// Whether the gate reads the value of a header, whose name is in lower case, whatever the policy says.
 #[must_use]
 pub fn reads_header_without_policy(name: &str) -> bool {
@@ -116,6 +119,7 @@ impl Policy {
     pub fn reads_header(&self, name: &str) -> bool {
         reads_header_without_policy(name)
             || self.credential_sources.header_names().iter().any(|source| **source == *name)
+            || (name == REFERER && self.credential_sources.query_name().is_some())
     }
 
     /// All headers whose values the gate reads.

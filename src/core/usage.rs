@@ -9,6 +9,7 @@
 
 mod anomaly;
 mod batch;
+mod collector;
 mod counts;
 mod intake;
 mod networks;
@@ -17,12 +18,13 @@ mod row;
 
 pub use anomaly::{Anomaly, AnomalyCollector, AnomalyReport, Signal};
 pub use batch::{Batch, Tally};
+pub use collector::Collector;
 pub use counts::{Counts, Day, Event, Hour, KeyUsage, LastUse, Usage};
 pub use intake::{Commit, Intake, Received};
 pub use networks::{ClientNetwork, FirstSeen, NetworkSketch};
 pub use report::{
-    Collector, KeyTotal, LastUseTimes, LastUsesReport, Point, Query, RefusedNetwork, Report, SeenNetwork,
-    Step, WithoutKeyTotal,
+    KeyTotal, LastUseTimes, LastUsesReport, Part, Point, Query, RefusedNetwork, Report, SeenNetwork, Step,
+    WithoutKeyTotal,
 };
 pub use row::{Bucket, DaySums, HourCounts, Kind, LastUses, Row, RowError, RowName, Rows, WithoutKey};
 

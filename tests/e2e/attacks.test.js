@@ -132,6 +132,7 @@ describe("on a public route nothing that could be a key is forwarded:", () => {
     ["a key in Basic, as part of a password", (key) => [["Authorization", basic(`user:x${key}y`)]]],
     ["a key in lenient base64", (key) => [["Authorization", basic(`user:${key}`).replaceAll("=", "").replace("Basic ", "basic \t")]]],
     ["two bearer tokens", (key) => [["Authorization", `Bearer a, Bearer ${key}`]]],
+    ["the URL of the page that sent the request", (key) => [["Referer", `https://api.example.com/page?x=1&%61pi_key=${key}`]]],
   ]) {
     test(name, async () => {
       const { seen } = await assertAccepted(gates.gate, { target: "/public/x", headers: make(holder.key) });

@@ -122,6 +122,24 @@ test("what is unusual about a key's last 24 hours, with its numbers", async () =
   });
 });
 
+describe("while a question is answered, the object takes batches and answers others", () => {
+  const hour = Math.floor(Date.now() / 3_600_000);
+  const query = { keys: null, hours: { start: hour - 400 * 24, end: hour }, by: "day", keys_max: 1000 };
+  const questions = { reports: { method: "POST", body: JSON.stringify(query) }, "last-uses": {}, anomalies: { method: "POST" } };
+  for (const [name, init] of Object.entries(questions)) {
+    test(name, async () => {
+      const object = await harness.usage("asked");
+      let status;
+      const asked = object.fetch(`https://usage/${name}`, init).then((answer) => (status = answer.status));
+      let others = 0;
+      for (; status === undefined; others += 1) await object.fetch("https://usage/nothing");
+      await asked;
+      // Of an object that does nothing else meanwhile, at most the first and the one that comes after the question are answered.
+      assert.ok(status === 200 && others > 2, `${status}, ${others} others`);
+    });
+  }
+});
+
 test("the instance ends while batches wait: no request of the gate fails, and the totals are exact", async () => {
   let sent = 0;
   for (let round = 0; round < 4; round += 1) {

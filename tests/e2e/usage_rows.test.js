@@ -11,19 +11,19 @@ import { randomBase62 } from "./support/keys.js";
 /** Rows for the keys of a day, and for their last uses, at most; and those for requests without a key, for the alarm and for where it is. */
 const MOVED_MAX = 2 * 256 + 3;
 
-const harness = await startGates(() => ({ counting: { keyUsage: "control", controlEntry: COUNTED_ROWS } }));
+const counted = { keyUsage: "control", controlEntry: COUNTED_ROWS };
+const harness = await startGates(() => ({ counting: counted, aging: counted }));
 const usage = await harness.usage("counting");
-const written = async (query = "") => (await usage.fetch(`https://usage/rows-written${query}`)).json();
+const written = async (query = "", object = usage) => (await object.fetch(`https://usage/rows-written${query}`)).json();
 
 /** Sends batches at once, each of some keys with many requests. */
-async function take(batches, keys) {
-  const now = Math.floor(Date.now() / 1000);
+async function take(batches, keys, { now = Math.floor(Date.now() / 1000), object = usage } = {}) {
   const hours = { [Math.floor(now / 3600)]: { accepted: 1000, refused: {} } };
   const key = { last: { accepted: now }, hours };
   const bodies = Array.from({ length: batches }, () =>
     JSON.stringify({ id: randomUUID(), made: now, usage: { keys: Object.fromEntries(keys.map((id) => [id, key])) } }),
   );
-  const send = async (body) => assert.equal((await usage.fetch("https://usage/batches", { method: "POST", body })).status, 204);
+  const send = async (body) => assert.equal((await object.fetch("https://usage/batches", { method: "POST", body })).status, 204);
   await Promise.all(bodies.map(send));
 }
 
@@ -47,4 +47,19 @@ test("however many keys, a move writes at most so many rows", async () => {
   await written();
   const moved = await written("?move");
   assert.ok(moved > 500 && moved <= MOVED_MAX, `${moved} rows`);
+});
+
+test("a last use is forgotten after 400 days, also if no other key of its row is used", async () => {
+  const object = await harness.usage("aging");
+  const today = Math.floor(Date.now() / 1000);
+  // Of two rows.
+  const [old, used] = ["AAAAAAAAAAAA", "AAAAAAAAAAAB"];
+  for (const [key, daysAgo, known] of [[old, 402, [old]], [used, 3, [old, used]], [used, 0, [used]]]) {
+    const now = today - daysAgo * 86_400;
+    await written(`?at=${now}`, object);
+    await take(1, [key], { now, object });
+    await written("?move", object);
+    const { keys } = await (await object.fetch("https://usage/last-uses")).json();
+    assert.deepEqual(Object.keys(keys), known, `${daysAgo} days ago`);
+  }
 });

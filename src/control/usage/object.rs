@@ -7,7 +7,7 @@ use gloo_timers::future::TimeoutFuture;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{
     AnomalyCollector, AnomalyReport, Batch, Bucket, Collector, Hour, Intake, LastUses, LastUsesReport, Query,
-    Received, Row as _, RowName,
+    Received, Report, Row as _, RowName,
 };
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, durable_object};
 
@@ -48,8 +48,8 @@ impl UsageObject {
     async fn answer(&self, mut request: Request) -> Result<Response> {
         match (request.method(), request.path().as_str()) {
             (Method::Post, "/batches") => self.take(&request.text().await?).await,
-            (Method::Post, "/reports") => self.report(&request.text().await?),
-            (Method::Get, "/last-uses") => self.last_uses(),
+            (Method::Post, "/reports") => self.report(&request.text().await?).await,
+            (Method::Get, "/last-uses") => self.last_uses().await,
             (Method::Post, "/anomalies") => self.anomalies().await,
             _ => not_found(),
         }
@@ -83,46 +83,63 @@ impl UsageObject {
         Ok(Response::empty()?.with_status(204))
     }
 
-    fn report(&self, json: &str) -> Result<Response> {
+    /// Reads a part at a time, as the other questions do, so that batches are taken between.
+    async fn report(&self, json: &str) -> Result<Response> {
         let Ok(query) = serde_json::from_str::<Query>(json) else {
             return Response::error("this is not a query", 400);
         };
         let today = Hour::of(runtime::now().seconds()).day();
-        self.look(|store, intake| {
-            let mut collector = Collector::new(query, today);
-            for numbers in collector.rows(store.moved()?.summed()) {
-                store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
+        let mut report: Option<Report> = None;
+        for part in query.parts() {
+            let of_part = self.look(|store, intake| {
+                let mut collector = Collector::of_part(&query, part, today);
+                let rows = collector.rows(store.moved()?.summed());
+                store.each_row(&rows, |number, packed| collector.add(number, packed))?;
+                collector.add_recent(intake.recent());
+                Ok(collector.report())
+            })?;
+            match &mut report {
+                Some(report) => report.add_other_keys(of_part, query.keys_max),
+                None => report = Some(of_part),
             }
-            collector.add_recent(intake.recent());
-            Response::from_json(&collector.report())
-        })
+            TimeoutFuture::new(0).await;
+        }
+        // Nobody asks for no key at all.
+        let report = report.unwrap_or_else(|| Collector::new(query, today).report());
+        Response::from_json(&report)
     }
 
-    fn last_uses(&self) -> Result<Response> {
-        self.look(|store, intake| {
+    async fn last_uses(&self) -> Result<Response> {
+        let first = self.look(|store, intake| {
             let recent = intake.recent().first_hour().map(Hour::day);
-            let first = store.first_day()?.into_iter().chain(recent).min();
-            let since = first.and_then(|day| UnixSeconds::new(day.0 * 86_400));
-            let mut report = LastUsesReport { since, ..LastUsesReport::default() };
-            store.each_row(&RowName::all_last_uses(), |_, packed| {
-                report.add(LastUses::unpack(packed)?.0.iter());
+            Ok(store.first_day()?.into_iter().chain(recent).min())
+        })?;
+        let since = first.and_then(|day| UnixSeconds::new(day.0 * 86_400));
+        let mut report = LastUsesReport { since, ..LastUsesReport::default() };
+        for bucket in Bucket::all() {
+            self.look(|store, intake| {
+                let number = RowName::last_uses(bucket).number();
+                store.each_row(&[number..=number], |_, packed| {
+                    report.add(LastUses::unpack(packed)?.0.iter());
+                    Ok(())
+                })?;
+                let recent = intake.recent().keys.iter().filter(|(id, _)| Bucket::of(**id) == bucket);
+                report.add(recent.map(|(id, key)| (id, &key.last)));
                 Ok(())
             })?;
-            report.add(intake.recent().keys.iter().map(|(id, key)| (id, &key.last)));
-            Response::from_json(&report)
-        })
+            TimeoutFuture::new(0).await;
+        }
+        Response::from_json(&report)
     }
 
-    /// Reads a bucket at a time, so that batches are taken between.
     async fn anomalies(&self) -> Result<Response> {
         let now = runtime::now().seconds();
         let mut signals = Vec::new();
         for bucket in Bucket::all() {
             let found = self.look(|store, intake| {
                 let mut collector = AnomalyCollector::of_bucket(bucket, now);
-                for numbers in collector.rows(store.moved()?.summed()) {
-                    store.each_row(&numbers, |number, packed| collector.add(number, packed))?;
-                }
+                let rows = collector.rows(store.moved()?.summed());
+                store.each_row(&rows, |number, packed| collector.add(number, packed))?;
                 collector.add_recent(intake.recent());
                 Ok(collector.signals())
             })?;

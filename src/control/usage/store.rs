@@ -6,6 +6,8 @@
 //! | `rows` | keys of a day, or their last uses: `keygate_core::usage::RowName` | every ten minutes |
 //! | `moved` | up to where commits are in `rows`, and days have sums | every ten minutes |
 
+use core::ops::RangeInclusive;
+
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{
     Commit, Day, Hour, HourCounts, Intake, Kind, LastUses, Row, RowError, RowName, Rows, Usage,
@@ -100,20 +102,23 @@ impl Store {
         in_transaction(self.storage.as_raw(), || {
             let moved = self.moved()?;
             for (bucket, row) in &rows.last_uses {
-                self.merge(RowName::last_uses(*bucket), row, |row: &mut LastUses| row.forget_unused(now))?;
+                self.merge(RowName::last_uses(*bucket), row)?;
             }
             for ((day, bucket), row) in &rows.hour_counts {
-                self.merge(RowName::hour_counts(*day, *bucket), row, |_| ())?;
+                self.merge(RowName::hour_counts(*day, *bucket), row)?;
                 if day.0 <= moved.summed_day {
-                    self.merge(RowName::day_sums(*day, *bucket), &row.sums(), |_| ())?;
+                    self.merge(RowName::day_sums(*day, *bucket), &row.sums())?;
                 }
             }
             for (day, row) in &rows.without_key {
-                self.merge(RowName::without_key(*day), row, |_| ())?;
+                self.merge(RowName::without_key(*day), row)?;
             }
             let today = Hour::of(now).day();
             let summed = Day(today.0.saturating_sub(2)).max(Day(moved.summed_day));
-            self.sum_up(Day(moved.summed_day + 1), summed)?;
+            if summed.0 > moved.summed_day {
+                self.sum_up(Day(moved.summed_day + 1)..=summed)?;
+                self.forget_unused(now)?;
+            }
             for expired in RowName::expired(today) {
                 let values = vec![number(*expired.start()), number(*expired.end())];
                 self.sql.exec("DELETE FROM rows WHERE name BETWEEN ? AND ?", values)?;
@@ -137,14 +142,16 @@ impl Store {
         rows.first().copied().ok_or_else(|| Error::RustError("the table `moved` is empty".into()))
     }
 
-    /// Calls `with` with the rows of these numbers.
+    /// Calls `with` with the rows of these numbers: one statement, however many ranges there are.
     pub(super) fn each_row(
         &self,
-        numbers: &core::ops::RangeInclusive<u64>,
+        numbers: &[RangeInclusive<u64>],
         mut with: impl FnMut(u64, &[u8]) -> core::result::Result<(), RowError>,
     ) -> Result<()> {
-        let values = vec![number(*numbers.start()), number(*numbers.end())];
-        let rows = self.sql.exec("SELECT name, packed FROM rows WHERE name BETWEEN ? AND ?", values)?;
+        let ranges: Vec<_> = numbers.iter().map(|range| (range.start(), range.end())).collect();
+        let query = "SELECT name, packed FROM json_each(?) AS range CROSS JOIN rows
+            WHERE name BETWEEN range.value ->> 0 AND range.value ->> 1";
+        let rows = self.sql.exec(query, vec![serde_json::to_string(&ranges)?.into()])?;
         for row in rows.next::<StoredRow>() {
             let row = row?;
             with(row.name, &row.packed).map_err(unreadable)?;
@@ -166,37 +173,52 @@ impl Store {
         Ok(first)
     }
 
-    fn sum_up(&self, from: Day, to: Day) -> Result<()> {
-        if from > to {
-            return Ok(());
-        }
+    fn sum_up(&self, days: RangeInclusive<Day>) -> Result<()> {
         let mut names = Vec::new();
-        self.each_row(&RowName::of_days(Kind::HourCounts, from..=to), |name, _| {
+        self.each_row(&[RowName::of_days(Kind::HourCounts, days)], |name, _| {
             names.extend(RowName::of_number(name));
             Ok(())
         })?;
         for name in names {
             let hours: HourCounts = self.read(name)?;
-            self.merge(name.sums(), &hours.sums(), |_| ())?;
+            self.merge(name.sums(), &hours.sums())?;
+        }
+        Ok(())
+    }
+
+    /// Also of keys in whose bucket none is used any more.
+    fn forget_unused(&self, now: UnixSeconds) -> Result<()> {
+        let mut changed = Vec::new();
+        self.each_row(&[RowName::all_last_uses()], |name, packed| {
+            let mut row = LastUses::unpack(packed)?;
+            if row.forget_unused(now) {
+                changed.push((name, row.pack()?));
+            }
+            Ok(())
+        })?;
+        for (name, packed) in changed {
+            self.write(name, packed)?;
         }
         Ok(())
     }
 
     fn read<R: Row>(&self, name: RowName) -> Result<R> {
         let mut read = R::default();
-        self.each_row(&(name.number()..=name.number()), |_, packed| {
+        self.each_row(&[name.number()..=name.number()], |_, packed| {
             read = R::unpack(packed)?;
             Ok(())
         })?;
         Ok(read)
     }
 
-    fn merge<R: Row>(&self, name: RowName, more: &R, tidy: impl Fn(&mut R)) -> Result<()> {
+    fn merge<R: Row>(&self, name: RowName, more: &R) -> Result<()> {
         let mut row: R = self.read(name)?;
         row.merge(more);
-        tidy(&mut row);
-        let values = vec![number(name.number()), row.pack().map_err(unreadable)?.into()];
-        self.sql.exec("INSERT OR REPLACE INTO rows VALUES (?, ?)", values)?;
+        self.write(name.number(), row.pack().map_err(unreadable)?)
+    }
+
+    fn write(&self, name: u64, packed: Vec<u8>) -> Result<()> {
+        self.sql.exec("INSERT OR REPLACE INTO rows VALUES (?, ?)", vec![number(name), packed.into()])?;
         Ok(())
     }
 }

@@ -198,14 +198,20 @@ impl CredentialSources {
         }
     }
 
+    /// Whether a query has the credential parameter.
+    #[must_use]
+    pub fn is_in_query(&self, query: &str) -> bool {
+        self.query.is_some() && query.split('&').any(|pair| self.value_in(pair).is_some())
+    }
+
     /// The query without the credential parameter, otherwise unchanged; `None` if nothing is left.
     #[must_use]
     pub fn without_credential<'a>(&self, query: Option<&'a str>) -> Option<Cow<'a, str>> {
         let query = query?;
-        let is_credential = |pair: &str| self.value_in(pair).is_some();
-        if self.query.is_none() || !query.split('&').any(is_credential) {
+        if !self.is_in_query(query) {
             return Some(query.into());
         }
+        let is_credential = |pair: &str| self.value_in(pair).is_some();
         let others: Vec<&str> = query.split('&').filter(|pair| !is_credential(pair)).collect();
         let query = others.join("&");
         (!query.is_empty()).then_some(query.into())

@@ -9,6 +9,7 @@ mod table;
 mod tests;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use thiserror::Error;
@@ -140,26 +141,22 @@ impl HeaderFilter {
     /// An upgrade is forwarded only for a WebSocket, which starts with GET (RFC 6455, section 4.1): the runtime would turn
     /// any other method into GET, and the origin would get another request than the one that was checked.
     pub fn stripped<'n>(&self, method: &str, names: &'n str, hop: HopHeaders<'n>) -> Vec<&'n str> {
-        let mut stripped = Vec::new();
-        for name in names.split('\n').filter(|name| !name.is_empty()) {
-            let is_stripped = match name {
-                "connection" => {
-                    let nominated = hop.connection.unwrap_or_default().split(',').map(str::trim_ascii);
-                    stripped.extend(nominated.filter(|name| may_be_nominated(name)));
-                    // The runtime sets its own on the way to the origin.
-                    false
-                }
-                "upgrade" => {
-                    let value = hop.upgrade.unwrap_or_default();
-                    method != "GET" || !value.eq_ignore_ascii_case("websocket")
-                }
-                _ => self.is_stripped(name),
-            };
-            if is_stripped {
-                stripped.push(name);
+        let nominated = hop.connection.unwrap_or_default().split(',').map(str::trim_ascii);
+        let mut nominated: Vec<String> =
+            nominated.filter(|name| may_be_nominated(name)).map(str::to_ascii_lowercase).collect();
+        // So that the work does not grow with the product of two lists that the client writes.
+        nominated.sort_unstable();
+        let is_nominated = |name: &str| nominated.binary_search_by(|other| other.as_str().cmp(name)).is_ok();
+        let is_stripped = |name: &str| match name {
+            // The runtime sets its own on the way to the origin.
+            "connection" => false,
+            "upgrade" => {
+                let value = hop.upgrade.unwrap_or_default();
+                method != "GET" || !value.eq_ignore_ascii_case("websocket")
             }
-        }
-        stripped
+            _ => is_nominated(name) || self.is_stripped(name),
+        };
+        names.split('\n').filter(|name| !name.is_empty() && is_stripped(name)).collect()
     }
 
     /// Whether `name` is a header that the gate or HTTP itself sets, or one that an origin could take for it.

@@ -225,12 +225,14 @@ impl Row for LastUses {
 }
 
 impl LastUses {
-    /// Forgets the keys that were not used for as long as days are kept.
-    pub fn forget_unused(&mut self, now: UnixSeconds) {
+    /// Forgets the keys that were not used for as long as days are kept, and says whether there was one.
+    pub fn forget_unused(&mut self, now: UnixSeconds) -> bool {
+        let before = self.0.len();
         let is_kept = |last: &LastUse| {
             last.latest().is_some_and(|at| now.seconds().saturating_sub(at.seconds()) < DAILY_DAYS * 86_400)
         };
         self.0.retain(|_, last| is_kept(last));
+        self.0.len() < before
     }
 }
 

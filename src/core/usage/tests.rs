@@ -254,15 +254,26 @@ impl Stored {
         }
     }
 
+    /// What is read at once, and in parts, which is the same.
     fn report(&self, query: &Query, summed: Option<Day>, recent: &Usage) -> Report {
-        let mut collector = Collector::new(query.clone(), Day(20_787));
-        for rows in collector.rows(summed) {
-            for (number, packed) in self.rows.range(rows) {
-                collector.add(*number, packed).unwrap();
+        let read = |mut collector: Collector| {
+            for rows in collector.rows(summed) {
+                for (number, packed) in self.rows.range(rows) {
+                    collector.add(*number, packed).unwrap();
+                }
             }
-        }
-        collector.add_recent(recent);
-        collector.report()
+            collector.add_recent(recent);
+            collector.report()
+        };
+        let today = Day(20_787);
+        let parts = query.parts().into_iter().map(|part| read(Collector::of_part(query, part, today)));
+        let add = |mut report: Report, part| {
+            report.add_other_keys(part, query.keys_max);
+            report
+        };
+        let report = read(Collector::new(query.clone(), today));
+        assert_eq!(parts.reduce(add).unwrap(), report);
+        report
     }
 }
 

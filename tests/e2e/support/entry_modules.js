@@ -117,11 +117,17 @@ export default control;
 `,
 };
 
-/** Counts the rows that the control Worker's usage has written since the last GET, which moves what was taken into rows first if it has `?move`. */
+/**
+ * Counts the rows that the control Worker's usage has written since the last GET, which before sets the clock to the Unix seconds of `at`, and
+ * moves what was taken into rows if it has `move`.
+ */
 export const COUNTED_ROWS = {
   module: `
 import control, { Usage as Real } from "./entry.js";
 export { Quota, Warnings } from "./entry.js";
+const real = Date.now;
+let frozen;
+Date.now = () => frozen ?? real();
 let cursors = [];
 export class Usage extends Real {
   constructor(ctx, env) {
@@ -136,7 +142,9 @@ export class Usage extends Real {
   }
   async fetch(request) {
     if (!request.url.includes("/rows-written")) return super.fetch(request);
-    if (request.url.endsWith("?move")) await super.alarm();
+    const { searchParams } = new URL(request.url);
+    if (searchParams.has("at")) frozen = Number(searchParams.get("at")) * 1000;
+    if (searchParams.has("move")) await super.alarm();
     const written = cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
     cursors = [];
     return Response.json(written);

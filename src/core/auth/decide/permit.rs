@@ -7,15 +7,16 @@ use serde::Serialize;
 
 use super::Permit;
 use crate::key::KeyId;
-use crate::policy::Rate;
 use crate::policy::cors::{AnswerCors, Header};
 use crate::policy::origin::Origin;
 use crate::policy::route::Route;
+use crate::policy::{REFERER, Rate};
 use crate::quota::{Payer, Period, Quota, Remaining};
 use crate::record::token::{Plan, Scope, Subject, joined};
 use crate::record::{Bounded, Name, Record};
 use crate::request::credential::AuthorizationHandling;
 use crate::request::head::RequestHead;
+use crate::request::url::UrlParts;
 use crate::request::via::{VIA_HEADER, extended};
 use crate::response::{Cause, Denial, RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::signature::SigningKey;
@@ -251,6 +252,11 @@ impl<'a> Permit<'a> {
         // It is checked only for these methods; an origin that takes the method from a form could still act on it.
         if !matches!(head.method, "MOVE" | "COPY") {
             stripped.push("destination");
+        }
+        // A browser puts the URL of the page there, with the key by which the page was requested.
+        let referer = head.header(REFERER).and_then(|referer| UrlParts::of(referer).query);
+        if referer.is_some_and(|query| self.gate.policy.credential_sources().is_in_query(query)) {
+            stripped.push(REFERER);
         }
         stripped
     }
