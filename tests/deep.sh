@@ -76,7 +76,7 @@ dist)
   done
   diff -r "$work/a/dist" "$work/another/place/dist"
   # No file names the folder that it was built in, or a home folder.
-  for package in "$work"/a/dist/npm/*.tgz; do
+  for package in "$work"/a/dist/*.tgz; do
     folder=$work/packed/$(basename "$package")
     mkdir -p "$folder"
     tar -xzf "$package" -C "$folder"

@@ -31,7 +31,7 @@ Without --target and --portable it builds everything, with the command line of t
 A release is built in several runs: one with --portable, and one with --target for each platform. Their files have different names, except
 for the licences, which are the same in all, and SHA256SUMS.
 
-dist/npm/                    the npm packages
+dist/*.tgz                   the npm packages
 dist/keygate-*.tar.gz        the command line, with man pages and completions
 dist/deploy-button*          the folder of the deploy button's repository, and an archive of it
 dist/sbom-*.cdx.json         what the command line and the Workers are made of (CycloneDX)
@@ -83,7 +83,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     if options.target.is_none() {
         bundle::build(workspace)?;
         timed("the npm packages of every platform", || {
-            npm_packages::pack_portable(workspace, &out.join("npm"), &notices)
+            npm_packages::pack_portable(workspace, &out, &notices)
         })?;
         deploy_button::write_with_archive(workspace, &out, &notices)?;
         timed("the bills of materials", || notices::write_sboms(workspace, &out))?;
@@ -93,7 +93,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
         let platform = options.target.as_deref().map_or(Ok(host), Platform::of_triple)?;
         let program = build_cli(workspace, platform, options.profile, &[])?;
         timed(&format!("the command line for {}, packed", platform.triple), || {
-            npm_packages::pack_platform(workspace, &out.join("npm"), platform, &program, &notices)?;
+            npm_packages::pack_platform(workspace, &out, platform, &program, &notices)?;
             let runnable = if platform == host {
                 program.clone()
             } else {
