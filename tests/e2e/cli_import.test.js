@@ -167,7 +167,7 @@ test("many keys take as few calls as the API allows; a second import writes noth
 });
 
 test("many keys go into bulk files and from there into the store, and list reads their metadata alone", async () => {
-  const COUNT = 20_010;
+  const COUNT = 10_010;
   const folder = await mkdtemp(path.join(tmpdir(), "keygate-bulk-"));
   try {
     const file = path.join(folder, "keys");
@@ -178,7 +178,7 @@ test("many keys go into bulk files and from there into the store, and list reads
     const env = { KEYGATE_PEPPER: PEPPER };
     await gate.keygate(["import", "--format", "keys", "--expires", "5d", "--bulk-dir", bulk, file], { env });
     const files = (await readdir(bulk)).sort();
-    assert.deepEqual(files, ["keys-0001.json", "keys-0002.json", "keys-0003.json"]);
+    assert.deepEqual(files, ["keys-0001.json", "keys-0002.json"]);
     for (const name of files) {
       for (const entry of JSON.parse(await readFile(path.join(bulk, name), "utf8"))) api.entries.set(entry.key, entry);
     }

@@ -5,90 +5,16 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { randomUUID } from "node:crypto";
 
-import { LIVE } from "./support/cli.js";
-import { refuse } from "./support/cloudflare.js";
+import { DAY, HOUR, startCounted } from "./support/counted.js";
 import { startGates } from "./support/harness.js";
-import { valid } from "./support/json_schema.js";
 import { issue, now, PEPPER } from "./support/keys.js";
-import { operator } from "./support/operator.js";
-import { readProject, ROOT } from "./support/project.js";
 import { Relay } from "./support/relay.js";
 
-const HOUR = 3600;
-const DAY = 24 * HOUR;
-const schema = JSON.parse(await readFile(path.join(ROOT, "docs", "cli-output.schema.json"), "utf8"));
-
-const admin = issue({ subject: "ops", scopes: ["admin:read"] }, { prefix: "acme_admin" });
-const idle = issue({ subject: "ops" }, { prefix: "acme_admin" });
-const controlSecrets = { PEPPER, ADMIN_KEYS: JSON.stringify([admin.record, idle.record]) };
-const harness = await startGates(() => ({
-  gate: { keyUsage: "control", controlSecrets },
+const { harness, operated, api, admin, idle, control: CONTROL, urlOfControl, sources: SOURCES, jsonOf, issued, send, count } = await startCounted({
   bare: { keyUsage: "control" },
-}));
-const { gate: operated, api } = await operator();
-const toml = path.join(operated.folder, "wrangler.toml");
-const project = await readProject();
-await writeFile(
-  toml,
-  `${(await readFile(toml, "utf8")).replace(`id = "${LIVE}"`, `id = "${LIVE}"\npreview_id = "${project.kvNamespaces.KEYS.id ?? project.kvNamespaces.KEYS}"`)}
-[[durable_objects.bindings]]
-name = "KEY_USAGE"
-class_name = "Usage"
-script_name = "gate-usage"
-`,
-);
-const urlOf = async (name) => (await harness.runtime.unsafeGetDirectURL(`${name}-usage`)).origin;
-const CONTROL = { KEYGATE_CONTROL_URL: await urlOf("gate"), KEYGATE_ADMIN_KEY: admin.key };
-const UNREADY = await urlOf("bare");
-harness.watch(admin.key);
-
-/** The two places that usage is read from. */
-const SOURCES = {
-  local: (args, options) => operated.keygate([...args, "--persist-to", harness.folder], options),
-  remote: (args, { env, ...options } = {}) =>
-    operated.keygate([...args, "--remote"], { ...options, env: { ...api.env, KEYGATE_PEPPER: PEPPER, ...CONTROL, ...env } }),
-};
-
-async function jsonOf(source, form, args, options) {
-  const { stdout } = await SOURCES[source]([...args, "--json"], options);
-  const lines = stdout.trimEnd().split("\n").filter(Boolean).map((line) => JSON.parse(line));
-  for (const line of lines) assert.ok(valid(line, schema.$defs[form], schema), JSON.stringify(line));
-  return lines;
-}
-
-/** Puts a record into both stores. */
-async function put(record) {
-  const { id, subject, name, state, not_after = null, created, replaced_by } = record;
-  const metadata = { subject, name, state, created, not_after, ...(replaced_by ? { replaced_by } : {}) };
-  const value = JSON.stringify(record);
-  await (await harness.kv()).put(`key/${id}`, value, { metadata });
-  api.entries.set(`key/${id}`, { key: `key/${id}`, value, metadata });
-}
-
-async function issued(fields) {
-  const made = issue({ created: now() - 300 * DAY, ...fields });
-  harness.watch(made.key);
-  await put(made.record);
-  return made;
-}
-
-/** Sends counts as a gate does: `uses` are [key, seconds ago, accepted, refused by code]. */
-async function count(uses, more = {}) {
-  const keys = {};
-  for (const [{ id }, ago, accepted = 1, refused = {}] of uses) {
-    const at = now() - ago;
-    keys[id] ??= { last: {}, hours: {} };
-    const { last, hours } = keys[id];
-    hours[Math.floor(at / HOUR)] = { accepted, refused };
-    if (accepted) last.accepted = Math.max(at, last.accepted ?? 0);
-    if (Object.keys(refused).length > 0) last.refused = Math.max(at, last.refused ?? 0);
-  }
-  const body = JSON.stringify({ id: randomUUID(), made: now(), usage: { keys, ...more } });
-  const { status } = await (await harness.usage("gate")).fetch("https://usage/batches", { method: "POST", body });
-  assert.equal(status, 204);
-}
+});
+const UNREADY = await urlOfControl("bare");
 
 const busy = await issued({ subject: "acme", name: "Busy" });
 const second = await issued({ subject: "acme", name: "Second" });
@@ -237,152 +163,6 @@ test("what the gate counts is seen within seconds while it runs", async () => {
   }
 });
 
-const recordOf = async (source, id) => (source === "remote" ? api.record(id) : JSON.parse(await (await harness.kv()).get(`key/${id}`)));
-
-describe("a rotation by use", () => {
-  // Something is counted in every hour: the gate was never silent.
-  const steady = issue();
-  const hourly = Array.from({ length: 60 }, (_, hours) => [steady, hours * HOUR]);
-
-  /** An old key, the one that took its place, and what was counted of both. */
-  async function pair(old, successor, fields = {}) {
-    const fresh = await issued({ subject: "pair", created: now() - 40 * DAY, ...fields });
-    const gone = await issued({ subject: "pair", replaced_by: fresh.id });
-    await count([...old.map((use) => [gone, ...use]), ...successor.map((use) => [fresh, ...use])]);
-    return gone;
-  }
-
-  /** What becomes of a key: its row, after which the record is looked at. */
-  async function fate(source, { id }, ...args) {
-    const [row] = await jsonOf(source, "retire", ["retire", id, ...args]);
-    const { state } = await recordOf(source, id);
-    assert.equal(state, row.fate === "retired" && !args.includes("--dry-run") ? "revoked" : "active");
-    return row.reason ?? row.fate;
-  }
-
-  for (const source of Object.keys(SOURCES)) {
-    describe(source, () => {
-      for (const [title, old, successor, expected, fields] of [
-        ["one that was used within the time stays", [[3 * DAY], [20 * HOUR]], [[HOUR]], /^still used, \d+ hours ago$/],
-        ["one that was used a moment ago stays", [[0]], [[HOUR]], /^still used, (now|\d+ seconds? ago)$/],
-        ["one that was refused within the time stays", [[3 * DAY], [HOUR, 0, { rate_limited: 1 }]], [[HOUR]], /^still presented and refused, \d+ hours? ago$/],
-        ["one that was never counted stays", [], [[HOUR]], /^no use of it was ever counted/],
-        ["one whose successor was never used stays", [[3 * DAY]], [], /^no key in its place was used in the last 1 d$/],
-        ["one whose successor was not used within the time stays", [[3 * DAY]], [[2 * DAY]], /^no key in its place was used in the last 1 d$/],
-        ["one whose successor is revoked stays", [[3 * DAY]], [[HOUR]], /^no key in its place was used in the last 1 d$/, { state: "revoked" }],
-      ]) {
-        test(title, async () => {
-          assert.match(await fate(source, await pair(old, successor, fields), "--unused", "24h", "--allow-gaps"), expected);
-        });
-      }
-
-      test("one that was not used within the time ends, unless this is a dry run", async () => {
-        await count(hourly);
-        const old = await pair([[3 * DAY]], [[HOUR]]);
-        assert.equal(await fate(source, old, "--dry-run"), "retired");
-        assert.equal(await fate(source, old), "retired");
-        const { stderr } = await SOURCES[source](["retire", old.id], { status: 1 });
-        assert.match(stderr, /is revoked; only a key that is in use is retired/);
-      });
-
-      test("hours in which nothing was counted keep a key, unless they are allowed", async () => {
-        const old = await pair([[30 * DAY]], [[HOUR]]);
-        assert.match(await fate(source, old, "--unused", "20d"), /^nothing was counted in \d+ hours of the last 20 d; /);
-        assert.equal(await fate(source, old, "--unused", "20d", "--allow-gaps"), "retired");
-      });
-
-      test("requests that were not counted keep a key", async () => {
-        const old = await pair([[75 * DAY]], [[HOUR]]);
-        await count([], { lost: { [Math.floor((now() - 65 * DAY) / DAY)]: 3 } });
-        assert.match(await fate(source, old, "--unused", "70d", "--allow-gaps"), /^[36] requests of that time were not counted$/);
-      });
-
-      test("all keys that were replaced are looked at, and no other", async () => {
-        const [ends, stays] = [await pair([[3 * DAY]], [[HOUR]]), await pair([[2 * HOUR]], [[HOUR]])];
-        const rows = await jsonOf(source, "retire", ["retire", "--allow-gaps"]);
-        const fates = Object.fromEntries(rows.map(({ id, fate }) => [id, fate]));
-        assert.equal(fates[ends.id], "retired");
-        assert.equal(fates[stays.id], "kept");
-        assert.ok(!(busy.id in fates));
-        assert.equal((await recordOf(source, stays.id)).state, "active");
-      });
-
-      test("rotate keeps the old key, and says that it is still used", async () => {
-        const old = await issued({ subject: "turn" });
-        await count([[old, 180]]);
-        const { stdout, stderr } = await SOURCES[source](["rotate", old.id, "--when-unused", "24h"]);
-        const [, id] = /^acme_live_([0-9A-Za-z]{12})/.exec(stdout);
-        const { state, not_after: end = null, replaced_by: by } = await recordOf(source, old.id);
-        assert.deepEqual([state, end, by], ["active", null, id]);
-        const option = source === "remote" ? " --remote" : "";
-        assert.ok(stderr.includes(`old key ${old.id} works until \`keygate retire ${old.id} --unused 1d${option}\` finds that nobody used it for 1 d`), stderr);
-        assert.match(stderr, /^old key \w+: still used, \d minutes ago$/m);
-        assert.match((await SOURCES[source](["list"])).stdout, new RegExp(`^${old.id} .* still used, \\d minutes ago `, "m"));
-        assert.match((await SOURCES[source](["show", old.id])).stdout, /^last used +\S+, still used, \d minutes ago$/m);
-        assert.match(await fate(source, old), /^still used/);
-      });
-
-      test("a rotation by the clock says it too", async () => {
-        const old = await issued({ subject: "turn" });
-        await count([[old, 180]]);
-        const [{ replaces }] = await jsonOf(source, "rotate", ["rotate", old.id]);
-        assert.ok(Math.abs(replaces.last_used - (now() - 180)) < 120);
-      });
-
-      test("a key that was not replaced is not retired", async () => {
-        const { stderr } = await SOURCES[source](["retire", other.id], { status: 1 });
-        assert.match(stderr, /has not been replaced, so its holder has no other\n help: make another one first: `keygate rotate/);
-      });
-    });
-  }
-
-  /** A key that is delivered to a file. */
-  async function delivered(subject) {
-    const old = await issued({ subject });
-    await count([[old, 180]]);
-    const file = path.join(operated.folder, subject);
-    await writeFile(file, `${old.key}\n`, { mode: 0o600 });
-    return { old, to: ["--to", `file:${path.join(operated.folder, "{subject}")}`], journal: ["--journal", path.join(operated.folder, "journal")] };
-  }
-
-  for (const [title, subject, command] of [
-    ["with delivery", "delivered", (id) => [id]],
-    ["of many", "aged", () => ["--all-older-than", "200d", "--subject", "aged"]],
-  ]) {
-    test(`${title} the old key stays as well`, async () => {
-      const { old, to, journal } = await delivered(subject);
-      const args = ["rotate", ...command(old.id), "--when-unused", "7d", ...to, ...journal];
-      const { stdout, stderr } = await SOURCES.remote([...args, "--json"]);
-      const row = JSON.parse(stdout);
-      assert.ok(valid(row, schema.$defs.rotate, schema), stdout);
-      const { state, not_after: end } = row.replaces ?? { not_after: null, ...row };
-      assert.deepEqual([state, end], ["active", null]);
-      assert.match(stderr, /`keygate retire( [0-9A-Za-z]{12})? --unused 7d --remote`/);
-      assert.deepEqual([api.record(old.id).state, api.record(old.id).not_after ?? null], ["active", null]);
-      assert.match(await fate("remote", old), /^still used/);
-    });
-  }
-
-  test("one that was interrupted and is resumed leaves the old key valid too", async () => {
-    const { old, to, journal } = await delivered("resumed");
-    let writes = 0;
-    const fail = (call) => (call === "PUT /bulk" && ++writes === 2 ? refuse(403) : undefined);
-    await api.failing(fail, () => SOURCES.remote(["rotate", old.id, "--when-unused", "7d", ...to, ...journal], { status: 1 }));
-    assert.equal(api.record(old.id).replaced_by ?? null, null);
-    const resume = ["rotate", "--resume", old.id, ...journal];
-    const { stderr } = await operated.keygate(resume, { env: { ...api.env, KEYGATE_PEPPER: PEPPER, ...CONTROL } });
-    assert.match(stderr, new RegExp(`old key ${old.id} works until \`keygate retire ${old.id} --unused `));
-    const { state, not_after: end = null, replaced_by: successor } = api.record(old.id);
-    assert.deepEqual([state, end], ["active", null]);
-    assert.match(await readFile(path.join(operated.folder, "resumed"), "utf8"), new RegExp(`^acme_live_${successor}`));
-    assert.match(await fate("remote", old), /^still used/);
-  });
-
-  test("a time that is shorter than counts may be late is refused", async () => {
-    assert.match((await SOURCES.remote(["retire", "--unused", "59m"], { status: 2 })).stderr, /--unused 59m is too short/);
-  });
-});
-
 describe("what is said where usage cannot be read", () => {
   const NEEDING = [["usage"], ["list", "--unused", "30d"], ["list", "--sort", "last-used"], ["retire"], ["rotate", busy.id, "--when-unused", "24h"]];
   for (const args of NEEDING) {
@@ -480,8 +260,7 @@ describe("what is unusual about the last 24 hours", () => {
     // 203.0.113.0/24 for a long time, and 198.51.100.0/24 since a minute ago.
     const networks = { [0xcb_00_71]: now() - 50 * DAY, [0xc6_33_64]: now() - 60 };
     const keys = { [hijacked.id]: { last: { accepted: now() - 60, networks } } };
-    const body = JSON.stringify({ id: randomUUID(), made: now(), usage: { keys } });
-    assert.equal((await (await harness.usage("gate")).fetch("https://usage/batches", { method: "POST", body })).status, 204);
+    await send({ keys });
   });
 
   for (const source of Object.keys(SOURCES)) {

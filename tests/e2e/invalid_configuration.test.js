@@ -86,9 +86,23 @@ const EMPTY = [
   ["DENIED_IDS is an empty array", secrets({ DENIED_IDS: "[]" })],
 ];
 
+/** Every variable of these is wrong at once. */
+const NUMBERS = ["CACHE_ENTRIES", "CACHE_SECONDS", "STALE_SECONDS", "KV_TIMEOUT_MS", "ORIGIN_TIMEOUT_SECONDS", "MAX_CONNECTION_SECONDS", "REJECTION_LOGS_PER_MINUTE"];
+const SWITCHES = ["ALLOW_HTTP", "ALLOW_ENCODED_SLASH", "CASE_INSENSITIVE_PATHS", "FORMAT_EXTENSIONS", "IMPORTED_KEYS"];
+const OTHERS = { ORIGIN: "", METHODS: ["TRACE"], CREDENTIALS: ["cookie:key"], PREFLIGHT: "never", REALM: "", ERROR_FORMAT: "xml" };
+const wrong = {
+  ...Object.fromEntries([...NUMBERS.map((name) => [name, -1]), ...SWITCHES.map((name) => [name, "perhaps"])]),
+  ...{ KEY_PREFFIX: "acme_live", cache_ttl: 1, METHOD: "GET" },
+  ...OTHERS,
+};
+
 const nameOf = (at) => `config-${at}`;
 
-const harness = await startGates(() => Object.fromEntries([["sound", {}], ...[...FAULTS, ...EMPTY].map(([, overrides], at) => [nameOf(at), overrides])]));
+const harness = await startGates(() => ({
+  texts: vars({ ALLOW_HTTP: "true", CACHE_SECONDS: "0", IMPORTED_KEYS: "false" }),
+  broken: { vars: wrong, secrets: { PEPPER: "" } },
+  ...Object.fromEntries([...FAULTS, ...EMPTY].map(([, overrides], at) => [nameOf(at), overrides])),
+}));
 const issued = await harness.issue();
 
 describe("case 59: every request is refused, and the log names the fault, when", () => {
@@ -118,19 +132,11 @@ describe("case 60: an empty secret accepts no credential, and valid keys work, w
 });
 
 test("numbers and booleans may be strings, as the dashboard and --var make them", async () => {
-  const texts = await startGates(() => ({ gate: vars({ ALLOW_HTTP: "true", CACHE_SECONDS: "0", IMPORTED_KEYS: "false" }) }));
-  const known = await texts.issue();
-  await assertAccepted(texts.gates.gate, { target: "/v1/things", key: known.key }, known);
+  await assertAccepted(harness.gates.texts, { target: "/v1/things", key: issued.key }, issued);
 });
 
 test("one log line names all faults", async () => {
-  const numbers = ["CACHE_ENTRIES", "CACHE_SECONDS", "STALE_SECONDS", "KV_TIMEOUT_MS", "ORIGIN_TIMEOUT_SECONDS", "MAX_CONNECTION_SECONDS", "REJECTION_LOGS_PER_MINUTE"];
-  const switches = ["ALLOW_HTTP", "ALLOW_ENCODED_SLASH", "CASE_INSENSITIVE_PATHS", "FORMAT_EXTENSIONS", "IMPORTED_KEYS"];
-  const wrong = Object.fromEntries([...numbers.map((name) => [name, -1]), ...switches.map((name) => [name, "perhaps"])]);
-  const mistyped = { KEY_PREFFIX: "acme_live", cache_ttl: 1, METHOD: "GET" };
-  const others = { ORIGIN: "", METHODS: ["TRACE"], CREDENTIALS: ["cookie:key"], PREFLIGHT: "never", REALM: "", ERROR_FORMAT: "xml" };
-  const broken = await startGates(() => ({ gate: { vars: { ...wrong, ...mistyped, ...others }, secrets: { PEPPER: "" } } }));
-  const { record } = await assertRefused(broken.gates.gate, { target: "/v1/things" }, "gate_misconfigured");
-  const names = [...numbers, ...switches, ...Object.keys(others), "KEY_PREFFIX", "METHOD:", "TRACE", "secret PEPPER"];
+  const { record } = await assertRefused(harness.gates.broken, { target: "/v1/things" }, "gate_misconfigured");
+  const names = [...NUMBERS, ...SWITCHES, ...Object.keys(OTHERS), "KEY_PREFFIX", "METHOD:", "TRACE", "secret PEPPER"];
   for (const named of names) assert.ok(record.reason.includes(named), `${named}: ${record.reason}`);
 });

@@ -75,7 +75,7 @@ async function hangUp(gate, key) {
   socket.write(`POST /v1/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Length: 9\r\n\r\nhalf`);
   await arrived;
   socket.resetAndDestroy();
-  await harness.logs.until(() => harness.logs.events.some(({ code }) => code === "client_disconnected"));
+  await harness.logs.untilEvent(({ code }) => code === "client_disconnected");
 }
 
 test("cases 63, 66: exactly the events, codes and fields of the schema are written", async () => {

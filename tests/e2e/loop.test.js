@@ -59,7 +59,7 @@ test("a gate whose origin is itself forwards a request once and answers 508", as
   assertRefusal(answer, "loop_detected");
   assert.equal(toItself.count, 1);
   const isLoop = ({ code }) => code === "loop_detected";
-  await harness.logs.until(() => harness.logs.events.some(isLoop));
+  await harness.logs.untilEvent(isLoop);
   assert.equal(harness.logs.events.filter(isLoop).length, 1);
 });
 

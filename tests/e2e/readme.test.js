@@ -1,8 +1,8 @@
 // The commands of the README and of the pages that it leads to, as they stand there, in the order in which a reader meets them.
 //
-// They run in a copy of what git tracks, because they write keys, a pepper and a namespace's id. The copy's path is fixed, so that
-// cargo builds it once, and it shares the npm packages and the compiled dependencies of the checkout. Cloudflare's API is a
-// stand-in; wrangler is real, and so is everything local.
+// They run in a copy of what git tracks, because they write keys, a pepper and a namespace's id. It shares the npm packages and what
+// cargo compiled for the checkout, and has the checkout's built Workers. Cloudflare's API is a stand-in; wrangler is real, and so is
+// everything local.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -104,6 +104,8 @@ async function copyProject() {
   const leftovers = [".cargo", ".dev.vars", ".wrangler", "key.txt", "node_modules", "pepper.txt"];
   for (const leftover of leftovers) await rm(path.join(COPY, leftover), { recursive: true, force: true });
   await symlink(path.join(ROOT, "node_modules"), path.join(COPY, "node_modules"));
+  // With their stamps: `cargo xtask` makes anew what does not fit the sources.
+  await cp(path.join(ROOT, "build"), path.join(COPY, "build"), { recursive: true });
   // The checkout's .cargo/config.toml is read in the folders below it. With one more in the copy, the compiler would get each of
   // its flags twice, and no compiled dependency would fit.
   const isCopied = (file) => file !== "" && !file.startsWith(".cargo/");

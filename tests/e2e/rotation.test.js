@@ -8,8 +8,14 @@ import { SETTABLE_CLOCK } from "./support/entry_modules.js";
 import { startGates } from "./support/harness.js";
 import { now } from "./support/keys.js";
 
-const harness = await startGates(() => ({ gate: {}, turned: { entry: SETTABLE_CLOCK }, cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 }, entry: SETTABLE_CLOCK } }));
-const { gate } = harness.gates;
+const PREVIOUS = "previous-pepper-9876543210-zyxwvutsrqponmlkjihgfedcba";
+const harness = await startGates(() => ({
+  gate: {},
+  turned: { entry: SETTABLE_CLOCK },
+  cached: { kv: "scripted", vars: { CACHE_SECONDS: 3600 }, entry: SETTABLE_CLOCK },
+  twoPeppers: { secrets: { PEPPER_PREVIOUS: PREVIOUS } },
+}));
+const { gate, twoPeppers } = harness.gates;
 
 const use = ({ key }) => ({ target: "/v1/things", key });
 
@@ -107,12 +113,10 @@ test("case 26: a disabled key works again when it is enabled", async () => {
 });
 
 test("a pepper can be rotated: keys of the previous one still work, keys of a third do not", async () => {
-  const previous = "previous-pepper-9876543210-zyxwvutsrqponmlkjihgfedcba";
-  const both = await startGates(() => ({ gate: { secrets: { PEPPER_PREVIOUS: previous } } }));
-  const old = await both.issue({}, { pepper: previous });
-  const fresh = await both.issue();
-  const foreign = await both.issue({}, { pepper: `${previous}-third` });
-  await assertAccepted(both.gates.gate, use(old), old);
-  await assertAccepted(both.gates.gate, use(fresh), fresh);
-  await assertRefused(both.gates.gate, use(foreign), "key_invalid");
+  const old = await harness.issue({}, { pepper: PREVIOUS });
+  const fresh = await harness.issue();
+  const foreign = await harness.issue({}, { pepper: `${PREVIOUS}-third` });
+  await assertAccepted(twoPeppers, use(old), old);
+  await assertAccepted(twoPeppers, use(fresh), fresh);
+  await assertRefused(twoPeppers, use(foreign), "key_invalid");
 });

@@ -11,6 +11,7 @@ import { issue, makeKey, now } from "./support/keys.js";
 const breakGlass = issue({ subject: "operations", scopes: ["admin"] });
 const endedBreakGlass = issue({ subject: "operations", not_after: now() - 1 });
 const STATIC_KEYS = JSON.stringify([breakGlass.record, endedBreakGlass.record]);
+const denied = issue();
 const imported = "0123456789abcdef".repeat(4);
 
 const scripted = { kv: "scripted", secrets: { STATIC_KEYS }, vars: { KV_TIMEOUT_MS: 2000 } };
@@ -22,9 +23,10 @@ const harness = await startGates(() => ({
   noStale: { ...withVars({ CACHE_SECONDS: 30, STALE_SECONDS: 0 }), entry: SETTABLE_CLOCK },
   importing: withVars({ IMPORTED_KEYS: true }),
   patientEdge: withVars({ KV_CACHE_TTL_SECONDS: 600 }),
+  denying: { kv: "scripted", secrets: { DENIED_IDS: denied.id, STATIC_KEYS: JSON.stringify([denied.record]) } },
 }));
 const { gates } = harness;
-harness.watch(breakGlass.key);
+for (const { key } of [breakGlass, denied]) harness.watch(key);
 afterEach(() => harness.store.clear());
 
 const use = ({ key }, target = "/v1/things") => ({ target, key });
@@ -154,11 +156,6 @@ test("reads ask the platform's edge cache to keep the entry for KV_CACHE_TTL_SEC
 });
 
 test("a key on DENIED_IDS is refused although the store fails", async () => {
-  const issued = issue();
-  const denying = await startGates(() => ({
-    gate: { kv: "scripted", secrets: { DENIED_IDS: issued.id, STATIC_KEYS: JSON.stringify([issued.record]) } },
-  }));
-  denying.watch(issued.key);
-  denying.store.mode = "fail";
-  await assertRefused(denying.gates.gate, use(issued), "key_revoked");
+  harness.store.mode = "fail";
+  await assertRefused(gates.denying, use(denied), "key_revoked");
 });

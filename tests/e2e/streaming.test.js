@@ -138,7 +138,7 @@ async function logOfInterruptedUpload(headers, body, end) {
   const incoming = await arrived;
   incoming.on("error", () => {});
   end(socket, incoming);
-  await harness.logs.until(() => harness.logs.events.slice(length).some(({ code }) => code !== undefined));
+  await harness.logs.untilEvent(({ code }, at) => at >= length && code !== undefined);
   await harness.settle();
   socket.destroy();
   const lines = harness.logs.events.slice(length).filter(({ code }) => code !== undefined);

@@ -83,7 +83,7 @@ export async function assertRefused(gate, request, code, { allow, log = {}, orig
   harness.origin.clear();
   const requestId = answer.json.request_id;
   const isRefusal = ({ event }) => event !== "authn_login_success";
-  await harness.logs.until(() => harness.logs.of(requestId).some(isRefusal));
+  await harness.logs.untilEvent((event) => event.request_id === requestId && isRefusal(event));
   await harness.settle();
   const all = harness.logs.of(requestId);
   const records = all.filter(isRefusal);

@@ -17,5 +17,6 @@ export async function rowsBelow(document, header) {
   const [, below] = text.split(`${header}\n`);
   if (below === undefined) throw new Error(`${document} has no table ${header}`);
   const [, ...rows] = below.split("\n\n")[0].trim().split("\n");
+  if (rows.length === 0) throw new Error(`${document} has no rows below ${header}`);
   return rows.map((row) => row.slice(2, -2).split(" | ").map((cell) => cell.replace(/^`([^`]*)`$/, "$1")));
 }

@@ -32,16 +32,33 @@ export async function eventually(found, what) {
   }
 }
 
+/** What a line holds as JSON; of another line, undefined. */
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
 export class Logs {
   /** `{ level, message, timestamp }`, as the runtime reports them. */
   entries = [];
+  /** The lines that are JSON objects. */
+  events = [];
 
   add(entry) {
     this.entries.push(entry);
+    const value = parsed(entry.message);
+    if (typeof value === "object" && value !== null) this.events.push(value);
   }
 
   until(matches) {
     return eventually(() => this.entries.find(matches), "a log line");
+  }
+
+  untilEvent(matches) {
+    return eventually(() => this.events.find(matches), "a log line");
   }
 
   /** What the runtime itself may write, in a test that makes it. */
@@ -51,18 +68,6 @@ export class Logs {
   get undocumented() {
     const own = ({ message }) => /^settled \d+$/.test(message) || this.expected.test(message);
     return this.entries.find((entry) => !own(entry) && !isDocumented(entry.message))?.message;
-  }
-
-  /** The lines that are JSON objects. */
-  get events() {
-    return this.entries.flatMap(({ message }) => {
-      try {
-        const value = JSON.parse(message);
-        return typeof value === "object" && value !== null ? [value] : [];
-      } catch {
-        return [];
-      }
-    });
   }
 
   /** The events of one request. */

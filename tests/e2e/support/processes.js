@@ -9,6 +9,8 @@ import { createInterface } from "node:readline";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { readOptions } from "./project.js";
+
 const PROGRAM = fileURLToPath(new URL("worker_process.js", import.meta.url));
 
 /** A folder for the processes of a test, which ends them. */
@@ -20,9 +22,11 @@ export async function startProcesses() {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** Starts a Worker; `store` names the folder that it keeps between two starts. */
-  async function start({ store, ...options }) {
-    const argument = JSON.stringify({ ...options, folder: path.join(folder, store), registry: path.join(folder, "registry") });
+  /** Starts the Worker of a wrangler.toml; `store` names the folder that it keeps between two starts, `bindings` are more of them. */
+  async function start({ name, config, store, bindings }) {
+    const { entry, options } = readOptions(config);
+    const workerOptions = { ...options, name, bindings: { ...options.bindings, ...bindings } };
+    const argument = JSON.stringify({ ...workerOptions, entry, folder: path.join(folder, store), registry: path.join(folder, "registry") });
     // A group of its own, as workerd is a child of the process.
     const child = spawn(process.execPath, [PROGRAM, argument], { detached: true, stdio: ["ignore", "pipe", "inherit"] });
     const exited = once(child, "exit");
@@ -42,7 +46,7 @@ export async function startProcesses() {
     };
     running.add(worker);
     const [line] = await Promise.race([once(createInterface({ input: child.stdout }), "line"), exited.then(() => [])]);
-    if (line === undefined) throw new Error(`${options.name} did not start`);
+    if (line === undefined) throw new Error(`${name} did not start`);
     worker.url = line;
     return worker;
   }

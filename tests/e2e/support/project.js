@@ -7,19 +7,26 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
-const { unstable_getMiniflareWorkerOptions } = require("wrangler");
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 export const WRANGLER_TOML = path.join(ROOT, "wrangler.toml");
 export const CONTROL_TOML = path.join(ROOT, "src/control/wrangler.toml");
 
-/** The bindings of a Worker's wrangler.toml, and its modules. */
-export async function readProject(config = WRANGLER_TOML) {
+/** What a Worker's wrangler.toml says for Miniflare, and its modules. */
+export async function readProject(config) {
+  const { entry, options } = readOptions(config);
+  return { ...options, modules: await readModules(entry) };
+}
+
+/** The same with the entry module's path in place of the modules. */
+export function readOptions(config = WRANGLER_TOML) {
+  // Not above: it takes a second to load, and most who import this file have no need of it.
+  const { unstable_getMiniflareWorkerOptions } = require("wrangler");
   // Without an env file of ours the developer's .dev.vars would leak into the tests.
   const { workerOptions, main } = quietly(() => unstable_getMiniflareWorkerOptions(config, undefined, { envFiles: [devNull] }));
   // modulesRules tell a bundler what is what; here that is settled.
   const { modulesRules: _, ...options } = workerOptions;
-  return { ...options, modules: await readModules(path.resolve(path.dirname(config), main)) };
+  return { entry: path.resolve(path.dirname(config), main), options };
 }
 
 /** Keeps wrangler from telling of secrets that it misses: they are the tests' own. */
@@ -37,7 +44,7 @@ export function quietly(work) {
 const TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };
 
 /** The entry module first, as the runtime wants it; then every module below its folder, hidden files aside. */
-async function readModules(entry) {
+export async function readModules(entry) {
   const folder = path.dirname(entry);
   let names;
   try {

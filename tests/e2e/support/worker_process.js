@@ -2,16 +2,15 @@
 
 import { createRequire } from "node:module";
 
-import { readProject } from "./project.js";
+import { readModules } from "./project.js";
 
 const require = createRequire(import.meta.url);
 const { convertV4MiniflareOptions, Log, LogLevel, Miniflare } = createRequire(require.resolve("wrangler"))("miniflare");
 
-const { config, folder, registry, ...options } = JSON.parse(process.argv[2]);
-const project = await readProject(config);
+const { entry, folder, registry, ...options } = JSON.parse(process.argv[2]);
 const runtime = new Miniflare(
   convertV4MiniflareOptions({
-    workers: [{ ...project, ...options, bindings: { ...project.bindings, ...options.bindings }, stripCfConnectingIp: false }],
+    workers: [{ ...options, modules: await readModules(entry), stripCfConnectingIp: false }],
     host: "127.0.0.1",
     port: 0,
     cf: false,
