@@ -4,7 +4,7 @@
 #   tests/deep.sh fuzz [SECONDS [TARGET...]]   searches for inputs that break a promise of the core, 20 s for each target of fuzz/
 #   tests/deep.sh mutants [OPTION...]          breaks the core in one place at a time; fails if the tests miss it; takes hours
 #   tests/deep.sh coverage                     fails if the tests run less of the core than they should
-#   tests/deep.sh soak [MINUTES]               fails if the memory of the Workers grows under load, 60 minutes
+#   tests/deep.sh soak [MINUTES]               fails if the memory of the Workers grows under load, 60 minutes, at least 30
 #   tests/deep.sh timing [SAMPLES]             fails if comparing a key takes longer the more of it is right
 #   tests/deep.sh dist [OPTION...]             fails if `cargo xtask dist OPTION...` makes other bytes in another folder; builds everything twice
 #

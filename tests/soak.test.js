@@ -17,6 +17,10 @@ const MINUTES = Number(process.env.SOAK_MINUTES ?? 60);
 const PAUSE_MS = 50;
 /** The first minutes fill caches, and warm the runtime's heap. */
 const WARM_MINUTES = 10;
+/** So many at the beginning and at the end are compared. */
+const COMPARED_MINUTES = 10;
+const LEAST_MINUTES = WARM_MINUTES + 2 * COMPARED_MINUTES;
+if (!(MINUTES >= LEAST_MINUTES)) throw new Error(`SOAK_MINUTES is ${MINUTES}, and must be at least ${LEAST_MINUTES}`);
 
 test(`${MINUTES} minutes of load`, async (t) => {
   const origin = createServer((request, response) => request.resume().on("end", () => response.end("ok")));
@@ -79,7 +83,7 @@ test(`${MINUTES} minutes of load`, async (t) => {
   for (const name of Object.keys(workers)) {
     const all = samples.slice(WARM_MINUTES).map((sample) => sample[name]);
     const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
-    const [early, late] = [mean(all.slice(0, 10)), mean(all.slice(-10))];
+    const [early, late] = [mean(all.slice(0, COMPARED_MINUTES)), mean(all.slice(-COMPARED_MINUTES))];
     console.log(`${name}: ${early.toFixed(1)} MB, at the end ${late.toFixed(1)} MB`);
     assert.ok(!(late > early * 1.15 + 10), `the memory of ${name} grew from ${early} to ${late} MB`);
   }
