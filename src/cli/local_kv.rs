@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 
+use keygate_core::policy::bindings::KEYS;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Outcome};
 use crate::node::{self, Script};
 use crate::store::{Listed, Store, Stored};
-use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
+use crate::wrangler_config::WranglerConfig;
 
 /// Asks Miniflare, which keeps the store for wrangler too. Standard input and output, because arguments stand in process lists.
 const SCRIPT: &str = include_str!("local_kv.cjs");
@@ -62,7 +63,7 @@ impl LocalKv {
         Ok(Self {
             project: config.folder().to_owned(),
             folder: state_folder(config, persist_to)?,
-            namespace: id.unwrap_or(KEYS_BINDING).to_owned(),
+            namespace: id.unwrap_or(KEYS).to_owned(),
             place: config.with_environment("the local KV of `wrangler dev`"),
             process: RefCell::default(),
         })

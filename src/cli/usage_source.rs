@@ -5,6 +5,7 @@ mod local;
 
 use clap::Args;
 use keygate_core::key::KeyId;
+use keygate_core::policy::bindings::KEY_USAGE;
 use keygate_core::time::UnixSeconds;
 use keygate_core::usage::{AnomalyReport, LastUsesReport, Query, Report};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use crate::control_config::control_config;
 use crate::error::{Error, Outcome};
 use crate::output::Output;
 use crate::time::ago;
-use crate::wrangler_config::{USAGE_BINDING, WranglerConfig};
+use crate::wrangler_config::WranglerConfig;
 use control::ControlWorker;
 use local::LocalUsage;
 
@@ -118,7 +119,7 @@ pub(crate) fn needed(
             "no control Worker is named: KEYGATE_CONTROL_URL is not set".to_owned()
         } else {
             format!(
-                "no control Worker is bound: {} has no `{USAGE_BINDING}` in `{}`",
+                "no control Worker is bound: {} has no `{KEY_USAGE}` in `{}`",
                 config.name(),
                 config.place("durable_objects.bindings"),
             )
@@ -126,7 +127,7 @@ pub(crate) fn needed(
         Error::failed(
             format!("{missing}, so it is not known when keys were used"),
             format!(
-                "deploy the control Worker (`wrangler deploy -c {}`) and bind its class Usage to the gate as {USAGE_BINDING}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step",
+                "deploy the control Worker (`wrangler deploy -c {}`) and bind its class Usage to the gate as {KEY_USAGE}; for --remote also set KEYGATE_CONTROL_URL to its address and KEYGATE_ADMIN_KEY to an admin key; docs/usage.md shows each step",
                 control_config(config),
             ),
         )

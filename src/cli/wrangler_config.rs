@@ -5,16 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use keygate_core::key::KeyPrefix;
+use keygate_core::policy::bindings::{KEY_USAGE, KEYS};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Outcome};
 use crate::wrangler_file::{Found, found, parse};
-
-/// The KV namespace that holds the records, by the name under which the gate knows it.
-pub(crate) const KEYS_BINDING: &str = "KEYS";
-
-/// The Durable Object that usage is sent to.
-pub(crate) const USAGE_BINDING: &str = "KEY_USAGE";
 
 /// One gate's configuration: wrangler's file, seen through the chosen environment.
 #[derive(Clone, Debug)]
@@ -299,13 +294,13 @@ impl WranglerConfig {
 
     /// The entry that binds `KEYS`.
     pub(crate) fn keys_namespace(&self) -> Option<&Value> {
-        bound(self.setting("kv_namespaces"), "binding", KEYS_BINDING)
+        bound(self.setting("kv_namespaces"), "binding", KEYS)
     }
 
     /// The Worker and the class of the Durable Object that is bound as `KEY_USAGE`.
     pub(crate) fn usage_class(&self) -> Option<(String, &str)> {
         let bindings = self.setting("durable_objects").and_then(|objects| objects.get("bindings"));
-        let binding = bound(bindings, "name", USAGE_BINDING)?;
+        let binding = bound(bindings, "name", KEY_USAGE)?;
         let script = binding.get("script_name").and_then(Value::as_str).map(str::to_owned);
         Some((script.or_else(|| self.worker_name())?, binding.get("class_name")?.as_str()?))
     }
@@ -314,7 +309,7 @@ impl WranglerConfig {
     pub(crate) fn no_namespace(&self) -> Error {
         Error::failed(
             format!(
-                "{} has no KV namespace bound as `{KEYS_BINDING}` in `{}`",
+                "{} has no KV namespace bound as `{KEYS}` in `{}`",
                 self.name,
                 self.place("kv_namespaces"),
             ),

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use keygate_core::policy::bindings::KEYS;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -10,7 +11,7 @@ use crate::cloudflare::api::{Api, Call};
 use crate::cloudflare::refusal::Permission;
 use crate::cloudflare::{account, identifier, named_namespace};
 use crate::error::{Error, Outcome};
-use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
+use crate::wrangler_config::WranglerConfig;
 
 /// What a command does not do where it goes on without what it could not read.
 pub(crate) const NOT_LOOKED_AT: &str = "not looked at";
@@ -53,14 +54,14 @@ impl WorkerSettings {
     /// # Errors
     /// None is bound.
     fn keys_namespace(&self) -> Outcome<String> {
-        let id = self.bound(KEYS_BINDING).and_then(|binding| binding.namespace_id.as_deref());
+        let id = self.bound(KEYS).and_then(|binding| binding.namespace_id.as_deref());
         let id = id.ok_or_else(|| {
             Error::failed(
-                format!("the deployed Worker has no KV namespace bound as `{KEYS_BINDING}`"),
+                format!("the deployed Worker has no KV namespace bound as `{KEYS}`"),
                 "deploy the gate: `wrangler deploy`, or `npm run deploy` where `keygate init` made the folder",
             )
         })?;
-        identifier(id, &format!("what Cloudflare says is bound as `{KEYS_BINDING}`"))
+        identifier(id, &format!("what Cloudflare says is bound as `{KEYS}`"))
     }
 }
 

@@ -12,8 +12,10 @@ pub(crate) use refusal::Permission;
 
 use std::env;
 
+use keygate_core::policy::bindings::KEYS;
+
 use crate::error::{Error, Outcome};
-use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
+use crate::wrangler_config::WranglerConfig;
 
 const ACCOUNT_VARIABLE: &str = "CLOUDFLARE_ACCOUNT_ID";
 
@@ -56,7 +58,7 @@ pub(crate) fn named_namespace(flag: Option<&str>, config: &WranglerConfig) -> Ou
         None => Ok(None),
         // What this repository's wrangler.toml holds until a namespace is made.
         Some(id) if id.as_str().is_none_or(|id| id.bytes().all(|b| b == b'0')) => Err(Error::failed(
-            format!("{place} binds `{KEYS_BINDING}` to no namespace yet"),
+            format!("{place} binds `{KEYS}` to no namespace yet"),
             "make one with `wrangler kv namespace create KEYS`, and put the id that it prints there",
         )),
         Some(id) => identifier(id.as_str().unwrap_or_default(), &place).map(Some),

@@ -155,7 +155,7 @@ fn documents() -> Vec<(PathBuf, String)> {
             let name = entry.file_name().into_string().unwrap();
             if kind.is_dir()
                 && !name.starts_with('.')
-                && !["build", "node_modules", "target"].contains(&&*name)
+                && !["build", "dist", "node_modules", "target"].contains(&&*name)
             {
                 folders.push(path);
             } else if kind.is_file()

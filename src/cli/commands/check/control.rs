@@ -1,15 +1,16 @@
 //! The check of the control Worker's configuration that belongs to the gate's.
 
 use keygate_core::key::KeyPrefix;
+use keygate_core::policy::bindings::{KEY_USAGE, QUOTA};
 use keygate_core::warning::{Settings, Variables};
 use serde_json::Value;
 
 use crate::control_config::control_file;
 use crate::findings::{Findings, Level};
-use crate::wrangler_config::{USAGE_BINDING, WranglerConfig};
+use crate::wrangler_config::WranglerConfig;
 
 /// The gate's bindings to Durable Objects of the control Worker.
-const BINDINGS: [&str; 2] = [USAGE_BINDING, "QUOTA"];
+const BINDINGS: [&str; 2] = [KEY_USAGE, QUOTA];
 
 /// The variables that the control Worker reads.
 const VARIABLES: [&str; 6] =

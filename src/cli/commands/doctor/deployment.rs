@@ -1,5 +1,6 @@
 //! The deployed Worker and its routes, as Cloudflare's API shows them.
 
+use keygate_core::policy::bindings::KEYS;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::error::Outcome;
 use crate::findings::{Findings, Level};
 use crate::gate_bindings::GateBindings;
 use crate::static_keys::STATIC_KEYS;
-use crate::wrangler_config::{KEYS_BINDING, WranglerConfig};
+use crate::wrangler_config::WranglerConfig;
 
 #[derive(Deserialize)]
 struct Subdomain {
@@ -139,14 +140,14 @@ impl Check<'_> {
                 "`wrangler secret delete STATIC_KEYS` if it is not needed any more, else name it in `secrets.required`",
             );
         }
-        match bound(KEYS_BINDING) {
+        match bound(KEYS) {
             None => self.error(
-                KEYS_BINDING,
+                KEYS,
                 "no KV namespace is bound; the gate answers 503 to every request",
                 "bind it in the configuration, then `wrangler deploy`",
             ),
             Some(binding) if named.is_some() && binding.namespace_id != *named => {
-                self.error(KEYS_BINDING, "another KV namespace is bound than the configuration names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in the configuration");
+                self.error(KEYS, "another KV namespace is bound than the configuration names; keys would be issued where the gate does not look", "`wrangler deploy`, or correct the id in the configuration");
             }
             Some(_) => {}
         }

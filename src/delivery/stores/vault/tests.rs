@@ -180,6 +180,13 @@ fn every_answer_that_is_none_of_vaults_is_refused() {
 }
 
 #[test]
+fn an_engine_that_names_no_version_is_not_written_to() {
+    let mount = r#"{"data":{"path":"team/","type":"kv","options":null}}"#;
+    let error = field(vec![answer(200, mount)]).1.err().unwrap();
+    check(&error, "an engine of type kv,", "vault secrets list -detailed");
+}
+
+#[test]
 fn a_server_that_does_not_say_where_the_engine_is_is_taken_at_the_uris_word() {
     let (_, field) = field(vec![answer(403, DENIED), latest(1, r#"{"key":"held"}"#)]);
     assert_eq!(field.unwrap().mount, "team");
